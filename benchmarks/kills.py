@@ -101,7 +101,7 @@ def ranks_of(pid: int) -> list[int]:
 
 def last_state(path: Path) -> tuple[int, str]:
     """Return the step of a run's newest checkpoint, and the digest of the state in it."""
-    about = Generation.open(path, generations(path)[0]).about
+    about = Generation.open(path, generations(path)[0]).attributes
     return about["step"], about["digest"]
 
 

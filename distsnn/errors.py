@@ -1,4 +1,4 @@
-"""Errors that say what is wrong, where, which value was given and what is allowed."""
+"""Errors with the problem, its place, the given value and the allowed values."""
 
 import difflib
 import reprlib
@@ -7,16 +7,15 @@ from collections.abc import Iterable, Mapping, Sized
 from itertools import islice
 from typing import Any
 
-# Of a value and of a text in a message, characters.
+# Maximum lengths of a value and of a text in a message, characters.
 _LONGEST_VALUE, _LONGEST_TEXT = 200, 2000
 _LONGEST_INTEGER = 600  # bits; Python refuses to print integers of some thousands of digits
 
 
 class DistsnnError(Exception):
-    """Base class of every error that distsnn raises on purpose.
+    """Base class of all errors of distsnn.
 
-    A message may repeat the text of a file from anywhere. Characters on which a terminal would act
-    are escaped.
+    A message may contain text from an untrusted file: control characters of terminals are escaped.
     """
 
     def __str__(self) -> str:
@@ -28,30 +27,30 @@ class DescriptionError(DistsnnError, ValueError):
 
     Parameters
     ----------
-    what : str
-        What is wrong, in one sentence without the value.
+    problem : str
+        The problem, one statement without the value.
     where : str
-        The place: population, projection, field or file, e.g. ``"population 'E', field tau_m"``.
+        Its place: population, projection, field or file, e.g. ``"population 'E', field tau_m"``.
     value : object, optional
-        The value that was given.
+        The given value.
     allowed : str, optional
-        What is allowed instead.
+        Allowed values.
     nearest : str, optional
-        The nearest valid name, for a typo.
+        The closest valid name.
     """
 
     def __init__(
         self,
-        what: str,
+        problem: str,
         *,
         where: str = "",
         value: object = None,
         allowed: str = "",
         nearest: str | None = None,
     ) -> None:
-        self.what, self.where, self.value = what, where, value
+        self.problem, self.where, self.value = problem, where, value
         self.allowed, self.nearest = allowed, nearest
-        message = f"{_cut(where)}: {_cut(what)}" if where else _cut(what)
+        message = f"{_cut(where)}: {_cut(problem)}" if where else _cut(problem)
         if value is not None:
             message += f"; given {shown(value)}"
         if allowed:
@@ -61,9 +60,9 @@ class DescriptionError(DistsnnError, ValueError):
         super().__init__(message)
 
     def within(self, place: str) -> "DescriptionError":
-        """Return the same error with the file or field in which its place is."""
+        """Return the error with a file or field around its place."""
         return DescriptionError(
-            self.what,
+            self.problem,
             where=f"{place}: {self.where}",
             value=self.value,
             allowed=self.allowed,
@@ -72,43 +71,43 @@ class DescriptionError(DistsnnError, ValueError):
 
 
 class StoreError(DistsnnError):
-    """A run's store that cannot be created, written or read.
+    """A run store that cannot be created, written or read.
 
     Parameters
     ----------
-    what : str
-        What is wrong.
+    problem : str
+        The problem.
     path : str
         The store or file.
     """
 
-    def __init__(self, what: str, *, path: str) -> None:
-        self.what, self.path = what, path
-        super().__init__(f"{path}: {what}")
+    def __init__(self, problem: str, *, path: str) -> None:
+        self.problem, self.path = problem, path
+        super().__init__(f"{path}: {problem}")
 
 
 class RecordingError(StoreError):
-    """A recording that could not be written while its run went on, such as onto a full disk."""
+    """A recording that could not be written during the run, for example to a full disk."""
 
 
 class Stopped(DistsnnError):
-    """A run that was asked to stop before its end, and did in good order.
+    """A run that stopped before its end on request, after saving its state.
 
     Parameters
     ----------
     reason : str
-        Who or what asked, such as ``"SIGUSR1"`` or ``"the wall limit"``.
+        Source of the request, such as ``"SIGUSR1"`` or ``"the wall limit"``.
     at_ms : float
         Biological time reached, ms.
     store : str or None
-        The run that was saved; None where it is not recorded.
+        The saved run; None if it is not recorded.
 
     Attributes
     ----------
     resumable : bool
-        Whether nothing is lost if the same command is started again.
+        Whether the same command can continue without loss.
     command : str or None
-        The command that continues the run; None where nothing was saved.
+        The command that continues the run; None if nothing was saved.
     """
 
     def __init__(self, reason: str, *, at_ms: float, store: str | None) -> None:
@@ -122,19 +121,19 @@ class Stopped(DistsnnError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A run that Ctrl-C stopped before its end, in good order.
+    """A run that Ctrl-C stopped before its end, after saving its state.
 
     Parameters
     ----------
     at_ms : float
         Biological time reached, ms.
     store : str or None
-        The run that was saved; None where it is not recorded.
+        The saved run; None if it is not recorded.
 
     Attributes
     ----------
     command : str or None
-        The command that continues the run; None where nothing was saved.
+        The command that continues the run; None if nothing was saved.
     """
 
     def __init__(self, *, at_ms: float, store: str | None) -> None:
@@ -155,45 +154,45 @@ def _continued(command: str | None) -> str:
 
 
 class StateError(DistsnnError):
-    """A neuron whose state is no number any more, or that cannot do what its input asks for.
+    """A neuron with a state that is not finite, or with an input that it cannot process.
 
     Parameters
     ----------
-    what : str
-        Population, gid, step, and what is wrong.
+    problem : str
+        Population, gid, step, and the problem.
     """
 
 
 class RunawayError(DistsnnError):
-    """A population whose mean rate went over the ceiling that was set.
+    """A population whose mean rate exceeded the limit.
 
     Parameters
     ----------
     population : str
         The population.
     rate, ceiling : float
-        Its mean rate over the last window, and the ceiling, spikes/s.
+        Its mean rate in the last window, and the limit, spikes/s.
     at_ms : float
-        When it was found, ms.
+        Biological time of the window's end, ms.
     """
 
     def __init__(self, population: str, rate: float, ceiling: float, *, at_ms: float) -> None:
         self.population, self.rate, self.ceiling, self.at_ms = population, rate, ceiling, at_ms
         super().__init__(
             f"population {population!r}: {rate:.4g} spikes/s at {at_ms:g} ms, "
-            f"over the ceiling of {ceiling:g} spikes/s"
+            f"above the limit of {ceiling:g} spikes/s"
         )
 
 
 class RankError(DistsnnError):
-    """An error on another rank, told to this one so that all ranks stop together.
+    """An error on another rank, sent to this rank so that all ranks stop together.
 
     Parameters
     ----------
     rank : int
         The rank on which the error was raised.
     message : str
-        That rank's message.
+        The message of this error.
     """
 
     def __init__(self, rank: int, message: str) -> None:
@@ -202,11 +201,11 @@ class RankError(DistsnnError):
 
 
 class _Repr(reprlib.Repr):
-    """Python's `repr` of the first elements of a value: no time is spent on the others."""
+    """Python's `repr` of the first elements of a value, without processing the others."""
 
     def __init__(self) -> None:
         super().__init__()
-        # so many elements are longer than what is shown
+        # this many elements are longer than the displayed text
         self.maxlist = self.maxtuple = self.maxdict = self.maxset = 1 + _LONGEST_VALUE // 3
         self.maxfrozenset = self.maxset
         self.maxstring = self.maxlong = self.maxother = 2 * _LONGEST_VALUE
@@ -224,14 +223,14 @@ class _Repr(reprlib.Repr):
         if level <= 0:
             return "{...}"
         pairs = [
-            f"{self.repr1(key, level - 1)}: {self.repr1(one, level - 1)}"
-            for key, one in islice(value.items(), self.maxdict)
+            f"{self.repr1(key, level - 1)}: {self.repr1(item, level - 1)}"
+            for key, item in islice(value.items(), self.maxdict)
         ]
         return f"{{{', '.join(pairs)}{', ...' if len(value) > self.maxdict else ''}}}"
 
 
 def shown(value: object) -> str:
-    """Return a value as messages show it: of a long value the begin and the size."""
+    """Return the text of a value for messages: for a long value, the start and the size."""
     text = _Repr().repr(value)
     shape = getattr(value, "shape", ())
     if len(text) <= _LONGEST_VALUE:
@@ -252,15 +251,17 @@ def _cut(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text in which every character is escaped that a terminal could act upon."""
+    """Return a text with escaped control characters of terminals."""
     return "".join(
-        one if one.isprintable() or one == "\t" else one.encode("unicode_escape").decode("ascii")
-        for one in text
+        character
+        if character.isprintable() or character == "\t"
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
     )
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return the valid name most like `name`, or None where none is close."""
+    """Return the valid name closest to `name`, or None if no name is close."""
     candidates = list(names)
     folded = {candidate.lower(): candidate for candidate in candidates}
     matches = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
@@ -268,12 +269,12 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 
 def unknown(kind: str, name: object, names: Iterable[str], *, where: str = "") -> DescriptionError:
-    """Return the error for a name that is not among `names`, with its nearest match."""
+    """Return the error for a name that is not in `names`, with its closest match."""
     valid = sorted(names)
     return DescriptionError(
         f"unknown {kind} {name!r}",
         where=where,
         allowed=", ".join(valid) or "none",
-        # a stored description may hold anything in a name's place
+        # a stored description may contain any value instead of a name
         nearest=nearest(name, valid) if isinstance(name, str) else None,
     )

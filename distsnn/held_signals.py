@@ -1,4 +1,4 @@
-"""Signals that arrive while no run can act upon them: noted, without ending the process."""
+"""Deferred signals: recorded while no run can handle them, without ending the process."""
 
 import _signal  # type: ignore[import-not-found]
 import atexit
@@ -7,29 +7,29 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
-# What `signal.getsignal` calls, without its detour over enumerations: a run in pieces asks for two
-# handlers at every piece.
+# `signal.getsignal` without its conversion to enumerations: each segment of a run reads two
+# handlers.
 _get_handler: Callable[[int], Any] = _signal.getsignal
 
 HELD = (signal.SIGTERM, signal.SIGUSR1)
 
 
 class Note:
-    """A handler that keeps the first signal's number."""
+    """A handler that stores the number of the first signal."""
 
     def __init__(self) -> None:
         self.number = 0
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        """Take note of a signal."""
+        """Store a signal."""
         self.number = self.number or number
 
 
 def hold() -> None:
-    """Note SIGTERM and SIGUSR1 from now on, for the rest of the process.
+    """Defer SIGTERM and SIGUSR1 for the rest of the process.
 
-    A simulation acts upon a noted signal while it is built and runs. A signal that arrives later,
-    while results are written or the interpreter ends, changes nothing.
+    A simulation handles a deferred signal while it is built and runs. A later signal, while results
+    are written or the interpreter ends, has no effect.
     """
     note = Note()
     for number in HELD:
@@ -38,10 +38,10 @@ def hold() -> None:
 
 
 def ignore_at_exit() -> None:
-    """Ignore SIGTERM, SIGUSR1 and SIGINT from the interpreter's exit functions on.
+    """Ignore SIGTERM, SIGUSR1 and SIGINT from the start of the interpreter's exit functions.
 
-    Python gives every handled signal its default action back before it ends: a signal would then
-    end a process whose work is saved.
+    Python restores the default action of every handled signal before it ends: a signal would then
+    end a process that has saved its work.
     """
     atexit.unregister(_ignore)
     atexit.register(_ignore)
@@ -53,13 +53,13 @@ def _ignore() -> None:
 
 
 def held(handlers: Iterable[Any] | None = None) -> int:
-    """Return the signal that was noted and not acted upon yet, or 0.
+    """Return the deferred signal that has not been handled yet, or 0.
 
     Parameters
     ----------
     handlers : iterable, optional
-        Handlers to ask; by default the present ones. Who replaces handlers asks the replaced ones
-        afterwards: a signal that arrives in between is in one of them.
+        Handlers to check; by default the current ones. Code that replaces handlers checks the old
+        handlers afterwards: they may have received a signal in between.
     """
     for handler in map(_get_handler, HELD) if handlers is None else handlers:
         if isinstance(handler, Note) and handler.number:

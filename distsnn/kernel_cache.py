@@ -7,6 +7,7 @@ checksum: a truncated or corrupt file is reported, compiled again and replaced.
 
 import contextlib
 import hashlib
+import importlib.util
 import linecache
 import os
 import pickle
@@ -31,6 +32,7 @@ from numba.core.caching import (
     UserProvidedCacheLocator,
 )
 from numba.core.serialize import dumps
+from numba.np import linalg
 
 from distsnn.errors import DescriptionError
 
@@ -130,9 +132,9 @@ def _take_from_group(folder: Path) -> None:
     A file that another user could have left there is refused by its owner.
     """
     with contextlib.suppress(FileNotFoundError):
-        found = folder.lstat()
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
-            mode = stat.S_IMODE(found.st_mode)
+        status = folder.lstat()
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
+            mode = stat.S_IMODE(status.st_mode)
             if mode & _WRITABLE_BY_OTHERS == stat.S_IWGRP:
                 folder.chmod(mode & ~stat.S_IWGRP)
 
@@ -189,18 +191,18 @@ def _open_folder(path: Path, parent: int | None) -> int:
     return descriptor
 
 
-def _check(path: Path, found: os.stat_result) -> None:
-    if found.st_uid != os.geteuid():
-        raise _refusal(path, "belongs to another user", found)
-    if found.st_mode & _WRITABLE_BY_OTHERS:
-        raise _refusal(path, "can be written by other users", found)
+def _check(path: Path, status: os.stat_result) -> None:
+    if status.st_uid != os.geteuid():
+        raise _refusal(path, "belongs to another user", status)
+    if status.st_mode & _WRITABLE_BY_OTHERS:
+        raise _refusal(path, "can be written by other users", status)
 
 
-def _refusal(path: Path, problem: str, found: os.stat_result) -> DescriptionError:
+def _refusal(path: Path, problem: str, status: os.stat_result) -> DescriptionError:
     return DescriptionError(
         f"the folder of compiled kernels {problem}, so its code is not run",
         where=str(path),
-        value=f"owner {_user(found.st_uid)}, mode {stat.S_IMODE(found.st_mode):04o}",
+        value=f"owner {_user(status.st_uid)}, mode {stat.S_IMODE(status.st_mode):04o}",
         allowed=f"a folder of {_user(os.geteuid())} that group and others cannot write, such as a "
         f"new folder with mode 0700, named by the environment variable {_VARIABLE}",
     )
@@ -220,14 +222,14 @@ def _read(name: str) -> bytes | None:
         with _opened(folder) as descriptor:
             file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=descriptor)
             with os.fdopen(file, "rb") as opened:
-                found, data = os.fstat(file), opened.read()
+                status, data = os.fstat(file), opened.read()
     except FileNotFoundError:
         return None
     except OSError as error:
         problem = f"cannot be read ({error.strerror})"
     else:
         content = data[len(_HEADER) + hashlib.sha256().digest_size :]
-        if found.st_uid != os.geteuid() or found.st_mode & _WRITABLE_BY_OTHERS:
+        if status.st_uid != os.geteuid() or status.st_mode & _WRITABLE_BY_OTHERS:
             # planted while others could still write to the folder
             problem = "could have been written by another user"
         elif data == _head(content) + content:
@@ -326,3 +328,26 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
     def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         self._cache_file = _Files(self._impl.filename_base, self._impl.locator.get_source_stamp())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Return the compiled function of a signature, or None."""
+        _import_array_functions()
+        return super().load_overload(sig, target_context)
+
+
+@cache
+def _import_array_functions() -> None:
+    """Import numba's array functions without scipy.
+
+    numba imports scipy's linear algebra with them to see whether it is there, which takes every
+    process a tenth of its start. A function that needs it imports it when it is compiled.
+    """
+    check = linalg.ensure_blas
+    if "numba.np.arraymath" in sys.modules or importlib.util.find_spec("scipy") is None:
+        return
+    linalg.ensure_blas = lambda: None
+    try:
+        arraymath: Any = importlib.import_module("numba.np.arraymath")
+    finally:
+        linalg.ensure_blas = check
+    arraymath.ensure_blas = check

@@ -1,24 +1,24 @@
-"""Milliseconds to integer steps, and numbers in words.
+"""Conversion of milliseconds to steps, and numbers in words.
 
-Times are converted once, at the description; inside, time is integer steps.
+Times are converted once, in descriptions; all other modules use integer steps.
 """
 
 import math
 
 from distsnn.errors import DescriptionError
 
-# A time is on the grid when it is within this fraction of a step: far above the rounding of
-# decimal fractions of a millisecond, far below anything a user could mean.
+# A time is on the grid if it is within this fraction of a step: far above the rounding of decimal
+# fractions of a millisecond, far below any intended difference.
 GRID_TOLERANCE = 1e-6
 
-# Beyond this not every number of steps is a float.
+# Not every larger number of steps is a float.
 MOST_STEPS = 2.0**53
 
 Steps = int
 
 
 def steps(time_ms: float, dt: float, *, where: str) -> Steps:
-    """Convert a time to a whole number of steps.
+    """Convert a time to an integer number of steps.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def steps(time_ms: float, dt: float, *, where: str) -> Steps:
     dt : float
         Step, ms.
     where : str
-        The place named in the error.
+        Context for the error.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def steps(time_ms: float, dt: float, *, where: str) -> Steps:
     Raises
     ------
     DescriptionError
-        If the time is not finite, too long or no multiple of `dt`.
+        If the time is not finite, too long or not a multiple of `dt`.
     """
     if not math.isfinite(time_ms):
         raise DescriptionError("time must be finite", where=where, value=time_ms)
@@ -46,17 +46,17 @@ def steps(time_ms: float, dt: float, *, where: str) -> Steps:
         raise DescriptionError(
             "time is too long", where=where, value=time_ms, allowed=f"below {MOST_STEPS * dt:g} ms"
         )
-    whole = round(exact)
-    if abs(exact - whole) > GRID_TOLERANCE * max(1.0, abs(exact) * 1e-6):
+    rounded = round(exact)
+    if abs(exact - rounded) > GRID_TOLERANCE * max(1.0, abs(exact) * 1e-6):
         raise DescriptionError(
             "time is not on the grid",
             where=where,
             value=time_ms,
-            allowed=f"multiples of dt = {dt} ms, such as {whole * dt:.10g} ms",
+            allowed=f"multiples of dt = {dt} ms, such as {rounded * dt:.10g} ms",
         )
-    return whole
+    return rounded
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Return a number of things in words: ``1 rank``, ``1,200 ranks``; the plural is noun + s."""
+    """Return a number with its noun: ``1 rank``, ``1,200 ranks``; the plural is noun + s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -57,8 +57,8 @@ def draw(picture: str) -> None:
     figure = Figure(figsize=(10.0, 9.0), layout="constrained")
     axes = figure.subplots(4, 2, sharex=True, sharey=True)
     with tempfile.TemporaryDirectory() as folder:
-        found = patterns(folder)
-    for ax, (name, (times, v)) in zip(axes.flat, found.items(), strict=True):
+        recorded = patterns(folder)
+    for ax, (name, (times, v)) in zip(axes.flat, recorded.items(), strict=True):
         ax.plot(DT * np.arange(1, v.size + 1), v, color="#1f4e79", linewidth=0.8)
         # the upstroke is not integrated: draw it up to V_peak
         ax.vlines(times, -45.0, 0.0, color="#1f4e79", linewidth=0.8)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Write the example of store-format.md again: run its script, and show the attributes of its store.
+"""Update the example of store-format.md: run its script, and print the attributes of its store.
 
     .venv/bin/python docs/store_format.py
 
-Needed where the description of a network or the registry of the store changes; a test tells when.
+Run it after a change of network descriptions or of the schema; a test detects when.
 """
 
 import json
@@ -51,9 +51,9 @@ def main() -> None:
         (Path(folder) / "example.py").write_text(SCRIPT.search(text)[1], encoding="utf-8")
         subprocess.run([sys.executable, "example.py"], cwd=folder, check=True)
         stored = zarr.open_group(f"{folder}/run.zarr", mode="r").attrs.asdict()
-    names = [one.name for one in schema.group_spec("").attributes]
+    names = [attribute.name for attribute in schema.group_spec("").attributes]
     example = shown({name: stored[name] for name in names} | FIXED)
-    PAGE.write_text(EXAMPLE.sub(lambda found: found[1] + example + found[2], text), "utf-8")
+    PAGE.write_text(EXAMPLE.sub(lambda match: match[1] + example + match[2], text), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""A run's attempts: what their ranks wrote, as far as it can be read, and what is lost.
+"""Attempts of a run: the readable data of their ranks, and missing data.
 
-The store lists its attempts, and an attempt the groups that each rank has. What is listed and is
-not there, or is shorter than what was committed, is lost. Steps that a later attempt simulated
-again are superseded: damage in them loses no data.
+The store lists its attempts, and an attempt lists the groups of each rank. A listed group is lost
+if it is missing or shorter than its committed rows. Steps that a later attempt simulated again are
+superseded: corruption in them loses no data.
 """
 
 import os
@@ -28,12 +28,12 @@ _Part = TypeVar("_Part", RankSpikes, RankRows)
 
 @dataclass(frozen=True)
 class RankRecord:
-    """What one rank wrote in one attempt.
+    """The data of one rank in one attempt.
 
     Attributes
     ----------
     attempt, rank : int
-        Which.
+        Indices.
     started : bool
         Whether the rank has created its group.
     status : str
@@ -43,13 +43,13 @@ class RankRecord:
     memory : dict
         ``peak_rss_bytes`` and more.
     counted : dict
-        What it was connected to and exchanged, as in `distsnn.io.schema`; empty if not noted.
+        Counters of its connections and exchanges, as in `distsnn.io.schema`; empty if missing.
     spikes : RankSpikes or None
         Its spikes, lazily opened.
     states, weights : dict of str to RankRows
         Its recordings of states and of weights, lazily opened.
     lost : frozenset of str
-        Groups that the attempt lists and that cannot be read, such as "spikes" or "state/V".
+        Listed groups that cannot be read, such as "spikes" or "state/V".
     """
 
     attempt: int
@@ -65,7 +65,7 @@ class RankRecord:
     lost: frozenset[str] = frozenset()
 
     def with_intervals(self, intervals: Mapping[str, Intervals]) -> Self:
-        """Return the same with the steps in which recordings that were switched were on."""
+        """Return a copy with the intervals of switched recordings."""
         states, weights = (
             {
                 name: replace(part, on=intervals.get(f"{folder}/{name}", part.on))
@@ -77,23 +77,23 @@ class RankRecord:
 
     @property
     def committed_step(self) -> int:
-        """All that this rank recorded up to this step is committed (-1: nothing can be said)."""
+        """All recorded data of this rank up to this step is committed (-1: unknown)."""
         return -1 if self.spikes is None else self.spikes.table.committed_step
 
     @property
     def last_step(self) -> int:
-        """The last step of which this rank has committed anything (-1: none)."""
+        """The last step with committed data of this rank (-1: none)."""
         return -1 if self.spikes is None else self.spikes.table.last_step
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One start of the run, and the steps (first_step, until_step] for which it counts.
+    """One start of the run, valid for steps (first_step, until_step].
 
     ``ranks`` are the records of its ``n_ranks`` ranks, or of a share of them. ``until_step`` is
-    None for the last attempt: it counts for all that it recorded. ``saved`` is the number of the
-    last checkpoint generation that it wrote (None: none). ``intervals`` are the steps in which
-    recordings that were switched were on.
+    None for the last attempt, which is valid for all its steps. ``saved`` is the number of the
+    last checkpoint generation that it wrote (None: none). ``intervals`` are the intervals of
+    switched recordings.
     """
 
     index: int
@@ -108,24 +108,24 @@ class Attempt:
 
     @property
     def last(self) -> int:
-        """The last step that any rank may have committed and that counts, or first_step."""
+        """The last valid step that any rank may have committed, or first_step."""
         steps = max((rank.last_step for rank in self.ranks), default=-1)
         return max(self.first_step, self._bounded(steps))
 
     @property
     def complete_step(self) -> int:
-        """Everything up to this step that counts is committed by all ranks; or first_step.
+        """All ranks have committed their valid data up to this step; at least first_step.
 
-        Ranks whose spikes are lost do not count.
+        Ranks with lost spikes are ignored.
         """
-        kept = (rank.committed_step for rank in self.ranks if "spikes" not in rank.lost)
-        # a share of ranks may be empty: nothing is missing of it
-        steps = min(kept, default=-1) if self.ranks else LAST_STEP
+        steps_of_ranks = (rank.committed_step for rank in self.ranks if "spikes" not in rank.lost)
+        # a share of ranks may be empty: it misses no data
+        steps = min(steps_of_ranks, default=-1) if self.ranks else LAST_STEP
         return max(self.first_step, self._bounded(steps))
 
     @property
     def is_superseded(self) -> bool:
-        """Whether a later attempt began where this one did, or before."""
+        """Whether a later attempt started at the same step or earlier."""
         return self.until_step is not None and self.until_step <= self.first_step
 
     def _bounded(self, step: int) -> int:
@@ -134,12 +134,12 @@ class Attempt:
 
 @dataclass
 class FoundAttempt:
-    """What can be read of one attempt that the store lists, and why the rest cannot.
+    """The readable data of a listed attempt, and the errors of the other data.
 
     Attributes
     ----------
     until : int or None
-        The step after which a later attempt counts (None: there is none).
+        First step of a later attempt (None: no later attempt).
     share : slice
         The ranks to read.
     attempt : Attempt or None
@@ -174,7 +174,7 @@ class FoundAttempt:
             for rank in range(n_ranks)[self.share]
         ]
         if self.until is None:
-            # what ranks have committed since was noted before
+            # read again: ranks may have committed rows of newer intervals
             attributes = self._read(attempt_path(self.index), check_attempt, listed=True)
             if attributes is None:
                 return
@@ -198,17 +198,17 @@ class FoundAttempt:
     def _read(
         self, path: str, check: Callable[..., None], *, listed: bool
     ) -> dict[str, Any] | None:
-        """Return a group's attributes; None if it is missing, which is noted if it is listed."""
+        """Return a group's attributes, or None; a missing listed group is an error."""
         try:
-            # the quick question first: an attempt may claim more ranks than there are
+            # the fast check first: an attempt may declare more ranks than exist
             where = location(self.root, path)
-            there = os.path.lexists(Path(where, METADATA))
-            attributes = stored_attributes(self.root, path) if there else None
+            exists = os.path.lexists(Path(where, METADATA))
+            attributes = stored_attributes(self.root, path) if exists else None
             if attributes is not None:
                 check(attributes, path=where)
                 return attributes
             if listed:
-                raise StoreError("damaged: the group is missing", path=where)
+                raise StoreError("corrupt: the group is missing", path=where)
         except StoreError as error:
             self.lost.append(error)
         return None
@@ -222,37 +222,37 @@ class FoundAttempt:
     ) -> RankRecord:
         path = rank_path(self.index, rank)
         before = len(self.lost)
-        about = self._read(path, partial(check_rank, ranks=ranks), listed=listed is not None)
-        if about is None:
+        attributes = self._read(path, partial(check_rank, ranks=ranks), listed=listed is not None)
+        if attributes is None:
             status, groups = "not started", frozenset[str]()
             if len(self.lost) > before:
                 status, groups = "missing", frozenset(listed or ())
             return RankRecord(self.index, rank, False, status, {}, {}, {}, None, {}, {}, groups)
         lost = set[str]()
         spikes = self._part(f"{path}/spikes", RankSpikes.of, listed or (), lost)
-        # Asked for by name: a folder that is listed while its rank fills it shows half-made groups.
+        # Opened by name: a listing may contain incomplete groups while the rank writes.
         rows = {
             name: self._part(
                 f"{path}/{name}", partial(RankRows.of, on=intervals.get(name)), listed or (), lost
             )
             for name in self.names
         }
-        found: dict[str, dict[str, RankRows]] = {"state": {}, "weights": {}}
+        recordings: dict[str, dict[str, RankRows]] = {"state": {}, "weights": {}}
         for name, part in rows.items():
             if part is not None:
-                folder, _, own = name.partition("/")
-                found[folder][own] = part
+                folder, _, recording = name.partition("/")
+                recordings[folder][recording] = part
         return RankRecord(
             self.index,
             rank,
             True,
-            about["status"],
-            about.get("timing", {}),
-            about.get("memory", {}),
-            about.get("counted", {}),
+            attributes["status"],
+            attributes.get("timing", {}),
+            attributes.get("memory", {}),
+            attributes.get("counted", {}),
             spikes,
-            found["state"],
-            found["weights"],
+            recordings["state"],
+            recordings["weights"],
             frozenset(lost),
         )
 
@@ -263,15 +263,15 @@ class FoundAttempt:
         listed: Collection[str],
         lost: set[str],
     ) -> _Part | None:
-        """Return a rank's recording; None if it is missing or, which is noted, cannot be read."""
+        """Return a rank's recording, or None if it is missing or unreadable (an error)."""
         name = path.split("/", 2)[2]
         try:
             part = read(self.root, path)
-            # until it is listed its rank may still be making it
+            # its rank may still be creating an unlisted group
             if name in listed:
                 if part is None:
                     where = location(self.root, path)
-                    raise StoreError("damaged: the group is missing", path=where)
+                    raise StoreError("corrupt: the group is missing", path=where)
                 for layout, rows, count in part.layouts(self.until):
                     gap = layout.gap(rows) if self.chunks else None
                     if gap is not None:

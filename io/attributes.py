@@ -23,12 +23,12 @@ def encode(value: Any, *, where: str) -> Any:
     value : object
         Numbers, numpy scalars, strings, None, and mappings and sequences of them.
     where : str
-        The place named in the error.
+        Context for the error.
 
     Raises
     ------
     DescriptionError
-        For anything else: arrays belong into arrays.
+        For any other type, such as arrays.
     """
     if isinstance(value, np.generic):
         value = value.item()
@@ -52,7 +52,7 @@ def encode(value: Any, *, where: str) -> Any:
 
 
 def decode(value: Any) -> Any:
-    """Return what `encode` was given (tuples as lists)."""
+    """Return the argument of `encode` (tuples as lists)."""
     if isinstance(value, dict):
         if len(value) == 1 and value.get(_TAG) in ("inf", "-inf", "nan"):
             return float(value[_TAG])

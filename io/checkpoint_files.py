@@ -13,7 +13,7 @@ from distsnn.io.node_files import METADATA
 from distsnn.io.nodes import store_errors
 
 CHECKPOINT = "checkpoint"
-# Neurons and spikes of a chunk: few files, and a restore may skip what it does not need.
+# Neurons or spikes per chunk: few files, and a restore may skip chunks.
 CHUNK = 2**20
 _NAME = re.compile(r"generation(\d{6,})")
 
@@ -28,12 +28,12 @@ def generations(store: Path) -> list[int]:
     folder = store / CHECKPOINT
     with store_errors(folder, "cannot be read"):
         names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-    found = [_NAME.fullmatch(name) for name in names]
-    return sorted((int(match[1]) for match in found if match), reverse=True)
+    matches = [_NAME.fullmatch(name) for name in names]
+    return sorted((int(match[1]) for match in matches if match), reverse=True)
 
 
 def files_below(folder: Path) -> Iterable[Path]:
-    """Yield all files below a folder but its own zarr.json, in a fixed order."""
+    """Yield all files below a folder except its own zarr.json, in a fixed order."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path != folder / METADATA:
             yield path
@@ -46,19 +46,19 @@ def checksum(path: Path) -> str:
 
 
 def checksums(files: Mapping[str, bytes]) -> dict[str, str]:
-    """Return the SHA-256 of what files are to hold."""
+    """Return the SHA-256 of the contents of files."""
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write new files, and have the system write them to the disk.
+    """Write new files and sync them to the disk.
 
     Parameters
     ----------
     folder : Path
-        Where; it is made if need be, as are those below it.
+        Created with its subfolders if necessary.
     files : mapping of str to bytes
-        What they hold, by their paths below the folder.
+        Contents by path below the folder.
     """
     paths = [folder / name for name in files]
     for path, content in zip(paths, files.values(), strict=True):
@@ -74,40 +74,40 @@ def verify(folder: Path, expected: Mapping[str, Any]) -> None:
     Raises
     ------
     StoreError
-        If one is missing, has changed, or would lie outside the folder.
+        If a file is missing, has changed, or is outside the folder.
     """
-    for name, known in expected.items():
+    for name, expected_checksum in expected.items():
         path = folder / name
-        # names are the file's own: any text
-        with store_errors(path, "damaged"):
+        # a file may contain any text as names
+        with store_errors(path, "corrupt"):
             inside = path.resolve().is_relative_to(folder.resolve())
-            found = checksum(path) if inside and path.is_file() else None
+            actual = checksum(path) if inside and path.is_file() else None
         if not inside:
-            raise StoreError("damaged: a path leaves the checkpoint", path=str(path))
-        if found is None:
-            raise StoreError("damaged: a file is missing", path=str(path))
-        if found != known:
-            raise StoreError("damaged: not what was written (checksum)", path=str(path))
+            raise StoreError("corrupt: a path leaves the checkpoint", path=str(path))
+        if actual is None:
+            raise StoreError("corrupt: a file is missing", path=str(path))
+        if actual != expected_checksum:
+            raise StoreError("corrupt: the checksum differs", path=str(path))
 
 
 def seal(attributes: Mapping[str, Any]) -> str:
     """Return the SHA-256 of attributes (without ``seal`` itself) as sorted JSON."""
-    rest = {name: value for name, value in attributes.items() if name != "seal"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()
+    others = {name: value for name, value in attributes.items() if name != "seal"}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
 def sync(folder: Path) -> None:
-    """Have the system write all files and folders below a folder to the disk (fsync)."""
+    """Sync all files and folders below a folder to the disk (fsync)."""
     sync_files(folder, folder.rglob("*"))
 
 
 def sync_files(folder: Path, paths: Iterable[Path]) -> None:
-    """Have the system write some paths below a folder, and the folders on the way to them."""
-    wanted = {folder}
+    """Sync paths below a folder, and their parent folders, to the disk."""
+    to_sync = {folder}
     with store_errors(folder, "cannot be written to the disk"):
         for path in paths:
-            while path not in wanted:
-                wanted.add(path)
+            while path not in to_sync:
+                to_sync.add(path)
                 path = path.parent
-        for path in wanted:
+        for path in to_sync:
             sync_path(path)

@@ -1,4 +1,4 @@
-"""Reads a checkpoint's generation: verified first, then by the blocks that a rank needs."""
+"""Reader of a checkpoint generation: verification, then the blocks that a rank needs."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,7 +22,7 @@ from distsnn.io.checkpoint_files import (
 from distsnn.io.metadata_checks import check_generation, check_segments
 from distsnn.io.node_files import METADATA
 from distsnn.io.nodes import (
-    check_claim,
+    check_chunks_exist,
     location,
     open_array,
     open_group,
@@ -37,7 +37,7 @@ from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
 
 @dataclass(frozen=True, eq=False)
 class Generation:
-    """A complete generation whose attributes and index are whole.
+    """A complete generation with valid attributes and index.
 
     Attributes
     ----------
@@ -45,13 +45,13 @@ class Generation:
         The run's store.
     number : int
         Its number.
-    about : dict
+    attributes : dict
         Its attributes, as in the schema.
     """
 
     store: Path
     number: int
-    about: dict[str, Any]
+    attributes: dict[str, Any]
     _root: zarr.Group
     _segments: dict[int, dict[tuple[str, str], Any]] = field(default_factory=dict)
 
@@ -62,7 +62,7 @@ class Generation:
         Raises
         ------
         StoreError
-            If it is damaged.
+            If it is corrupt.
         DescriptionError
             If it was written in another version's format.
         """
@@ -70,24 +70,24 @@ class Generation:
         path = f"{CHECKPOINT}/{generation_name(number)}"
         group = open_group(root, path)
         if group is None:
-            raise StoreError("there is no such generation", path=f"{store}/{path}")
+            raise StoreError("the generation does not exist", path=f"{store}/{path}")
         raw = group.attrs.asdict()
         version = raw.get("format_version")
         if raw.get("format") != CHECKPOINT_FORMAT or not isinstance(version, int):
-            raise StoreError("damaged: no checkpoint", path=location(group))
-        with store_errors(location(group), "damaged"):
-            whole = raw.get("seal") == seal(raw)
-        if not whole:
-            raise StoreError("damaged: attributes are not those written", path=location(group))
+            raise StoreError("corrupt: no checkpoint", path=location(group))
+        with store_errors(location(group), "corrupt"):
+            is_sealed = raw.get("seal") == seal(raw)
+        if not is_sealed:
+            raise StoreError("corrupt: the attributes have changed", path=location(group))
         if version != CHECKPOINT_VERSION:
             raise DescriptionError(
                 f"a checkpoint of format version {version}",
                 where=location(group),
                 allowed=f"version {CHECKPOINT_VERSION}, which this distsnn reads",
             )
-        about = read_attributes(group)
-        check_generation(about, path=location(group))
-        return cls(store, number, about, root)
+        attributes = read_attributes(group)
+        check_generation(attributes, path=location(group))
+        return cls(store, number, attributes, root)
 
     @property
     def _path(self) -> str:
@@ -101,53 +101,58 @@ class Generation:
     @property
     def ranks(self) -> int:
         """Number of ranks that wrote it."""
-        return int(self.about["ranks"])
+        return int(self.attributes["ranks"])
 
     def check_files(self) -> None:
-        """Check that all files are there, without reading them (StoreError if one is missing)."""
-        known = [self.folder / name for name in self.about.get("files", {})]
+        """Check that all files exist, without reading them (StoreError if a file is missing)."""
+        paths = [self.folder / name for name in self.attributes.get("files", {})]
         for rank in range(self.ranks):
             folder = self.folder / f"rank{rank:04d}"
-            known += [folder / name for name in self._rank(rank)["files"]]
-        for path in known:
+            paths += [folder / name for name in self._rank(rank)["files"]]
+        for path in paths:
             if not path.is_file():
-                raise StoreError("damaged: a file is missing", path=str(path))
+                raise StoreError("corrupt: a file is missing", path=str(path))
 
     def verify_index(self) -> None:
-        """Check the index against its checksums (StoreError if it is damaged)."""
+        """Check the index against its checksums (StoreError if it is corrupt)."""
         verify(
             self.folder,
             {
-                name: known
-                for name, known in self.about.get("files", {}).items()
+                name: checksum
+                for name, checksum in self.attributes.get("files", {}).items()
                 if name[:4] != "rank"
             },
         )
 
     def verify_rank(self, rank: int) -> None:
-        """Check all that one rank wrote against its checksums (StoreError if it is damaged)."""
+        """Check all files of one rank against their checksums (StoreError if a file is corrupt)."""
         name = f"rank{rank:04d}/{METADATA}"
-        verify(self.folder, {name: self.about.get("files", {}).get(name)})
+        verify(self.folder, {name: self.attributes.get("files", {}).get(name)})
         folder = self.folder / f"rank{rank:04d}"
-        known = self._rank(rank)["files"]
-        verify(folder, known)
+        expected = self._rank(rank)["files"]
+        verify(folder, expected)
         with store_errors(folder, "cannot be read"):
             names = {path.relative_to(folder).as_posix() for path in files_below(folder)}
-        more = names - set(known)
-        if more:
-            raise StoreError(f"damaged: {sorted(more)[0]} was not written by us", path=str(folder))
+        extra = names - set(expected)
+        if extra:
+            raise StoreError(
+                f"corrupt: {sorted(extra)[0]} is not part of the checkpoint", path=str(folder)
+            )
 
-    def blocks(self, most: int) -> dict[str, NDArray[Any]]:
-        """Return the index of so many blocks at most: rank, digest and wiring."""
+    def blocks(self, max_blocks: int) -> dict[str, NDArray[Any]]:
+        """Return the index of at most `max_blocks` blocks: rank, digest and wiring."""
         names = ("rank", "digest", "wiring")
-        return {name: self._read_all(f"blocks/{name}", most) for name in names}
+        return {name: self._read_all(f"blocks/{name}", max_blocks) for name in names}
 
-    def spikes(self, rank: int, most: int) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
-        """Return the spikes in flight of one rank's neurons, of which there can be so many."""
+    def spikes(self, rank: int, max_spikes: int) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
+        """Return the spikes in flight of one rank's neurons, at most `max_spikes`."""
         path = f"rank{rank:04d}/spikes"
-        step, gid = self._read_all(f"{path}/step", most), self._read_all(f"{path}/gid", most)
+        step, gid = (
+            self._read_all(f"{path}/step", max_spikes),
+            self._read_all(f"{path}/gid", max_spikes),
+        )
         if step.shape != gid.shape:
-            raise StoreError("damaged: steps and neurons differ", path=f"{self.folder}/{path}")
+            raise StoreError("corrupt: steps and neurons differ", path=f"{self.folder}/{path}")
         return step, gid
 
     def states(
@@ -158,27 +163,27 @@ class Generation:
         offsets: NDArray[np.int64],
         sizes: Sequence[int],
     ) -> NDArray[Any]:
-        """Return one state of some blocks of a population, block after block.
+        """Return one state of some blocks of a population, in the order of the blocks.
 
         Parameters
         ----------
         population, variable : str
-            Which state.
+            The state.
         ranks : ndarray of int32, shape (n_blocks,)
             The ranks that wrote the blocks, from the index.
         offsets : ndarray of int64, shape (n_blocks,)
-            How many values of other blocks these ranks wrote before.
+            Number of values of earlier blocks of these ranks.
         sizes : sequence of int
-            How many values the blocks have.
+            Number of values of the blocks.
         """
         parts: list[NDArray[Any]] = [np.empty(0)] * len(sizes)
         for rank in np.unique(ranks).tolist():
-            mine = np.flatnonzero(ranks == rank).tolist()
-            low = int(offsets[mine].min())
-            high = max(int(offsets[i]) + sizes[i] for i in mine)
-            found = self._segment(rank, population, variable, low, high)
-            for i in mine:
-                parts[i] = found[int(offsets[i]) - low : int(offsets[i]) - low + sizes[i]]
+            indices = np.flatnonzero(ranks == rank).tolist()
+            low = int(offsets[indices].min())
+            high = max(int(offsets[i]) + sizes[i] for i in indices)
+            segment = self._segment(rank, population, variable, low, high)
+            for i in indices:
+                parts[i] = segment[int(offsets[i]) - low : int(offsets[i]) - low + sizes[i]]
         return np.concatenate(parts)
 
     def _rank(self, rank: int) -> dict[str, Any]:
@@ -186,33 +191,34 @@ class Generation:
         path = f"{self._path}/rank{rank:04d}"
         attributes, where = stored_attributes(self._root, path), location(self._root, path)
         if attributes is None:
-            raise StoreError("damaged: a rank's group is missing", path=where)
+            raise StoreError("corrupt: a rank's group is missing", path=where)
         check_segments(attributes, path=where)
         return attributes
 
     def _segment(
         self, rank: int, population: str, variable: str, low: int, high: int
     ) -> NDArray[Any]:
-        """Return a range of what a rank saved of a state."""
+        """Return a range of the values of a state that a rank saved."""
         if rank not in self._segments:
             self._segments[rank] = {
-                (one["population"], one["variable"]): one for one in self._rank(rank)["segments"]
+                (row["population"], row["variable"]): row for row in self._rank(rank)["segments"]
             }
         segment = self._segments[rank].get((population, variable))
         if segment is None or high > segment["size"]:
             raise StoreError(
-                f"damaged: state {variable!r} of {population!r} is not whole",
+                f"corrupt: state {variable!r} of {population!r} is incomplete",
                 path=f"{self.folder}/rank{rank:04d}",
             )
         first = segment["first"]
         path = f"rank{rank:04d}/state/{segment['dtype']}"
         return self._read(path, first + low, first + high)
 
-    def _read_all(self, path: str, most: int | None = None) -> NDArray[Any]:
+    def _read_all(self, path: str, max_size: int | None = None) -> NDArray[Any]:
         array = open_array(self._root, f"{self._path}/{path}")
-        if most is not None and array.shape[0] > most:
+        if max_size is not None and array.shape[0] > max_size:
             raise StoreError(
-                f"damaged: {array.shape[0]} values, {most} at most", path=location(array)
+                f"corrupt: {array.shape[0]} values, at most {max_size} expected",
+                path=location(array),
             )
         return self._read(path, 0, array.shape[0])
 
@@ -220,48 +226,48 @@ class Generation:
         array = open_array(self._root, f"{self._path}/{path}")
         if high > array.shape[0]:
             raise StoreError(
-                f"damaged: {array.shape[0]} values, {high} expected", path=location(array)
+                f"corrupt: {array.shape[0]} values, {high} expected", path=location(array)
             )
-        check_claim(array, low, high)
+        check_chunks_exist(array, low, high)
         with store_errors(location(array), "cannot be read"):
             return np.asarray(array[low:high])
 
 
 def missing_checkpoints(reader: StoreReader) -> list[str]:
-    """Return what is missing of a run's checkpoints, each with its path; files are not read."""
+    """Return messages about missing files of a run's checkpoints; files are not read."""
     lost = lost_generation(reader)
-    found = [] if lost is None else [str(lost)]
+    messages = [] if lost is None else [str(lost)]
     for number in generations(reader.path):
         try:
             Generation.open(reader.path, number).check_files()
         except (StoreError, DescriptionError) as error:
-            if number in generations(reader.path):  # a running run removes older checkpoints
-                found.append(str(error))
-    return found
+            if number in generations(reader.path):  # an active run removes older checkpoints
+                messages.append(str(error))
+    return messages
 
 
 def lost_generation(reader: StoreReader) -> StoreError | None:
-    """Return the error to raise if the last generation that a run has saved is not there."""
+    """Return the error for a missing last generation of a run, if it is missing."""
     saved = max((attempt.saved or 0 for attempt in reader.attempts), default=0)
     if saved <= max(generations(reader.path), default=0):
         return None
     path = reader.path / CHECKPOINT / generation_name(saved)
-    return StoreError("the last checkpoint that was saved is missing", path=str(path))
+    return StoreError("the last saved checkpoint is missing", path=str(path))
 
 
-def saved_beyond(reader: StoreReader, step: int) -> int | None:
-    """Return at which step the state was saved that a run goes on from, if that is after `step`.
+def checkpoint_after(reader: StoreReader, step: int) -> int | None:
+    """Return the step of the checkpoint from which a run continues, if it is after `step`.
 
-    Only generations that say so are verified; they count if the run is recorded up to there.
+    Only generations after `step` are verified; they are valid if the run is recorded up to them.
     """
     for number in generations(reader.path):
-        with suppress(StoreError, DescriptionError):  # whoever goes on from it is told
-            found = Generation.open(reader.path, number)
-            saved = int(found.about["step"])
+        with suppress(StoreError, DescriptionError):  # a resume reports the error
+            generation = Generation.open(reader.path, number)
+            saved = int(generation.attributes["step"])
             if saved <= step:
                 return None
-            for rank in range(found.ranks):
-                found.verify_rank(rank)
+            for rank in range(generation.ranks):
+                generation.verify_rank(rank)
             if reader.reaches(saved):
                 return saved
     return None

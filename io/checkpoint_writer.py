@@ -1,7 +1,7 @@
-"""Writes a checkpoint's generation: every rank its group, then rank 0 the index and the name.
+"""Writer of a checkpoint generation: every rank writes its group, rank 0 the index.
 
-A generation is written under a name that ends in ``.partial``, and renamed when all of it is on the
-disk: it is there whole or not at all.
+A generation is written under a name that ends in ``.partial``, and renamed when all files are on
+the disk, so that it is always complete.
 """
 
 import shutil
@@ -49,7 +49,7 @@ class GenerationWriter:
     store : Path
         The run's store.
     number : int
-        The generation; no complete one has it.
+        Number of the generation; no complete generation has this number.
     """
 
     def __init__(self, store: Path, number: int) -> None:
@@ -59,7 +59,7 @@ class GenerationWriter:
         self._about: dict[str, Any] = {}
 
     def begin(self, attributes: Mapping[str, Any], blocks: Mapping[str, NDArray[Any]]) -> None:
-        """Write the index, on rank 0, before the ranks write; leftovers are swept.
+        """Write the index, on rank 0, before the ranks write; remove leftovers.
 
         Parameters
         ----------
@@ -69,19 +69,23 @@ class GenerationWriter:
             The index: rank, digest and wiring, by block.
         """
         root = open_root(self.store, writable=True)
-        check_inside(root, CHECKPOINT)  # leftovers are removed there
+        check_inside(root, CHECKPOINT)  # before leftovers are removed
         _make_folder(root, self.store / CHECKPOINT / METADATA)
-        with store_errors(self.store / CHECKPOINT, "cannot be swept"):
+        with store_errors(self.store / CHECKPOINT, "cannot be removed"):
             for leftover in (self.store / CHECKPOINT).glob("*.partial"):
                 _remove(leftover)
-        about = {"format": CHECKPOINT_FORMAT, "format_version": CHECKPOINT_VERSION, **attributes}
-        draft, own = Draft(), f"{self._name}/blocks"
-        create_group(draft.root, own, {})
+        all_attributes = {
+            "format": CHECKPOINT_FORMAT,
+            "format_version": CHECKPOINT_VERSION,
+            **attributes,
+        }
+        draft, path = Draft(), f"{self._name}/blocks"
+        create_group(draft.root, path, {})
         for name, values in blocks.items():
-            _write(draft.root, f"{own}/{name}", values)
-        files = {f"blocks/{name}": content for name, content in draft.files(own).items()}
+            _write(draft.root, f"{path}/{name}", values)
+        files = {f"blocks/{name}": content for name, content in draft.files(path).items()}
         write_files(self._folder, files)
-        self._about = {**about, "files": checksums(files)}
+        self._about = {**all_attributes, "files": checksums(files)}
 
     def write_rank(
         self,
@@ -94,36 +98,38 @@ class GenerationWriter:
         Returns
         -------
         str
-            The checksum that `finish` needs: it stands for all that the rank wrote.
+            The checksum for `finish`, which covers all files of the rank.
         """
-        draft, own = Draft(), f"{self._name}/rank{rank:04d}"
+        draft, group_path = Draft(), f"{self._name}/rank{rank:04d}"
         segments, arrays = _packed(states)
-        group = create_group(draft.root, own, {"segments": segments, "files": {}})
+        group = create_group(draft.root, group_path, {"segments": segments, "files": {}})
         for path in ("spikes", "state"):
-            create_group(draft.root, f"{own}/{path}", {})
+            create_group(draft.root, f"{group_path}/{path}", {})
         for name, values in zip(("step", "gid"), spikes, strict=True):
-            _write(draft.root, f"{own}/spikes/{name}", values)
+            _write(draft.root, f"{group_path}/spikes/{name}", values)
         for dtype, values in arrays.items():
-            _write(draft.root, f"{own}/state/{dtype}", values)
-        known = checksums(draft.files(own))
-        del known[METADATA]  # which is to hold the others
-        write_attributes(group, {"files": known})
-        files = draft.files(own)
+            _write(draft.root, f"{group_path}/state/{dtype}", values)
+        sums = checksums(draft.files(group_path))
+        del sums[METADATA]  # it will contain the others
+        write_attributes(group, {"files": sums})
+        files = draft.files(group_path)
         write_files(self._folder / f"rank{rank:04d}", files)
         return checksums(files)[METADATA]
 
     def finish(self, ranks: list[str]) -> None:
-        """Seal the generation and give it its name (on rank 0, after all ranks).
+        """Seal and rename the generation (on rank 0, after all ranks).
 
         Parameters
         ----------
         ranks : list of str
-            What `write_rank` returned on each rank.
+            Results of `write_rank` of all ranks.
         """
-        about = self._about
-        about["files"] |= {f"rank{rank:04d}/{METADATA}": known for rank, known in enumerate(ranks)}
+        attributes = self._about
+        attributes["files"] |= {
+            f"rank{rank:04d}/{METADATA}": checksum for rank, checksum in enumerate(ranks)
+        }
         draft = Draft()
-        group = create_group(draft.root, self._name, about)
+        group = create_group(draft.root, self._name, attributes)
         write_attributes(group, {"seal": seal(group.attrs.asdict())})
         write_files(self._folder, draft.files(self._name))
         with store_errors(self._folder, "cannot be written"):
@@ -132,28 +138,29 @@ class GenerationWriter:
             sync_files(self.store, [self.store / CHECKPOINT / METADATA])
 
     def prune(self, keep: int | None) -> None:
-        """Remove all generations but this one and one before it, `keep` or the latest (on rank 0).
+        """Remove all generations except this one and `keep`, or the newest other one (on rank 0).
 
-        What cannot be removed, as it is being read over a network, stays for the next time.
+        Folders that cannot be removed, because they are read over a network, remain until the next
+        call.
         """
         others = [number for number in generations(self.store) if number != self.number]
         keep = max(others, default=None) if keep is None else keep
         for number in others:
             if number != keep:
                 folder = self.store / CHECKPOINT / generation_name(number)
-                # a kill in the midst of it must not leave one that looks damaged
+                # a kill during the removal must not leave a generation that looks corrupt
                 leftover = folder.with_name(f"{folder.name}.partial")
                 with suppress(OSError):
                     folder.rename(leftover)
                 shutil.rmtree(leftover, ignore_errors=True)
 
     def abandon(self) -> None:
-        """Remove what there is of a generation that could not be written (on rank 0)."""
+        """Remove the files of a generation that could not be written (on rank 0)."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _make_folder(root: zarr.Group, metadata: Path) -> None:
-    """Make the group of all generations. It holds nothing: a damaged one is made again."""
+    """Create the group of all generations. It has no data: a corrupt group is replaced."""
     try:
         if open_group(root, CHECKPOINT) is not None:
             return
@@ -173,12 +180,12 @@ def _remove(leftover: Path) -> None:
 def _packed(
     states: Mapping[tuple[str, str], NDArray[Any]],
 ) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]:
-    """Return where each state is in the arrays of its type, and these."""
+    """Return the segment of each state, and one array for each type."""
     segments, parts, sizes = [], dict[str, list[NDArray[Any]]](), dict[str, int]()
     for (population, variable), values in states.items():
         dtype = values.dtype.name
-        about = {"population": population, "variable": variable, "dtype": dtype}
-        segments.append(about | {"first": sizes.get(dtype, 0), "size": values.size})
+        row = {"population": population, "variable": variable, "dtype": dtype}
+        segments.append(row | {"first": sizes.get(dtype, 0), "size": values.size})
         parts.setdefault(dtype, []).append(values)
         sizes[dtype] = sizes.get(dtype, 0) + values.size
     return segments, {dtype: np.concatenate(arrays) for dtype, arrays in parts.items()}

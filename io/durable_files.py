@@ -1,4 +1,4 @@
-"""Writes files so that a power cut leaves each whole: as it was before a write, or after it."""
+"""Atomic writes of files: after a power cut, a file has its old or its new content."""
 
 import os
 import uuid
@@ -10,10 +10,10 @@ from typing import BinaryIO
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[BinaryIO]:
-    """Create or replace a file, and have the system write it to the disk.
+    """Create or replace a file, and sync it to the disk.
 
-    The new content is written beside the file and is on the disk before it takes the file's name:
-    a rename alone may leave an empty file.
+    The new content is written to another file and synced before it gets the file's name: a rename
+    without a sync may leave an empty file.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
     Yields
     ------
     BinaryIO
-        Where to write the content. If the body raises, the file stays as it was.
+        Stream for the content. If the body raises an exception, the file does not change.
 
     Raises
     ------
@@ -44,13 +44,13 @@ def atomic_write(path: Path) -> Iterator[BinaryIO]:
 
 
 def rename(path: Path, target: Path) -> None:
-    """Rename a file or folder, and have the system write the new name to the disk."""
+    """Rename a file or folder, and sync the new name to the disk."""
     path.rename(target)
     sync_path(target.parent)
 
 
 def sync_path(path: Path) -> None:
-    """Have the system write one file or folder to the disk."""
+    """Sync one file or folder to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -43,7 +43,7 @@ def read_exit_reports(
         damage only, the reason; these come last.
     """
     root, folder = open_root(Path(path)), exit_reports_path(attempt)
-    reports, damaged = [], []
+    reports, corrupt = [], []
     # most attempts have no exit reports
     for rank in ranks if Path(path, folder).exists() else ():
         try:
@@ -53,8 +53,8 @@ def read_exit_reports(
                 reports.append(report)
         except StoreError as error:
             # the other reports must remain readable
-            damaged.append({"damage": str(error)})
-    return [*sorted(reports, key=lambda report: str(report["time"])), *damaged]
+            corrupt.append({"damage": str(error)})
+    return [*sorted(reports, key=lambda report: str(report["time"])), *corrupt]
 
 
 def vanished_ranks(path: str | os.PathLike[str], attempt: int, ranks: Iterable[int]) -> list[int]:
@@ -66,7 +66,9 @@ def vanished_ranks(path: str | os.PathLike[str], attempt: int, ranks: Iterable[i
     root = open_root(folder)
     paths = ((rank, rank_path(attempt, rank)) for rank in ranks)
     return [
-        rank for rank, own in paths if _has_vanished(stored_attributes(root, own), folder / own)
+        rank
+        for rank, group_path in paths
+        if _has_vanished(stored_attributes(root, group_path), folder / group_path)
     ]
 
 

@@ -1,4 +1,4 @@
-"""The large arrays of a network's description, kept beside its JSON."""
+"""Large arrays of a network description, stored beside its JSON."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import zarr
 
 from distsnn.errors import DescriptionError
 from distsnn.io.nodes import (
-    check_claim,
+    check_chunks_exist,
     create_array,
     create_group,
     location,
@@ -33,7 +33,7 @@ def store_arrays(
     root : zarr.Group
         The store's root, writable.
     arrays : mapping of str to ndarray
-        Arrays of numbers or booleans; a name may hold slashes ("projections/3/weight").
+        Arrays of numbers or booleans; a name may contain slashes ("projections/3/weight").
     under : str
         The group, created with its parents.
 
@@ -55,7 +55,7 @@ def store_arrays(
             raise DescriptionError(
                 "not an array of numbers", where=where, value=str(array.dtype), allowed="numbers"
             )
-        # The last axes stay whole where they can: a chunk is a run of rows.
+        # The last axes are not divided if possible: a chunk contains consecutive rows.
         chunks, left = list[int](), _CHUNK
         for length in reversed(array.shape):
             chunks.insert(0, max(1, min(length, left)))
@@ -75,14 +75,14 @@ def load_arrays(
     Raises
     ------
     StoreError
-        If one is missing or damaged. Declared sizes are compared with the chunks that are there
-        before memory is allocated.
+        If one is missing or corrupt. Declared sizes are compared with the existing chunks before
+        memory is allocated.
     """
     arrays = {}
     for name in names:
         stored = open_array(root, f"{under}/{name}")
         where = location(root, f"{under}/{name}")
-        check_claim(stored)
+        check_chunks_exist(stored)
         with store_errors(where, "cannot be read"):
             arrays[name] = np.asarray(stored[...])
     return arrays

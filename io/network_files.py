@@ -1,7 +1,7 @@
-"""A network's description as a folder: ``network.json`` and ``arrays.npz``. Nothing is pickled.
+"""A network description as a folder: ``network.json`` and ``arrays.npz``, without pickle.
 
-``network.json`` holds the digest of ``arrays.npz``, so that two files of different networks, as an
-interrupted save can leave them, are not mistaken for one network.
+``network.json`` contains the digest of ``arrays.npz``, so that files of two networks, which an
+interrupted save can leave, are not read as one network.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ import numpy as np
 from distsnn.errors import StoreError
 from distsnn.io.attributes import decode, encode
 from distsnn.io.durable_files import atomic_write
-from distsnn.io.node_files import MOST_METADATA, check_metadata_size
+from distsnn.io.node_files import MAX_METADATA_BYTES, check_metadata_size
 from distsnn.network import Network
 
 _DESCRIPTION, _ARRAYS = "network.json", "arrays.npz"
-# What the digest adds to the description.
+# Bytes that the digest adds to the description.
 _DIGEST_ROOM = 128
-# What a damaged file makes json, zipfile and numpy raise. NotImplementedError: a kind of
-# compression that does not exist; RuntimeError: a member said to be encrypted.
+# Exceptions of json, zipfile and numpy for a corrupt file. NotImplementedError: an unknown kind of
+# compression; RuntimeError: an encrypted member.
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, LookupError, RuntimeError),
     *(zipfile.BadZipFile, zlib.error, MemoryError),
@@ -33,7 +33,7 @@ _UNREADABLE = (
 
 
 def save_network(path: str | os.PathLike[str], network: Network) -> None:
-    """Write a network's description into a folder, which is made if it is missing.
+    """Write a network description into a folder, which is created if it is missing.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def save_network(path: str | os.PathLike[str], network: Network) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         encoded = encode(description, where="network")
         check_metadata_size(len(json.dumps(encoded)) + _DIGEST_ROOM, str(folder / _DESCRIPTION))
-        # names hold slashes, which a zip member may, but numpy's keywords need care
+        # the prefix keeps names apart from numpy's keyword arguments
         with atomic_write(folder / _ARRAYS) as stream:
             np.savez(stream, allow_pickle=False, **_renamed(arrays))
         text = json.dumps({"network": encoded, "arrays": _digest(folder / _ARRAYS)}).encode()
@@ -73,14 +73,14 @@ def load_network(path: str | os.PathLike[str]) -> Network:
     Raises
     ------
     StoreError
-        If there is none or it cannot be read.
+        If the folder contains none or it cannot be read.
     DescriptionError
         If the description is not valid.
     """
     folder = Path(path)
     try:
         file = folder / _DESCRIPTION
-        if file.stat().st_size > MOST_METADATA:
+        if file.stat().st_size > MAX_METADATA_BYTES:
             raise ValueError(f"{_DESCRIPTION} of {file.stat().st_size} bytes")
         match json.loads(file.read_text(encoding="utf-8")):
             case {"network": dict(encoded), "arrays": str(digest)}:
@@ -89,9 +89,9 @@ def load_network(path: str | os.PathLike[str]) -> Network:
                 raise ValueError(f"{_DESCRIPTION} has no network, or no digest of its arrays")
         arrays = _load_arrays(folder / _ARRAYS)
         if digest != _digest(folder / _ARRAYS):
-            raise ValueError(f"{_ARRAYS} is not the one that {_DESCRIPTION} was written with")
+            raise ValueError(f"{_ARRAYS} does not belong to {_DESCRIPTION}")
     except _UNREADABLE as error:
-        raise StoreError(f"holds no network: {error}", path=str(folder)) from error
+        raise StoreError(f"contains no network: {error}", path=str(folder)) from error
     return Network.from_dict(description, arrays)
 
 
@@ -102,12 +102,12 @@ def _digest(path: Path) -> str:
 
 def _load_arrays(path: Path) -> dict[str, Any]:
     arrays = {}
-    # Opened here: numpy leaves a file open that is no archive.
+    # Opened here, because numpy does not close a file that is not an archive.
     with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
         for member in archive.infolist():
-            # Written without compression, so that nothing can become larger than the file.
+            # Written without compression, so that no member is larger than the file.
             if member.compress_type != zipfile.ZIP_STORED or member.file_size > path.stat().st_size:
-                raise ValueError(f"{member.filename} claims {member.file_size} bytes")
+                raise ValueError(f"{member.filename} declares {member.file_size} bytes")
             with archive.open(member) as content:
                 arrays[_name(member.filename)] = _load_array(content, member)
     return arrays
@@ -122,10 +122,10 @@ def _load_array(content: IO[bytes], member: zipfile.ZipInfo) -> Any:
         content
     )
     if dtype.hasobject:
-        raise ValueError(f"{member.filename} holds Python objects")
+        raise ValueError(f"{member.filename} contains Python objects")
     size = math.prod(shape) * dtype.itemsize
     if size != member.file_size - content.tell():
-        raise ValueError(f"{member.filename} claims {size} bytes, and has others")
+        raise ValueError(f"{member.filename} declares {size} bytes, but its size differs")
     array = np.frombuffer(content.read(), dtype)
     return array.reshape(shape, order="F" if fortran else "C")
 
@@ -135,5 +135,5 @@ def _name(member: str) -> str:
 
 
 def is_network(path: str | os.PathLike[str]) -> bool:
-    """Return whether a folder holds a network's description."""
+    """Return whether a folder contains a network description."""
     return (Path(path) / _DESCRIPTION).is_file()

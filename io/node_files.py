@@ -1,7 +1,7 @@
-"""Checks files of a store before zarr reads them: sizes have limits, chunks have one encoding.
+"""Checks of a store's files before zarr reads them: limits of sizes, and the encoding of chunks.
 
-A store is data from anywhere. Its metadata may declare any size and any codec, such as gzip inside
-gzip. Here declared sizes are compared with files and limits before memory is allocated.
+A store may come from an untrusted source. Its metadata may declare any size and any codec, such as
+gzip inside gzip. Declared sizes are compared with files and limits before memory is allocated.
 """
 
 import json
@@ -21,22 +21,22 @@ from distsnn.errors import StoreError
 from distsnn.io.schema import NUMBERS
 
 METADATA = "zarr.json"
-# Larger than the metadata of any run: a description of 100,000 projections takes a tenth.
-MOST_METADATA = 2**26
-# The largest chunk that is written: digests of 2**20 blocks.
-MOST_CHUNK = 2**25
-# zstd, in the blocks that Blosc cuts, compresses zeros at most 4400 times (measured).
-_MOST_COMPRESSED = 2**13
+# Larger than the metadata of any run: a description of 100,000 projections has a tenth of it.
+MAX_METADATA_BYTES = 2**26
+# The largest chunk of writers: digests of 2**20 blocks.
+MAX_CHUNK_BYTES = 2**25
+# zstd, in the blocks of Blosc, compresses zeros by a factor of at most 4400 (measured).
+_MAX_COMPRESSION = 2**13
 _BLOSC_HEADER = struct.Struct("<4BIII")
 _CHECKSUM_BYTES = 4
-_MOST_SIZE = 2**62
-MISSING_CHUNK = "damaged: a chunk is missing"
+_MAX_SIZE = 2**62
+MISSING_CHUNK = "corrupt: a chunk is missing"
 _KINDS = ("group", "array")
 
 
 @dataclass(frozen=True)
 class ArrayLayout:
-    """Type, shape and chunks of an array, from metadata that has been checked.
+    """Type, shape and chunks of an array, from checked metadata.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class ArrayLayout:
     shape, chunks : tuple of int
         Lengths of the array and of its chunks.
     dims : tuple of (str or None)
-        Names of the dimensions; empty if there are none.
+        Names of the dimensions; may be empty.
     """
 
     folder: Path
@@ -62,7 +62,7 @@ class ArrayLayout:
         return math.prod(self.chunks) * np.dtype(self.dtype).itemsize
 
     def places(self, start: int, stop: int) -> Iterator[tuple[int, ...]]:
-        """Iterate over chunks that have rows of [start, stop): their numbers along each axis."""
+        """Iterate over the chunks of rows [start, stop): their indices along each axis."""
         axes = [range(-(-size // n)) for size, n in zip(self.shape, self.chunks, strict=True)]
         if axes and start < stop:
             axes[0] = range(start // self.chunks[0], -(-stop // self.chunks[0]))
@@ -77,10 +77,12 @@ class ArrayLayout:
     def gap(self, rows: int) -> "Gap | None":
         """Return the first chunk of the first `rows` rows that is missing, or None."""
         present = set[str]()
-        if rows and len(self.shape) == 1:  # one question about the folder, not one about each file
+        if (
+            rows and len(self.shape) == 1
+        ):  # one system call for the folder instead of one for each file
             with suppress(OSError), os.scandir(self.folder / "c") as entries:
                 present |= {entry.name for entry in entries}
-        # a listing may lack a file that was renamed meanwhile, or be an older one of a file server
+        # a listing may lack a file that was just renamed, or be outdated on a file server
         gone = (
             place
             for place in self.places(0, rows)
@@ -100,14 +102,14 @@ class ArrayLayout:
 
 @dataclass(frozen=True)
 class Gap:
-    """A chunk that is missing: its first row, and the error to raise."""
+    """A missing chunk: its first row, and the error to raise."""
 
     row: int
     error: StoreError
 
 
 def read_metadata(folder: Path) -> dict[str, Any] | None:
-    """Return the metadata of the node in a folder, or None if there is none.
+    """Return the metadata of the node in a folder, or None if it does not exist.
 
     Raises
     ------
@@ -117,38 +119,40 @@ def read_metadata(folder: Path) -> dict[str, Any] | None:
     path = folder / METADATA
     try:
         held = path.stat()
-        if not stat.S_ISREG(held.st_mode):  # reading a pipe, say, would never end
+        if not stat.S_ISREG(held.st_mode):  # reading a pipe, for example, would never end
             raise ValueError("is not a file")
-        if held.st_size > MOST_METADATA:
-            raise ValueError(f"{held.st_size} bytes, at most {MOST_METADATA} are read")
+        if held.st_size > MAX_METADATA_BYTES:
+            raise ValueError(f"{held.st_size} bytes, at most {MAX_METADATA_BYTES} are read")
         with path.open("rb") as stream:
             content = stream.read(held.st_size)
-        found = json.loads(content)
+        metadata = json.loads(content)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise StoreError(f"cannot be read: {error.strerror}", path=str(path)) from error
     except (ValueError, RecursionError) as error:
-        raise StoreError(f"damaged: {error}", path=str(path)) from error
-    if not isinstance(found, dict) or found.get("zarr_format") != 3:
-        raise StoreError("damaged: not the metadata of Zarr v3", path=str(path))
-    if found.get("node_type") not in _KINDS or not isinstance(found.get("attributes", {}), dict):
-        raise StoreError("damaged: neither a group nor an array", path=str(path))
-    return found
+        raise StoreError(f"corrupt: {error}", path=str(path)) from error
+    if not isinstance(metadata, dict) or metadata.get("zarr_format") != 3:
+        raise StoreError("corrupt: not the metadata of Zarr v3", path=str(path))
+    if metadata.get("node_type") not in _KINDS or not isinstance(
+        metadata.get("attributes", {}), dict
+    ):
+        raise StoreError("corrupt: neither a group nor an array", path=str(path))
+    return metadata
 
 
 def check_metadata_size(size: int, path: str) -> None:
     """Raise StoreError if a file of metadata would be larger than the limit of readers."""
-    if size > MOST_METADATA:
+    if size > MAX_METADATA_BYTES:
         raise StoreError(
-            f"metadata of {size:,} bytes cannot be written; allowed: at most {MOST_METADATA:,} "
-            "bytes, the limit of readers",
+            f"metadata of {size:,} bytes cannot be written; allowed: at most "
+            f"{MAX_METADATA_BYTES:,} bytes, the limit of readers",
             path=path,
         )
 
 
 def array_layout(metadata: dict[str, Any], folder: Path) -> ArrayLayout:
-    """Return the layout of an array that `read_metadata` found.
+    """Return the layout of an array from the result of `read_metadata`.
 
     Raises
     ------
@@ -156,25 +160,25 @@ def array_layout(metadata: dict[str, Any], folder: Path) -> ArrayLayout:
         If sizes are impossible.
     """
     path = str(folder)
-    shape = _sizes(metadata.get("shape"), least=0)
+    shape = _sizes(metadata.get("shape"), min_size=0)
     grid = _configuration(metadata.get("chunk_grid"), "regular")
-    chunks = _sizes(grid.get("chunk_shape"), least=1)
+    chunks = _sizes(grid.get("chunk_shape"), min_size=1)
     if shape is None or chunks is None or len(shape) != len(chunks):
-        raise StoreError("damaged: shape or chunks are impossible", path=path)
+        raise StoreError("corrupt: shape or chunks are impossible", path=path)
     dtype = metadata.get("data_type")
     if dtype not in NUMBERS:
         raise StoreError(f"dtype {str(dtype)[:40]}, must be a type of numbers", path=path)
     names = metadata.get("dimension_names") or ()
     if not isinstance(names, list | tuple) or not all(isinstance(n, str | None) for n in names):
-        raise StoreError("damaged: dimension names are no names", path=path)
+        raise StoreError("corrupt: dimension names are not names", path=path)
     layout = ArrayLayout(folder, str(dtype), shape, chunks, tuple(names))
-    if layout.chunk_bytes > MOST_CHUNK:
-        raise StoreError(f"damaged: chunks of {chunks} elements", path=path)
+    if layout.chunk_bytes > MAX_CHUNK_BYTES:
+        raise StoreError(f"corrupt: chunks of {chunks} elements", path=path)
     return layout
 
 
 def check_encoding(metadata: dict[str, Any], folder: Path) -> None:
-    """Raise StoreError unless an array's chunks are encoded and named as distsnn does it."""
+    """Raise StoreError unless an array's chunks have distsnn's encoding and names."""
     codecs = metadata.get("codecs")
     codecs = codecs if isinstance(codecs, list) else []
     names = [codec.get("name") if isinstance(codec, dict) else None for codec in codecs]
@@ -187,7 +191,7 @@ def check_encoding(metadata: dict[str, Any], folder: Path) -> None:
     keys = _configuration(metadata.get("chunk_key_encoding"), "default")
     if not good or keys.get("separator", "/") != "/":
         raise StoreError(
-            "chunks are not encoded as distsnn encodes them (bytes, blosc with zstd, crc32c)",
+            "the encoding of chunks differs from distsnn's (bytes, blosc with zstd, crc32c)",
             path=str(folder),
         )
 
@@ -214,33 +218,33 @@ def check_chunk(path: Path, nbytes: int) -> None:
             held, head = os.fstat(stream.fileno()).st_size, stream.read(_BLOSC_HEADER.size)
     except OSError as error:
         raise StoreError(f"cannot be read: {error.strerror}", path=str(path)) from error
-    if nbytes > _MOST_COMPRESSED * held:
-        raise StoreError(f"damaged: {held} bytes cannot hold {nbytes}", path=str(path))
+    if nbytes > _MAX_COMPRESSION * held:
+        raise StoreError(f"corrupt: {held} bytes cannot contain {nbytes}", path=str(path))
     declared, _, compressed = (0, 0, 0) if len(head) < 16 else _BLOSC_HEADER.unpack(head)[4:]
     if declared != nbytes or compressed + _CHECKSUM_BYTES != held:
-        raise StoreError(f"damaged: not a chunk of {nbytes} bytes", path=str(path))
+        raise StoreError(f"corrupt: not a chunk of {nbytes} bytes", path=str(path))
 
 
 def _configuration(part: Any, name: str) -> dict[str, Any]:
-    """Return the configuration of a part of the metadata, where this name must be."""
+    """Return the configuration of a part of the metadata, which must have this name."""
     if not isinstance(part, dict) or part.get("name") != name:
-        return {"separator": None}  # which no check accepts
-    found = part.get("configuration", {})
-    return found if isinstance(found, dict) else {"separator": None}
+        return {"separator": None}  # no check accepts it
+    configuration = part.get("configuration", {})
+    return configuration if isinstance(configuration, dict) else {"separator": None}
 
 
 def _places(axes: Sequence[range]) -> Iterator[tuple[int, ...]]:
-    # itertools.product would make lists of the ranges first
+    # itertools.product would convert the ranges to lists first
     if not axes:
         yield ()
         return
     for first in axes[0]:
-        for rest in _places(axes[1:]):
-            yield (first, *rest)
+        for others in _places(axes[1:]):
+            yield (first, *others)
 
 
-def _sizes(value: Any, *, least: int) -> tuple[int, ...] | None:
+def _sizes(value: Any, *, min_size: int) -> tuple[int, ...] | None:
     if not isinstance(value, list):
         return None
-    good = all(type(size) is int and least <= size <= _MOST_SIZE for size in value)
+    good = all(type(size) is int and min_size <= size <= _MAX_SIZE for size in value)
     return tuple(value) if good else None

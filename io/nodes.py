@@ -1,8 +1,8 @@
-"""Groups and arrays of a store, created and opened only as the schema says.
+"""Groups and arrays of a store, created and opened according to the schema.
 
-This is the only module that knows zarr's calls. zarr's consolidated metadata is not used: it would
-be a second truth about a store that grows. A file is written beside the old one and renamed, so a
-reader sees an attribute write whole or not at all, and so does a reader after a power cut.
+Only this module calls zarr. It does not use zarr's consolidated metadata, which would duplicate the
+metadata of a growing store. A file is written beside the old one and renamed, so that a write of
+attributes is atomic for readers, also after a power cut.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ else:
 class _DurableStore(LocalStore):
     """A folder in which a replaced file has its old or its new content, even after a power cut.
 
-    New files are as zarr writes them. They are synced together before a checkpoint counts on them.
+    zarr writes new files. They are synced together before a checkpoint relies on them.
     """
 
     async def set(self, key: str, value: Buffer) -> None:
@@ -66,22 +66,24 @@ class _DurableStore(LocalStore):
         return True
 
 
-# A missing chunk must be damage, not "all fill values": so chunks of fill values are written too.
+# Chunks of fill values are written too, so that a missing chunk is always an error.
 _CONFIG: Any = {"write_empty_chunks": True}
 
 
 @contextmanager
-def store_errors(path: str | os.PathLike[str], what: str) -> Iterator[None]:
-    """Turn what the file system and zarr raise into a StoreError that names the path."""
+def store_errors(path: str | os.PathLike[str], problem: str) -> Iterator[None]:
+    """Convert exceptions of the file system and of zarr to a StoreError with the path."""
     try:
         yield
     except OSError as error:
         # zarr's own "not found" errors are OSErrors without an errno.
-        raise StoreError(f"{what}: {error.strerror or error}", path=str(path)) from error
+        raise StoreError(f"{problem}: {error.strerror or error}", path=str(path)) from error
     except MemoryError as error:
-        raise StoreError(f"{what}: too large for this machine's memory", path=str(path)) from error
+        raise StoreError(
+            f"{problem}: too large for this machine's memory", path=str(path)
+        ) from error
     except (ValueError, LookupError, TypeError, RuntimeError, ArithmeticError) as error:
-        raise StoreError(f"{what}: {type(error).__name__}: {error}", path=str(path)) from error
+        raise StoreError(f"{problem}: {type(error).__name__}: {error}", path=str(path)) from error
 
 
 def location(group: zarr.Group | ZarrArray, path: str = "") -> str:
@@ -93,9 +95,9 @@ def location(group: zarr.Group | ZarrArray, path: str = "") -> str:
 
 
 def check_inside(group: zarr.Group | ZarrArray, path: str = "", *, done: str = "written") -> None:
-    """Check that what is written or read at a path lies in the store, whatever links there are.
+    """Check that a path to be read or written is inside the store, after resolving links.
 
-    In memory there are none.
+    A store in memory has no links.
 
     Raises
     ------
@@ -113,7 +115,7 @@ def _check_way(root: Path, names: Sequence[str], done: str) -> None:
     with store_errors(where, "cannot be read"):
         for name in names:
             way /= name
-            # asking for links is quick, following them is not
+            # checking for links is fast, resolving them is not
             strays = strays or name == ".." or way.is_symlink()
         inside = not strays or where.resolve().is_relative_to(root.resolve())
     if not inside:
@@ -121,11 +123,11 @@ def _check_way(root: Path, names: Sequence[str], done: str) -> None:
 
 
 def open_root(path: Path, *, writable: bool = False) -> zarr.Group:
-    """Open the root group of the store in the folder `path` (StoreError if there is none)."""
+    """Open the root group of the store in the folder `path` (StoreError if it does not exist)."""
     with store_errors(path, "cannot be opened"):
         exists = path.exists()
     if not exists:
-        raise StoreError("there is no such path", path=str(path))
+        raise StoreError("the path does not exist", path=str(path))
     _check_way(path, [METADATA], "read")
     if read_metadata(path) is None:
         raise StoreError("not a Zarr store", path=str(path))
@@ -151,24 +153,24 @@ def stored_layout(root: zarr.Group, path: str, rows: int | None = None) -> Array
     path : str
         Path inside the store.
     rows : int, optional
-        Rows that it must have at least: those that were committed.
+        Minimum number of rows: the committed rows.
 
     Raises
     ------
     StoreError
-        If it is missing, shorter than that, or differs from the schema.
+        If it is missing, too short, or differs from the schema.
     """
     where, metadata = location(root, path), _stored_metadata(root, path)
     if metadata is None or metadata["node_type"] != "array":
-        what = "the array is missing" if metadata is None else "is a group, must be an array"
-        raise StoreError(f"damaged: {what}", path=where)
+        problem = "the array is missing" if metadata is None else "is a group, must be an array"
+        raise StoreError(f"corrupt: {problem}", path=where)
     layout, spec = array_layout(metadata, Path(where)), array_spec(path)
     spec.check(layout.dtype, len(layout.shape), path=where)
     if spec.dims and layout.dims != spec.dims:
         raise StoreError(f"dimensions {layout.dims}, must be {spec.dims}", path=where)
     check_encoding(metadata, Path(where))
     if rows is not None and layout.shape[0] < rows:
-        raise StoreError(f"damaged: {rows} rows committed, {layout.shape[0]} stored", path=where)
+        raise StoreError(f"corrupt: {rows} rows committed, {layout.shape[0]} stored", path=where)
     return layout
 
 
@@ -180,15 +182,15 @@ def new_root(path: Path) -> zarr.Group:
 
 
 class Draft:
-    """Nodes made in memory, whose files are then written in one go.
+    """Nodes that are created in memory, so that their files can be written together.
 
-    zarr asks the file system several times before it makes a node there, each time by way of
-    other threads: some milliseconds for each.
+    For each node on disk, zarr makes several calls of the file system through other threads, which
+    take some milliseconds.
 
     Attributes
     ----------
     root : zarr.Group
-        Where to create them, at their paths inside the store.
+        Root for the nodes, at their paths inside the store.
     """
 
     def __init__(self) -> None:
@@ -196,7 +198,7 @@ class Draft:
         self.root = zarr.create_group(MemoryStore(self._files), zarr_format=3)
 
     def files(self, path: str) -> dict[str, bytes]:
-        """Return what files hold, by their paths below a group.
+        """Return the contents of files by path below a group.
 
         Raises
         ------
@@ -204,15 +206,15 @@ class Draft:
             If metadata is larger than readers accept.
         """
         inside = f"{path}/"
-        found = {
+        contents = {
             name.removeprefix(inside): content.to_bytes()
             for name, content in self._files.items()
             if name.startswith(inside)
         }
-        for name, content in found.items():
+        for name, content in contents.items():
             if name.rpartition("/")[2] == METADATA:
                 check_metadata_size(len(content), f"{inside}{name}")
-        return found
+        return contents
 
 
 def create_group(root: zarr.Group, path: str, attributes: Mapping[str, Any]) -> zarr.Group:
@@ -225,12 +227,12 @@ def create_group(root: zarr.Group, path: str, attributes: Mapping[str, Any]) -> 
 
 
 def open_group(root: zarr.Group, path: str) -> zarr.Group | None:
-    """Open the group at `path`, or return None where there is none.
+    """Open the group at `path`, or return None if it does not exist.
 
     Raises
     ------
     StoreError
-        If it cannot be read, is an array, or does not lie in the store.
+        If it cannot be read, is an array, or is outside the store.
     """
     if _group_metadata(root, path) is None:
         return None
@@ -239,14 +241,14 @@ def open_group(root: zarr.Group, path: str) -> zarr.Group | None:
 
 
 def stored_attributes(root: zarr.Group, path: str) -> dict[str, Any] | None:
-    """Return the validated attributes of the group at `path`, or None where there is none.
+    """Return the validated attributes of the group at `path`, or None if it does not exist.
 
-    The file alone is read: zarr takes milliseconds to open a group by way of other threads.
+    Only the file is read: zarr takes milliseconds to open a group through other threads.
 
     Raises
     ------
     StoreError
-        If it cannot be read, is an array, does not lie in the store, or differs from the schema.
+        If it cannot be read, is an array, is outside the store, or differs from the schema.
     """
     metadata = _group_metadata(root, path)
     if metadata is None:
@@ -272,7 +274,7 @@ def _open_node(root: zarr.Group, path: str) -> zarr.Group | ZarrArray | None:
 
 
 def write_attributes(group: zarr.Group, attributes: Mapping[str, Any]) -> None:
-    """Change attributes of a group in one atomic write; those not named stay as they are."""
+    """Change attributes of a group in one atomic write; others do not change."""
     encoded = encode(attributes, where=group.path)
     merged = {**group.attrs.asdict(), **encoded}
     group_spec(group.path).check(merged, path=location(group), writing=True)
@@ -283,7 +285,7 @@ def write_attributes(group: zarr.Group, attributes: Mapping[str, Any]) -> None:
 
 
 def check_present(group: zarr.Group) -> None:
-    """Raise StoreError if a group was removed since it was opened: writing would make it again."""
+    """Raise StoreError if a group was removed since it was opened: a write would create it."""
     if isinstance(group.store, LocalStore) and not Path(location(group), METADATA).is_file():
         raise StoreError("was removed while it was being written", path=location(group))
 
@@ -294,9 +296,9 @@ def read_attributes(group: zarr.Group) -> dict[str, Any]:
 
 
 def _validated(attributes: Mapping[str, Any], path: str, where: str) -> dict[str, Any]:
-    with store_errors(where, "damaged"):  # nested without end, say
+    with store_errors(where, "corrupt"):  # for example, infinitely nested
         decoded: dict[str, Any] = {name: decode(value) for name, value in attributes.items()}
-    # as they are used: a table may turn out to be a tagged number
+    # checked after decoding: a table may be a tagged number
     group_spec(path).check(decoded, path=where, writing=False)
     return decoded
 
@@ -318,18 +320,18 @@ def create_array(
     root : zarr.Group
         The store's root.
     path : str
-        Path inside the store; the schema must know it.
+        Path inside the store, which must be in the schema.
     shape, chunks : tuple of int
         As in zarr.
     dtype : str
-        One of those that the schema allows.
+        A type that the schema allows.
     units, doc : str
-        Unit and meaning where the schema leaves them to each array.
+        Unit and meaning, if the schema does not define them.
 
     Raises
     ------
     StoreError
-        If the schema does not allow it, it exists, or it cannot be written.
+        If the schema does not allow the array, or it exists, or it cannot be written.
     """
     spec = array_spec(path)
     where = location(root, path)
@@ -351,31 +353,31 @@ def create_array(
         )
 
 
-def check_claim(array: ZarrArray, start: int = 0, stop: int | None = None) -> None:
-    """Check, before memory is allocated, that the files of rows [start, stop) can hold them.
+def check_chunks_exist(array: ZarrArray, start: int = 0, stop: int | None = None) -> None:
+    """Check, before memory is allocated, that the files can contain rows [start, stop).
 
-    An array's metadata can declare any size. The files that are there bound what is allocated.
+    The metadata of an array can declare any size. The existing files bound the allocation.
 
     Raises
     ------
     StoreError
-        If a chunk is missing, or its file cannot hold a chunk of this array.
+        If a chunk is missing, or its file cannot contain a chunk of this array.
     """
     where = location(array)
     metadata = read_metadata(Path(where))
     if metadata is None:
-        raise StoreError("damaged: is missing", path=where)
+        raise StoreError("corrupt: is missing", path=where)
     layout = array_layout(metadata, Path(where))
     check_encoding(metadata, Path(where))
     low, high, _ = slice(start, stop).indices(layout.shape[0] if layout.shape else 1)
-    # one after the other, so that the first that is missing ends it
+    # stop at the first missing chunk
     for place in layout.places(low, high):
         check_inside(array, array.metadata.encode_chunk_key(place), done="read")
         check_chunk(layout.chunk_file(place), layout.chunk_bytes)
 
 
 def chunk_file(array: ZarrArray, place: tuple[int, ...]) -> Path:
-    """Return the file of a chunk, given its number along each axis."""
+    """Return the file of a chunk, given its index along each axis."""
     return Path(location(array), array.metadata.encode_chunk_key(place))
 
 
@@ -384,5 +386,5 @@ def open_array(root: zarr.Group, path: str) -> ZarrArray:
     stored_layout(root, path)
     node = _open_node(root, path)
     if not isinstance(node, zarr.Array):  # it was removed meanwhile
-        raise StoreError("damaged: the array is missing", path=location(root, path))
+        raise StoreError("corrupt: the array is missing", path=location(root, path))
     return node

@@ -1,4 +1,4 @@
-"""Processes of this machine: since when one runs, and so whether it is still there."""
+"""Processes of this machine: start times, which show whether a process still runs."""
 
 import os
 import time
@@ -6,17 +6,17 @@ from pathlib import Path
 
 
 def started(pid: int) -> float | None:
-    """Return when a process started.
+    """Return the start time of a process.
 
     Parameters
     ----------
     pid : int
-        The process.
+        Process number.
 
     Returns
     -------
     float or None
-        s since 1970; None if there is none, or only its remains, or the system does not tell.
+        s since 1970; None if the process does not exist, is a zombie, or its time is unknown.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()

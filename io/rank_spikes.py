@@ -1,4 +1,4 @@
-"""One rank's committed spikes, found by time; and the merging of several ranks' spikes."""
+"""Committed spikes of one rank, by time, and merging of the spikes of several ranks."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,7 +12,7 @@ from distsnn.io.metadata_checks import check_spikes
 from distsnn.io.node_files import ArrayLayout
 from distsnn.io.nodes import (
     ZarrArray,
-    check_claim,
+    check_chunks_exist,
     location,
     open_array,
     store_errors,
@@ -26,12 +26,12 @@ Spikes = tuple[NDArray[np.int32], NDArray[np.uint32]]
 
 @dataclass(frozen=True)
 class CommittedArray:
-    """A zarr array as far as it is committed along its first axis: index it like an array.
+    """The committed rows of a zarr array, indexed like an array.
 
     Attributes
     ----------
     array : zarr.Array
-        The whole array, as it is on disk.
+        The array on disk.
     rows : int
         The committed rows.
     """
@@ -42,13 +42,13 @@ class CommittedArray:
     def __post_init__(self) -> None:
         if self.array.shape[0] < self.rows:
             raise StoreError(
-                f"damaged: {self.rows} rows committed, {self.array.shape[0]} stored",
+                f"corrupt: {self.rows} rows committed, {self.array.shape[0]} stored",
                 path=location(self.array),
             )
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape, as far as committed."""
+        """Shape of the committed rows."""
         return (self.rows, *self.array.shape[1:])
 
     @property
@@ -70,9 +70,9 @@ class CommittedArray:
         return self.rows
 
     def load(self, start: int, stop: int) -> NDArray[Any]:
-        """Return rows [start, stop), both within the committed ones (StoreError if damaged)."""
-        check_claim(self.array, start, stop)
-        with store_errors(location(self.array), "damaged or unreadable"):
+        """Return committed rows [start, stop) (StoreError if they are corrupt)."""
+        check_chunks_exist(self.array, start, stop)
+        with store_errors(location(self.array), "corrupt or unreadable"):
             return np.asarray(self.array[start:stop])
 
     def __getitem__(self, key: slice) -> NDArray[Any]:
@@ -102,12 +102,12 @@ class RankSpikes:
 
     @classmethod
     def of(cls, root: zarr.Group, path: str) -> Self | None:
-        """Read the commit of a rank's spikes, or return None where there is none.
+        """Read the commit of a rank's spikes, or return None if the group does not exist.
 
         Raises
         ------
         StoreError
-            If it contradicts itself.
+            If the commit is inconsistent.
         """
         attributes = stored_attributes(root, path)
         if attributes is None:
@@ -115,7 +115,7 @@ class RankSpikes:
         where = location(root, path)
         check_spikes(attributes, path=where)
         rows, stride = attributes["committed"], attributes["index_stride"]
-        with store_errors(where, "damaged index"):
+        with store_errors(where, "corrupt index"):
             steps = np.array(attributes["index_step"], dtype=np.int64)
             if steps.shape != (-(-rows // stride),):
                 raise ValueError(f"{len(steps)} entries of stride {stride} for {rows} spikes")
@@ -126,9 +126,9 @@ class RankSpikes:
         return cls(root, path, SpikeTable(rows, committed, last, stride, steps))
 
     def layouts(self, until: int | None = None) -> list[tuple[ArrayLayout, int, int]]:
-        """Return the arrays' layouts, each with its committed rows, and with those that count.
+        """Return the layouts of the arrays, each with its committed and its required rows.
 
-        The latter are needed to read spikes stamped ≤ `until` (None: any): none is read here.
+        Required rows contain the spikes up to step `until` (None: all). No spikes are read.
 
         Raises
         ------
@@ -137,26 +137,28 @@ class RankSpikes:
         """
         rows = self.table.rows
         count = rows if until is None else self.table.bracket(until)[1]
-        found = (stored_layout(self.root, f"{self.path}/{name}", rows) for name in ("step", "gid"))
-        return [(layout, rows, count) for layout in found]
+        layouts = (
+            stored_layout(self.root, f"{self.path}/{name}", rows) for name in ("step", "gid")
+        )
+        return [(layout, rows, count) for layout in layouts]
 
     def arrays(self, after: int, until: int) -> list[tuple[CommittedArray, int]]:
-        """Return the arrays as far as `until`, each with its first row stamped > `after`."""
+        """Return the arrays up to step `until`, each with its first row after step `after`."""
         first, rows = self.rows_until(after), self.rows_until(until)
-        return [(CommittedArray(one.array, rows), first) for one in (self.step, self.gid)]
+        return [(CommittedArray(column.array, rows), first) for column in (self.step, self.gid)]
 
     @property
     def step(self) -> CommittedArray:
-        """Stamps, steps."""
+        """Steps of the spikes."""
         return CommittedArray(open_array(self.root, f"{self.path}/step"), self.table.rows)
 
     @property
     def gid(self) -> CommittedArray:
-        """Neurons."""
+        """Gids of the spikes."""
         return CommittedArray(open_array(self.root, f"{self.path}/gid"), self.table.rows)
 
     def rows_until(self, step: int) -> int:
-        """Return the number of spikes stamped ≤ `step`; reads a few chunks at most."""
+        """Return the number of spikes up to `step`; reads at most a few chunks."""
         low, high = self.table.bracket(step)
         if low >= high:
             return high
@@ -165,12 +167,12 @@ class RankSpikes:
         return low + int(np.searchsorted(column.load(low, high), step, side="right"))
 
     def read(self, after: int, until: int) -> Spikes:
-        """Return the spikes stamped in (after, until].
+        """Return the spikes in steps (after, until].
 
         Raises
         ------
         StoreError
-            If chunks are missing or damaged, or the order of time is broken.
+            If chunks are missing or corrupt, or steps are out of order.
         """
         low, high = self.table.bracket(after)[0], self.table.bracket(until)[1]
         if low >= high:
@@ -181,7 +183,7 @@ class RankSpikes:
         step = column.load(low, high)
         if len(step) and (step[0] < 0 or np.any(np.diff(step) < 0)):
             raise StoreError(
-                "damaged: steps out of order, or chunks missing", path=location(column.array)
+                "corrupt: steps out of order, or chunks missing", path=location(column.array)
             )
         start, stop = np.searchsorted(step, [after, until], side="right")
         if start == stop:
@@ -190,12 +192,12 @@ class RankSpikes:
 
 
 def empty_spikes() -> Spikes:
-    """Return no spikes."""
+    """Return empty arrays of spikes."""
     return np.empty(0, np.int32), np.empty(0, np.uint32)
 
 
 def _narrow(column: CommittedArray, step: int, low: int, high: int) -> tuple[int, int]:
-    """Bisect bounds on the number of rows stamped ≤ `step` down to about one chunk."""
+    """Bisect bounds on the number of rows up to `step` to about one chunk."""
     chunk = column.chunk_rows
     while high - low > 2 * chunk:
         middle = (low + high) // 2

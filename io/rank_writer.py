@@ -1,4 +1,4 @@
-"""What one rank writes: spikes, states and weights, through bounded buffers and a writer thread."""
+"""Writer of a rank's spikes, states and weights, with bounded buffers and a writer thread."""
 
 import os
 import socket
@@ -25,27 +25,26 @@ from distsnn.io.nodes import (
 from distsnn.io.row_specs import RowSpec, StateSpec, WeightSpec
 from distsnn.io.row_stream import RowStream, SpikeStream, StateStream
 from distsnn.io.schema import attempt_path, rank_path
-from distsnn.io.stream_thread import StreamThread
+from distsnn.io.stream_thread import WriterThread
 
 SPIKE_CHUNK = 2**18
-# Columns of a chunk: of more, readers rarely want all at once.
-MOST_COLUMNS = 2**20
+# Columns of a chunk: readers rarely need more columns at once.
+MAX_CHUNK_COLUMNS = 2**20
 
 
 class RankWriter:
-    """Appends one rank's recordings to a run's store while it runs.
+    """Appends one rank's recordings to a run store during the run.
 
-    Appending copies into a bounded buffer and returns; a writer thread writes whole chunks, and
-    what there is every `flush_seconds`, and commits it. An error of that thread (a full disk) is
-    raised by the next call. As a context manager it closes itself, with the status "complete" or
-    "failed: …".
+    An append copies rows to a bounded buffer and returns. A writer thread writes and commits whole
+    chunks, and all rows every `flush_seconds`. The next call raises an error of this thread, such
+    as a full disk. A context manager closes the writer with the status "complete" or "failed: …".
 
     Parameters
     ----------
     path : str or PathLike
         The store, created by `RunWriter`.
     attempt, rank : int
-        Whose group to create.
+        Indices of the group to create.
     spike_chunk : int
         Spikes per chunk; the buffer holds 4 chunks.
     state, weights : sequence of StateSpec, WeightSpec
@@ -56,8 +55,8 @@ class RankWriter:
     Raises
     ------
     StoreError
-        If the store or attempt does not exist, this rank has a group there already, or it cannot
-        be written.
+        If the store or attempt does not exist, this rank already has a group, or it cannot be
+        written.
     """
 
     def __init__(
@@ -75,44 +74,44 @@ class RankWriter:
         self._root = open_root(self.path, writable=True)
         attempt_group = open_group(self._root, attempt_path(attempt))
         if attempt_group is None:
-            raise StoreError(f"there is no attempt {attempt}", path=str(self.path))
+            raise StoreError(f"attempt {attempt} does not exist", path=str(self.path))
         attributes = read_attributes(attempt_group)
         self._first_step: int = attributes["first_step"]
         if not 0 <= rank < attributes["ranks"]:
             raise StoreError(
                 f"rank {rank} of {attributes['ranks']} in attempt {attempt}", path=str(self.path)
             )
-        own = rank_path(attempt, rank)
-        about = {"status": "running", "host": socket.gethostname(), "pid": os.getpid()}
-        self._group = create_group(self._root, own, about)
-        self._spikes = self._spike_stream(f"{own}/spikes", spike_chunk)
+        path_of_rank = rank_path(attempt, rank)
+        attributes_of_rank = {"status": "running", "host": socket.gethostname(), "pid": os.getpid()}
+        self._group = create_group(self._root, path_of_rank, attributes_of_rank)
+        self._spikes = self._spike_stream(f"{path_of_rank}/spikes", spike_chunk)
         self._rows: dict[tuple[str, str], tuple[RowSpec, StateStream]] = {}
         for spec in (*state, *weights):
             if (spec.folder, spec.name) in self._rows:
                 raise DescriptionError(
-                    f"two {spec.kind} recordings of one name", where=f"{self.path}"
+                    f"two {spec.kind} recordings have the same name", where=f"{self.path}"
                 )
             if spec.folder not in {folder for folder, _ in self._rows}:
-                create_group(self._root, f"{own}/{spec.folder}", {})
-            self._rows[spec.folder, spec.name] = spec, self._row_stream(own, spec)
+                create_group(self._root, f"{path_of_rank}/{spec.folder}", {})
+            self._rows[spec.folder, spec.name] = spec, self._row_stream(path_of_rank, spec)
         streams = (stream for _, stream in self._rows.values())
         self._streams: list[RowStream] = [self._spikes, *streams]
-        self._thread = StreamThread(
-            self._streams, flush_seconds=flush_seconds, name=f"writer of {own}"
+        self._thread = WriterThread(
+            self._streams, flush_seconds=flush_seconds, name=f"writer of {path_of_rank}"
         )
         self._closed = False
-        # before anything counts on it: from here on what is written is on the disk when it counts
-        sync(self.path / own)
+        # synced before any commit: committed rows are always on the disk
+        sync(self.path / path_of_rank)
 
     def append_spikes(self, step: ArrayLike, gid: ArrayLike) -> None:
-        """Append spikes, in the order of (step, gid) within a call and from call to call.
+        """Append spikes, in the order of (step, gid) within a call and across calls.
 
         Parameters
         ----------
         step : ndarray of int32, shape (n,)
-            Stamps, steps.
+            Steps.
         gid : ndarray of uint32, shape (n,)
-            Neurons.
+            Gids.
 
         Raises
         ------
@@ -134,9 +133,9 @@ class RankWriter:
         folder, name : str
             The recording: ``"state"`` or ``"weights"``, and its name.
         first_row : int
-            Number of the first row, which must be the number of rows appended so far.
+            Index of the first row, which must equal the number of appended rows.
         values : mapping of str to ndarray, shape (rows, n_columns)
-            Every variable, before its offset is added.
+            Values of every variable, before its offset is added.
 
         Raises
         ------
@@ -157,8 +156,8 @@ class RankWriter:
                 f"shapes {sorted(shapes)}, must be (rows, {spec.n_columns})", path=where
             )
         columns = {
-            variable: _with_offset(values[variable], about.offset)
-            for variable, about in spec.variables.items()
+            variable: _with_offset(values[variable], variable_spec.offset)
+            for variable, variable_spec in spec.variables.items()
         }
         self._thread.append(stream, columns, shapes.pop()[0])
 
@@ -169,28 +168,28 @@ class RankWriter:
 
     def _recording(self, folder: str, name: str) -> tuple[RowSpec, StateStream]:
         if (folder, name) not in self._rows:
-            known = [f"{one}/{other}" for one, other in self._rows]
-            raise unknown("recording", f"{folder}/{name}", known, where=f"{self.path}")
+            valid_names = [f"{kind}/{recording}" for kind, recording in self._rows]
+            raise unknown("recording", f"{folder}/{name}", valid_names, where=f"{self.path}")
         return self._rows[folder, name]
 
     def advance(self, step: int) -> None:
-        """Declare that everything stamped ≤ `step` has been appended."""
+        """Declare that all rows up to `step` have been appended."""
         self._thread.advance(step)
 
     def flush(self) -> None:
-        """Return when everything appended is committed and on the disk, should the power fail.
+        """Commit all appended rows and sync them to the disk.
 
         Raises
         ------
         StoreError
-            If that fails.
+            If a write fails.
         """
         self._thread.flush()
 
     def close(self, status: str = "complete", **attributes: Any) -> None:
-        """Commit everything, end the thread, and set the status with other attributes.
+        """Commit all rows, end the thread, and set the status with other attributes.
 
-        Closing again does nothing.
+        A second call has no effect.
 
         Parameters
         ----------
@@ -202,8 +201,8 @@ class RankWriter:
         Raises
         ------
         StoreError
-            If something appended could not be written and no call has said so yet; the status is
-            then "failed: …" where that can still be written.
+            If appended rows could not be written and no call has raised the error yet; the status
+            is then "failed: …", if it can be written.
         """
         if self._closed:
             return
@@ -218,7 +217,7 @@ class RankWriter:
                     stream.trim()
             write_attributes(self._group, {"status": status, **attributes})
         except StoreError as failure:
-            # On a full disk the status cannot be written either; what matters is the first error.
+            # On a full disk the status cannot be written either; the first error matters.
             if error is None:
                 raise
             error.add_note(f"the status could not be written: {failure}")
@@ -256,8 +255,8 @@ class RankWriter:
         }
         return SpikeStream(group, arrays, block_rows=chunk, first_step=self._first_step)
 
-    def _row_stream(self, own: str, spec: RowSpec) -> StateStream:
-        path = f"{own}/{spec.folder}/{spec.name}"
+    def _row_stream(self, path_of_rank: str, spec: RowSpec) -> StateStream:
+        path = f"{path_of_rank}/{spec.folder}/{spec.name}"
         group = create_group(
             self._root,
             path,
@@ -270,7 +269,7 @@ class RankWriter:
             },
         )
         n, rows = spec.n_columns, spec.block_rows
-        wide = max(1, min(n, MOST_COLUMNS))
+        wide = max(1, min(n, MAX_CHUNK_COLUMNS))
         for name, column in spec.columns.items():
             array = create_array(
                 self._root, f"{path}/{name}", shape=(n,), chunks=(wide,), dtype=str(column.dtype)
@@ -283,11 +282,11 @@ class RankWriter:
                 f"{path}/{name}",
                 shape=(spec.rows, n),
                 chunks=(rows, wide),
-                dtype=about.dtype or spec.dtype,
-                units=about.unit,
-                doc=about.doc or name,
+                dtype=variable.dtype or spec.dtype,
+                units=variable.unit,
+                doc=variable.doc or name,
             )
-            for name, about in spec.variables.items()
+            for name, variable in spec.variables.items()
         }
         return StateStream(
             group,

@@ -1,8 +1,8 @@
-"""Reads a run's store: complete, interrupted, or while ranks are still appending to it.
+"""Reader of a run store: complete, interrupted, or while ranks are appending to it.
 
-Only what is committed is read; an array's `shape` may have run ahead of it. The commit is read
-before the array is opened, so the array is at least as long. Attempts are joined here: a later
-attempt's first step bounds what the earlier ones count for.
+Only committed rows are read; the `shape` of an array may be larger. The commit is read before the
+array is opened, so the array is at least as long. The reader joins attempts: the first step of a
+later attempt bounds the valid steps of earlier ones.
 """
 
 import hashlib
@@ -27,8 +27,8 @@ from distsnn.io.spike_index import SpikeTable, plan_windows
 from distsnn.io.state_reader import RankRows, RowSegment, StateRecording
 from distsnn.io.weight_reader import WeightRecording
 
-# A rank's spikes lie in chunks that are decompressed whole. Windows grow with the ranks so that
-# each chunk is decompressed a few times at most, within a bounded memory.
+# The spikes of a rank are in chunks that are decompressed as a whole. Windows grow with the number
+# of ranks, so that each chunk is decompressed at most a few times, within a bounded memory.
 _WINDOW = (2**20, 2**23)
 _WINDOW_PER_RANK = 2**16
 
@@ -36,22 +36,22 @@ _RECORD = np.dtype([("step", "<i4"), ("gid", "<u4")])
 
 
 class StoreReader:
-    """A run's store as it was when this object was made.
+    """A run store at the time when this object was created.
 
     Parameters
     ----------
     path : str or PathLike
         The store.
     resuming : bool
-        Leave out the first attempt of which something is lost, and later ones, instead of raising:
-        a power cut may leave one so that had not been saved yet, and a run can resume without it.
-        Chunks are not looked for: `verify` reads those that are needed.
+        Exclude the first attempt with missing data, and later attempts, instead of raising an
+        error: a power cut may leave an incomplete attempt without a checkpoint, and a run can
+        resume without it. Chunks are not checked: `verify` reads the required ones.
     partial : bool
-        Leave out what is lost, instead of raising.
+        Exclude missing data instead of raising an error.
     share : (int, int)
-        With (i, n): of each attempt read what ranks i, i + n, ... wrote. Attempts, `metadata` and
-        arrays of the description are read whole. `newest_checkpoint.open_shared_reader` makes
-        readers of the shares of one store agree.
+        With (i, n): of each attempt, read the data of ranks i, i + n, ... only. Attempts,
+        `metadata` and arrays of the description are read completely.
+        `newest_checkpoint.open_shared_reader` makes readers of the shares of one store agree.
 
     Attributes
     ----------
@@ -60,20 +60,20 @@ class StoreReader:
     metadata : dict
         Attributes of the root, as in `distsnn.io.schema`.
     attempts : tuple of Attempt
-        In their order.
+        In order.
     complete_step : int
         The last step up to which every rank has committed everything since `first_step`.
     damage : StoreError or None
-        Why attempts were left out, with `resuming`.
+        Reason for excluding attempts, with `resuming`.
     superseded_damage : tuple of StoreError
-        Damage in superseded steps, by which no data is lost.
+        Corruption in superseded steps, which loses no data.
     missing : tuple of StoreError
-        What was left out, or has chunks that are missing, with `partial`.
+        Excluded groups and arrays, and missing chunks, with `partial`.
 
     Raises
     ------
     StoreError
-        If it is no run, of another format version, or what counts of it is damaged.
+        If it is not a run, has another format version, or its valid data is corrupt.
     """
 
     def __init__(
@@ -109,10 +109,10 @@ class StoreReader:
         self.missing = tuple(missing)
 
     def leave_out(self, index: int, damage: StoreError) -> None:
-        """Leave out attempt `index` and later ones, because of this damage (with `resuming`).
+        """Exclude attempt `index` and later ones, because of this corruption (with `resuming`).
 
-        More steps of earlier attempts then count, so damage in these steps may exclude further
-        attempts.
+        More steps of earlier attempts then become valid, so corruption in these steps may exclude
+        further attempts.
         """
         lost = [(index, damage)]
         while lost:
@@ -122,38 +122,42 @@ class StoreReader:
     def _read_attempts(
         self, count: int, *, chunks: bool
     ) -> tuple[list[tuple[int, StoreError]], list[StoreError]]:
-        """Read the first attempts; return what is lost, by attempt, and chunks that are missing."""
-        names = [f"state/{one}" for one in self.state_names]
-        names += [f"weights/{one}" for one in self.weight_names]
-        found, until = list[FoundAttempt](), None
-        for index in reversed(range(count)):  # a later one bounds what those before it count for
-            one = FoundAttempt(self._root, index, names, until, chunks, self._share)
-            found.append(one)
-            if one.attempt is not None:
-                first = one.attempt.first_step
+        """Read the first attempts; return errors by attempt, and errors of missing chunks."""
+        names = [f"state/{name}" for name in self.state_names]
+        names += [f"weights/{name}" for name in self.weight_names]
+        results, until = list[FoundAttempt](), None
+        for index in reversed(
+            range(count)
+        ):  # a later attempt bounds the valid steps of earlier ones
+            result = FoundAttempt(self._root, index, names, until, chunks, self._share)
+            results.append(result)
+            if result.attempt is not None:
+                first = result.attempt.first_step
                 until = first if until is None else min(until, first)
-        found.reverse()
-        self.attempts = tuple(one.attempt for one in found if one.attempt is not None)
-        self.superseded_damage = tuple(error for one in found for error in one.superseded_errors)
+        results.reverse()
+        self.attempts = tuple(result.attempt for result in results if result.attempt is not None)
+        self.superseded_damage = tuple(
+            error for result in results for error in result.superseded_errors
+        )
         self.complete_step = self.first_step
         for attempt in self.attempts:
-            # A gap between attempts ends what is complete.
+            # A gap between attempts ends the complete recording.
             if attempt.first_step <= self.complete_step:
                 self.complete_step = max(self.complete_step, attempt.complete_step)
-        lost = [(one.index, error) for one in found for error in one.lost]
-        return lost, [error for one in found for error in one.gaps]
+        lost = [(result.index, error) for result in results for error in result.lost]
+        return lost, [error for result in results for error in result.gaps]
 
     def _missing_arrays(self) -> list[StoreError]:
-        """Return why arrays of the description cannot be read."""
-        found = []
+        """Return the errors of arrays of the description that cannot be read."""
+        errors = []
         for name in self.metadata["arrays"]:
             try:
                 layout = stored_layout(self._root, f"{NETWORK}/{name}")
                 gap = layout.gap(layout.shape[0] if layout.shape else 1)
-                found += [] if gap is None else [gap.error]
+                errors += [] if gap is None else [gap.error]
             except StoreError as error:
-                found.append(error)
-        return found
+                errors.append(error)
+        return errors
 
     @property
     def dt(self) -> float:
@@ -166,7 +170,7 @@ class StoreReader:
         return sum(int(row["size"]) for row in self.metadata["populations"])
 
     def population(self, name: str) -> dict[str, Any]:
-        """Return a population's row of the table (DescriptionError if there is none)."""
+        """Return a population's row of the table (DescriptionError if it does not exist)."""
         rows = {str(row["name"]): row for row in self.metadata["populations"]}
         if name not in rows:
             raise unknown("population", name, rows, where=str(self.path))
@@ -183,19 +187,19 @@ class StoreReader:
 
     @property
     def complete(self) -> bool:
-        """Whether the run reached its end and every rank said so."""
+        """Whether the run reached its end on every rank."""
         return bool(self.metadata["complete"])
 
     @property
     def last_step(self) -> int:
-        """The last step of which anything may be committed."""
+        """The last step that may have committed data."""
         return max(
             (attempt.last for attempt in self.attempts if not attempt.is_superseded), default=0
         )
 
     @property
     def first_step(self) -> int:
-        """The step after which the run is recorded: 0, unless it began from a checkpoint."""
+        """The step after which the run is recorded: 0, unless it started from a checkpoint."""
         return min((attempt.first_step for attempt in self.attempts), default=0)
 
     def intervals(self, recording: str) -> NDArray[np.int64]:
@@ -209,22 +213,22 @@ class StoreReader:
         Returns
         -------
         ndarray of int64, shape (n, 2)
-            Intervals (after, until], ascending and apart. In all other steps nothing was recorded,
-            whatever happened.
+            Intervals (after, until], ascending and disjoint. The recording was off in all other
+            steps.
 
         Raises
         ------
         DescriptionError
-            If there is no such recording.
+            If the recording does not exist.
         """
-        known = self.recordings
-        if recording not in known:
-            raise unknown("recording", recording, known, where=str(self.path))
-        found: list[tuple[int, int]] = []
+        valid_names = self.recordings
+        if recording not in valid_names:
+            raise unknown("recording", recording, valid_names, where=str(self.path))
+        bounds: list[tuple[int, int]] = []
         for attempt in self.attempts:
             on = attempt.intervals.get(recording, Intervals.always(attempt.first_step))
-            found += on.within(attempt.first_step, min(attempt.complete_step, self.complete_step))
-        return merge_intervals(found)
+            bounds += on.within(attempt.first_step, min(attempt.complete_step, self.complete_step))
+        return merge_intervals(bounds)
 
     @property
     def recordings(self) -> list[str]:
@@ -237,21 +241,21 @@ class StoreReader:
         ]
 
     def reaches(self, step: int) -> bool:
-        """Return whether a run that goes on after a step leaves no gap in what is recorded.
+        """Return whether a run that continues after a step leaves no gap in the recordings.
 
-        Where there is no attempt nothing has been recorded yet, so nothing can be missing. Of an
-        attempt that cannot be read that is not known: what it and later ones saved is not used.
+        Without attempts nothing has been recorded, so nothing can be missing. For an unreadable
+        attempt this is unknown: its checkpoints and later ones are not used.
         """
         return not (self.attempts or self.damage) or step <= self.complete_step
 
     @property
     def n_committed(self) -> int:
-        """Number of committed spikes, counting those in superseded steps; reads no spikes."""
+        """Number of committed spikes, including superseded steps; reads no spikes."""
         return sum(s.table.rows for attempt in self.attempts for s in _spikes_of(attempt))
 
     @cached_property
     def n_spikes(self) -> int:
-        """Number of committed spikes that count."""
+        """Number of committed spikes, without superseded steps."""
         total = 0
         for attempt in self.attempts:
             for spikes in _spikes_of(attempt):
@@ -259,19 +263,19 @@ class StoreReader:
         return total
 
     def verify(self, step: int, *, after: int = 0) -> None:
-        """Check the recordings of all that counts up to a step: of every chunk size and header.
+        """Check sizes and headers of all chunks of the valid recordings up to a step.
 
         Parameters
         ----------
         step : int
             The step.
         after : int
-            Chunks of what is stamped later than this are read.
+            Chunks with later rows are read completely.
 
         Raises
         ------
         StoreError
-            If a chunk is missing or damaged.
+            If a chunk is missing or corrupt.
         """
         recordings = (
             (recording, step if attempt.until_step is None else min(step, attempt.until_step))
@@ -302,14 +306,14 @@ class StoreReader:
         target: int | None = None,
         align: int = 1,
     ) -> list[tuple[int, int]]:
-        """Cut steps (first, last] into windows of about equally many spikes, reading none.
+        """Divide steps (first, last] into windows of similar size, without reading spikes.
 
         Parameters
         ----------
         first, last : int
             The range, steps; by default all that is committed.
         target : int, optional
-            Spikes per window, about.
+            Approximate number of spikes per window.
         align : int
             Windows start at `first` plus multiples of this, steps.
 
@@ -327,7 +331,7 @@ class StoreReader:
         return plan_windows(pieces, first, last, target=target, align=align)
 
     def estimate_spikes(self, first: int = 0, last: int | None = None) -> float:
-        """Return about how many spikes are stamped in (first, last], reading none."""
+        """Return the approximate number of spikes in steps (first, last], from the index."""
         last = self.last_step if last is None else last
         total = 0.0
         for attempt in self.attempts:
@@ -338,22 +342,22 @@ class StoreReader:
         return total
 
     def spikes(self, first: int = 0, last: int | None = None) -> Spikes:
-        """Load the spikes stamped in (first, last], merged over ranks and attempts.
+        """Load the spikes in steps (first, last], merged over ranks and attempts.
 
         Parameters
         ----------
         first, last : int
-            Steps; `first` itself is outside. By default all that is committed.
+            Steps, without `first`. By default, all committed steps.
 
         Returns
         -------
         (ndarray of int32, ndarray of uint32)
-            Stamps (steps) and gids, in the order of (step, gid).
+            Steps and gids, in the order of (step, gid).
 
         Raises
         ------
         StoreError
-            If chunks are missing or damaged.
+            If chunks are missing or corrupt.
         """
         last = self.last_step if last is None else last
         merged = []
@@ -366,7 +370,7 @@ class StoreReader:
         step = np.concatenate([part[0] for part in merged])
         gid = np.concatenate([part[1] for part in merged])
         if len(gid) and int(gid.max()) >= self.n_neurons:
-            raise StoreError(f"damaged: gid {int(gid.max())} is no neuron", path=str(self.path))
+            raise StoreError(f"corrupt: gid {int(gid.max())} is not a neuron", path=str(self.path))
         return step, gid
 
     def iterate_spikes(
@@ -380,8 +384,8 @@ class StoreReader:
         """Return the SHA-256, in hexadecimal, of all committed spikes.
 
         Hashed are 8-byte records, step as int32 and gid as uint32, both little-endian, in the
-        order of (step, gid): equal for equal recordings, whatever the number of ranks or attempts.
-        Bounded memory.
+        order of (step, gid): equal for equal recordings, for any number of ranks and attempts. The
+        memory is bounded.
         """
         digest = hashlib.sha256()
         for step, gid in self.iterate_spikes():
@@ -401,9 +405,9 @@ class StoreReader:
         Raises
         ------
         DescriptionError
-            If there is no such recording.
+            If the recording does not exist.
         StoreError
-            If it is damaged.
+            If it is corrupt.
         """
         segments = _segments(self.attempts, f"state/{name}", lambda rank: rank.states.get(name))
         return StateRecording.of(self.metadata, name, segments, path=str(self.path))
@@ -414,14 +418,14 @@ class StoreReader:
         return [str(view["name"]) for view in self.metadata.get("recorded_weights", [])]
 
     def weights(self, name: str) -> WeightRecording:
-        """Return a weight recording joined over ranks and attempts, with its synapses alone loaded.
+        """Return a weight recording joined over ranks and attempts; only its synapses are loaded.
 
         Raises
         ------
         DescriptionError
-            If there is no such recording.
+            If the recording does not exist.
         StoreError
-            If it is damaged.
+            If it is corrupt.
         """
         segments = _segments(self.attempts, f"weights/{name}", lambda rank: rank.weights.get(name))
         return WeightRecording.of(self.metadata, name, segments, path=str(self.path))
@@ -430,17 +434,17 @@ class StoreReader:
 def _segments(
     attempts: Sequence[Attempt], group: str, part_of: Callable[[RankRecord], RankRows | None]
 ) -> list[RowSegment]:
-    found = []
+    segments = []
     for attempt in attempts:
         parts = [part_of(rank) for rank in attempt.ranks]
         present = tuple(part for part in parts if part is not None)
         lost = sum(group in rank.lost for rank in attempt.ranks)
-        # Rows are valid where every rank has them, or has lost them.
-        whole = len(present) + lost == len(parts)
-        found.append(
-            RowSegment(present, attempt.first_step, attempt.until_step, whole, lost=lost > 0)
+        # Rows are valid if every rank has them, or has lost them.
+        is_whole = len(present) + lost == len(parts)
+        segments.append(
+            RowSegment(present, attempt.first_step, attempt.until_step, is_whole, lost=lost > 0)
         )
-    return found
+    return segments
 
 
 def _spikes_of(attempt: Attempt) -> list[RankSpikes]:

@@ -1,4 +1,4 @@
-"""What a rank's writer must know of its recordings of states and weights, whose rows are times."""
+"""Specifications of a rank's recordings of states and weights, with a row for each time."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from distsnn.errors import DescriptionError
 from distsnn.io.schema import check_component
 
-# Bytes of a time block (chunk) of one variable: a few dozen blocks a second at most.
+# Bytes of a time block (chunk) of one variable: at most a few dozen blocks per second.
 _BLOCK_BYTES = 2**20
 _MAX_ROWS = 2**16
 
@@ -27,10 +27,10 @@ class StateVariable:
     doc : str
         Its meaning.
     offset : float or ndarray of shape (n_columns,)
-        Added to what the writer is given: a kernel that holds V_m relative to E_L records absolute
-        mV by ``offset=E_L``. The sum is done in float64, then rounded to `dtype`.
+        Added to appended values: a kernel that stores V_m relative to E_L records absolute mV with
+        ``offset=E_L``. The sum is computed in float64, then rounded to `dtype`.
     dtype : str or None
-        float32, float64 or int32; None: that of the recording.
+        float32, float64 or int32; None: the type of the recording.
     """
 
     unit: str
@@ -41,22 +41,22 @@ class StateVariable:
 
 @dataclass(frozen=True, kw_only=True)
 class RowSpec(ABC):
-    """A rank's part of one recording, of which every row is one step's.
+    """A rank's part of one recording, with a row for each recorded step.
 
     Attributes
     ----------
     name : str
-        The recording's name, the same on every rank.
+        Name of the recording, the same on every rank.
     variables : mapping of str to StateVariable
-        What is recorded.
+        Recorded variables.
     dtype : str
-        float32, float64 or int32, for variables that name none.
+        float32, float64 or int32, for variables without a type.
     every : int
         Steps between rows.
     first_step : int
         Step of row 0: the first multiple of `every` after the attempt's first step.
     rows : int
-        Rows expected, to pre-size the arrays; they grow where there are more.
+        Expected number of rows, the initial size of the arrays, which can grow.
     """
 
     kind: ClassVar[str]
@@ -72,7 +72,7 @@ class RowSpec(ABC):
     @property
     @abstractmethod
     def columns(self) -> dict[str, NDArray[Any]]:
-        """Arrays that say what the columns are, of equal length, by name."""
+        """Arrays that describe the columns, of equal length, by name."""
 
     @property
     def n_columns(self) -> int:
@@ -82,7 +82,7 @@ class RowSpec(ABC):
     @property
     def block_rows(self) -> int:
         """Rows per time block: the largest power of two within 1 MiB, at least 1."""
-        dtypes = (about.dtype or self.dtype for about in self.variables.values())
+        dtypes = (variable.dtype or self.dtype for variable in self.variables.values())
         return block_rows(self.n_columns, max(np.dtype(dtype).itemsize for dtype in dtypes))
 
     def __post_init__(self) -> None:
@@ -97,11 +97,11 @@ class RowSpec(ABC):
                 )
         if not self.variables:
             raise DescriptionError("no variables", where=where)
-        for field, least in (("every", 1), ("first_step", 1), ("rows", 0)):
+        for field, minimum in (("every", 1), ("first_step", 1), ("rows", 0)):
             value = getattr(self, field)
-            if value < least:
+            if value < minimum:
                 raise DescriptionError(
-                    f"{field} is too small", where=where, value=value, allowed=f"at least {least}"
+                    f"{field} is too small", where=where, value=value, allowed=f"at least {minimum}"
                 )
 
 
@@ -132,8 +132,8 @@ class WeightSpec(RowSpec):
     Attributes
     ----------
     sources, targets : ndarray of uint32, shape (n_synapses,)
-        Gids of this rank's recorded synapses, the columns, in the order of sources; several of a
-        pair are in their own order.
+        Gids of this rank's recorded synapses, the columns, in the order of sources; multapses are
+        in the order in which they were drawn.
     delays : ndarray of int32, shape (n_synapses,)
         Their delays, steps.
     """

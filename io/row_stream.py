@@ -1,15 +1,15 @@
-"""Rows on their way into a store: a bounded ring in memory, whole blocks in chunks, one commit.
+"""Streams of rows to a store: a bounded ring in memory, chunks on disk, atomic commits.
 
-Row r of a stream lies at ``r % capacity`` of its ring, and the capacity is a whole number of
-blocks (chunks), so a block is contiguous in memory and is written from where it lies. Its space is
-given back only when the block is full and committed: a block that was committed in part is written
-again whole, without reading it back. Three counters tell everything:
+Row r of a stream is at ``r % capacity`` of its ring, and the capacity is a multiple of the block
+(chunk) size, so that a block is contiguous in memory. Its space is released only when the block is
+full and committed: a partly committed block is written again as a whole, without reading it. The
+state of a stream is three counters:
 
     released ≤ committed ≤ appended ≤ released + capacity
 
-The rank's own thread moves `appended`; the writer thread moves the others. Both hold the lock of
-`StreamThread` while they look at or move counters, and neither while it copies or writes: the
-writer reads rows below `appended`, the owner fills rows from it on.
+The rank's main thread changes `appended`; the writer thread changes the other counters. Both hold
+the lock of `WriterThread` while they read or change counters, but not while they copy or write: the
+writer reads rows below `appended`, the main thread fills rows from `appended`.
 """
 
 import itertools
@@ -36,13 +36,13 @@ from distsnn.io.nodes import (
 )
 from distsnn.io.spike_index import SpikeIndex
 
-# Blocks in a ring: one that is being filled, two on their way, one for the writer's delay.
+# Blocks in a ring: one being filled, two being written, one for delays of the writer.
 BLOCKS = 4
 
 
 @dataclass(frozen=True)
 class Commit:
-    """What a write is going to make valid: rows below `rows`, and all that is stamped ≤ `step`."""
+    """The data that a write makes valid: rows below `rows`, and all data up to `step`."""
 
     rows: int
     step: int
@@ -83,22 +83,22 @@ class RowStream(ABC):
         self.appended = self.committed = self.released = 0
         self.advanced = self.committed_step = first_step
 
-    def room(self) -> int:
-        """Return how many rows the ring can take now (hold the lock)."""
+    def free_rows(self) -> int:
+        """Return the number of free rows of the ring (hold the lock)."""
         return self.released + self.capacity - self.appended
 
     def has_block(self) -> bool:
-        """Return whether a whole block waits to be written (hold the lock)."""
+        """Return whether a whole block is ready to be written (hold the lock)."""
         return self.appended // self.block_rows > self.committed // self.block_rows
 
     def fill(self, columns: Mapping[str, NDArray[Any]], start: int, stop: int) -> None:
-        """Copy rows [start, stop) of `columns` into the ring behind the appended ones."""
+        """Copy rows [start, stop) of `columns` into the ring after the appended rows."""
         row = self.appended
         while start < stop:
-            at = row % self.capacity
-            count = min(stop - start, self.capacity - at)
+            position = row % self.capacity
+            count = min(stop - start, self.capacity - position)
             for name, column in columns.items():
-                self.ring[name][at : at + count] = column[start : start + count]
+                self.ring[name][position : position + count] = column[start : start + count]
             row, start = row + count, start + count
 
     @abstractmethod
@@ -106,10 +106,10 @@ class RowStream(ABC):
         """Return the step of a row that is still in the ring."""
 
     def plan(self, *, everything: bool) -> Commit | None:
-        """Return the next commit, or None where there is nothing to do (hold the lock).
+        """Return the next commit, or None if there is nothing to do (hold the lock).
 
-        Rows are in the order of their stamps, so when some stay behind, all that is stamped before
-        the first of these is in.
+        Rows are in the order of their steps: if some rows are not part of the commit, all data
+        before the step of the first of these rows is.
         """
         rows = self.appended
         if not everything:
@@ -123,10 +123,10 @@ class RowStream(ABC):
         return None if commit == Commit(self.committed, self.committed_step) else commit
 
     def write(self, commit: Commit) -> None:
-        """Write rows [committed, commit.rows) and then commit them in one attribute write.
+        """Write rows [committed, commit.rows) and then commit them in one write of attributes.
 
-        They are on the disk before they are committed, so that a power cut leaves no more rows
-        committed than there are.
+        Rows are synced before they are committed, so that all committed rows exist after a power
+        cut.
         """
         check_present(self._group)
         created = []
@@ -136,14 +136,16 @@ class RowStream(ABC):
                 self._length[name] = self._grow(array, self._length[name], commit.rows)
                 for start in range(first, commit.rows, self.block_rows):
                     stop = min(start + self.block_rows, commit.rows)
-                    at = start % self.capacity
+                    position = start % self.capacity
                     with store_errors(location(array), "cannot be written"):
-                        array[start:stop] = self.ring[name][at : at + stop - start]
+                        array[start:stop] = self.ring[name][position : position + stop - start]
                     if start < self.committed:
-                        continue  # what is replaced is on the disk
-                    # no file where a rank records no column
+                        continue  # replaced chunks are already synced
+                    # no file if a rank records no column
                     sizes = zip(array.shape[1:], array.chunks[1:], strict=True)
-                    for place in itertools.product(*(range(-(-n // one)) for n, one in sizes)):
+                    for place in itertools.product(
+                        *(range(-(-n // chunk_length)) for n, chunk_length in sizes)
+                    ):
                         created.append(chunk_file(array, (start // self.block_rows, *place)))
             if created:
                 sync_files(Path(location(self._group)), created)
@@ -154,16 +156,16 @@ class RowStream(ABC):
         )
 
     def take(self, commit: Commit) -> None:
-        """Move the counters after a commit (hold the lock)."""
+        """Update the counters after a commit (hold the lock)."""
         self.committed, self.committed_step = commit.rows, commit.step
         self.released = commit.rows // self.block_rows * self.block_rows
 
     def trim(self) -> None:
-        """Cut the arrays to what is committed, for readers that know nothing of commits."""
+        """Shorten the arrays to the committed rows, for readers that do not know commits."""
         check_present(self._group)
         for name, array in self._arrays.items():
             if self._length[name] > self.committed:
-                with store_errors(location(array), "cannot be cut to its length"):
+                with store_errors(location(array), "cannot be shortened"):
                     array.resize((self.committed, *array.shape[1:]))
                 self._length[name] = self.committed
 
@@ -175,7 +177,7 @@ class RowStream(ABC):
         return rows
 
     def _rows_written(self, first: int, rows: int) -> None:  # noqa: B027 (a hook, may do nothing)
-        """Take note that rows [first, rows) are on disk; `first` starts a block."""
+        """Handle rows [first, rows), which are on the disk; `first` starts a block."""
 
     def _more_attributes(self) -> dict[str, Any]:
         return {}
@@ -210,8 +212,8 @@ class SpikeStream(RowStream):
             raise StoreError("spikes out of the order (step, gid)", path=location(self._group))
         if len(key) and int(step[0]) <= self.advanced:
             raise StoreError(
-                f"spike at step {int(step[0])}, after all up to step {self.advanced} were "
-                "declared complete",
+                f"spike at step {int(step[0])}, but all spikes up to step {self.advanced} "
+                "were declared complete",
                 path=location(self._group),
             )
         if len(key):
@@ -234,12 +236,12 @@ class SpikeStream(RowStream):
 
 
 class StateStream(RowStream):
-    """Rows of a state recording, at multiples of a number of steps while it is on.
+    """Rows of a state recording, at multiples of a number of steps while the recording is on.
 
     Attributes
     ----------
     stamps : RowStamps
-        Their steps.
+        Steps of the rows.
     """
 
     counter = "committed_rows"
@@ -260,5 +262,5 @@ class StateStream(RowStream):
         return self.stamps[row]
 
     def _grow(self, array: ZarrArray, length: int, rows: int) -> int:
-        # Twice as long each time: a run that is continued in small pieces resizes rarely.
+        # The size doubles, so that a run of many short segments rarely resizes.
         return super()._grow(array, length, rows if rows <= length else max(rows, 2 * length))

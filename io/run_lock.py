@@ -1,4 +1,4 @@
-"""One writer for a run's store: a lock that its process holds and that its death gives back."""
+"""One writer for a run store: a lock that a process holds until it ends."""
 
 import errno
 import fcntl
@@ -11,42 +11,41 @@ from pathlib import Path
 from distsnn.errors import StoreError
 from distsnn.io.nodes import store_errors
 
-# File systems without locks, and folders in which none can be made: nothing is known of other
-# writers there.
+# File systems without locks, and folders in which no lock can be created: other writers are unknown
+# there.
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 _NO_FILE = (errno.EACCES, errno.EPERM, errno.EROFS)
 _POLL = 0.5  # s
 
-# Locks that are held. A child that a script forks would hold them too, and on after this process
-# has died.
-_HELD: "set[RunLock]" = set()
+# Held locks. A forked child would hold them too, even after this process has ended.
+_held_locks: "set[RunLock]" = set()
 
 
-def _let_go() -> None:
-    while _HELD:
-        os.close(_HELD.pop()._descriptor)
+def _close_in_child() -> None:
+    while _held_locks:
+        os.close(_held_locks.pop()._descriptor)
 
 
-os.register_at_fork(after_in_child=_let_go)
+os.register_at_fork(after_in_child=_close_in_child)
 
 
 class RunLock:
     """A lock on the path of a store, held until it is released or its process ends.
 
-    It is a hidden file beside the store, as the store itself may be replaced; missing parent
-    folders are made.
+    The lock is a hidden file beside the store, because the store may be replaced; missing parent
+    folders are created.
 
     Parameters
     ----------
     store : str or PathLike
         The store; it need not exist.
     patience_s : float
-        How long to wait for another process to give it back.
+        Maximum time to wait for another process to release the lock.
 
     Raises
     ------
     StoreError
-        If another process holds it still; it is named.
+        If another process still holds the lock; the message names it.
     """
 
     def __init__(self, store: str | os.PathLike[str], patience_s: float = 0.0) -> None:
@@ -65,12 +64,12 @@ class RunLock:
             try:
                 os.ftruncate(self._descriptor, 0)
                 os.pwrite(self._descriptor, owner.encode(), 0)
-            except OSError:  # as on a full disk
+            except OSError:  # for example, a full disk
                 self.release()
                 raise
 
     def _take_soon(self, target: Path, patience_s: float) -> None:
-        """Open and lock the file, as soon as no other process has it."""
+        """Open and lock the file when no other process holds the lock."""
         give_up = time.monotonic() + patience_s
         while True:
             try:
@@ -82,8 +81,8 @@ class RunLock:
                 time.sleep(_POLL)
 
     def _take(self, target: Path) -> bool:
-        """Open and lock the file; return whether it still is the one of this name."""
-        # whoever put a link there wants another file to be written
+        """Open and lock the file; return whether the file still has this name."""
+        # a link could redirect the write to another file
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             try:
@@ -96,25 +95,25 @@ class RunLock:
             except OSError as error:
                 if error.errno not in _NO_LOCKS:
                     raise
-            there, mine = self._path, os.fstat(descriptor)
-            same = there.exists() and os.path.samestat(there.lstat(), mine)
+            path, opened = self._path, os.fstat(descriptor)
+            is_same = path.exists() and os.path.samestat(path.lstat(), opened)
         except BaseException:
             os.close(descriptor)
             raise
-        if same:
+        if is_same:
             self._descriptor = descriptor
-            _HELD.add(self)
-        else:  # its last owner has removed it between our opening and locking it
+            _held_locks.add(self)
+        else:  # its last owner removed it after it was opened and before it was locked
             os.close(descriptor)
-        return same
+        return is_same
 
     def release(self) -> None:
-        """Give the lock back; doing so again does nothing."""
-        if self in _HELD:
-            # unlinked while it is held: whoever has opened it already finds that it is gone. In a
-            # folder that became read-only it stays: unlocked it hinders nobody, and the error that
+        """Release the lock; a second call has no effect."""
+        if self in _held_locks:
+            # unlinked while it is held: a process that has already opened it notices. In a folder
+            # that became read-only the unlocked file remains, which is harmless, and the error that
             # ended the run must not be replaced.
             with suppress(OSError):
                 self._path.unlink()
-            _HELD.remove(self)
+            _held_locks.remove(self)
             os.close(self._descriptor)

@@ -1,4 +1,4 @@
-"""Creates a run's store and its attempts; rank 0 alone does this, before the ranks open theirs."""
+"""Writer of a run store and its attempts, on rank 0 only, before the ranks open their groups."""
 
 import os
 import re
@@ -30,7 +30,7 @@ from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path
 
 # Files that `atomic_write` and zarr write before they rename them.
 _LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.partial$")
-_LAST_FILES_S = 2.0  # in which writes of zarr that were begun have ended
+_LAST_FILES_S = 2.0  # maximum time in which pending writes of zarr end
 
 
 class RunWriter:
@@ -51,7 +51,7 @@ class RunWriter:
         self._root = root
         group = open_group(root, attempt_path(attempt))
         if group is None:
-            raise StoreError(f"there is no attempt {attempt}", path=str(path))
+            raise StoreError(f"attempt {attempt} does not exist", path=str(path))
         self._attempt_group = group
 
     @classmethod
@@ -66,25 +66,25 @@ class RunWriter:
         first_step: int = 0,
         assignment: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Create a store with its first attempt; it appears at `path` whole or not at all.
+        """Create a store with its first attempt, atomically.
 
         Parameters
         ----------
         path : str or PathLike
-            Where; missing parent folders are made.
+            Path of the store; missing parent folders are created.
         metadata : mapping
             The root's attributes as in `distsnn.io.schema`, without format, format_version,
             network and complete.
         network : (mapping, mapping of str to ndarray)
-            The description as JSON, and the arrays it refers to.
+            The description as JSON, and its arrays.
         ranks : int
             Number of ranks of the first attempt.
         overwrite : bool
-            Replace the run that is there.
+            Replace an existing run.
         first_step : int
-            The step after which it begins.
+            The step after which it starts.
         assignment : mapping, optional
-            Which rank simulates what.
+            Assignment of blocks to ranks.
 
         Raises
         ------
@@ -110,10 +110,10 @@ class RunWriter:
         assignment: Mapping[str, Any] | None = None,
         versions: Mapping[str, str] | None = None,
     ) -> Self:
-        """Add the next attempt to a run; later steps of earlier ones are superseded.
+        """Add the next attempt to a run; later steps of earlier attempts are superseded.
 
-        Nothing that was committed is rewritten. Half-written files of a killed attempt are swept,
-        and attempts after `saved_by` of which a power cut has left nothing that can be read.
+        Committed data is not rewritten. Incomplete files of a killed attempt are removed, and
+        attempts after `saved_by` that are unreadable after a power cut.
 
         Parameters
         ----------
@@ -122,20 +122,20 @@ class RunWriter:
         ranks : int
             Number of ranks of the new attempt.
         first_step : int
-            The step after which it begins.
+            The step after which it starts.
         saved_by : int
-            The attempt that saved what it goes on from; -1: none of this run.
+            The attempt that saved its checkpoint; -1: no attempt of this run.
         reader : StoreReader, optional
-            A reader of the run with `resuming`, since whose opening nothing has been written.
+            A reader of the run with `resuming`, if the run has not been written since.
         assignment : mapping, optional
-            Which rank simulates what.
+            Assignment of blocks to ranks.
         versions : mapping, optional
-            Versions of distsnn and of what it runs on.
+            Versions of distsnn, Python and libraries.
 
         Raises
         ------
         StoreError
-            If there is no run, an attempt that is needed cannot be read, or it cannot be written.
+            If the run does not exist, a required attempt is unreadable, or a write fails.
         """
         target = Path(path).resolve()
         reader = reader or StoreReader(target, resuming=True)
@@ -143,17 +143,17 @@ class RunWriter:
         if reader.damage is not None and attempt <= saved_by:
             raise reader.damage
         root = open_root(target, writable=True)
-        # first, as a complete run must not begin another attempt, and what is swept is not listed
+        # first: a run with another attempt is not complete, and removed attempts are not listed
         write_attributes(root, {"complete": False, "attempts": attempt})
-        with store_errors(target, "cannot be swept"):
+        with store_errors(target, "cannot be removed"):
             for leftover in target.rglob("*.partial"):
                 if _LEFTOVER.search(leftover.name) and leftover.is_file():
                     leftover.unlink()
             _sweep_attempts(root, target, attempt)
-        about = _attempt(ranks, first_step, assignment, versions)
-        create_group(root, attempt_path(attempt), about)
+        attributes = _attempt(ranks, first_step, assignment, versions)
+        create_group(root, attempt_path(attempt), attributes)
         sync(target / attempt_path(attempt))
-        # last: whatever is listed is on the disk
+        # last: a listed attempt is on the disk
         write_attributes(root, {"attempts": attempt + 1})
         return cls(target, root, attempt)
 
@@ -171,15 +171,15 @@ def create_state_store(
     metadata: Mapping[str, Any],
     network: tuple[Mapping[str, Any], Mapping[str, NDArray[Any]]],
 ) -> None:
-    """Create a store for saved states alone: it has no attempt until a run goes on in it.
+    """Create a store for saved states: it has no attempt until a run continues in it.
 
-    Parameters and errors as of `RunWriter.create`.
+    Parameters and errors as in `RunWriter.create`.
     """
     _create_store(path, metadata, network, None)
 
 
-def note_scripted(path: str | os.PathLike[str], names: list[str]) -> None:
-    """Tell in a store what a script has set (StoreError if it cannot be written)."""
+def write_script_changes(path: str | os.PathLike[str], names: list[str]) -> None:
+    """Record the names that a script has set (StoreError if they cannot be written)."""
     write_attributes(open_root(Path(path), writable=True), {"scripted": names})
 
 
@@ -191,7 +191,7 @@ def _create_store(
     *,
     overwrite: bool = False,
 ) -> Path:
-    """Create a store, with a first attempt of such attributes if there is to be one."""
+    """Create a store, with a first attempt if its attributes are given."""
     target = Path(path).resolve()
     check_target(target, overwrite=overwrite)
     _check_populations(metadata.get("populations"))
@@ -223,8 +223,8 @@ def _create_store(
         _remove(build)
         if isinstance(error, StoreError):
             # The user knows the target, not the folder it was built in.
-            shown = error.path.replace(str(build), str(target))
-            raise StoreError(error.what, path=shown) from error
+            displayed = error.path.replace(str(build), str(target))
+            raise StoreError(error.problem, path=displayed) from error
         raise
     return target
 
@@ -232,25 +232,25 @@ def _create_store(
 def check_target(
     path: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False
 ) -> None:
-    """Check, without writing anything, that a run could be created at a path, or go on there.
+    """Check, without writing, that a run can be created or continued at a path.
 
     Raises
     ------
     StoreError
-        If its name starts with a dash, so that commands could not be given it.
-        If something exists there (with `overwrite`: something that is not a run), or no folder can
-        be made there; with `resume`, if a folder that is there cannot be written.
+        If its name starts with a dash, so that commands would read it as an option. If the path
+        exists (with `overwrite`: if it is not a run), or no folder can be created there; with
+        `resume`, if an existing folder is not writable.
     """
     with store_errors(path, "cannot be created"):
         target = Path(path).resolve()
         exists = target.exists()
     if target.name.startswith("-"):
-        raise StoreError("a name with a dash at its begin reads as an option", path=str(target))
+        raise StoreError("a name that starts with a dash is read as an option", path=str(target))
     if not exists:
         parent = next(folder for folder in target.parents if folder.exists())
         if not parent.is_dir():
-            what = f"cannot be created: {parent} exists and is no folder"
-            raise StoreError(what, path=str(target))
+            problem = f"cannot be created: {parent} exists and is not a folder"
+            raise StoreError(problem, path=str(target))
         if not os.access(parent, os.W_OK | os.X_OK):
             raise StoreError(f"cannot be created: {parent} is not writable", path=str(target))
         return
@@ -260,13 +260,13 @@ def check_target(
                 raise StoreError("is not writable", path=str(folder))
         return
     if not overwrite:
-        raise StoreError("exists already; give another path or overwrite it", path=str(target))
+        raise StoreError("exists already; use another path or overwrite it", path=str(target))
     if not is_run(target):
-        raise StoreError("is not a run of distsnn, and so is not overwritten", path=str(target))
+        raise StoreError("is not a run of distsnn and is not overwritten", path=str(target))
 
 
 def same_path(left: str | os.PathLike[str] | None, right: str | os.PathLike[str] | None) -> bool:
-    """Return whether two paths are given and lead to the same place (StoreError: to none)."""
+    """Return whether two given paths are the same (StoreError if a path is unreadable)."""
     if left is None or right is None:
         return False
     with store_errors(left, "cannot be read"):
@@ -285,12 +285,12 @@ def is_run(path: str | os.PathLike[str]) -> bool:
 def _check_populations(table: Any) -> None:
     """Raise DescriptionError unless the table of populations covers the gids without gaps."""
     if not isinstance(table, list | tuple):
-        raise DescriptionError("metadata must hold a table", where="populations", value=table)
+        raise DescriptionError("metadata must contain a table", where="populations", value=table)
     expected = 0
     for row in table:
         missing = {"name", "first_gid", "size", "model"} - set(row)
         if missing:
-            raise DescriptionError(f"a row without {sorted(missing)}", where="populations")
+            raise DescriptionError(f"a row lacks {sorted(missing)}", where="populations")
         if row["first_gid"] != expected or row["size"] < 1:
             raise DescriptionError(
                 "gids must be counted in the order of the populations",
@@ -308,14 +308,16 @@ def _attempt(
 ) -> dict[str, Any]:
     """Return an attempt's attributes."""
     if ranks < 1:
-        raise DescriptionError("no ranks", where="ranks", value=ranks, allowed="at least 1")
-    about = {"assignment": dict(assignment or {}), "versions": dict(versions or {})}
-    return {"ranks": ranks, "first_step": first_step, **about}
+        raise DescriptionError(
+            "the number of ranks is too small", where="ranks", value=ranks, allowed="at least 1"
+        )
+    attributes = {"assignment": dict(assignment or {}), "versions": dict(versions or {})}
+    return {"ranks": ranks, "first_step": first_step, **attributes}
 
 
 def _remove(build: Path) -> None:
-    """Remove what could not be written, as far as it can be removed."""
-    # Where one of the files that zarr writes side by side fails, others may still appear.
+    """Remove the files of an incomplete store as far as possible."""
+    # If a write of zarr fails, other files of the same write may still appear.
     limit = time.monotonic() + _LAST_FILES_S
     while build.exists() and time.monotonic() < limit:
         shutil.rmtree(build, ignore_errors=True)
@@ -323,22 +325,24 @@ def _remove(build: Path) -> None:
 
 
 def _sweep_attempts(root: zarr.Group, target: Path, first: int) -> None:
-    """Remove attempts from `first` on, of which one at least cannot be read.
+    """Remove attempts from `first`, at least one of which is unreadable.
 
-    A kill in the midst of it must not leave one that would count again after the next `first`: the
-    last goes first, and of each what makes it one.
+    A kill during the removal must not leave an attempt that becomes valid again: the last attempt
+    is removed first, and its metadata before its data.
     """
-    found = (re.fullmatch(r"attempt(\d{3,})", path.name) for path in target.iterdir())
-    for one in sorted((one for one in found if one), key=lambda one: int(one[1]), reverse=True):
-        if int(one[1]) >= first:
-            check_inside(root, one[0])
-            (target / one[0] / "zarr.json").unlink(missing_ok=True)
-            shutil.rmtree(target / one[0])
+    matches = (re.fullmatch(r"attempt(\d{3,})", path.name) for path in target.iterdir())
+    for match in sorted(
+        (match for match in matches if match), key=lambda match: int(match[1]), reverse=True
+    ):
+        if int(match[1]) >= first:
+            check_inside(root, match[0])
+            (target / match[0] / "zarr.json").unlink(missing_ok=True)
+            shutil.rmtree(target / match[0])
 
 
 def _sweep_beside(target: Path) -> None:
-    # What was left by starts of this run that were killed while they created or replaced it. What
-    # cannot be removed stays for the next time.
+    # Leftovers of starts that were killed while they created or replaced the store. Folders that
+    # cannot be removed remain until the next start.
     for path in target.parent.iterdir():
         made_by = re.fullmatch(rf"\.{re.escape(target.name)}\.(\d+)(\.old)?\.partial", path.name)
         if made_by and (int(made_by[1]) == os.getpid() or started(int(made_by[1])) is None):

@@ -1,8 +1,8 @@
-"""The registry of all that a run's store holds: every array and every group's attributes.
+"""The schema of a run store: all arrays, and all attributes of groups.
 
-A store is written and read only through this registry (`distsnn.io.nodes`): a path, dtype,
-dimension or attribute that is not listed here cannot be written, and one that differs from its
-entry is reported when it is read. ``docs/store-format.md`` shows the registry to people.
+A store is written and read through this schema only (`distsnn.io.nodes`): an unlisted path, dtype,
+dimension or attribute cannot be written, and a difference from the schema is an error on reading.
+``docs/store-format.md`` contains the schema.
 """
 
 import re
@@ -13,12 +13,12 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.schema_entries import ArraySpec, Attribute, GroupSpec
 
 FORMAT = "distsnn-run"
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 CHECKPOINT_FORMAT = "distsnn-checkpoint"
 CHECKPOINT_VERSION = 6
 
-# The placeholders of path patterns. Names come from users, so they must not be able to leave their
-# group ("..") or to collide with zarr's own files.
+# The placeholders of path patterns. Names come from users, so they must not leave their group
+# ("..") or collide with zarr's files.
 _PLACEHOLDERS = {
     "attempt": r"\d{3,}",
     "rank": r"\d{4,}",
@@ -37,8 +37,8 @@ _NAN: Mapping[str, float | int] = {"float32": float("nan"), "float64": float("na
 
 _ROWS = (
     Attribute("committed_rows", "int", "number of valid rows; the arrays may be longer"),
-    Attribute("committed_step", "int", "all rows stamped up to here are committed"),
-    Attribute("first_step", "int", "step of row 0, if the recording was on from the begin"),
+    Attribute("committed_step", "int", "all rows up to this step are committed"),
+    Attribute("first_step", "int", "step of row 0, if the recording was on from the start"),
     Attribute("every", "int", "steps between rows"),
     Attribute("variables", "list", "names of the arrays"),
 )
@@ -50,13 +50,13 @@ GROUPS: tuple[GroupSpec, ...] = (
         (
             Attribute("format", "str", f"always {FORMAT!r}"),
             Attribute("format_version", "int", f"{FORMAT_VERSION}; other versions are refused"),
-            Attribute("dt", "float", "time step, ms; a spike stamped s was at s·dt"),
+            Attribute("dt", "float", "time step, ms; the time of a spike at step s is s·dt"),
             Attribute("seed", "int", "seed of all random numbers"),
-            Attribute("time_ms", "float", "biological time asked for so far, ms"),
-            Attribute("n_steps", "int", "the same in steps"),
-            Attribute("network", "dict", "description of the network, without its arrays"),
-            Attribute("arrays", "list", "names of the arrays of the description"),
-            Attribute("attempts", "int", "number of attempts; a missing one is damage"),
+            Attribute("time_ms", "float", "requested biological time so far, ms"),
+            Attribute("n_steps", "int", "requested biological time so far, steps"),
+            Attribute("network", "dict", "network description, without its arrays"),
+            Attribute("arrays", "list", "names of the arrays of the network description"),
+            Attribute("attempts", "int", "number of attempts; a missing attempt is an error"),
             Attribute(
                 "populations",
                 "list",
@@ -66,7 +66,7 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "recorded_spikes",
                 "list",
                 "recorded views: {population, start, stop}, with neurons (a list in ascending "
-                "order) if these are not consecutive",
+                "order) if they are not consecutive",
             ),
             Attribute(
                 "recorded_states",
@@ -87,39 +87,48 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "{projection, largest (relative error), share (of the weights, with a relative "
                 "error above 2^-10), part (of the total of all absolute weights)}",
             ),
-            Attribute("versions", "dict", "versions of distsnn and of what the first start ran on"),
-            Attribute("complete", "bool", "the run reached its end and every rank said so"),
-            Attribute("wall", "dict", "wall times, s: build_s, run_s, ...", required=False),
-            Attribute("synapses", "int", "number of synapses built", required=False),
-            Attribute("created", "str", "wall time of the start, ISO 8601", required=False),
+            Attribute(
+                "versions", "dict", "versions of distsnn, Python and libraries at the first start"
+            ),
+            Attribute("complete", "bool", "every rank reached the end of the run"),
+            Attribute("wall", "dict", "wall-clock times, s: build_s, run_s, ...", required=False),
+            Attribute("synapses", "int", "number of synapses", required=False),
+            Attribute("created", "str", "time of day of the start, ISO 8601", required=False),
             Attribute("command", "list", "the command line", required=False),
-            Attribute("model", "dict", "model file or example, with its settings", required=False),
-            Attribute("settings", "dict", "seed, strategies, epoch of the first attempt", False),
+            Attribute(
+                "model",
+                "dict",
+                "model file or example of the network, with its settings",
+                required=False,
+            ),
+            Attribute(
+                "settings", "dict", "seed, strategies and epochs of the first attempt", False
+            ),
             Attribute(
                 "scripted",
                 "list",
-                "what a script set while it ran: stimuli, sources, populations (states or "
-                "parameters), projections; the description alone does not repeat it",
+                "names that a script changed during the run: stimuli, sources, populations "
+                "(states or parameters), projections; the description does not contain the changes",
                 required=False,
             ),
         ),
     ),
-    GroupSpec("checkpoint", "What the run can be resumed from: two generations at most."),
+    GroupSpec("checkpoint", "Checkpoints of the run: at most two generations."),
     GroupSpec(
         "checkpoint/generation{generation}",
         "The state of the whole network after one step.",
         (
             Attribute("format", "str", f"always {CHECKPOINT_FORMAT!r}"),
             Attribute("format_version", "int", f"{CHECKPOINT_VERSION}; other versions are refused"),
-            Attribute("step", "int", "steps done"),
+            Attribute("step", "int", "step of the checkpoint"),
             Attribute("dt", "float", "time step, ms"),
             Attribute("seed", "int", "seed of all random numbers"),
-            Attribute("network", "str", "SHA-256 of the network's description"),
+            Attribute("network", "str", "SHA-256 of the network description"),
             Attribute("ranks", "int", "number of ranks that wrote it"),
-            Attribute("reach", "int", "steps for which spikes are in flight: the longest delay"),
+            Attribute("reach", "int", "steps for which spikes are in flight: the maximum delay"),
             Attribute("spikes", "list", "spikes of recorded neurons so far, by population"),
-            Attribute("run_s", "float", "wall time of running so far, s"),
-            Attribute("attempt", "int", "attempt that wrote it; -1: none was recording"),
+            Attribute("run_s", "float", "wall-clock time of the run so far, s"),
+            Attribute("attempt", "int", "attempt that wrote it; -1: no attempt was recording"),
             Attribute(
                 "fields",
                 "list",
@@ -130,32 +139,30 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute(
                 "recordings",
                 "dict",
-                "recordings that a script switched: {recording: {on (bool), steps (in which it "
-                "was on so far)}}",
+                "recordings that a script switched: {recording: {on (bool), steps (number of "
+                "steps in which it was on)}}",
                 required=False,
             ),
-            Attribute("scripted", "list", "names of all that a script has set"),
-            Attribute("digest", "str", "SHA-256 of the blocks' digests in their order"),
+            Attribute("scripted", "list", "names that a script has changed"),
+            Attribute("digest", "str", "SHA-256 of the blocks' digests in order"),
             Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
-            # The last to be written.
+            # Written last.
             Attribute(
                 "files", "dict", "SHA-256 of files: of blocks and each rank's zarr.json", False
             ),
             Attribute("seal", "str", "SHA-256 of the other attributes as sorted JSON", False),
         ),
     ),
-    GroupSpec(
-        "checkpoint/generation{generation}/blocks", "Index: where each block of neurons is kept."
-    ),
+    GroupSpec("checkpoint/generation{generation}/blocks", "Index of the blocks of neurons."),
     GroupSpec(
         "checkpoint/generation{generation}/rank{rank}",
-        "What one rank saved.",
+        "States saved by one rank.",
         (
             Attribute(
                 "segments",
                 "list",
-                "where states are: {population, variable, dtype, first, size}; neurons (and "
-                "plastic synapses onto them) in the order of the rank's blocks",
+                "segments of states: {population, variable, dtype, first, size}; neurons (and "
+                "plastic synapses onto them) are in the order of the rank's blocks",
             ),
             Attribute("files", "dict", "SHA-256 of every other file below this group"),
         ),
@@ -166,45 +173,45 @@ GROUPS: tuple[GroupSpec, ...] = (
     ),
     GroupSpec(
         "checkpoint/generation{generation}/rank{rank}/state",
-        "States of this rank's neurons, and what synapse models know of them ('x of PROJECTION'), "
-        "one array for all of a type: few files are soon written.",
+        "States of this rank's neurons, and of their synapse models ('x of PROJECTION'), in one "
+        "array for each type, because few files are written fast.",
     ),
-    GroupSpec("network", "Large parts of the network's description."),
-    GroupSpec("network/arrays", "Arrays that the description refers to, by the names it uses."),
-    GroupSpec("network/arrays/{path}", "Groups of such arrays."),
+    GroupSpec("network", "Large parts of the network description."),
+    GroupSpec("network/arrays", "Arrays of the network description, by name."),
+    GroupSpec("network/arrays/{path}", "Groups of these arrays."),
     GroupSpec(
         "attempt{attempt}",
-        "One start of the run; resuming adds the next.",
+        "One start of the run; a resume adds the next.",
         (
             Attribute("ranks", "int", "number of ranks"),
             Attribute(
                 "assignment",
                 "dict",
-                "which rank simulated what: strategy, owner (rank of each block), settings (what "
-                "the strategy was told besides), groups (ranks of each; empty, or missing in older "
-                "runs: none)",
+                "assignment of blocks to ranks: strategy, owner (rank of each block), settings "
+                "(options of the strategy), groups (ranks of each rank group; empty without rank "
+                "groups)",
             ),
             Attribute(
                 "first_step",
                 "int",
-                "the attempt simulates steps after this one; later steps of earlier attempts "
+                "the attempt simulates steps after this step; later steps of earlier attempts "
                 "are superseded",
             ),
             Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
             Attribute(
                 "recordings",
                 "list",
-                "groups that every rank has: spikes, state/NAME, weights/NAME; written when all "
-                "ranks have created theirs, before anything is recorded; a missing one is damage",
+                "groups of every rank: spikes, state/NAME, weights/NAME; written when all ranks "
+                "have created them, before anything is recorded; a missing group is an error",
                 required=False,
             ),
             Attribute(
                 "intervals",
                 "dict",
-                "steps in which a recording that a script switched was on: {recording: [[after, "
-                "until], ...]}, each (after, until], until null: still on; recordings are "
-                "spikes/POPULATION, state/NAME and weights/NAME; what is not listed was always "
-                "on; written before anything is recorded after a switch",
+                "intervals (after, until] of steps in which a switched recording was on: "
+                "{recording: [[after, until], ...]}; until is null if it is still on; recordings "
+                "are spikes/POPULATION, state/NAME and weights/NAME; an unlisted recording was "
+                "always on; written before anything is recorded after a switch",
                 required=False,
             ),
             Attribute(
@@ -218,30 +225,30 @@ GROUPS: tuple[GroupSpec, ...] = (
     ),
     GroupSpec(
         "attempt{attempt}/rank{rank}",
-        "What one rank wrote.",
+        "Data of one rank.",
         (
             Attribute("status", "str", "'running', 'complete', 'stopped: …' or 'failed: …'"),
             Attribute(
                 "timing",
                 "dict",
-                "wall time by phase, s: build, update, deliver, exchange, wait, record, total",
+                "wall-clock times, s: build, update, deliver, exchange, wait, record, total",
                 required=False,
             ),
             Attribute("memory", "dict", "peak_rss_bytes, ...", required=False),
             Attribute(
                 "counted",
                 "dict",
-                "since this attempt began: steps, neurons, events, spikes of its own, epoch_steps, "
-                "exchanges (among all ranks), received_spikes, received_bytes; group_epoch_steps, "
-                "group_exchanges: those inside its group of ranks; group_received_spikes: how many "
-                "of received_spikes came inside it (0, or missing in older runs, without groups); "
-                "and lists, by the rank of the source: synapses, their sources, their "
-                "smallest_delay (steps, 0: none), and heard: spikes that came of these sources "
-                "(no lists where synapses are not stored)",
+                "counters since the start of the attempt: steps, neurons, events, spikes (of this "
+                "rank's neurons), epoch_steps, exchanges (among all ranks), received_spikes, "
+                "received_bytes; group_epoch_steps, group_exchanges: the same inside its rank "
+                "group; group_received_spikes: spikes received inside its rank group (0 without "
+                "rank groups); and lists by the rank of the source: synapses, sources (of these "
+                "synapses), smallest_delay (steps, 0: none), spikes_from_rank (spikes of these "
+                "sources); no lists without stored synapses",
                 required=False,
             ),
-            Attribute("host", "str", "name of the machine", required=False),
-            Attribute("pid", "int", "process", required=False),
+            Attribute("host", "str", "name of the compute node", required=False),
+            Attribute("pid", "int", "process number", required=False),
         ),
     ),
     GroupSpec(
@@ -249,43 +256,44 @@ GROUPS: tuple[GroupSpec, ...] = (
         "Spikes of this rank's neurons, in the order of (step, gid).",
         (
             Attribute("committed", "int", "number of valid spikes; the arrays may be longer"),
-            Attribute("committed_step", "int", "all spikes stamped up to here are committed"),
-            Attribute("last_spike_step", "int", "stamp of the last valid spike; 0 without any"),
-            Attribute("index_stride", "int", "distance of the index entries, spikes"),
+            Attribute("committed_step", "int", "all spikes up to this step are committed"),
+            Attribute("last_spike_step", "int", "step of the last valid spike; 0 without spikes"),
+            Attribute("index_stride", "int", "distance of index entries, spikes"),
             Attribute(
-                "index_step", "list", "stamps of spikes 0, stride, 2·stride, ... below `committed`"
+                "index_step", "list", "steps of spikes 0, stride, 2·stride, ... below `committed`"
             ),
         ),
     ),
     GroupSpec("attempt{attempt}/rank{rank}/state", "State recordings of this rank, by name."),
     GroupSpec(
         "attempt{attempt}/rank{rank}/state/{name}",
-        "One state recording; row r holds the state at step first_step + r·every; if it was "
-        "switched, at the r-th multiple of `every` (from 0) in the attempt's `intervals` of it.",
+        "One state recording; row r is the state at step first_step + r·every; for a switched "
+        "recording, at the r-th multiple of `every` (from 0) in its `intervals`.",
         _ROWS,
     ),
     GroupSpec("attempt{attempt}/rank{rank}/weights", "Weight recordings of this rank, by name."),
     GroupSpec(
         "attempt{attempt}/rank{rank}/weights/{name}",
-        "One weight recording; row r holds what spikes up to step first_step + r·every made of the "
-        "weights; if it was switched, up to the step that row r of a state recording would have.",
+        "One weight recording; row r contains the weights after all spikes up to step "
+        "first_step + r·every; for a switched recording, up to the step of row r of a state "
+        "recording.",
         _ROWS,
     ),
     GroupSpec(
         "attempt{attempt}/exit_reports",
-        "Exit reports of ranks, written by other processes; absent if there are none.",
+        "Exit reports of ranks, written by other processes; absent without reports.",
     ),
     GroupSpec(
         "attempt{attempt}/exit_reports/rank{rank}",
         "Exit report of a rank.",
         (
             Attribute("rank", "int", "the rank"),
-            Attribute("host", "str", "name of its machine"),
-            Attribute("pid", "int", "its process"),
+            Attribute("host", "str", "name of its compute node"),
+            Attribute("pid", "int", "its process number"),
             Attribute("time", "str", "time of day at which its end was detected, ISO 8601"),
             Attribute("cause", "str", "how it ended, a text that follows its name"),
             Attribute("step", "int", "its last reported step", required=False),
-            Attribute("signal", "int", "signal that ended it, where known", required=False),
+            Attribute("signal", "int", "signal that ended it, if known", required=False),
         ),
     ),
 )
@@ -296,7 +304,7 @@ ARRAYS: tuple[ArraySpec, ...] = (
         ("int32",),
         ("spike",),
         "dt",
-        "stamp of the spike: its time is step·dt",
+        "step of the spike: its time is step·dt",
         {"int32": -1},
     ),
     ArraySpec(
@@ -304,7 +312,7 @@ ARRAYS: tuple[ArraySpec, ...] = (
         ("uint32",),
         ("spike",),
         "1",
-        "neuron: counted from 0 in the order of the populations",
+        "neuron, counted from 0 in the order of populations",
         {"uint32": 2**32 - 1},
     ),
     ArraySpec(
@@ -384,7 +392,7 @@ ARRAYS: tuple[ArraySpec, ...] = (
         ("int32",),
         ("spike",),
         "dt",
-        "stamp of the spike",
+        "step of the spike",
         {"int32": -1},
     ),
     ArraySpec(
@@ -399,11 +407,11 @@ ARRAYS: tuple[ArraySpec, ...] = (
         "checkpoint/generation{generation}/rank{rank}/state/{dtype}",
         ("float32", "float64", "int32", "int64"),
         ("value",),
-        "as the kernel has it",
-        "states as the kernels hold them, segment after segment",
+        "unit of the kernel",
+        "states as stored by the kernels, in segments",
         _NAN,
     ),
-    ArraySpec("network/arrays/{path}", NUMBERS, (), "", "array of the description", _ZERO),
+    ArraySpec("network/arrays/{path}", NUMBERS, (), "", "array of the network description", _ZERO),
 )
 
 
@@ -418,7 +426,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def array_spec(path: str) -> ArraySpec:
-    """Return the entry of the array at a path inside the store (StoreError if there is none)."""
+    """Return the entry of the array at a path inside the store (StoreError if it has none)."""
     for spec in ARRAYS:
         if _compiled(spec.pattern).fullmatch(path):
             return spec
@@ -426,7 +434,7 @@ def array_spec(path: str) -> ArraySpec:
 
 
 def group_spec(path: str) -> GroupSpec:
-    """Return the entry of the group at a path inside the store (StoreError if there is none)."""
+    """Return the entry of the group at a path inside the store (StoreError if it has none)."""
     for spec in GROUPS:
         if _compiled(spec.pattern).fullmatch(path):
             return spec
@@ -454,8 +462,8 @@ def check_component(name: str, *, where: str) -> str:
     Raises
     ------
     DescriptionError
-        If it is empty, starts with a dot, holds a slash, backslash or control character, or is
-        the name of zarr's own file.
+        If it is empty, starts with a dot, contains a slash, backslash or control character, or is
+        the name of zarr's metadata file.
     """
     bad = not name or name.startswith(".") or name == "zarr.json" or len(name.encode()) > 200
     if bad or any(character in "/\\" or not character.isprintable() for character in name):
@@ -473,7 +481,7 @@ def _cell(text: str) -> str:
 
 
 def markdown() -> str:
-    """Return the registry as Markdown tables (the body of ``docs/store-format.md``)."""
+    """Return the schema as Markdown tables (the body of ``docs/store-format.md``)."""
     lines: list[str] = []
     for group in sorted(GROUPS, key=lambda spec: spec.pattern):
         lines += [f"### Group `/{group.pattern}`", "", group.doc, ""]

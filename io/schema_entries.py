@@ -1,4 +1,4 @@
-"""Kinds of entries in the registry of a store (`distsnn.io.schema`): groups, attributes, arrays."""
+"""Kinds of entries in the schema of a store (`distsnn.io.schema`): groups, attributes, arrays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Attribute:
-    """One attribute of a group: its JSON kind, whether a reader can do without it, its meaning."""
+    """One attribute of a group: its JSON kind, its meaning, and whether a reader requires it."""
 
     name: str
     kind: str
@@ -47,18 +47,17 @@ class GroupSpec:
     def check(self, attributes: Mapping[str, Any], *, path: str, writing: bool) -> None:
         """Validate attributes: all required ones, of the right kind and, on writing, no others.
 
-        A reader ignores attributes that it does not know, so that a later minor version may add
-        some.
+        A reader ignores unknown attributes, so that a later minor version may add attributes.
 
         Raises
         ------
         StoreError
-            If they do not fit.
+            If they do not match.
         """
-        known = {attribute.name: attribute for attribute in self.attributes}
+        valid_attributes = {attribute.name: attribute for attribute in self.attributes}
         for name in attributes:
-            if writing and name not in known:
-                hint = nearest(name, known)
+            if writing and name not in valid_attributes:
+                hint = nearest(name, valid_attributes)
                 suffix = f"; did you mean {hint!r}?" if hint else ""
                 raise StoreError(f"no attribute {name!r} in the schema{suffix}", path=path)
         for attribute in self.attributes:
@@ -72,8 +71,8 @@ class GroupSpec:
 class ArraySpec:
     """A kind of array: the pattern of its path, dtypes, dimensions, unit and meaning.
 
-    ``dims`` is empty where any shape is allowed; an empty ``unit`` means that the array's own
-    attribute ``units`` says it.
+    ``dims`` is empty if any shape is allowed; ``unit`` is empty if the array's attribute ``units``
+    contains the unit.
     """
 
     pattern: str
@@ -81,7 +80,7 @@ class ArraySpec:
     dims: tuple[str, ...]
     unit: str
     doc: str
-    # What readers see where no chunk was written: a value that cannot be data.
+    # The value of elements that were not written, which cannot be data.
     fill: Mapping[str, float | int]
 
     def check(self, dtype: object, ndim: int, *, path: str) -> None:

@@ -1,9 +1,9 @@
-"""A small index of a rank's spikes: which row has which step, within a few hundred entries.
+"""Index of a rank's spikes: the steps of some rows, at most a few hundred.
 
-The stamps of every `stride`-th spike are kept in the same attributes as the commit, so the index
-is always as valid as the commit and costs no write of its own. When it grows beyond its limit the
-stride doubles: it stays small however long the run. It lets a reader of 1e8 spikes find a time
-window, and cut the run into windows of about equal size, without reading the spikes.
+The attributes of the commit contain the step of every `stride`-th spike, so the index is always as
+valid as the commit and needs no extra write. When it exceeds its limit the stride doubles, so that
+it stays small. With the index, a reader of 1e8 spikes finds a time window, and divides the run into
+windows of similar size, without reading the spikes.
 """
 
 from dataclasses import dataclass, field
@@ -17,21 +17,21 @@ MAX_ENTRIES = 256
 
 @dataclass
 class SpikeIndex:
-    """The writer's side: entries for rows 0, stride, 2·stride, ... as they are committed.
+    """The index of a writer: entries for rows 0, stride, 2·stride, ... of committed rows.
 
     Attributes
     ----------
     stride : int
         Rows between entries; a multiple of the chunk.
     steps : list of int
-        Stamp of each of these rows.
+        Step of each of these rows.
     """
 
     stride: int
     steps: list[int] = field(default_factory=list)
 
     def add_block(self, start: int, step: int) -> None:
-        """Take the stamp of the first row of a block; each block once, in their order."""
+        """Add the step of the first row of a block; each block once, in order."""
         if start % self.stride == 0 and start // self.stride == len(self.steps):
             self.steps.append(step)
             if len(self.steps) > MAX_ENTRIES:
@@ -41,20 +41,20 @@ class SpikeIndex:
 
 @dataclass(frozen=True)
 class SpikeTable:
-    """The reader's side: bounds on the number of spikes up to a step.
+    """The index of a reader: bounds on the number of spikes up to a step.
 
     Attributes
     ----------
     rows : int
         Committed rows.
     committed_step : int
-        All spikes stamped up to here are among these rows.
+        These rows contain all spikes up to this step.
     last_step : int
         The last step that any of these rows may have; at least `committed_step`.
     stride : int
         Rows between entries.
     steps : ndarray of int64, shape (ceil(rows / stride),)
-        Stamps of rows 0, stride, ...
+        Steps of rows 0, stride, ...
     """
 
     rows: int
@@ -64,39 +64,41 @@ class SpikeTable:
     steps: NDArray[np.int64]
 
     def bracket(self, step: int) -> tuple[int, int]:
-        """Return bounds (low, high) on the number of rows stamped ≤ `step`."""
+        """Return bounds (low, high) on the number of rows up to `step`."""
         entry = int(np.searchsorted(self.steps, step, side="right"))
         low = 0 if entry == 0 else (entry - 1) * self.stride + 1
         high = self.rows if entry == len(self.steps) else entry * self.stride
         return low, high
 
     def estimate(self, steps: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return the estimated number of rows stamped ≤ each of `steps`, by interpolation."""
+        """Return the estimated number of rows up to each of `steps`, by interpolation."""
         if self.rows == 0:
             return np.zeros(len(steps))
-        known = np.append(self.steps, max(self.last_step, int(self.steps[-1])))
+        steps_of_entries = np.append(self.steps, max(self.last_step, int(self.steps[-1])))
         rows = np.append(np.arange(len(self.steps)) * self.stride, self.rows)
-        # Of several entries with one step only the last counts: all these rows are of that step.
-        last = np.append(np.diff(known) > 0, True)
-        estimated: NDArray[np.float64] = np.interp(steps, known[last], rows[last], left=0.0)
+        # Of several entries with the same step, the last is used: all these rows have this step.
+        last = np.append(np.diff(steps_of_entries) > 0, True)
+        estimated: NDArray[np.float64] = np.interp(
+            steps, steps_of_entries[last], rows[last], left=0.0
+        )
         return estimated
 
 
 def plan_windows(
     pieces: list[tuple[SpikeTable, int, int]], first: int, last: int, *, target: int, align: int
 ) -> list[tuple[int, int]]:
-    """Cut the steps (first, last] into windows that hold about `target` spikes or fewer.
+    """Divide the steps (first, last] into windows of about `target` spikes or fewer.
 
     Parameters
     ----------
     pieces : list of (SpikeTable, int, int)
-        Every rank's table, and the steps (after, until] for which it counts.
+        Every rank's table, and the steps (after, until] for which it is valid.
     first, last : int
-        The range, steps; `first` itself is outside.
+        The range, steps, without `first`.
     target : int
-        Spikes per window, about: a rank's index knows them to one stride.
+        Approximate spikes per window; the resolution is one stride of a rank's index.
     align : int
-        Window bounds are `first` plus a multiple of this (but for `last`), steps.
+        Window bounds are `first` plus a multiple of this (except `last`), steps.
 
     Returns
     -------

@@ -1,6 +1,6 @@
-"""Recordings of rows: each rank's columns and rows, and one array joined over ranks and attempts.
+"""Recordings of states: columns and rows of each rank, and one array for all ranks and attempts.
 
-These are of states; those of weights are joined by `distsnn.io.weight_reader`.
+`distsnn.io.weight_reader` joins recordings of weights.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from distsnn.io.rank_spikes import CommittedArray
 
 # Arrays that describe the columns, by the folder of a recording.
 COLUMNS = {"state": ("gid",), "weights": ("source", "target", "delay")}
-# Where a rank's columns stand among those of all.
+# Positions of a rank's columns among all columns.
 Places = NDArray[np.intp]
 
 
@@ -35,13 +35,13 @@ class RankRows:
     path : str
         The group inside it.
     rows, committed_step : int
-        Committed rows; all rows stamped up to this step are committed.
+        Committed rows; all rows up to this step are committed.
     every : int
         Steps are multiples of this.
     variables : tuple of str
         Names of the arrays.
     on : Intervals
-        Steps in which it was on: each multiple of `every` in them has a row.
+        Intervals in which it was on; each multiple of `every` in them has a row.
     """
 
     root: zarr.Group
@@ -54,9 +54,9 @@ class RankRows:
 
     @classmethod
     def of(cls, root: zarr.Group, path: str, on: Intervals | None = None) -> Self | None:
-        """Read the commit of a rank's recording, or return None where there is none.
+        """Read the commit of a rank's recording, or return None if the group does not exist.
 
-        Without `on` it was always on.
+        Without `on`, the recording was always on.
         """
         attributes = stored_attributes(root, path)
         if attributes is None:
@@ -73,9 +73,9 @@ class RankRows:
         )
 
     def layouts(self, until: int | None = None) -> list[tuple[ArrayLayout, int, int]]:
-        """Return the arrays' layouts, each with its committed rows, and with those that count.
+        """Return the layouts of the arrays, each with its committed and its required rows.
 
-        The latter are stamped ≤ `until` (None: any).
+        Required rows are the rows up to step `until` (None: all).
 
         Raises
         ------
@@ -87,26 +87,26 @@ class RankRows:
         values = [
             stored_layout(self.root, f"{self.path}/{name}", self.rows) for name in self.variables
         ]
-        widths = {one.shape[0] for one in columns} | {one.shape[1] for one in values}
+        widths = {layout.shape[0] for layout in columns} | {layout.shape[1] for layout in values}
         if len(widths) > 1:
             where = location(self.root, self.path)
-            raise StoreError(f"damaged: arrays of {sorted(widths)} columns", path=where)
+            raise StoreError(f"corrupt: arrays of {sorted(widths)} columns", path=where)
         count = self.rows if until is None else self.rows_until(until)
-        found = [(one, one.shape[0], one.shape[0]) for one in columns]
-        return found + [(one, self.rows, count) for one in values]
+        layouts = [(layout, layout.shape[0], layout.shape[0]) for layout in columns]
+        return layouts + [(layout, self.rows, count) for layout in values]
 
     def arrays(self, after: int, until: int) -> list[tuple[CommittedArray, int]]:
-        """Return the arrays as far as `until`, each with its first row stamped > `after`.
+        """Return the arrays up to step `until`, each with its first row after step `after`.
 
-        Of the arrays of columns all rows are needed.
+        Arrays of columns are returned with all rows.
         """
         columns = [(self._column(name), 0) for name in COLUMNS[self.path.split("/")[2]]]
         first, rows = self.rows_until(after), self.rows_until(until)
         values = (self.values(name).array for name in self.variables)
-        return columns + [(CommittedArray(one, rows), first) for one in values]
+        return columns + [(CommittedArray(array, rows), first) for array in values]
 
     def column(self, name: str = "gid") -> NDArray[Any]:
-        """Return what an array says of each column."""
+        """Return an array that describes the columns."""
         return self._column(name)[:]
 
     def _column(self, name: str) -> CommittedArray:
@@ -118,27 +118,27 @@ class RankRows:
         return CommittedArray(open_array(self.root, f"{self.path}/{variable}"), self.rows)
 
     def rows_until(self, step: int) -> int:
-        """Return the number of committed rows stamped ≤ `step`."""
+        """Return the number of committed rows up to `step`."""
         return min(self.rows, self.on.samples_until(step, self.every))
 
 
 @dataclass(frozen=True)
 class RowSegment:
-    """An attempt's part: its ranks' recordings and the steps (after, until] for which it counts.
+    """The recordings of an attempt's ranks, and the steps (after, until] for which they are valid.
 
-    ``whole`` says whether every rank of the attempt has its recording, or has lost it; without that
-    there are no valid rows. ``lost`` says whether a rank has lost it.
+    ``is_complete``: every rank of the attempt has its recording, or has lost it; otherwise no rows
+    are valid. ``lost``: a rank has lost its recording.
     """
 
     parts: tuple[RankRows, ...]
     after: int
     until: int | None
-    whole: bool
+    is_complete: bool
     lost: bool = False
 
     def row_range(self) -> tuple[int, int]:
-        """Return the rows [start, stop) that count and that all ranks have committed."""
-        if not self.parts or not self.whole:
+        """Return the valid rows [start, stop) that all ranks have committed."""
+        if not self.parts or not self.is_complete:
             return 0, 0
         stop = min(part.rows for part in self.parts)
         if self.until is not None:
@@ -147,7 +147,7 @@ class RowSegment:
         return start, max(start, stop)
 
     def steps(self) -> NDArray[np.int64]:
-        """Return the stamps of these rows."""
+        """Return the steps of these rows."""
         start, stop = self.row_range()
         if start == stop:
             return np.empty(0, np.int64)
@@ -157,16 +157,16 @@ class RowSegment:
 class RowArray:
     """One variable of a recording joined over ranks and attempts, read by slices.
 
-    It has what Dask needs of an array: shape, dtype, ndim and indexing by slices and integers.
+    It has the interface of a Dask source: shape, dtype, ndim and indexing by slices and integers.
 
     Attributes
     ----------
     shape : (int, int)
-        Rows and neurons in the order of gids, or synapses in that of (source, target).
+        Rows, and neurons in the order of gids or synapses in the order of (source, target).
     dtype : numpy.dtype
-        Type of the elements: of integers, too, a float if columns are lost, which are NaN.
+        Type of the elements; a float type if columns are lost, whose elements are NaN.
     block_rows : int
-        Rows that should be read together: whole chunks of every rank.
+        Preferred number of rows per read: whole chunks of every rank.
     units, long_name : str
         Unit and meaning.
     """
@@ -210,35 +210,35 @@ class RowArray:
         out = np.empty((stop - start, self.shape[1]), self.dtype)
         if self._lost:
             out[...] = np.nan
-        at = 0
+        row = 0
         for first, count, ranks in self._sources:
-            low, high = max(start, at), min(stop, at + count)
+            low, high = max(start, row), min(stop, row + count)
             if low < high:
                 for array, columns in ranks:
                     out[low - start : high - start, columns] = array.load(
-                        first + low - at, first + high - at
+                        first + low - row, first + high - row
                     )
-            at += count
+            row += count
         return out
 
 
-def check_rhythm(segment: RowSegment, name: str, *, path: str) -> None:
-    """Check that all ranks recorded at the same steps (StoreError if not)."""
+def check_same_steps(segment: RowSegment, name: str, *, path: str) -> None:
+    """Check that all ranks recorded the same steps (StoreError if not)."""
     if len({(part.on, part.every) for part in segment.parts}) > 1:
-        raise StoreError(f"damaged: ranks recorded {name!r} at different steps", path=path)
+        raise StoreError(f"corrupt: ranks recorded {name!r} at different steps", path=path)
 
 
-def joined(
+def join_segments(
     used: Sequence[RowSegment], columns: Sequence[Sequence[Places]], variable: str, n_columns: int
 ) -> RowArray:
-    """Return a variable of segments that have rows.
+    """Return a variable of segments with rows.
 
     Parameters
     ----------
     used : sequence of RowSegment
         The segments.
     columns : sequence of sequence of ndarray
-        For each segment, where its parts' columns stand among all.
+        For each segment, the positions of its ranks' columns among all columns.
     variable : str
         The variable.
     n_columns : int
@@ -254,7 +254,7 @@ def joined(
             values = part.values(variable)
             if values.shape[1:] != place.shape:
                 raise StoreError(
-                    f"damaged: {values.shape[1]} columns, of which {len(place)} are known",
+                    f"corrupt: {values.shape[1]} columns, {len(place)} expected",
                     path=location(values.array),
                 )
             ranks.append((values, place))
@@ -263,7 +263,7 @@ def joined(
 
 
 def steps_of(used: Sequence[RowSegment]) -> NDArray[np.int64]:
-    """Return the stamps of all rows of some segments."""
+    """Return the steps of all rows of some segments."""
     steps = [segment.steps() for segment in used]
     return np.concatenate(steps) if steps else np.empty(0, np.int64)
 
@@ -279,9 +279,9 @@ class StateRecording:
     gids : ndarray of uint32, shape (n_neurons,)
         The neurons, ascending.
     neurons : ndarray of int64, shape (n_neurons,)
-        Their indices within the population.
+        Indices of the neurons in the population.
     steps : ndarray of int64, shape (n_rows,)
-        Stamps of the rows.
+        Steps of the rows.
     variables : dict of str to RowArray
         The values, in absolute units.
     """
@@ -311,18 +311,20 @@ class StateRecording:
             [np.searchsorted(gids, part.column()) for part in segment.parts] for segment in used
         ]
         for segment, places in zip(used, columns, strict=True):
-            check_rhythm(segment, name, path=path)
-            found = np.sort(np.concatenate(places))
-            expected = np.unique(found) if segment.lost else np.arange(len(gids))
-            # searchsorted() returns len(gids) for a neuron beyond the last
-            if not np.array_equal(found, expected) or np.any(found == len(gids)):
+            check_same_steps(segment, name, path=path)
+            positions = np.sort(np.concatenate(places))
+            expected = np.unique(positions) if segment.lost else np.arange(len(gids))
+            # searchsorted() returns len(gids) for a neuron after the last one
+            if not np.array_equal(positions, expected) or np.any(positions == len(gids)):
                 raise StoreError(
-                    f"damaged: the ranks' neurons do not make up the recording {name!r} "
+                    f"corrupt: the neurons of all ranks differ from recording {name!r} "
                     f"({segment.parts[0].path})",
                     path=path,
                 )
         names = map(str, view["variables"])
-        variables = {one: joined(used, columns, one, len(gids)) for one in names}
+        variables = {
+            variable: join_segments(used, columns, variable, len(gids)) for variable in names
+        }
         return cls(
             name=name,
             population=view["population"],

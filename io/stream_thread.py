@@ -1,4 +1,4 @@
-"""The writer thread of a rank: takes rows from its streams' rings and commits them to the store."""
+"""The writer thread of a rank, which commits rows of its streams' rings to the store."""
 
 import threading
 import time
@@ -11,18 +11,18 @@ from distsnn.errors import StoreError
 from distsnn.io.row_stream import Commit, RowStream
 
 
-class StreamThread:
-    """Writes whole blocks as they fill, and everything there is every `flush_seconds`.
+class WriterThread:
+    """Thread that writes full blocks, and all rows every `flush_seconds`.
 
-    An error in the thread is kept and raised to the owner at its next call; the thread then only
-    gives room back, so that an owner that waits for room is never left waiting.
+    The next call raises an error of the thread in the main thread. After an error, the thread only
+    releases rows, so that the main thread never waits for free rows without end.
 
     Parameters
     ----------
     streams : sequence of RowStream
         The streams.
     flush_seconds : float
-        Age at which rows and steps are committed although their block is not full, s.
+        Age at which rows are committed although their block is not full, s.
     name : str
         The thread's name.
     """
@@ -30,11 +30,11 @@ class StreamThread:
     def __init__(self, streams: Sequence[RowStream], *, flush_seconds: float, name: str) -> None:
         self._streams, self._flush_seconds = tuple(streams), flush_seconds
         self._changed = threading.Condition()
-        self._flush_asked = self._flush_done = 0
+        self._flush_requested = self._flush_done = 0
         self._closing = False
         self.error: BaseException | None = None
         self.error_raised = False
-        # A daemon, so that an interpreter which ends without close() is not kept alive.
+        # A daemon thread does not keep an interpreter alive that ends without close().
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -44,9 +44,9 @@ class StreamThread:
         while start < rows:
             with self._changed:
                 self._raise_error()
-                self._changed.wait_for(lambda: self.error is not None or stream.room() > 0)
+                self._changed.wait_for(lambda: self.error is not None or stream.free_rows() > 0)
                 self._raise_error()
-                count = min(rows - start, stream.room())
+                count = min(rows - start, stream.free_rows())
             stream.fill(columns, start, start + count)
             with self._changed:
                 stream.appended += count
@@ -62,17 +62,17 @@ class StreamThread:
                 stream.advanced = max(stream.advanced, step)
 
     def flush(self) -> None:
-        """Return when everything appended is committed."""
+        """Wait until all appended rows are committed."""
         with self._changed:
             self._raise_error()
-            self._flush_asked += 1
-            mine = self._flush_asked
+            self._flush_requested += 1
+            number = self._flush_requested
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._flush_done >= mine)
+            self._changed.wait_for(lambda: self._flush_done >= number)
             self._raise_error()
 
     def close(self) -> None:
-        """Commit everything and end the thread; does not raise its error."""
+        """Commit all rows and end the thread, without raising its error."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -84,9 +84,9 @@ class StreamThread:
         if self.error is None:
             return
         self.error_raised = True
-        # A new exception each time: one object raised twice collects both tracebacks.
+        # A new exception each time: an object that is raised twice collects both tracebacks.
         if isinstance(self.error, StoreError):
-            raise StoreError(self.error.what, path=self.error.path) from self.error
+            raise StoreError(self.error.problem, path=self.error.path) from self.error
         raise RuntimeError(f"the writer thread failed: {self.error!r}") from self.error
 
     def _run(self) -> None:
@@ -95,25 +95,25 @@ class StreamThread:
         while not closing:
             with self._changed:
                 self._changed.wait_for(self._has_work, timeout=max(0.0, due - time.monotonic()))
-                closing, asked = self._closing, self._flush_asked
+                closing, requested = self._closing, self._flush_requested
                 late = time.monotonic() >= due
-                everything = closing or late or asked > self._flush_done
+                everything = closing or late or requested > self._flush_done
                 commits = self._plan(everything=everything)
             if everything:
                 due = time.monotonic() + self._flush_seconds
             self._write(commits)
             with self._changed:
-                # After an error too: what cannot be written is dropped, nobody waits for room.
+                # After an error too: rows that cannot be written are dropped, to release space.
                 for stream, commit in commits:
                     stream.take(commit)
                 if everything:
-                    self._flush_done = asked
+                    self._flush_done = requested
                 self._changed.notify_all()
 
     def _has_work(self) -> bool:
         return (
             self._closing
-            or self._flush_asked > self._flush_done
+            or self._flush_requested > self._flush_done
             or any(stream.has_block() for stream in self._streams)
         )
 

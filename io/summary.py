@@ -1,4 +1,4 @@
-"""What a run is, in numbers: the content of ``distsnn info``, without Dask."""
+"""Summary of a run in numbers, as ``distsnn info`` prints it, without Dask."""
 
 import os
 from typing import Any
@@ -11,7 +11,7 @@ from distsnn.io.reader import StoreReader
 
 
 def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return a run's size, speed, memory, rates and hash as a dict that JSON can hold.
+    """Return a run's size, speed, memory, rates and hash as a JSON-compatible dict.
 
     Parameters
     ----------
@@ -21,31 +21,30 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        neurons, synapses, ranks, dt, seed, time_ms (asked for), recorded_from_ms (0, unless the run
-        began from a checkpoint), recorded_ms (all ranks have committed up to there), complete,
-        missing and missing_checkpoints (lists of what cannot be read, each with its path: of the
-        description and recordings; of checkpoints), superseded_damage (list of damage in
-        superseded steps), status (of each rank of the last attempt), vanished_ranks (ranks that
-        count as running while their process has gone, on this machine), exit_reports (of ranks
-        that died or stalled in it, as from `read_exit_reports`), build_s,
-        run_s, real_time_factor, peak_rss_bytes (list, per rank), counted (of each rank, what it was
-        connected to and exchanged, as in `distsnn.io.schema`), weight_errors (list, by projection:
-        projection, largest relative rounding error, share of weights with an error above 2^-10 and
-        their part of the total of absolute weights), spikes, rates (spikes/s, by
-        population, of its recorded neurons in the time in which they were recorded; None where none
-        are), recorded_intervals_ms (by recording that was switched off at times, as
-        `reader.StoreReader.intervals` names it: [after, until] of each time in which it was on),
-        spike_hash, substeps (parts of a step, by population), precision (a dict of
-        two: states, by population, and plastic_weights, by projection). What the run did not note
-        is None; if recordings are missing, figures of spikes are None too, and rates are empty.
+        neurons, synapses, ranks, dt, seed, time_ms (requested), recorded_from_ms (0, unless the run
+        started from a checkpoint), recorded_ms (time up to which all ranks have committed),
+        complete, missing and missing_checkpoints (lists of errors with paths, for the description
+        and recordings, and for checkpoints), superseded_damage (list of errors in superseded
+        steps), status (of each rank of the last attempt), vanished_ranks (ranks of this machine
+        that have the status running, but no process), exit_reports (of the last attempt, as from
+        `read_exit_reports`), build_s, run_s, real_time_factor, peak_rss_bytes (list, per rank),
+        counted (counters of each rank, as in `distsnn.io.schema`), weight_errors (list, by
+        projection: projection, largest relative rounding error, share of weights with an error
+        above 2^-10, and their part of the total of absolute weights), spikes, rates (spikes/s, by
+        population, of its recorded neurons in the recorded time; None without recorded neurons),
+        recorded_intervals_ms (of each switched recording, as named by
+        `reader.StoreReader.intervals`: [after, until] of its intervals), spike_hash, substeps (by
+        population), precision (dict: states, by population, and plastic_weights, by projection).
+        Missing values are None; if recordings are missing, values of spikes are None and rates are
+        empty.
 
     Raises
     ------
     StoreError
-        If there is no run, or what is there is damaged.
+        If the run does not exist or is corrupt.
     """
     reader = StoreReader(path, partial=True)
-    whole = not reader.missing
+    is_whole = not reader.missing
     metadata = reader.metadata
     wall = metadata.get("wall", {})
     ranks = reader.attempts[-1].ranks if reader.attempts else ()
@@ -62,7 +61,7 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "time_ms": metadata["time_ms"],
         "recorded_from_ms": reader.first_step * reader.dt,
         "recorded_ms": reader.complete_step * reader.dt,
-        "complete": reader.complete and whole,
+        "complete": reader.complete and is_whole,
         "missing": [str(error) for error in reader.missing],
         "missing_checkpoints": missing_checkpoints(reader),
         "superseded_damage": [str(error) for error in reader.superseded_damage],
@@ -75,29 +74,29 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "peak_rss_bytes": [rank.memory.get("peak_rss_bytes") for rank in ranks],
         "counted": [rank.counted or None for rank in ranks],
         "weight_errors": metadata["quanta"].get("errors", []),
-        "spikes": reader.n_spikes if whole else None,
-        "rates": population_rates(reader) if whole else {},
+        "spikes": reader.n_spikes if is_whole else None,
+        "rates": population_rates(reader) if is_whole else {},
         "recorded_intervals_ms": _switched(reader),
         "substeps": {row["name"]: row.get("substeps") for row in metadata["populations"]},
         "precision": {
             "states": {row["name"]: row.get("precision") for row in metadata["populations"]},
             "plastic_weights": metadata.get("settings", {}).get("plastic_weights", {}),
         },
-        "spike_hash": reader.spike_hash() if whole else None,
+        "spike_hash": reader.spike_hash() if is_whole else None,
     }
 
 
 def population_rates(reader: StoreReader) -> dict[str, float | None]:
     """Return the mean rate of each population's recorded neurons, spikes/s.
 
-    By ranges of neurons: what a file says of their number takes no memory.
+    Neurons are processed by ranges, so the memory does not depend on numbers in the file.
     """
     rows = reader.metadata["populations"]
     ranges = [_recorded_ranges(reader, row) for row in rows]
-    edges = np.array([edge for its in ranges for one in its for edge in one], np.int64)
+    edges = np.array([edge for its in ranges for bounds in its for edge in bounds], np.int64)
     counts = np.zeros(edges.size + 1, np.int64)
     for _, gid in reader.iterate_spikes(reader.first_step, reader.complete_step):
-        # an odd number of edges lies at or below whatever is within a range
+        # a gid in a range has an odd number of edges at or below it
         counts += np.bincount(np.searchsorted(edges, gid, side="right"), minlength=counts.size)
     spikes = iter(counts[1::2].tolist())
     rates: dict[str, float | None] = {}
@@ -121,22 +120,24 @@ def _runs(view: dict[str, Any]) -> list[tuple[int, int]]:
 
 
 def _switched(reader: StoreReader) -> dict[str, list[list[float]]]:
-    """Return the time in which recordings were on that were switched off at times, ms."""
-    found, whole = {}, [[reader.first_step, reader.complete_step]]
-    for name in dict.fromkeys(name for one in reader.attempts for name in one.intervals):
-        if name in reader.recordings and reader.intervals(name).tolist() != whole:
-            found[name] = (reader.intervals(name) * reader.dt).tolist()
-    return found
+    """Return the intervals of switched recordings, ms."""
+    intervals, always = {}, [[reader.first_step, reader.complete_step]]
+    for name in dict.fromkeys(name for attempt in reader.attempts for name in attempt.intervals):
+        if name in reader.recordings and reader.intervals(name).tolist() != always:
+            intervals[name] = (reader.intervals(name) * reader.dt).tolist()
+    return intervals
 
 
 def _recorded_ranges(reader: StoreReader, row: dict[str, Any]) -> list[tuple[int, int]]:
-    """Return the ranges of gids of a population whose spikes are recorded, apart and in order."""
-    first, found = row["first_gid"], list[tuple[int, int]]()
-    views = [one for one in reader.metadata["recorded_spikes"] if one["population"] == row["name"]]
-    for start, stop in sorted(pair for one in views for pair in _runs(one)):
+    """Return the ranges of gids of a population with recorded spikes, disjoint and in order."""
+    first, ranges = row["first_gid"], list[tuple[int, int]]()
+    views = [
+        view for view in reader.metadata["recorded_spikes"] if view["population"] == row["name"]
+    ]
+    for start, stop in sorted(pair for view in views for pair in _runs(view)):
         start, stop = first + start, first + stop
-        if found and start <= found[-1][1]:
-            start, last = found.pop()
+        if ranges and start <= ranges[-1][1]:
+            start, last = ranges.pop()
             stop = max(stop, last)
-        found.append((start, stop))
-    return found
+        ranges.append((start, stop))
+    return ranges

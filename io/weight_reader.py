@@ -1,4 +1,4 @@
-"""Weight recordings: all ranks' synapses in the order of (source, target), joined over attempts."""
+"""Weight recordings: synapses of all ranks by (source, target), joined over attempts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from distsnn.io.state_reader import (
     Places,
     RowArray,
     RowSegment,
-    check_rhythm,
-    joined,
+    check_same_steps,
+    join_segments,
     steps_of,
 )
 
@@ -22,8 +22,8 @@ from distsnn.io.state_reader import (
 class WeightRecording:
     """A weight recording of the whole run, not loaded.
 
-    Synapses are in the order of (source, target); several of a pair are in the order in which they
-    were drawn or given.
+    Synapses are in the order of (source, target); multapses are in the order in which they were
+    drawn or listed.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class WeightRecording:
     delays : ndarray of int32, shape (n_synapses,)
         Delays, steps.
     steps : ndarray of int64, shape (n_rows,)
-        Stamps of the rows.
+        Steps of the rows.
     variables : dict of str to RowArray
         Weights and states of the synapses.
     """
@@ -58,20 +58,22 @@ class WeightRecording:
         view = views[name]
         used = [segment for segment in segments if len(segment.steps())]
         merged = [_merged(segment) for segment in used]
-        columns = _merge_columns([found for found, _ in merged])
+        columns = _merge_columns([segment_columns for segment_columns, _ in merged])
         places = []
-        for segment, (found, its) in zip(used, merged, strict=True):
-            check_rhythm(segment, name, path=path)
-            mine = np.flatnonzero(np.isin(columns[1], found[1]))
-            same = all(map(np.array_equal, found, [column[mine] for column in columns]))
-            whole = len(mine) == len(columns[0]) == view["synapses"]
-            if not same or not (whole or segment.lost):
+        for segment, (segment_columns, positions) in zip(used, merged, strict=True):
+            check_same_steps(segment, name, path=path)
+            indices = np.flatnonzero(np.isin(columns[1], segment_columns[1]))
+            same = all(
+                map(np.array_equal, segment_columns, [column[indices] for column in columns])
+            )
+            is_whole = len(indices) == len(columns[0]) == view["synapses"]
+            if not same or not (is_whole or segment.lost):
                 raise StoreError(
-                    f"damaged: the ranks' synapses do not make up the recording {name!r} "
+                    f"corrupt: the synapses of all ranks differ from recording {name!r} "
                     f"({segment.parts[0].path})",
                     path=path,
                 )
-            places.append([mine[place] for place in its])
+            places.append([indices[place] for place in positions])
         names, n = map(str, view["variables"]), len(columns[0])
         return cls(
             name=name,
@@ -80,32 +82,34 @@ class WeightRecording:
             targets=columns[1],
             delays=columns[2],
             steps=steps_of(used),
-            variables={one: joined(used, places, one, n) for one in names},
+            variables={variable: join_segments(used, places, variable, n) for variable in names},
         )
 
 
-def _merge_columns(found: Sequence[Sequence[NDArray[Any]]]) -> list[NDArray[Any]]:
-    """Return sources, targets and delays of all synapses that any segment still has, in order.
+def _merge_columns(segments: Sequence[Sequence[NDArray[Any]]]) -> list[NDArray[Any]]:
+    """Return sources, targets and delays of all synapses that any segment has, in order.
 
-    Of a neuron a segment has all synapses or none, as they are all on one rank.
+    A segment has all synapses onto a neuron or none, because they are all on one rank.
     """
     columns: list[NDArray[Any]] = [np.empty(0, kind) for kind in (np.uint32, np.uint32, np.int32)]
-    for more in found:
-        new = ~np.isin(more[1], columns[1])
-        columns = [np.append(own, one[new]) for own, one in zip(columns, more, strict=True)]
+    for segment in segments:
+        new = ~np.isin(segment[1], columns[1])
+        columns = [
+            np.append(column, other[new]) for column, other in zip(columns, segment, strict=True)
+        ]
     order = np.lexsort((columns[1], columns[0]))
-    return [one[order] for one in columns]
+    return [other[order] for other in columns]
 
 
 def _merged(segment: RowSegment) -> tuple[list[NDArray[Any]], list[Places]]:
-    """Return sources, targets and delays in their order, and where each part's columns stand."""
+    """Return sources, targets and delays in order, and the positions of each part's columns."""
     parts = [
         [part.column(name) for name in ("source", "target", "delay")] for part in segment.parts
     ]
     source, target, delay = (np.concatenate(column) for column in zip(*parts, strict=True))
     if not len(source) == len(target) == len(delay):
-        raise StoreError("damaged: columns of different length", path=segment.parts[0].path)
-    # all synapses onto a neuron are of one rank, which has several of a pair in their order
+        raise StoreError("corrupt: columns of different length", path=segment.parts[0].path)
+    # all synapses onto a neuron are on one rank, with multapses in order
     order = np.lexsort((target, source))
     place = np.empty(order.size, np.intp)
     place[order] = np.arange(order.size)

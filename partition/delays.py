@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.kernels.partitioning import joined, spanning
+from distsnn.kernels.partitioning import connected_components, spanning_forest
 from distsnn.network import ModulatedSynapse, Network
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.rank_packing import new_search_budget, pack_clusters
@@ -67,12 +67,12 @@ def cluster_by_delay(
     delay_of_edge = np.minimum(graph.min_delay, max_epoch)
     # the edges of the spanning forest connect the same slices as all edges, for any delay
     order = np.argsort(delay_of_edge, kind="stable")
-    forest = spanning(graph.n, graph.source, graph.target, order)
+    forest = spanning_forest(graph.n, graph.source, graph.target, order)
     source, target, delays = graph.source[forest], graph.target[forest], delay_of_edge[forest]
     budget = new_search_budget()
     for min_delay in np.unique(np.append(delays, max_epoch))[::-1].tolist():
         is_shorter = delays < min_delay
-        component = joined(graph.n, source[is_shorter], target[is_shorter])
+        component = connected_components(graph.n, source[is_shorter], target[is_shorter])
         cluster = np.unique(component, return_inverse=True)[1].astype(np.int64)
         owner = pack_clusters(np.bincount(cluster, weight).astype(np.float64), capacity, budget)
         clusters = DelayClusters(min_delay, cluster, owner)

@@ -204,7 +204,9 @@ class Graph:
         if self.rank_speeds is None:
             return np.ones(ranks)
         speeds = np.asarray(self.rank_speeds, np.float64)
-        check_shape(speeds, (ranks,), where=_field_context("rank_speeds"), of="one for each rank")
+        check_shape(
+            speeds, (ranks,), where=_field_context("rank_speeds"), meaning="one for each rank"
+        )
         return speeds
 
     def to_dict(self) -> dict[str, Any]:

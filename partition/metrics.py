@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.kernels.partitioning import mark
+from distsnn.kernels.partitioning import set_bits
 from distsnn.network import Network, Projection
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.delays import expected_epochs
@@ -252,7 +252,8 @@ def measured_metrics(
         Cost of neurons and events.
     """
     if not counters or not all(
-        rank_counters.get("steps") and "heard" in rank_counters for rank_counters in counters
+        rank_counters.get("steps") and "spikes_from_rank" in rank_counters
+        for rank_counters in counters
     ):
         return None
     ranks = len(counters)
@@ -262,7 +263,7 @@ def measured_metrics(
     # a rank counts incoming spikes and synapses: its counters are a column of each matrix
     sources, spikes_between, synapses, min_delay = (
         np.array([rank_counters[name] for rank_counters in counters]).reshape(ranks, ranks).T
-        for name in ("sources", "heard", "synapses", "smallest_delay")
+        for name in ("sources", "spikes_from_rank", "synapses", "smallest_delay")
     )
     epoch_steps, exchanges = counters[0]["epoch_steps"], counters[0]["exchanges"] / seconds
     received = sum(rank_counters["received_spikes"] for rank_counters in counters) / ranks / seconds
@@ -335,7 +336,7 @@ def _remote_sources(
             continue
         first_source, post = _gid_ranges(network, projection)
         for chunk in chunks:
-            mark(
+            set_bits(
                 explicit_bits,
                 owner[post][chunk["target"]],
                 first_source + chunk["source"].astype(np.int64),

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.kernels.packing import RULES, pack_by, search_packing
+from distsnn.kernels.bin_packing import RULES, pack_by_search, pack_greedily
 
 # Number of bins that searches may visit before they give up: some ms.
 _SEARCH_BUDGET = 1 << 21
@@ -46,8 +46,8 @@ def pack_clusters(
         budget = new_search_budget()
     rank_of_sorted = np.empty(weight.size, np.int64)
     if not any(
-        pack_by(rule, sorted_weight, max_load, rank_of_sorted) for rule in RULES
-    ) and not search_packing(sorted_weight, max_load, budget, rank_of_sorted):
+        pack_greedily(rule, sorted_weight, max_load, rank_of_sorted) for rule in RULES
+    ) and not pack_by_search(sorted_weight, max_load, budget, rank_of_sorted):
         return None
     owner = np.empty_like(rank_of_sorted)
     owner[order] = rank_of_sorted

@@ -179,7 +179,7 @@ def neuron_rates(network: Network, rates: Rates) -> npt.NDArray[np.float64]:
             )
         rate = np.asarray(rates[population.name], np.float64)
         if rate.ndim:
-            check_shape(rate, (population.size,), where=where, of="one for each neuron")
+            check_shape(rate, (population.size,), where=where, meaning="one for each neuron")
         check_range(rate, Range(0.0), where=where)
         rate_arrays.append(np.broadcast_to(rate, population.size))
     return np.concatenate(rate_arrays)

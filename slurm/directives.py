@@ -38,12 +38,12 @@ def time_limit_s(text: str) -> int:
     Raises
     ------
     DescriptionError
-        If it is none of these, or zero (which means no limit: nothing would tell the run to save).
+        If it has another form, or is zero (no limit: the run would get no signal to save).
     """
-    found = _TIME.fullmatch(text)
+    match = _TIME.fullmatch(text)
     seconds = 0
-    if found is not None:
-        seconds = sum(_SECONDS[name] * int(part or 0) for name, part in found.groupdict().items())
+    if match is not None:
+        seconds = sum(_SECONDS[name] * int(part or 0) for name, part in match.groupdict().items())
     if seconds == 0:
         raise DescriptionError(
             "not a time limit",
@@ -68,14 +68,14 @@ def seeds_of(array: str) -> tuple[int, ...]:
     DescriptionError
         If it is malformed, empty or names a seed twice.
     """
-    spans, percent, most = array.partition("%")
+    spans, percent, limit = array.partition("%")
     seeds: list[int] = []
     for part in spans.split(","):
-        found = _ARRAY_PART.fullmatch(part)
-        if found is None or (percent and not (most.isdecimal() and int(most))):
+        match = _ARRAY_PART.fullmatch(part)
+        if match is None or (percent and not (limit.isdecimal() and int(limit))):
             raise _no_array(array)
-        first, last, step = (int(one) if one else None for one in found.groups())
-        assert first is not None  # what the pattern says
+        first, last, step = (int(number) if number else None for number in match.groups())
+        assert first is not None  # by the pattern
         if step == 0 or (last is not None and not first <= last < first + _MOST_SEEDS):
             raise _no_array(array)
         seeds += range(first, (first if last is None else last) + 1, step or 1)

@@ -126,9 +126,11 @@ class BatchJob:
             raise DescriptionError("not a name", where="--mpi", value=self.mpi)
         for name, _ in self.sbatch:
             if name in OWN_OPTIONS:
-                own = OWN_OPTIONS[name]
+                field_name = OWN_OPTIONS[name]
                 raise DescriptionError(
-                    f"has an option of its own, {own}" if own else "is needed as it is",
+                    f"has an option of its own, {field_name}"
+                    if field_name
+                    else "is needed as it is",
                     where="--sbatch",
                     value=name,
                 )

@@ -16,7 +16,7 @@ _FLAGS = (
 )
 
 
-def mpi_flag(library: str | None, ntasks: int, known: Collection[str] | None = None) -> str:
+def mpi_flag(library: str | None, ntasks: int, supported: Collection[str] | None = None) -> str:
     """Return what ``srun --mpi`` must get.
 
     Parameters
@@ -25,13 +25,13 @@ def mpi_flag(library: str | None, ntasks: int, known: Collection[str] | None = N
         The MPI library's name and version; None where mpi4py has none.
     ntasks : int
         Number of ranks.
-    known : collection of str, optional
+    supported : collection of str, optional
         What this SLURM knows (`known_flags`); by default everything.
 
     Raises
     ------
     DescriptionError
-        If several ranks need MPI and there is none, the library is unknown, or this SLURM cannot
+        If several ranks need MPI and it is missing, the library is unknown, or this SLURM cannot
         start its ranks.
     """
     if library is None:
@@ -43,15 +43,15 @@ def mpi_flag(library: str | None, ntasks: int, known: Collection[str] | None = N
             value=ntasks,
             allowed="1, or pip install 'distsnn[mpi]'",
         )
-    wanted = next((flags for name, flags in _FLAGS if name in library), ())
-    for flag in wanted:
-        if known is None or flag in known:
+    preferred = next((flags for name, flags in _FLAGS if name in library), ())
+    for flag in preferred:
+        if supported is None or flag in supported:
             return flag
-    which = f"srun --mpi={wanted[-1]}" if wanted else "an unknown way"
+    which = f"srun --mpi={preferred[-1]}" if preferred else "an unknown way"
     raise DescriptionError(
         f"ranks of {library} start by {which}, which is not known here",
         where="--mpi",
-        allowed=", ".join(sorted(known)) if known else "what srun --mpi=list prints",
+        allowed=", ".join(sorted(supported)) if supported else "what srun --mpi=list prints",
     )
 
 

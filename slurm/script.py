@@ -41,7 +41,7 @@ _STATUS = """\
 # Starts and ends of this job, and the exit code of the first rank that failed.
 status=@STEM@-$SLURM_JOB_ID.status
 export DISTSNN_FAILED=$status.failed
-say() { echo "$(date +%FT%T) start ${SLURM_RESTART_COUNT:-0}: $1" | tee -a "$status"; }
+report() { echo "$(date +%FT%T) start ${SLURM_RESTART_COUNT:-0}: $1" | tee -a "$status"; }
 
 # The run's checkpoints: a start that leaves no new one has made no progress.
 checkpoints() { echo "$run"/checkpoint/generation*; }
@@ -68,7 +68,7 @@ export -f rank
 """
 
 _STEP = """\
-say "on $SLURM_JOB_NODELIST"
+report "on $SLURM_JOB_NODELIST"
 before=$(checkpoints)
 rm -f "$DISTSNN_FAILED"
 srun --mpi=@MPI@ --kill-on-bad-exit=1 --export=ALL /bin/bash -c 'rank "$@"' rank "${command[@]}" &
@@ -110,14 +110,14 @@ _END = """\
 again() {
   local job id=$SLURM_JOB_ID
   [[ -z ${SLURM_ARRAY_TASK_ID:-} ]] || id=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
-  say "$1"
+  report "$1"
   for _ in 1 2 3 4 5; do
     if job=$(scontrol show job "$id"); then
       if [[ $job != *JobState=RUNNING* && $job != *Reason=TimeLimit* ]]; then
-        say "the job is over: not queued again"
+        report "the job is over: not queued again"
         return
       elif [[ $job == *" PreemptTime="[0-9]* ]]; then
-        say "preempted: SLURM queues it again"
+        report "preempted: SLURM queues it again"
         return
       elif scontrol requeue "$id"; then
         return
@@ -125,7 +125,7 @@ again() {
     fi
     sleep 2
   done
-  say "scontrol does not queue it again: submit it once more"
+  report "scontrol does not queue it again: submit it once more"
 }
 
 failures=$(grep -c "nodes failed" "$status")
@@ -134,22 +134,22 @@ stalls=$(awk '/: (stopped and saved|preempted)/ { n = 0 }
   /: stopped without/ { n++ }
   END { print n + 0 }' "$status")
 if ((code == 0)); then
-  say "done"
+  report "done"
 elif ((code == 85)) && [[ $(checkpoints) != "$before" ]]; then
   again "stopped and saved"
 elif ((code == 85 && stalls + 1 < @STALLS@)); then
   again "stopped without a new checkpoint"
 elif ((code == 85)); then
-  say "stopped without a new checkpoint, @STALLS@ starts in a row: not queued again"
-  say "building the network takes longer than a start may: use a longer --time-limit or more ranks"
+  report "stopped without a new checkpoint, @STALLS@ starts in a row: not queued again"
+  report "the build takes longer than a start: use a longer --time-limit or more ranks"
   code=1
 elif [[ -z $who ]] && ((failures < 10)); then
   # Not a rank's fault. SLURM notices a dead node after minutes and then ends this script and
   # queues the job again; until then jobs that start on the node fail.
   sleep $((5 + 5 * failures))
-  again "nodes failed: srun ended with $code and no rank said why"
+  again "nodes failed: srun ended with $code and no rank reported an error"
 else
-  say "failed with exit code $code${who:+ ($who)}"
+  report "failed with exit code $code${who:+ ($who)}"
 fi
 exit "$code"
 """
@@ -182,14 +182,16 @@ def job_script(job: BatchJob) -> str:
             "signal": f"B:USR1@{job.lead_s}",
         },
     )
-    what = "A run of distsnn. Each start goes on from the last checkpoint: submit it, or let SLURM"
+    comment = (
+        "A run of distsnn. Each start continues from the last checkpoint: submit it, or let SLURM"
+    )
     return "\n".join(
         [
             "#!/usr/bin/env bash",
             *head,
             "#SBATCH --requeue",
             "",
-            f"# {what}\n# queue it again, any number of times.",
+            f"# {comment}\n# queue it again, any number of times.",
             "set -u",
             _ASKED,
             *job.prologue,
@@ -243,7 +245,7 @@ def analysis_script(job: BatchJob, analysis: str, after: str) -> str:
             "#!/usr/bin/env bash",
             *head,
             "",
-            "# What is to be done with the runs once all of them are complete.",
+            "# Analysis of the runs after all of them are complete.",
             "set -u",
             *job.prologue,
             *runs,
@@ -253,11 +255,11 @@ def analysis_script(job: BatchJob, analysis: str, after: str) -> str:
     )
 
 
-def _directives(job: BatchJob, own: dict[str, str | None], *, ranks: bool = True) -> list[str]:
+def _directives(job: BatchJob, defaults: dict[str, str | None], *, ranks: bool = True) -> list[str]:
     # What the user gave by name overrides what only has a default here. What lays out ranks is not
     # for a job of one process.
     options: dict[str, str | None] = {
-        **own,
+        **defaults,
         "time": job.time_limit,
         "partition": job.partition,
         "account": job.account,

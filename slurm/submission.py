@@ -1,4 +1,4 @@
-"""Giving a script to sbatch, and saying clearly what it says back."""
+"""Submission of a script to sbatch, with its errors as clear messages."""
 
 import re
 import shutil
@@ -25,14 +25,14 @@ def submit(script: str) -> str:
     Raises
     ------
     DescriptionError
-        If there is no sbatch here, or it refuses the job.
+        If sbatch is missing or refuses the job.
     DistsnnError
         If it does not answer.
     """
     program = shutil.which("sbatch")
     if program is None:
         raise DescriptionError(
-            "there is no sbatch on this machine",
+            "sbatch is not installed on this machine",
             where="distsnn submit",
             allowed="a login node of a SLURM cluster, or --dry-run to print the script",
         )
@@ -53,16 +53,16 @@ def job_number(printed: str) -> str:
     Raises
     ------
     DistsnnError
-        If there is none.
+        If the number is missing.
     """
     # a site's plugins may print lines of their own before it
-    found = re.search(r"^(\d+)(?:;\S+)?$", printed.strip(), flags=re.MULTILINE)
-    if found is None:
+    match = re.search(r"^(\d+)(?:;\S+)?$", printed.strip(), flags=re.MULTILINE)
+    if match is None:
         raise DistsnnError(f"sbatch printed no job number but {printed.strip()[:200]!r}")
-    return found[1]
+    return match[1]
 
 
 def _reason(errors: str) -> str:
     lines = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in errors.splitlines()]
-    said = [line.strip() for line in lines if line.strip()]
-    return "; ".join(said) or "it did not say why"
+    messages = [line.strip() for line in lines if line.strip()]
+    return "; ".join(messages) or "no reason given"

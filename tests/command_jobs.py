@@ -17,6 +17,12 @@ from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES
 
 # Compiling all kernels anew, beside other work, is the longest that a job may take.
 TIMEOUT = 240
+# s, from a fault to the end of its job, beside other work: shorter than the 30 s and more after
+# which silence, a launcher or the program itself would end the job if nothing noticed the fault
+SOON = 25.0
+# s, the same from an error that a rank can tell of: shorter than the 8 s after which ranks stop
+# waiting for each other's exit codes
+AT_ONCE = 7.5
 ROOT = Path(distsnn.__file__).parents[1]
 
 

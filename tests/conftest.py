@@ -3,17 +3,16 @@
 mpi4py stays out of this file: a test that spawns mpiexec must not have initialised MPI itself.
 """
 
-import asyncio
 import gc
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from _pytest.mark.expression import Expression
+from quick_files import use_quick_files
 
 # Graphs of slices, and what runs in peers' Pythons, are the benchmarks' too.
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
@@ -55,17 +54,8 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _quick_files() -> Iterator[None]:
-    """Do not wait for the disk: tests do not cut the power. Read and write Zarr's files at once.
-
-    Zarr hands each file to a thread of a pool, which takes longer than the work on a small file.
-    """
-
-    async def at_once(function: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
-        return function(*arguments, **named)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "fsync", lambda descriptor: None)
-        patch.setattr(asyncio, "to_thread", at_once)
+        use_quick_files(patch.setattr)
         yield
 
 

@@ -145,7 +145,7 @@ def synapses(
                 seed,
                 delivery=delivery,
                 storage=storage,
-                given=file_edges(network),
+                explicit_edges=file_edges(network),
             ),
         )
         for layout in layouts(network, ranks, strategy)

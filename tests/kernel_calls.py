@@ -85,15 +85,15 @@ class PoissonCall:
         self.row = np.zeros(n, kind)
         given = np.atleast_1d(np.asarray(weights, kind))
         if correlation:
-            entry = poisson.copied_rate(row_bits)
+            entry = poisson.copied_rate_entry(row_bits)
             given = np.ascontiguousarray(np.broadcast_to(given, n))
             means = np.full(1, means / correlation)
         elif isinstance(means, float):
             if search is None:
-                search = varies or poisson.searches(means)
-            entry = poisson.common_rate(row_bits, search, given.size == 1, varies)
+                search = varies or poisson.uses_table_search(means)
+            entry = poisson.shared_rate_entry(row_bits, search, given.size == 1, varies)
         else:
-            entry = poisson.own_rates(row_bits, varies)
+            entry = poisson.neuron_rates_entry(row_bits, varies)
             given = np.ascontiguousarray(np.broadcast_to(given, n))
         self.call = Call(entry, np.zeros(poisson.TABLE_SIZE, np.int64), 0, n)
         self.call.point(rows.RING, self.row)
@@ -118,7 +118,7 @@ class PoissonCall:
             self.call.point(poisson.MEANS, means)
             self.call.table[poisson.COPIED] = round(correlation * 2**32)
             if not (varies or correlation):
-                self.call.point(poisson.CONSTANTS, poisson.own_constants(means))
+                self.call.point(poisson.CONSTANTS, poisson.neuron_rate_constants(means))
 
     def counts(self, step: int, *cuts: int) -> npt.NDArray[np.signedinteger]:
         """Return what a step adds to the row, with the range cut at given neurons."""
@@ -209,7 +209,7 @@ class NeuronCall:
         kind = np.int32 if row_bits == 32 else np.int64
         self.rows = {key: np.zeros((ring_rows, self.n), kind) for key in kernel.RECEPTORS}
         self.current = np.zeros(self.n, precision)
-        most = emission.MOST_SPIKES if codegen.is_relay(kernel) else 1
+        most = emission.MAX_SPIKES if codegen.is_relay(kernel) else 1
         self._emitted = np.zeros(most * self.n, np.uint32)
         self.counts = np.zeros(emission.COUNTS_SIZE, np.int64)
         call.point(emission.EMITTED, self._emitted)

@@ -48,4 +48,4 @@ def newest_checkpoint(path: Path) -> Generation:
 
 def state_digest(path: Path) -> str:
     """Return the digest of the newest checkpoint's state."""
-    return str(newest_checkpoint(path).about["digest"])
+    return str(newest_checkpoint(path).attributes["digest"])

@@ -31,14 +31,14 @@ def chip_map(data: Mapping[str, Any], style: Style | None = None) -> Figure:
     """
     style = style or Style()
     used = Counter(
-        (one["x"], one["y"]) for one in {_core(part): part for part in data["slices"]}.values()
+        (node["x"], node["y"]) for node in {_core(part): part for part in data["slices"]}.values()
     )
     nodes = data["nodes"]
-    part = [used[one["x"], one["y"]] / max(1, one["cores"]) for one in nodes]
-    figure, ax, at = _canvas(data, style, "cores that host neurons")
-    dots = ax.scatter(*at.T, c=part, vmin=0.0, vmax=1.0, s=260, marker="h", cmap="viridis")
-    for (x, y), one in zip(at, nodes, strict=True):
-        number = used[one["x"], one["y"]]
+    part = [used[node["x"], node["y"]] / max(1, node["cores"]) for node in nodes]
+    figure, ax, positions = _canvas(data, style, "cores that host neurons")
+    dots = ax.scatter(*positions.T, c=part, vmin=0.0, vmax=1.0, s=260, marker="h", cmap="viridis")
+    for (x, y), node in zip(positions, nodes, strict=True):
+        number = used[node["x"], node["y"]]
         ax.text(x, y, str(number), ha="center", va="center", fontsize=7, color="#888888")
     _scale(figure, ax, dots, "part of its cores", style)
     return figure
@@ -55,20 +55,22 @@ def link_map(data: Mapping[str, Any], style: Style | None = None) -> Figure:
         Colours.
     """
     style = style or Style()
-    figure, ax, at = _canvas(data, style, "packets over links")
-    place = {(one["x"], one["y"]): spot for one, spot in zip(data["nodes"], at, strict=True)}
-    ax.scatter(*at.T, s=40, color=style.ink, alpha=0.3, marker="h")
+    figure, ax, positions = _canvas(data, style, "packets over links")
+    place = {
+        (item["x"], item["y"]): spot for item, spot in zip(data["nodes"], positions, strict=True)
+    }
+    ax.scatter(*positions.T, s=40, color=style.ink, alpha=0.3, marker="h")
     lines, heat = [], []
-    for one in data["links"]:
-        step = data["ports"].get(one["port"])
+    for item in data["links"]:
+        step = data["ports"].get(item["port"])
         if step is None:
             continue  # links of a graph have no direction
-        spot = place[one["x"], one["y"]]
+        spot = place[item["x"], item["y"]]
         way = _flat(np.array([step], float), len(data["ports"]))[0]
         side = _APART * np.array([-way[1], way[0]])
-        near = (one["x"] + step[0], one["y"] + step[1]) in place
+        near = (item["x"] + step[0], item["y"] + step[1]) in place
         lines.append([spot + 0.15 * way + side, spot + (0.85 if near else 0.5) * way + side])
-        heat.append(one["packets_per_s"])
+        heat.append(item["packets_per_s"])
     drawn = LineCollection(lines, cmap=matplotlib.colormaps["inferno_r"], linewidths=3.0)
     drawn.set_array(np.array(heat, float))
     ax.add_collection(drawn)
@@ -84,24 +86,28 @@ def _core(part: Mapping[str, Any]) -> tuple[int, int, int]:
 
 def _canvas(data: Mapping[str, Any], style: Style, title: str) -> tuple[Figure, Any, Any]:
     nodes = data["nodes"]
-    at = _flat(np.array([[one["x"], one["y"]] for one in nodes], float), len(data["ports"]))
-    width, height = np.ptp(at, axis=0) + 2.0
+    positions = _flat(
+        np.array([[node["x"], node["y"]] for node in nodes], float), len(data["ports"])
+    )
+    width, height = np.ptp(positions, axis=0) + 2.0
     scale = min(0.55, 12.0 / max(width, height))
     figure = new_figure(max(4.0, scale * width + 1.2), max(3.0, scale * height + 0.6), style)
     ax = figure.add_subplot()
     dress(ax, style, x="", title=f"{data['report']['board']}: {title}")
     ax.set_aspect("equal")
     ax.set_axis_off()
-    ax.set_xlim(at[:, 0].min() - 1.0, at[:, 0].max() + 1.0)
-    ax.set_ylim(at[:, 1].min() - 1.0, at[:, 1].max() + 1.0)
-    return figure, ax, at
+    ax.set_xlim(positions[:, 0].min() - 1.0, positions[:, 0].max() + 1.0)
+    ax.set_ylim(positions[:, 1].min() - 1.0, positions[:, 1].max() + 1.0)
+    return figure, ax, positions
 
 
-def _flat(at: Any, ports: int) -> Any:
+def _flat(positions: Any, ports: int) -> Any:
     # the six directions of a hexagonal grid stand 60 degrees apart on paper
     if ports != _HEX_PORTS:
-        return at
-    return np.column_stack([at[:, 0] - 0.5 * at[:, 1], np.sqrt(0.75) * at[:, 1]])
+        return positions
+    return np.column_stack(
+        [positions[:, 0] - 0.5 * positions[:, 1], np.sqrt(0.75) * positions[:, 1]]
+    )
 
 
 def _scale(figure: Figure, ax: Any, drawn: Any, label: str, style: Style) -> None:

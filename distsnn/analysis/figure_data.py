@@ -83,8 +83,8 @@ class SummaryData:
     spectrum : DataArray (population, frequency) or None
         None for runs too short for one.
     correlations : list of ndarray
-        Correlations of pairs within each population, spike counts in 2 ms; empty arrays where
-        there are none.
+        Correlations of pairs within each population, spike counts in 2 ms; arrays may be
+        empty.
 
     Where recordings of spikes were switched off in between, there are neither CVs, histogram,
     spectrum nor correlations.
@@ -102,8 +102,8 @@ class SummaryData:
 
     def of(self, values: NDArray[np.float64], population: int) -> NDArray[np.float64]:
         """Return the finite values of one population's neurons."""
-        own = values[self.index == population]
-        finite: NDArray[np.float64] = own[np.isfinite(own)]
+        selected = values[self.index == population]
+        finite: NDArray[np.float64] = selected[np.isfinite(selected)]
         return finite
 
 
@@ -118,8 +118,8 @@ def raster_data(
     neurons = selection.neurons
     dots = selection.reader.estimate_spikes(selection.first_step, selection.last_step)
     fraction = min(1.0, max_neurons / neurons.count, max_spikes / max(dots, 1.0))
-    shown = np.maximum(1, (neurons.sizes * fraction).astype(np.int64))
-    rows = _sample(neurons, shown)
+    n_displayed = np.maximum(1, (neurons.sizes * fraction).astype(np.int64))
+    rows = _sample(neurons, n_displayed)
     parts = compute(*[value for _, value in selection.per_window(_dots, rows)])  # type: ignore[no-untyped-call]
     steps = np.concatenate([part[0] for part in parts]) if parts else np.empty(0)
     row = np.concatenate([part[1] for part in parts]) if parts else np.empty(0, np.int64)
@@ -127,10 +127,10 @@ def raster_data(
         time=steps * selection.dt,
         row=row,
         names=neurons.names,
-        edges=np.concatenate([[0], np.cumsum(shown)]),
+        edges=np.concatenate([[0], np.cumsum(n_displayed)]),
         start=selection.first_step * selection.dt,
         stop=selection.last_step * selection.dt,
-        sampled=bool(np.any(shown < neurons.sizes)),
+        sampled=bool(np.any(n_displayed < neurons.sizes)),
         gaps=tuple(
             (index, after * selection.dt, until * selection.dt)
             for index, name in enumerate(neurons.names)
@@ -140,7 +140,7 @@ def raster_data(
 
 
 def last_stretch(run: Run, length_ms: float = _RASTER_MS) -> tuple[float, float]:
-    """Return the last stretch (start, stop] of what is recorded, ms."""
+    """Return the last interval (start, stop] of the recorded time, ms."""
     return max(run.start_ms, run.time_ms - length_ms), run.time_ms
 
 
@@ -151,28 +151,28 @@ def summary_data(run: Run) -> SummaryData:
     long_enough = run.duration_ms >= 2 * _COUNT_BIN_MS
     bin_ms = float(np.ceil(run.duration_ms / _RATE_BINS))
     bin_ms = max(_LEAST_RATE_BIN_MS if long_enough else 1.0, bin_ms)
-    whole = selection.is_whole
-    wanted = (
+    is_complete = selection.is_whole
+    lazy = (
         spike_counts(selection),
         rates(selection),
         population_rate(selection, _on_grid(bin_ms, run.dt)),
-        isi(selection)[["n", "cv"]] if whole else None,
+        isi(selection)[["n", "cv"]] if is_complete else None,
         spike_count_histogram(selection, _on_grid(_COUNT_BIN_MS, run.dt), max_count=30)
-        if whole and long_enough
+        if is_complete and long_enough
         else None,
-        power_spectrum(selection, _on_grid(1.0, run.dt)) if whole and long_enough else None,
+        power_spectrum(selection, _on_grid(1.0, run.dt)) if is_complete and long_enough else None,
     )
-    found = compute(*wanted)  # type: ignore[no-untyped-call]
-    counts, own, rate, intervals, histogram, spectrum = found
+    computed = compute(*lazy)  # type: ignore[no-untyped-call]
+    counts, per_neuron, rate, intervals, histogram, spectrum = computed
     cv = np.full(neurons.count, np.nan)
     if intervals is not None:
-        known = intervals["n"].values >= _MIN_ISIS
-        cv[known] = intervals["cv"].values[known]
+        has_intervals = intervals["n"].values >= _MIN_ISIS
+        cv[has_intervals] = intervals["cv"].values[has_intervals]
     return SummaryData(
         names=neurons.names,
         index=neurons.population_index,
         counts=counts.values,
-        rates=own.values,
+        rates=per_neuron.values,
         cv=cv,
         rate=rate,
         histogram=histogram,
@@ -201,13 +201,13 @@ def _correlations(
         return [np.empty(0) for _ in chosen]
     bin_ms = _on_grid(2.0, run.dt)
     matrix = correlations(selection, bin_ms, everyone.tolist()).values
-    found, first = [], 0
+    values, first = [], 0
     for group in chosen:
         block = matrix[first : first + len(group), first : first + len(group)]
         pairs = block[np.triu_indices(len(group), k=1)]
-        found.append(pairs[np.isfinite(pairs)])
+        values.append(pairs[np.isfinite(pairs)])
         first += len(group)
-    return found
+    return values
 
 
 def _on_grid(bin_ms: float, dt: float) -> float:
@@ -215,13 +215,13 @@ def _on_grid(bin_ms: float, dt: float) -> float:
     return max(1, round(bin_ms / dt)) * dt
 
 
-def _sample(neurons: Neurons, shown: NDArray[np.int64]) -> NDArray[np.int64]:
+def _sample(neurons: Neurons, n_displayed: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the row of each neuron, −1 for those left out, shape (count,)."""
     rows = np.full(neurons.count, -1, np.int64)
     index, first = neurons.population_index, 0
-    for population, n in enumerate(shown):
-        own = np.flatnonzero(index == population)
-        rows[own[np.arange(n) * len(own) // n]] = first + np.arange(n)
+    for population, n in enumerate(n_displayed):
+        members = np.flatnonzero(index == population)
+        rows[members[np.arange(n) * len(members) // n]] = first + np.arange(n)
         first += int(n)
     return rows
 

@@ -71,9 +71,9 @@ def short(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
-def population_ticks(ax: Axes, names: Sequence[str], at: Sequence[float]) -> None:
+def population_ticks(ax: Axes, names: Sequence[str], positions: Sequence[float]) -> None:
     """Write the names of populations along the vertical axis."""
-    ax.set_yticks(list(at), [short(name) for name in names])
+    ax.set_yticks(list(positions), [short(name) for name in names])
     literal([label for label in ax.get_yticklabels() if isinstance(label, Text)])
 
 

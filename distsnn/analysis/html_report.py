@@ -62,7 +62,7 @@ def report(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = No
     Raises
     ------
     StoreError
-        If there is no run, what is there is damaged, or the page cannot be written.
+        If the run does not exist or is corrupt, or the page cannot be written.
     """
     run = open_run(path, partial=True)
     target = Path(out) if out is not None else Path(path).with_suffix(".html")
@@ -91,7 +91,7 @@ def render(run: Run) -> str:
         title=run.reader.path.name,
         path=str(run.reader.path.resolve()),
         complete=run.complete,
-        state="damaged" if run.missing else "complete" if run.complete else "not complete",
+        state="corrupt" if run.missing else "complete" if run.complete else "not complete",
         missing=run.missing,
         subtitle=_subtitle(run),
         tiles=_tiles(run, data),
@@ -159,13 +159,13 @@ def _switched(run: Run) -> str:
     if not texts:
         return ""
     return (
-        f"Spikes were recorded of {'; '.join(texts)} only. Rates are those of this time; "
-        "statistics of intervals, spectra and correlations need all of it."
+        f"Spikes were recorded of {'; '.join(texts)} only. Rates refer to this time; "
+        "statistics of intervals, spectra and correlations need the whole time."
     )
 
 
 def _asked_ms(run: Run) -> float:
-    # of a run in pieces that died, the store may have been told a second late
+    # after a crash, the time in the store may be a second old
     return max(run.time_ms, float(run.attributes["time_ms"]))
 
 
@@ -244,14 +244,14 @@ def _pair(data: SummaryData) -> list[Picture]:
         ),
         Picture(
             to_svg(counts, "Distribution of spike counts", 5),
-            f"Fraction of all neurons and intervals of 100 ms with so many spikes.{some}",
+            f"Fraction of all neurons and intervals of 100 ms with this number of spikes.{some}",
         ),
     ]
 
 
 def _states(run: Run) -> list[Picture]:
     pictures = []
-    # of a damaged run any chunk may be missing
+    # of a corrupt run any chunk may be missing
     for number, name in enumerate(run.state_names if not run.missing else ()):
         state = run.state(name)
         rows, neurons = state.sizes["time"], state.sizes["neuron"]
@@ -260,8 +260,8 @@ def _states(run: Run) -> list[Picture]:
             continue
         chosen = np.unique(np.linspace(0, neurons - 1, _TRACES).astype(int))
         recent = state["time"].values > state["time"].values[-1] - _TRACE_MS
-        shown = min(_TRACE_ROWS, int(recent.sum()))
-        part = state[names].isel(time=slice(-shown, None), neuron=chosen).compute()
+        n_displayed = min(_TRACE_ROWS, int(recent.sum()))
+        part = state[names].isel(time=slice(-n_displayed, None), neuron=chosen).compute()
         figure = new_figure(10.0, 0.4 + 2.2 * len(names), _STYLE)
         panels = [figure.add_subplot(len(names), 1, row + 1) for row in range(len(names))]
         plots.draw_traces(panels, part, _STYLE)
@@ -270,7 +270,7 @@ def _states(run: Run) -> list[Picture]:
             Picture(
                 to_svg(figure, f"Traces of {name}", 10 + number),
                 f"{name}: {counted(neurons, 'neuron')} of {population}, {counted(rows, 'row')}; "
-                f"shown: {counted(len(chosen), 'neuron')}, the last {counted(shown, 'row')}.",
+                f"shown: {counted(len(chosen), 'neuron')}, the last {counted(n_displayed, 'row')}.",
             )
         )
     return pictures
@@ -279,17 +279,17 @@ def _states(run: Run) -> list[Picture]:
 def _population_rows(run: Run, data: SummaryData | None) -> list[dict[str, str]]:
     rows = []
     for name, row in run.populations.iterrows():
-        found = data.names.index(str(name)) if data and str(name) in data.names else None
+        row_index = data.names.index(str(name)) if data and str(name) in data.names else None
         cells = dict.fromkeys(("spikes", "rate", "rate_sd", "silent", "cv", "correlation"), "–")
-        if data is not None and found is not None:
-            rates, counts = data.of(data.rates, found), data.counts[data.index == found]
+        if data is not None and row_index is not None:
+            rates, counts = data.of(data.rates, row_index), data.counts[data.index == row_index]
             cells = {
                 "spikes": f"{int(counts.sum()):,}",
                 "rate": _number(_mean(rates)),
                 "rate_sd": _number(float(rates.std()) if len(rates) else math.nan),
                 "silent": f"{np.count_nonzero(counts == 0) / len(counts):.1%}",
-                "cv": _number(_mean(data.of(data.cv, found))),
-                "correlation": _fixed(_mean(data.correlations[found])),
+                "cv": _number(_mean(data.of(data.cv, row_index))),
+                "correlation": _fixed(_mean(data.correlations[row_index])),
             }
         rows.append(
             {
@@ -312,9 +312,9 @@ def _weight_rows(run: Run) -> list[dict[str, str]]:
 
 
 def _phases(run: Run) -> list[str]:
-    noted = list(run.timing.columns)
-    first = [phase for phase in plots.PHASES if phase in noted]
-    return first + [phase for phase in noted if phase not in first]
+    phases = list(run.timing.columns)
+    first = [phase for phase in plots.PHASES if phase in phases]
+    return first + [phase for phase in phases if phase not in first]
 
 
 def _timing_rows(run: Run) -> list[dict[str, Any]]:
@@ -387,8 +387,8 @@ def _figure(width: float, height: float, draw: Callable[[Any], None]) -> Figure:
     return figure
 
 
-def _some(there: int, shown: int, what: str = "populations") -> str:
-    return f" Shown are {shown} of {there} {what}." if there > shown else ""
+def _some(total: int, displayed: int, kind: str = "populations") -> str:
+    return f" Shown are {displayed} of {total} {kind}." if total > displayed else ""
 
 
 def _mean(values: Sequence[float] | np.ndarray[Any, Any]) -> float:

@@ -1,6 +1,6 @@
 """Interspike intervals: moments that join associatively, so that windows can be reduced as a tree.
 
-For each neuron five integers describe what is known of its intervals in a stretch of time: their
+For each neuron, five integers describe its intervals in a period of time: their
 number, sum and sum of squares, and the first and the last spike. Two neighbouring stretches join
 exactly: the gap between them is one more interval.
 """
@@ -80,14 +80,14 @@ class IsiMoments:
 
     def then(self, later: "IsiMoments") -> "IsiMoments":
         """Return the moments of this stretch and the one right after it, together."""
-        here, there = self.last != NO_SPIKE, later.first != NO_SPIKE
-        gap = np.where(here & there, later.first - self.last, 0)
+        has_last, has_first = self.last != NO_SPIKE, later.first != NO_SPIKE
+        gap = np.where(has_last & has_first, later.first - self.last, 0)
         return IsiMoments(
-            n=self.n + later.n + (here & there),
+            n=self.n + later.n + (has_last & has_first),
             total=self.total + later.total + gap,
             squares=self.squares + later.squares + gap * gap,
-            first=np.where(here, self.first, later.first),
-            last=np.where(there, later.last, self.last),
+            first=np.where(has_last, self.first, later.first),
+            last=np.where(has_first, later.last, self.last),
         )
 
     def mean(self) -> NDArray[np.float64]:
@@ -120,7 +120,7 @@ def isi(selection: Selection) -> xr.Dataset:
     parts = [value for _, value in selection.per_window(_moments, count)]
     moments = tree(parts, _join) if parts else delayed(IsiMoments.empty(count))
     table = delayed(_table)(moments, dt)
-    about = {
+    attributes = {
         "n": ("int64", "1", "number of interspike intervals"),
         "mean": ("float64", "ms", "mean interspike interval"),
         "sd": ("float64", "ms", "standard deviation of the interspike intervals"),
@@ -131,7 +131,7 @@ def isi(selection: Selection) -> xr.Dataset:
             name: per_neuron(
                 table[name], selection, dtype, name=name, units=units, long_name=long_name
             )
-            for name, (dtype, units, long_name) in about.items()
+            for name, (dtype, units, long_name) in attributes.items()
         }
     )
 

@@ -30,7 +30,7 @@ from distsnn.analysis.figure_style import (
 )
 from distsnn.analysis.run import Run
 
-# More lines or rows than this cannot be told apart.
+# More lines or rows than this cannot be distinguished.
 MAX_LINES = 12
 MAX_ROWS = 60
 MOST_HIGH_PANELS = 4
@@ -112,10 +112,10 @@ def draw_raster(ax: Axes, data: RasterData, style: Style) -> None:
     """Draw a raster plot."""
     size = float(np.clip(140.0 / np.sqrt(len(data.row) + 1.0), 1.5, 4.0))
     for index in range(len(data.names)):
-        own = (data.row >= data.edges[index]) & (data.row < data.edges[index + 1])
+        is_member = (data.row >= data.edges[index]) & (data.row < data.edges[index + 1])
         ax.plot(
-            data.time[own],
-            data.row[own],
+            data.time[is_member],
+            data.row[is_member],
             linestyle="none",
             color=colour(index),
             marker=".",
@@ -150,13 +150,13 @@ def rate_rows(data: SummaryData) -> int:
 def draw_rate(panels: Sequence[Axes], rate: xr.DataArray, style: Style) -> None:
     """Draw population rates over time, one below the other."""
     for index, ax in enumerate(panels):
-        time, own = rate["time"].values, rate.values[index]
-        ax.fill_between(time, own, color=colour(index), linewidth=0.0, alpha=0.35)
-        ax.plot(time, own, color=colour(index), linewidth=0.9)
+        time, values = rate["time"].values, rate.values[index]
+        ax.fill_between(time, values, color=colour(index), linewidth=0.0, alpha=0.35)
+        ax.plot(time, values, color=colour(index), linewidth=0.9)
         first, last = index == 0, index == len(panels) - 1
         title = f"Population rates (spikes/s), bins of {rate.attrs['bin_ms']:g} ms"
         dress(ax, style, x="time (ms)" if last else "", title=title if first else "")
-        top = max(float(own[np.isfinite(own)].max(initial=0.0)) * 1.05, 1e-3)
+        top = max(float(values[np.isfinite(values)].max(initial=0.0)) * 1.05, 1e-3)
         ax.set_ylim(0.0, top)
         ax.set_xlim(0.0 if not len(time) else time[0], 1.0 if not len(time) else time[-1])
         # Low panels have room for one number; that they begin at 0 goes without saying.
@@ -186,9 +186,9 @@ def draw_spectrum(ax: Axes, spectrum: xr.DataArray | None, style: Style) -> None
     for index in range(len(names)):
         # Frequency 0 is the mean, which was taken off.
         power = spectrum.values[index, 1:]
-        shown = np.where(power > 0, power, np.nan)
+        displayed = np.where(power > 0, power, np.nan)
         lines += ax.plot(
-            spectrum["frequency"].values[1:], shown, color=colour(index), linewidth=0.9
+            spectrum["frequency"].values[1:], displayed, color=colour(index), linewidth=0.9
         )
     if any(np.isfinite(line.get_ydata()).any() for line in lines):
         ax.set_yscale("log")
@@ -231,15 +231,15 @@ def draw_histogram(ax: Axes, histogram: xr.DataArray | None, style: Style) -> No
 
 def draw_distributions(panels: Sequence[Axes], data: SummaryData, style: Style) -> None:
     """Draw rates, CVs and correlations of each population as three rows of boxes."""
-    shown = range(min(len(data.names), MAX_ROWS))
+    rows = range(min(len(data.names), MAX_ROWS))
     columns = (
-        ("Rate", "spikes/s", [data.of(data.rates, i) for i in shown]),
-        ("CV of interspike intervals", "CV", [data.of(data.cv, i) for i in shown]),
-        ("Correlation of pairs", "correlation (2 ms)", [data.correlations[i] for i in shown]),
+        ("Rate", "spikes/s", [data.of(data.rates, i) for i in rows]),
+        ("CV of interspike intervals", "CV", [data.of(data.cv, i) for i in rows]),
+        ("Correlation of pairs", "correlation (2 ms)", [data.correlations[i] for i in rows]),
     )
     for ax, (title, unit, values) in zip(panels, columns, strict=True):
-        for index, own in enumerate(values):
-            _box(ax, index, own, style)
+        for index, members in enumerate(values):
+            _box(ax, index, members, style)
         dress(ax, style, x=unit, title=title)
         ax.set_ylim(len(values) - 0.5, -0.5)
         population_ticks(ax, data.names[: len(values)], range(len(values)))
@@ -313,12 +313,12 @@ def _box(ax: Axes, row: int, values: NDArray[np.float64], style: Style) -> None:
     ax.plot(values.mean(), row, "o", color=style.ink, markersize=3.0)
 
 
-def _spread(at: NDArray[np.float64], distance: float) -> list[float]:
+def _spread(positions: NDArray[np.float64], distance: float) -> list[float]:
     """Move labels of small populations down until they do not overlap."""
     placed: list[float] = []
-    for position in at:
-        least = placed[-1] + distance if placed else -np.inf
-        placed.append(max(float(position), float(least)))
+    for position in positions:
+        minimum = placed[-1] + distance if placed else -np.inf
+        placed.append(max(float(position), float(minimum)))
     return placed
 
 

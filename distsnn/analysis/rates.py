@@ -67,9 +67,9 @@ def binned_counts(selection: Selection, bin_ms: float) -> xr.DataArray:
 def _binned_counts(selection: Selection, bin_ms: float) -> xr.DataArray:
     steps = selection.bin_steps(bin_ms)
     neurons = selection.neurons
-    n, of = len(neurons.names), neurons.population_index
+    n, population_index = len(neurons.names), neurons.population_index
     blocks = []
-    populations = delayed(of, traverse=False)
+    populations = delayed(population_index, traverse=False)
     for (low, high), value in selection.per_window(_binned, populations, n, steps, bin_steps=steps):
         bins = (high - low) // steps
         if bins:
@@ -116,12 +116,12 @@ def population_rate(selection: Selection, bin_ms: float = 1.0) -> xr.DataArray:
 
 def _whole_bins(selection: Selection, steps: int) -> xr.DataArray:
     """Return which bins were recorded all the time, dims (population, time)."""
-    whole = np.ones((len(selection.neurons.names), selection.bins(steps)), np.bool_)
-    for row, name in zip(whole, selection.neurons.names, strict=True):
+    is_whole = np.ones((len(selection.neurons.names), selection.bins(steps)), np.bool_)
+    for row, name in zip(is_whole, selection.neurons.names, strict=True):
         for after, until in selection.gaps(name):
             first, last = after - selection.first_step, until - selection.first_step
             row[first // steps : -(-last // steps)] = False
-    return xr.DataArray(whole, dims=("population", "time"))
+    return xr.DataArray(is_whole, dims=("population", "time"))
 
 
 def synchrony(selection: Selection, bin_ms: float = 3.0) -> xr.DataArray:
@@ -174,13 +174,13 @@ def spike_count_histogram(
     """
     selection.check_whole("a histogram of spike counts")
     neurons = selection.neurons
-    n, of = len(neurons.names), neurons.population_index
+    n, population_index = len(neurons.names), neurons.population_index
     if bin_ms is None:
         counts = spike_counts(selection).data
-        value = delayed(_count_histogram)(counts, of, n, max_count)
+        value = delayed(_count_histogram)(counts, population_index, n, max_count)
     else:
         steps = selection.bin_steps(bin_ms)
-        populations = delayed(of, traverse=False)
+        populations = delayed(population_index, traverse=False)
         parts = [
             value
             for _, value in selection.per_window(
@@ -219,28 +219,32 @@ def _bin_numbers(window: Window, steps: int) -> tuple[NDArray[np.int64], int]:
     return (window.step.astype(np.int64) - window.after - 1) // steps, bins
 
 
-def _binned(window: Window, of: Counts, n: int, steps: int) -> Counts:
+def _binned(window: Window, population_index: Counts, n: int, steps: int) -> Counts:
     number, bins = _bin_numbers(window, steps)
-    whole = number < bins
-    cell = of[window.neuron[whole]] * bins + number[whole]
+    in_range = number < bins
+    cell = population_index[window.neuron[in_range]] * bins + number[in_range]
     return np.bincount(cell, minlength=n * bins).reshape(n, bins).astype(np.int64)
 
 
-def _binned_histogram(window: Window, of: Counts, n: int, steps: int, max_count: int) -> Counts:
+def _binned_histogram(
+    window: Window, population_index: Counts, n: int, steps: int, max_count: int
+) -> Counts:
     number, bins = _bin_numbers(window, steps)
-    whole = number < bins
-    pair, count = np.unique(window.neuron[whole] * max(bins, 1) + number[whole], return_counts=True)
-    population = of[pair // max(bins, 1)]
+    in_range = number < bins
+    pair, count = np.unique(
+        window.neuron[in_range] * max(bins, 1) + number[in_range], return_counts=True
+    )
+    population = population_index[pair // max(bins, 1)]
     cell = population * (max_count + 1) + np.minimum(count, max_count)
     return np.bincount(cell, minlength=n * (max_count + 1)).reshape(n, -1).astype(np.int64)
 
 
 def _with_empty_pairs(occupied: Counts, pairs: Counts) -> Counts:
-    whole = occupied.copy()
-    whole[:, 0] = pairs - occupied.sum(axis=1)
-    return whole
+    filled = occupied.copy()
+    filled[:, 0] = pairs - occupied.sum(axis=1)
+    return filled
 
 
-def _count_histogram(counts: Counts, of: Counts, n: int, max_count: int) -> Counts:
-    cell = of * (max_count + 1) + np.minimum(counts, max_count)
+def _count_histogram(counts: Counts, population_index: Counts, n: int, max_count: int) -> Counts:
+    cell = population_index * (max_count + 1) + np.minimum(counts, max_count)
     return np.bincount(cell, minlength=n * (max_count + 1)).reshape(n, -1).astype(np.int64)

@@ -68,15 +68,15 @@ def open_run(
     window : int, optional
         Spikes that are loaded together, about; by default chosen by the number of ranks.
     partial : bool
-        Read what is left of a store in which recordings are missing. `Run.missing` lists them.
+        Read the remaining data of a store with missing recordings. `Run.missing` lists them.
         Spikes of a rank whose recording is missing are absent, and rates are too low accordingly;
         states of its neurons and weights of its synapses are NaN.
 
     Raises
     ------
     StoreError
-        If it is no run, of another format version, or damaged; without `partial` also if a
-        recording is missing or shorter than what was committed.
+        If it is not a run, has another format version, or is corrupt; without `partial` also if a
+        recording is missing or shorter than its committed rows.
     """
     return Run(StoreReader(path, partial=partial), window=window)
 
@@ -109,7 +109,7 @@ class Run:
         self.attributes: dict[str, Any] = reader.metadata
 
     def __repr__(self) -> str:
-        state = "damaged" if self.missing else "complete" if self.complete else "not complete"
+        state = "corrupt" if self.missing else "complete" if self.complete else "not complete"
         return (
             f"<Run {self.reader.path}: {counted(self.reader.n_neurons, 'neuron')}, "
             f"{self.time_ms:g} ms, {state}>"
@@ -142,7 +142,7 @@ class Run:
 
     @property
     def missing(self) -> list[str]:
-        """What is missing, each with its path; empty unless it was opened with ``partial``."""
+        """Messages about missing data, with paths; empty unless opened with ``partial``."""
         return [str(error) for error in self.reader.missing]
 
     @property
@@ -175,8 +175,8 @@ class Run:
         Returns
         -------
         ndarray of float64, shape (n, 2), ms
-            Intervals (after, until], ascending and apart. Of all other time nothing is known: that
-            there are no spikes in it does not say that neurons were silent.
+            Intervals (after, until], ascending and disjoint. At other times the recording was off:
+            missing spikes do not mean silent neurons.
 
         Raises
         ------
@@ -316,8 +316,8 @@ class Run:
         Returns
         -------
         xarray.Dataset on Dask, dims (time, neuron)
-            The recorded variables in absolute units (V_m in mV, not relative to E_L), which their
-            attribute units says. Coordinates: time (ms), step, neuron (index within the
+            The recorded variables in absolute units (V_m in mV, not relative to E_L), with the
+            attribute units. Coordinates: time (ms), step, neuron (index within the
             population) and gid.
 
         Raises
@@ -373,13 +373,15 @@ class Run:
             attrs={"projection": recording.projection, "recording": name},
         )
 
-    def _lazy(self, recording: StateRecording | WeightRecording, of: str) -> dict[str, Any]:
+    def _lazy(
+        self, recording: StateRecording | WeightRecording, column_name: str
+    ) -> dict[str, Any]:
         """Return the variables of a recording as Dask arrays with their dimensions."""
         variables = {}
         for variable, array in recording.variables.items():
             row_bytes = max(1, array.shape[1] * array.dtype.itemsize)
             blocks = max(1, _STATE_BLOCK // (row_bytes * array.block_rows))
-            token = tokens.tokenize(str(self.reader.path), of, recording.name, array.shape)
+            token = tokens.tokenize(str(self.reader.path), column_name, recording.name, array.shape)
             data = da.from_array(  # type: ignore[no-untyped-call]
                 array,
                 chunks=(max(1, blocks * array.block_rows), -1),
@@ -389,7 +391,7 @@ class Run:
                 meta=np.empty((0, 0), array.dtype),
             )
             attributes = {"units": array.units, "long_name": array.long_name}
-            variables[variable] = (("time", of), data, attributes)
+            variables[variable] = (("time", column_name), data, attributes)
         return variables
 
     def _times(self, recording: StateRecording | WeightRecording) -> dict[str, Any]:
@@ -501,7 +503,7 @@ class _SpikeTable:
 
     def __init__(self, reader: StoreReader, start: Any, stop: Any, everything: bool) -> None:
         self._reader, self._start, self._stop = reader, start, stop
-        # What is recorded is what there is: all populations need no filter.
+        # All recorded populations need no filter.
         self._everything = everything
         self._names = [str(row["name"]) for row in reader.metadata["populations"]]
         self._first = np.array([row["first_gid"] for row in reader.metadata["populations"]])

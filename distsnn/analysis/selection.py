@@ -151,10 +151,10 @@ class Selection:
         ndarray of int64, shape (n, 2)
             Intervals (after, until].
         """
-        found = np.clip(
+        clipped = np.clip(
             self.reader.intervals(f"spikes/{population}"), self.first_step, self.last_step
         )
-        return found[found[:, 0] < found[:, 1]]
+        return clipped[clipped[:, 0] < clipped[:, 1]]
 
     @property
     def seconds(self) -> NDArray[np.float64]:
@@ -193,11 +193,11 @@ class Selection:
                 )
 
     def bin_steps(self, bin_ms: float) -> int:
-        """Convert the width of a bin to steps (DescriptionError if it is no multiple of dt)."""
+        """Convert the width of a bin to steps (DescriptionError if it is not a multiple of dt)."""
         steps = round(bin_ms / self.dt)
         if steps < 1 or abs(steps * self.dt - bin_ms) > 1e-6 * bin_ms:
             raise DescriptionError(
-                "a bin must be a whole number of steps",
+                "a bin must be an integer number of steps",
                 where="bin_ms",
                 value=bin_ms,
                 allowed=f"multiples of dt = {self.dt} ms",
@@ -255,8 +255,8 @@ class Selection:
 def format_intervals(intervals: Iterable[Sequence[int]], dt: float) -> str:
     """Return intervals of steps in words, the first few of many."""
     texts = [f"({after * dt:g}, {until * dt:g}]" for after, until in intervals]
-    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-    return f"{', '.join(texts[:_SHOWN])}{more} ms" if texts else ""
+    suffix = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return f"{', '.join(texts[:_SHOWN])}{suffix} ms" if texts else ""
 
 
 def _load(reader: StoreReader, low: int, high: int) -> Spikes:
@@ -293,13 +293,13 @@ def recorded_neurons(reader: StoreReader, populations: Sequence[str] | None) -> 
     Raises
     ------
     DescriptionError
-        If a population does not exist, or nothing of it, or nothing at all, is recorded.
+        If a population does not exist or is not recorded, or nothing is recorded.
     """
     table = [str(row["name"]) for row in reader.metadata["populations"]]
-    wanted = table if populations is None else list(dict.fromkeys(populations))
+    requested = table if populations is None else list(dict.fromkeys(populations))
     names: list[str] = []
     ranges: list[tuple[int, int, int, int]] = []
-    for name in sorted(wanted, key=lambda n: reader.population(n)["first_gid"]):
+    for name in sorted(requested, key=lambda n: reader.population(n)["first_gid"]):
         first = int(reader.population(name)["first_gid"])
         edges = np.flatnonzero(np.diff(reader.recorded(name), prepend=False, append=False))
         if len(edges) == 0:

@@ -17,7 +17,7 @@ _ALLOWED = 'such as {"E": 0, "I": [1, 2]}, or {"owner": {"E": 0, "I": [1, 2]}, "
 
 
 def load_assignment(name: str, network: Network, ranks: int | None = None) -> Assignment:
-    """Return the assignment that a file tells.
+    """Return the assignment in a file.
 
     Parameters
     ----------
@@ -33,40 +33,49 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
     Raises
     ------
     DescriptionError
-        If there is no such file, or it holds anything else, or not all of the network.
+        If the file does not exist, has another content, or does not cover the network.
     """
     where = f"--assignment {name}"
-    found = read_json(Path(name), where, "a JSON file")
+    content = read_json(Path(name), where, "a JSON file")
     groups: Any = []
     # a population may be called "owner", but has no populations itself
-    if isinstance(found, dict) and isinstance(found.get("owner"), dict):
-        if not found.keys() <= {"owner", "groups"}:
-            other = min(found.keys() - {"owner", "groups"})
+    if isinstance(content, dict) and isinstance(content.get("owner"), dict):
+        if not content.keys() <= {"owner", "groups"}:
+            other = min(content.keys() - {"owner", "groups"})
             raise unknown("field", other, ["owner", "groups"], where=where)
-        found, groups = found["owner"], found.get("groups", [])
-    if not isinstance(found, dict):
+        content, groups = content["owner"], content.get("groups", [])
+    if not isinstance(content, dict):
         raise DescriptionError("holds no ranks of populations", where=where, allowed=_ALLOWED)
-    table, names = blocks(network), [one.name for one in network.populations]
-    for one in found:
-        if one not in names:
-            raise unknown("population", one, names, where=where)
-    for one in names:
-        if one not in found:
-            place = f"{where}: population {one!r}"
+    table, names = (
+        blocks(network),
+        [population_name.name for population_name in network.populations],
+    )
+    for population_name in content:
+        if population_name not in names:
+            raise unknown("population", population_name, names, where=where)
+    for population_name in names:
+        if population_name not in content:
+            place = f"{where}: population {population_name!r}"
             raise DescriptionError("is missing", where=place, allowed=_ALLOWED)
     owner: list[int] = []
-    for one, n in zip(names, np.bincount(table.population, minlength=len(names)), strict=True):
-        place = f"{where}: population {one!r}"
-        given = found[one] if isinstance(found[one], list) else [found[one]] * int(n)
-        if len(given) != n:
+    for population_name, n in zip(
+        names, np.bincount(table.population, minlength=len(names)), strict=True
+    ):
+        place = f"{where}: population {population_name!r}"
+        rank_list = (
+            content[population_name]
+            if isinstance(content[population_name], list)
+            else [content[population_name]] * int(n)
+        )
+        if len(rank_list) != n:
             raise DescriptionError(
-                "tells ranks of another number of blocks",
+                "the number of blocks differs from the network",
                 where=place,
-                value=len(given),
+                value=len(rank_list),
                 allowed=f"{n}, of up to {counted(table.block_size, 'neuron')}; or one rank",
             )
-        most = (ranks or table.n_blocks) - 1
-        owner += [as_integer(rank, where=place, high=most) for rank in given]
+        max_rank = (ranks or table.n_blocks) - 1
+        owner += [as_integer(rank, where=place, high=max_rank) for rank in rank_list]
     # the last ranks of groups may own nothing
     ranks = ranks or max(max(owner) + 1, _ranks_of(groups))
     try:
@@ -78,5 +87,7 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
 def _ranks_of(groups: Any) -> int:
     """Return how many ranks groups have, 0 where they are none."""
     sizes = groups if isinstance(groups, list) else []
-    whole = all(isinstance(one, int) and not isinstance(one, bool) and one >= 1 for one in sizes)
-    return sum(sizes) if whole else 0
+    is_list_of_sizes = all(
+        isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in sizes
+    )
+    return sum(sizes) if is_list_of_sizes else 0

@@ -24,7 +24,9 @@ def add_board_commands(
     rates : str
         Help on ``--rates``.
     """
-    boards: ArgumentParser = add("boards", "list neuromorphic boards, or tell one's figures")
+    boards: ArgumentParser = add(
+        "boards", "list neuromorphic boards, or print the parameters of a board"
+    )
     boards.add_argument("board", metavar="BOARD", nargs="?", help="a board's name, or a YAML file")
     boards.add_argument("--json", action="store_true", help="print JSON")
     mapper: ArgumentParser = add("map", "map a model onto a neuromorphic board")
@@ -51,8 +53,8 @@ def add_board_commands(
         "--run",
         metavar="MS",
         type=time,
-        help="also simulate so long under the board's limits and without, and tell the difference "
-        "(its rates are the default of --rates)",
+        help="also simulate this time with and without the board's limits, and print the "
+        "difference (its rates are the default of --rates)",
     )
     mapper.add_argument(
         "--contacts",
@@ -79,5 +81,5 @@ def add_board_commands(
 
 def _neurons(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError(f"{text!r} is no number of neurons")
+        raise ArgumentTypeError(f"{text!r} is not a number of neurons")
     return int(text)

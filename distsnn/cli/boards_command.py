@@ -17,11 +17,11 @@ def execute(options: Namespace, communicator: Communicator) -> int:
             load_board(name) for name in ([options.board] if options.board else builtin_boards())
         ]
         if options.json:
-            print(json.dumps([_data(one) for one in boards], indent=2))
+            print(json.dumps([_data(board) for board in boards], indent=2))
         elif options.board:
             print("\n".join(_details(boards[0])))
         else:
-            print("\n".join(line for one in boards for line in _lines(one)))
+            print("\n".join(line for board in boards for line in _lines(board)))
     return 0
 
 
@@ -30,24 +30,26 @@ def _data(board: Board) -> dict[str, Any]:
 
 
 def _lines(board: Board) -> list[str]:
-    made = build_machine(board)
+    machine = build_machine(board)
     checked = f"checked by {board.checked_by}" if board.checked_by else "not checked by other code"
-    size = f"{made.n_nodes} {board.topology.node}s" if made.n_nodes > 1 else board.topology.node
+    size = (
+        f"{machine.n_nodes} {board.topology.node}s" if machine.n_nodes > 1 else board.topology.node
+    )
     return [
         f"{board.name:12}{board.title}",
-        f"{'':12}{size}, {made.core.size:,} cores for neurons; {checked}",
+        f"{'':12}{size}, {machine.core.size:,} cores for neurons; {checked}",
     ]
 
 
 def _details(board: Board) -> list[str]:
     lines, topology = _lines(board), board.topology
-    said = f" ({topology.source}, {topology.confidence})"
+    source = f" ({topology.source}, {topology.confidence})"
     for name in ("kind", "node", "width", "height", "wrap"):
-        lines.append(f"  topology.{name} = {getattr(topology, name)}{said}")
+        lines.append(f"  topology.{name} = {getattr(topology, name)}{source}")
     for section in ("chip", "core", "router", "links", "energy", "time"):
         for name, figure in vars(getattr(board, section)).items():
             value = "unknown" if figure.value is None else f"{figure.value}"
-            said = f" ({figure.source}, {figure.confidence})" if figure.source else ""
+            source = f" ({figure.source}, {figure.confidence})" if figure.source else ""
             note = f": {figure.note}" if figure.note else ""
-            lines.append(f"  {section}.{name} = {value}{said}{note}")
+            lines.append(f"  {section}.{name} = {value}{source}{note}")
     return [*lines, *(f"  {key}: {text}" for key, text in board.sources.items())]

@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _open_streams() -> None:
-    # Whoever starts us may have closed them, as daemons do: nobody is to be told anything then, but
-    # neither print nor mpiexec can do without.
+    # The parent process may have closed them, as daemons do. Output is then discarded, but print
+    # and mpiexec need open streams.
     for descriptor, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_WRONLY)
@@ -50,7 +50,7 @@ def _open_streams() -> None:
 
 
 def _execute(words: list[str], communicator: Communicator) -> int:
-    options = parse(words, speaks=communicator.rank == 0)
+    options = parse(words, prints_help=communicator.rank == 0)
     # Each command imports what it needs: `distsnn info` does not wait for compilers to load.
     command = importlib.import_module(f"distsnn.cli.{options.command}_command")
     try:

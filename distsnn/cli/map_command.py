@@ -56,22 +56,22 @@ def execute(options: Namespace, communicator: Communicator) -> int:
                 value="expected",
                 allowed="counted, with --run",
             )
-        made = None
+        constrained = None
         if options.run is not None:
-            made = apply_board_limits(network, board, partial(read_edges, dt=network.dt))
-    if made is None:
+            constrained = apply_board_limits(network, board, partial(read_edges, dt=network.dt))
+    if constrained is None:
         with collective_phase(communicator, "mapping"):
             if communicator.rank == 0:
                 _map(network, board, options, rates)
         return 0
     with (
-        both_runs(network, made, options, communicator) as runs,
+        both_runs(network, constrained, options, communicator) as runs,
         collective_phase(communicator, "mapping"),
     ):
         if communicator.rank == 0:
             if options.rates is None:
                 rates = runs.rates()
-            _map(made.network, board, options, rates, runs)
+            _map(constrained.network, board, options, rates, runs)
     return 0
 
 
@@ -79,14 +79,14 @@ def _map(
     network: Network, board: Board, options: Namespace, rates: Rates, runs: BothRuns | None = None
 ) -> None:
     seed = 1 if options.seed is None else options.seed
-    found = fitted(network, board, options, rates, seed)
-    models = [one.model.name for one in network.populations]
+    sliced = fitted(network, board, options, rates, seed)
+    models = [population.model.name for population in network.populations]
     how: dict[str, Any] = {"objective": options.optimise, "seed": seed, "models": models}
-    mapping = map_graph(found.graph, board, neurons=found.neurons_per_core, **how)
-    names = [one.name for one in network.populations]
+    mapping = map_graph(sliced.graph, board, neurons=sliced.neurons_per_core, **how)
+    names = [population.name for population in network.populations]
     data = to_json_data(mapping, names, dt=network.dt)
     data["report"]["peak_rss_bytes"] = peak_rss_bytes()
-    lines = _lines(data["report"], found)
+    lines = _lines(data["report"], sliced)
     if runs is not None:
         data["run"] = runs.effect(mapping, data["report"])
         lines += effect_lines(data["run"], board.name)
@@ -108,7 +108,7 @@ def _board(name: str, boards: str | None) -> Board:
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", boards)
     if match is None:
         raise DescriptionError(
-            "is no rectangle of boards", where="--boards", value=boards, allowed="such as 3x3"
+            "is not a rectangle of boards", where="--boards", value=boards, allowed="such as 3x3"
         )
     return board.tiled(int(match[1]), int(match[2]))
 
@@ -121,10 +121,10 @@ def _plot(data: dict[str, Any], path: Path) -> None:
         draw(data).savefig(path.with_name(f"{path.stem}-{name}{path.suffix or '.png'}"), dpi=150)
 
 
-def _lines(report: dict[str, Any], found: SlicedNetwork) -> list[str]:
+def _lines(report: dict[str, Any], sliced: SlicedNetwork) -> list[str]:
     lines = [
         f"{report['neurons']:,} neurons in {report['slices']:,} slices of up to "
-        f"{found.neurons_per_core} on {report['cores']:,} of {report['cores_available']:,} cores, "
+        f"{sliced.neurons_per_core} on {report['cores']:,} of {report['cores_available']:,} cores, "
         f"{counted(report['chips'], 'chip')}",
         f"rate-weighted hops {report['rate_weighted_hops']:.4g}/s, "
         f"{100.0 * report['relative_gap']:.0f} % "
@@ -132,8 +132,8 @@ def _lines(report: dict[str, Any], found: SlicedNetwork) -> list[str]:
         f"{report['link_crossings_per_s']:.4g} links/s, the largest load "
         f"{report['max_link_load']:.4g}/s",
     ]
-    if found.limit is not None:
-        lines.append(f"with more neurons a core would exceed its limit of {found.limit}")
+    if sliced.limit is not None:
+        lines.append(f"with more neurons a core would exceed its limit of {sliced.limit}")
     for name, axons in report["axons"].items():
         lines.append(
             f"{name}: at most {axons['max']:,.0f} of {axons['allowed']:,.0f} a core "
@@ -150,11 +150,15 @@ def _lines(report: dict[str, Any], found: SlicedNetwork) -> list[str]:
     terms = [f"{name} {value:.3g}" for name, value in power.items() if value is not None]
     lines.append(f"power, W: {', '.join(terms) or 'no term is known'}")
     missing = sorted(
-        {one.split(":", 1)[0] for one in report["unknown"]} | set(report["unknown_limits"])
+        {text.split(":", 1)[0] for text in report["unknown"]} | set(report["unknown_limits"])
     )
     if missing:
-        lines.append(f"not told, as the board's figures are unknown: {', '.join(missing)}")
-    what = "every slice's packets were followed" if "table_entries" in report else "all was checked"
+        lines.append(f"not computed, because the board file has no value for: {', '.join(missing)}")
+    scope = (
+        "the packets of every slice were followed"
+        if "table_entries" in report
+        else "all limits were checked"
+    )
     memory = report["peak_rss_bytes"] / 2**20
-    lines.append(f"{what}: nothing is wrong ({report['seconds']:.1f} s, {memory:,.0f} MiB)")
+    lines.append(f"{scope}: nothing is wrong ({report['seconds']:.1f} s, {memory:,.0f} MiB)")
     return lines

@@ -25,7 +25,10 @@ from distsnn.units import counted, steps
 
 @contextmanager
 def both_runs(
-    network: Network, made: ConstrainedNetwork, options: Namespace, communicator: Communicator
+    network: Network,
+    constrained: ConstrainedNetwork,
+    options: Namespace,
+    communicator: Communicator,
 ) -> Iterator["BothRuns"]:
     """Run a network as it is and as a board would run it; the recordings are gone afterwards.
 
@@ -35,32 +38,32 @@ def both_runs(
     ----------
     network : Network
         The network.
-    made : Constrained
+    constrained : Constrained
         What the board makes of it.
     options : Namespace
         The command line: `run` (ms) and `seed`.
     communicator : Communicator
         The ranks that run them.
     """
-    time_ms, both = float(options.run), (network, made.network)
+    time_ms, both = float(options.run), (network, constrained.network)
     seed = 1 if options.seed is None else options.seed
-    with ExitStack() as kept:
+    with ExitStack() as stack:
         folder: Any = None
         with collective_phase(communicator, "preparing the runs"):
             if time_ms == 0.0:
                 raise DescriptionError("nothing would run", where="--run", value=0.0)
-            for one in both:
-                steps(time_ms, one.dt, where="--run")
+            for network_to_run in both:
+                steps(time_ms, network_to_run.dt, where="--run")
             if communicator.rank == 0:
-                folder = kept.enter_context(TemporaryDirectory(prefix="distsnn-map-"))
+                folder = stack.enter_context(TemporaryDirectory(prefix="distsnn-map-"))
         folder = communicator.bcast(folder)
         paths = Path(folder) / "free.zarr", Path(folder) / "board.zarr"
-        for one, path in zip(both, paths, strict=True):
-            spikes = tuple(RecordSpikes(population) for population in one.populations)
-            recorded = replace(one, recordings=spikes)
+        for network_to_run, path in zip(both, paths, strict=True):
+            spikes = tuple(RecordSpikes(population) for population in network_to_run.populations)
+            recorded = replace(network_to_run, recordings=spikes)
             with Simulation(recorded, seed=seed, out=path, communicator=communicator) as simulation:
                 simulation.run(time_ms)
-        yield BothRuns(made, time_ms, paths)
+        yield BothRuns(constrained, time_ms, paths)
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ class BothRuns:
 
     Parameters
     ----------
-    made : Constrained
+    constrained : Constrained
         What the board makes of the network.
     time_ms : float
         How long they ran.
@@ -77,47 +80,49 @@ class BothRuns:
         Stores of the two runs.
     """
 
-    made: ConstrainedNetwork
+    constrained: ConstrainedNetwork
     time_ms: float
     paths: tuple[Path, Path]
 
     def rates(self) -> dict[str, Any]:
         """Return the rate of each neuron under the board's limits, spikes/s, by population."""
-        network, counts = self.made.network, self._spikes()
+        network, counts = self.constrained.network, self._spikes()
         return {
-            one.name: counts[first : first + one.size] * (1e3 / self.time_ms)
-            for one, first in zip(network.populations, network.first_gid.values(), strict=True)
+            population.name: counts[first : first + population.size] * (1e3 / self.time_ms)
+            for population, first in zip(
+                network.populations, network.first_gid.values(), strict=True
+            )
         }
 
     def _spikes(self) -> npt.NDArray[np.int64]:
         """Return the number of spikes of each neuron under the board's limits."""
-        counts = np.zeros(self.made.network.n_neurons, np.int64)
+        counts = np.zeros(self.constrained.network.n_neurons, np.int64)
         for _, gid in StoreReader(self.paths[1]).iterate_spikes():
             counts += np.bincount(gid, minlength=counts.size)
         return counts
 
-    def effect(self, mapping: BoardMapping, said: dict[str, Any]) -> dict[str, Any]:
+    def effect(self, mapping: BoardMapping, report: dict[str, Any]) -> dict[str, Any]:
         """Return what the board changes, and its traffic, as plain data.
 
         Parameters
         ----------
         mapping : Mapping
             The constrained network's mapping.
-        said : dict
+        report : dict
             Its report.
         """
         free, board = (StoreReader(path) for path in self.paths)
         seconds = self.time_ms * 1e-3
         return {
             "time_ms": self.time_ms,
-            "changes": list(self.made.changes),
-            "not_applied": list(self.made.unknown_parameters),
+            "changes": list(self.constrained.changes),
+            "not_applied": list(self.constrained.unknown_parameters),
             "same_spikes": free.dt == board.dt and free.spike_hash() == board.spike_hash(),
             "populations": self._statistics(),
             "measured": asdict(count_packets(mapping, self._spikes())),
             "predicted": {
-                "packets": said["packets_per_s"] * seconds,
-                "hops": said["link_crossings_per_s"] * seconds,
+                "packets": report["packets_per_s"] * seconds,
+                "hops": report["link_crossings_per_s"] * seconds,
             },
         }
 
@@ -125,42 +130,42 @@ class BothRuns:
         """Return rates and CVs of populations, each as it is and under the board's limits."""
         from distsnn.analysis import open_run
 
-        found: dict[str, dict[str, list[float | None]]] = {}
+        statistics: dict[str, dict[str, list[float | None]]] = {}
         for run in map(open_run, self.paths):
             for name in run.populations.index:
-                own = found.setdefault(str(name), {"rate": [], "cv": []})
-                own["rate"].append(float(run.rates(name).mean()))
+                values = statistics.setdefault(str(name), {"rate": [], "cv": []})
+                values["rate"].append(float(run.rates(name).mean()))
                 cv = run.cv(name).values
-                known = cv[~np.isnan(cv)]
-                own["cv"].append(float(known.mean()) if known.size else None)
-        return found
+                finite = cv[~np.isnan(cv)]
+                values["cv"].append(float(finite.mean()) if finite.size else None)
+        return statistics
 
 
 def effect_lines(effect: dict[str, Any], board: str) -> list[str]:
     """Return `BothRuns.effect` in words and columns."""
     lines = [f"{effect['time_ms']:g} ms under the limits of {board}:"]
-    lines += [f"  {one}" for one in effect["changes"] or ["nothing changes"]]
+    lines += [f"  {change}" for change in effect["changes"] or ["nothing changes"]]
     if effect["not_applied"]:
         lines.append(f"  not applied, as unknown: {', '.join(effect['not_applied'])}")
     heads = ["", "spikes/s", "there", "", "CV", "there", ""]
     rows = [
-        [f"  {name}", *_pair(*own["rate"]), *_pair(*own["cv"])]
-        for name, own in effect["populations"].items()
+        [f"  {name}", *_pair(*values["rate"]), *_pair(*values["cv"])]
+        for name, values in effect["populations"].items()
     ]
     lines += columns(heads, rows)
     if effect["same_spikes"]:
-        lines.append("the same spikes as without limits, one by one")
-    made, said = effect["measured"], effect["predicted"]
+        lines.append("all spikes are the same as without limits")
+    measured, predicted = effect["measured"], effect["predicted"]
     return [
         *lines,
-        f"{counted(made['spikes'], 'spike')} sent {counted(made['packets'], 'packet')} over "
-        f"{counted(made['hops'], 'link')} (predicted: {said['packets']:,.0f} over "
-        f"{said['hops']:,.0f})",
+        f"{counted(measured['spikes'], 'spike')} sent {counted(measured['packets'], 'packet')} "
+        f"over {counted(measured['hops'], 'link')} (predicted: {predicted['packets']:,.0f} over "
+        f"{predicted['hops']:,.0f})",
     ]
 
 
 def _pair(before: float | None, after: float | None) -> list[str]:
-    shown = ["-" if one is None else f"{one:.3g}" for one in (before, after)]
+    texts = ["-" if value is None else f"{value:.3g}" for value in (before, after)]
     if not before or after is None:
-        return [*shown, ""]
-    return [*shown, f"{100.0 * (after / before - 1.0):+.1f} %"]
+        return [*texts, ""]
+    return [*texts, f"{100.0 * (after / before - 1.0):+.1f} %"]

@@ -1,4 +1,4 @@
-"""``distsnn map``: slices of a network that fit a board's cores, expected or of what is built."""
+"""``distsnn map``: slices that fit a board's cores, for expected or built connectivity."""
 
 import resource
 from argparse import Namespace
@@ -27,7 +27,7 @@ from distsnn.simulation.wired_ends import wired_ends
 
 Ints = npt.NDArray[np.int64]
 
-# So many synapses are kept for another look, in 16 bytes each; more are built again.
+# Up to this many synapses are stored, in 16 bytes each; more synapses are built again.
 _KEPT = 1 << 24
 
 
@@ -37,7 +37,7 @@ def sends_each(board: Board) -> bool:
 
 
 def check_neurons_per_core(board: Board, neurons: int | None) -> None:
-    """Refuse a board of whose cores nobody knows what they take, where it is not given.
+    """Check that the number of neurons per core is given, or in the board file.
 
     Raises
     ------
@@ -46,16 +46,16 @@ def check_neurons_per_core(board: Board, neurons: int | None) -> None:
     """
     if neurons is None and board.core.max_neurons.value is None:
         raise DescriptionError(
-            f"nobody published how many neurons a core of {board.name!r} takes",
+            f"the number of neurons per core of board {board.name!r} is unknown",
             where="--neurons-per-core",
-            allowed="a number of yours",
+            allowed="a number of neurons",
         )
 
 
 def fitted(
     network: Network, board: Board, options: Namespace, rates: Rates, seed: int
 ) -> SlicedNetwork:
-    """Return slices that fit a core: as expected, or by what is built of the network.
+    """Return slices that fit a core, for expected or built connectivity.
 
     Raises
     ------
@@ -84,37 +84,41 @@ def fitted(
     ends = _ends(network, seed)
     count = single if options.contacts is None else options.contacts == "counted"
     extent = _extent(network)
-    found = slice_to_fit(
+    sliced = slice_to_fit(
         expected, board, options.neurons_per_core, estimate=count, network_size=extent
     )
     if not count:
-        return found
-    made = slice_to_fit(counted, board, found.neurons_per_core, network_size=extent)
-    return made._replace(limit=made.limit or found.limit)
+        return sliced
+    built = slice_to_fit(counted, board, sliced.neurons_per_core, network_size=extent)
+    return built._replace(limit=built.limit or sliced.limit)
 
 
 def _ends(network: Network, seed: int) -> Callable[[], Iterable[tuple[Ints, Ints]]]:
     """Return what gives the ends of all synapses: smaller slices need the very same ones again."""
     synapses = sum(
-        one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
-        for one in network.projections
+        projection.rule.expected_synapses(
+            projection.pre.size, projection.post.size, projection.same
+        )
+        for projection in network.projections
     )
     if synapses > _KEPT:
         return partial(wired_ends, network, seed)
-    kept: list[tuple[Ints, Ints]] = []
+    ends: list[tuple[Ints, Ints]] = []
 
     def once() -> Iterable[tuple[Ints, Ints]]:
-        if not kept:
-            kept.extend(wired_ends(network, seed))
-        return kept
+        if not ends:
+            ends.extend(wired_ends(network, seed))
+        return ends
 
     return once
 
 
 def _extent(network: Network) -> NetworkSize:
-    index = {one.name: at for at, one in enumerate(network.populations)}
-    sizes = np.array([one.size for one in network.populations], np.int64)
-    pairs = {(index[one.pre.population], index[one.post.population]) for one in network.projections}
+    index = {item.name: position for position, item in enumerate(network.populations)}
+    sizes = np.array([item.size for item in network.populations], np.int64)
+    pairs = {
+        (index[item.pre.population], index[item.post.population]) for item in network.projections
+    }
     return NetworkSize(sizes, pairs, _free_bytes())
 
 
@@ -136,5 +140,5 @@ def _free_bytes() -> float:
     limit, status = resource.getrlimit(resource.RLIMIT_AS)[0], Path("/proc/self/statm")
     if limit == resource.RLIM_INFINITY or not status.exists():
         return available_bytes()
-    taken = int(status.read_text().split()[0]) * resource.getpagesize()
-    return min(available_bytes(), max(0.0, float(limit - taken)))
+    resident = int(status.read_text().split()[0]) * resource.getpagesize()
+    return min(available_bytes(), max(0.0, float(limit - resident)))

@@ -1,4 +1,4 @@
-"""A user's Python file as a model. What goes wrong in it is told with its file and line."""
+"""A user's Python file as a model. Errors in it are reported with file and line."""
 
 import importlib.util
 import sys
@@ -30,7 +30,7 @@ def load_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     if str(path.parent) not in sys.path:
         sys.path.insert(0, str(path.parent))
-    with told(path, "the file"):
+    with model_errors(path, "the file"):
         specification.loader.exec_module(module)
     return module
 
@@ -41,7 +41,7 @@ def build_function(module: ModuleType) -> Callable[..., Any]:
     Raises
     ------
     DescriptionError
-        If there is none.
+        If it has none.
     """
     build = getattr(module, "build", None)
     if not callable(build):
@@ -60,7 +60,7 @@ def call(build: Callable[..., Any], arguments: dict[str, Any], path: Path) -> Ne
     DescriptionError
         If it raises anything or returns no network.
     """
-    with told(path, "build"):
+    with model_errors(path, "build"):
         network = build(**arguments)
     if not isinstance(network, Network):
         raise DescriptionError(
@@ -76,14 +76,14 @@ def definition(build: Callable[..., Any], path: Path) -> str:
 
 
 @contextmanager
-def told(path: Path, what: str) -> Iterator[None]:
-    """Turn anything that a user's code raises into a DescriptionError with its file and line."""
+def model_errors(path: Path, part: str) -> Iterator[None]:
+    """Convert exceptions of a user's code to a DescriptionError with file and line."""
     try:
         yield
     except KeyboardInterrupt:
         raise
     except DistsnnError as error:
-        # ours say what is wrong; only the line is missing
+        # errors of distsnn are complete; only the line is missing
         raise DescriptionError(str(error), where=_place(error, path)) from error
     except SyntaxError as error:
         place = f"{error.filename}, line {error.lineno}" if error.filename else str(path)
@@ -91,11 +91,11 @@ def told(path: Path, what: str) -> Iterator[None]:
     except BaseException as error:
         # also SystemExit, which would end one rank and leave the others waiting
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise DescriptionError(f"{what} raised {text}", where=_place(error, path)) from error
+        raise DescriptionError(f"{part} raised {text}", where=_place(error, path)) from error
 
 
 def _place(error: BaseException, path: Path) -> str:
-    # The innermost line of the user's own file: not that of a library which it called.
+    # The innermost line of the user's file, not of a library that it called.
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [one.lineno for one in frames if Path(one.filename) == path]
+    lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
     return f"{path}, line {lines[-1]}" if lines else str(path)

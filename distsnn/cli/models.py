@@ -55,7 +55,7 @@ def load_model(name: str, settings: Sequence[str]) -> Model:
     Raises
     ------
     DescriptionError
-        If there is no such model, or it cannot be built.
+        If the model does not exist or cannot be built.
     StoreError
         If a store cannot be read.
     """
@@ -66,7 +66,7 @@ def load_model(name: str, settings: Sequence[str]) -> Model:
         path.stat()
     except FileNotFoundError:
         raise _unknown(name, path) from None
-    except (OSError, ValueError) as error:  # a name too long, say, or one with a NUL
+    except (OSError, ValueError) as error:  # for example, a name that is too long or contains a NUL
         raise DescriptionError(f"cannot be a path: {error}", where="MODEL", value=name) from error
     if path.is_file():
         return _file(path.resolve(), settings)
@@ -78,9 +78,9 @@ def load_model(name: str, settings: Sequence[str]) -> Model:
 
 def _example(name: str, settings: Sequence[str]) -> Model:
     build = model_files.build_function(examples.example(name))
-    given = arguments(build, settings, where=f"example {name!r}")
-    about = {"kind": "example", "name": name, "parameters": _noted(defaults(build) | given)}
-    return Model(build(**given), about)
+    chosen = arguments(build, settings, where=f"example {name!r}")
+    description = {"kind": "example", "name": name, "parameters": _noted(defaults(build) | chosen)}
+    return Model(build(**chosen), description)
 
 
 def _file(path: Path, settings: Sequence[str]) -> Model:
@@ -90,19 +90,23 @@ def _file(path: Path, settings: Sequence[str]) -> Model:
         )
     module = model_files.load_file(path)
     build = model_files.build_function(module)
-    given = arguments(build, settings, where=model_files.definition(build, path))
-    network = model_files.call(build, given, path)
-    about = {"kind": "file", "path": str(path), "parameters": _noted(defaults(build) | given)}
-    return Model(network, about)
+    chosen = arguments(build, settings, where=model_files.definition(build, path))
+    network = model_files.call(build, chosen, path)
+    description = {
+        "kind": "file",
+        "path": str(path),
+        "parameters": _noted(defaults(build) | chosen),
+    }
+    return Model(network, description)
 
 
 def _run(path: Path) -> Model:
     reader = StoreReader(path, partial=True)  # of which the description alone is needed
     check_unscripted(reader)
     metadata = reader.metadata
-    about = {"kind": "run", "path": str(path)}
+    description = {"kind": "run", "path": str(path)}
     network = Network.from_dict(*reader.network())
-    return Model(network, about, int(metadata["seed"]), float(metadata["time_ms"]))
+    return Model(network, description, int(metadata["seed"]), float(metadata["time_ms"]))
 
 
 def check_unscripted(reader: StoreReader) -> None:
@@ -147,10 +151,14 @@ def _unknown(name: str, path: Path) -> DescriptionError:
             allowed=f"one of the examples {kinds}; a Python file; a run; a network's folder",
         )
     siblings = path.parent.iterdir() if path.parent.is_dir() else ()
-    nearby = [str(path.parent / one.name) for one in siblings if one.suffix in (".py", ".zarr")]
+    nearby = [
+        str(path.parent / sibling.name)
+        for sibling in siblings
+        if sibling.suffix in (".py", ".zarr")
+    ]
     close = difflib.get_close_matches(name, [*examples.names(), *nearby], n=1, cutoff=0.5)
     return DescriptionError(
-        "there is no such example, file or run",
+        "no example, file or run has this name",
         where="MODEL",
         value=name,
         allowed=f"one of the examples {kinds}; the path of a Python file, a run or a network",

@@ -1,4 +1,4 @@
-"""What can be said on the command line. Mistakes become errors like any other: one message."""
+"""The command line and its options. A usage error has one message, like any other error."""
 
 import argparse
 import math
@@ -18,8 +18,8 @@ or --wall-limit (start it again with --resume)
 _MODEL = (
     "an example's name, a Python file that defines build(**parameters) -> Network, a run's store "
     "(its network is run again, with its seed and time unless others are given), or a folder with "
-    "a network's description; a network whose models are classes of yours needs their Python file "
-    "as MODEL, also with --resume"
+    "a network description; a network with user-defined model classes needs their Python file as "
+    "MODEL, also with --resume"
 )
 
 
@@ -28,25 +28,27 @@ _ASSIGNMENT = "the rank of each population, or of each of its blocks, in a JSON 
 
 
 class _Parser(argparse.ArgumentParser):
-    # On ranks other than the first nothing is printed, and mistakes are raised everywhere.
-    speaks = True
+    # Rank 0 prints help; all ranks raise usage errors.
+    def __init__(self, *, prints_help: bool = True, **options: Any) -> None:
+        super().__init__(**options)
+        self._prints_help = prints_help
 
     def error(self, message: str) -> NoReturn:
         raise DescriptionError(f"{message} (see {self.prog} --help)", where=self.prog)
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        if _Parser.speaks:
+        if self._prints_help:
             super()._print_message(message, file)
 
 
-def parse(words: Sequence[str], *, speaks: bool) -> argparse.Namespace:
+def parse(words: Sequence[str], *, prints_help: bool) -> argparse.Namespace:
     """Parse a command line.
 
     Parameters
     ----------
     words : sequence of str
         Arguments after the program's name.
-    speaks : bool
+    prints_help : bool
         Whether this rank prints help and version.
 
     Returns
@@ -57,12 +59,11 @@ def parse(words: Sequence[str], *, speaks: bool) -> argparse.Namespace:
     Raises
     ------
     DescriptionError
-        If the arguments make no sense.
+        If the arguments are not valid.
     SystemExit
         After ``--help`` and ``--version``.
     """
-    _Parser.speaks = speaks
-    parser, commands = _build()
+    parser, commands = _build(prints_help=prints_help)
     first = words[0] if words else "--help"
     if not first.startswith("-") and first not in commands:
         raise unknown("command", first, _public(commands), where="distsnn")
@@ -75,7 +76,7 @@ def parse(words: Sequence[str], *, speaks: bool) -> argparse.Namespace:
         options.set += [word for word in extra if _is_setting(word)]
         extra = [word for word in extra if not _is_setting(word)]
     resumed = options.command == "run" and options.resume not in (None, "auto")
-    template = options.command == "submit"  # which checks for itself
+    template = options.command == "submit"  # checked by the command
     if "model" in options and options.model is None and not resumed and not template:
         commands[options.command].error("the following arguments are required: MODEL")
     if extra:
@@ -85,7 +86,7 @@ def parse(words: Sequence[str], *, speaks: bool) -> argparse.Namespace:
 
 
 def heartbeat_limit(words: Sequence[str]) -> float:
-    """Return ``--heartbeat``, s, or its default: ranks are watched before commands are parsed."""
+    """Return ``--heartbeat``, s, or its default, before the command is parsed."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--heartbeat", type=_wall, default=DEFAULT_TIMEOUT_S)
     try:
@@ -94,8 +95,9 @@ def heartbeat_limit(words: Sequence[str]) -> float:
         return DEFAULT_TIMEOUT_S
 
 
-def _build() -> tuple[_Parser, dict[str, _Parser]]:
+def _build(*, prints_help: bool = True) -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(
+        prints_help=prints_help,
         prog="distsnn",
         description="Simulate large spiking networks, with the same spikes on any number of ranks.",
         epilog=_EPILOG,
@@ -107,11 +109,16 @@ def _build() -> tuple[_Parser, dict[str, _Parser]]:
     def add(name: str, text: str | None) -> _Parser:
         listed: dict[str, Any] = {"help": text} if text else {}  # hidden without
         return subparsers.add_parser(
-            name, description=text, epilog=_EPILOG, allow_abbrev=False, **listed
+            name,
+            description=text,
+            epilog=_EPILOG,
+            allow_abbrev=False,
+            prints_help=prints_help,
+            **listed,
         )
 
     _add_run(add("run", "simulate a model and record it"))
-    info = add("info", "tell what a run is, in numbers")
+    info = add("info", "print a summary of a run in numbers")
     info.add_argument("run", metavar="RUN", help="the run's store")
     info.add_argument("--json", action="store_true", help="print JSON")
     report = add("report", "write a page with a run's plots, settings and timing")
@@ -120,11 +127,11 @@ def _build() -> tuple[_Parser, dict[str, _Parser]]:
         "--out", metavar="FILE", help="the page (default: RUN with the ending .html)"
     )
     _add_submit(add("submit", "run a model as a batch job of SLURM"))
-    _add_partition(add("partition", "tell what ways of dealing a model out to ranks come to"))
+    _add_partition(add("partition", "compare strategies that assign a model to ranks"))
     _add_profile(add("profile", "measure a model's rates in a short run, for partitioning"))
     add_board_commands(add, _add_model, _time, _RATES)
     add("examples", "list the models that come with distsnn")
-    # What `simulate(..., ranks=N)` starts the ranks with.
+    # The command of ranks that `simulate(..., ranks=N)` starts.
     add("worker", None).add_argument("folder", metavar="FOLDER")
     return parser, dict(subparsers.choices)
 
@@ -151,17 +158,19 @@ def _add_run(run: _Parser) -> None:
         help="MPI ranks to start on this machine (default: 1, or those that mpiexec started)",
     )
     run.add_argument(
-        "--oversubscribe", action="store_true", help="allow more than 16 ranks a core with --ranks"
+        "--oversubscribe",
+        action="store_true",
+        help="allow more than 16 ranks per core with --ranks",
     )
-    run.add_argument("--out", metavar="RUN", help="where to record the run (default: nowhere)")
-    run.add_argument("--overwrite", action="store_true", help="replace the run that is at --out")
+    run.add_argument("--out", metavar="RUN", help="run store to record to (default: none)")
+    run.add_argument("--overwrite", action="store_true", help="replace the run at --out")
     run.add_argument(
         "--strategy",
         metavar="NAME",
         help="how neurons are assigned to ranks: round_robin, contiguous, population, graph "
-        "(default: round_robin; with --resume what the run had)",
+        "(default: round_robin; with --resume, the run's strategy)",
     )
-    run.add_argument("--assignment", metavar="FILE", help=f"in its place: {_ASSIGNMENT}")
+    run.add_argument("--assignment", metavar="FILE", help=f"instead of --strategy: {_ASSIGNMENT}")
     _add_graph(run)
     run.add_argument(
         "--delivery",
@@ -178,8 +187,8 @@ def _add_run(run: _Parser) -> None:
     run.add_argument(
         "--resume",
         metavar="RUN",
-        help="go on with a run from its newest checkpoint, on any number of ranks; `auto`: with "
-        "the one at --out if there is any, else start it, and do nothing if it is complete",
+        help="continue a run from its newest checkpoint, on any number of ranks; `auto`: continue "
+        "the run at --out, start it if it does not exist, and do nothing if it is complete",
     )
     run.add_argument(
         "--checkpoint-every",
@@ -191,19 +200,19 @@ def _add_run(run: _Parser) -> None:
         "--checkpoint-wall",
         metavar="TIME",
         type=_wall,
-        help="wall time between two checkpoints, such as 90s, 5min or 1h",
+        help="wall-clock time between two checkpoints, such as 90s, 5min or 1h",
     )
     run.add_argument(
         "--wall-limit",
         metavar="TIME",
         type=_wall,
-        help="save and stop in time to have ended after this wall time",
+        help="save and stop so that the run ends within this wall-clock time",
     )
     run.add_argument(
         "--max-rate",
         metavar="HZ",
         type=_rate,
-        help="fail if a population's mean rate goes over this, spikes/s",
+        help="fail if a population's mean rate exceeds this value, spikes/s",
     )
     run.add_argument(
         "--heartbeat",
@@ -216,7 +225,7 @@ def _add_run(run: _Parser) -> None:
 
 
 def _add_graph(command: _Parser) -> None:
-    """Add what the strategy `graph` can be told."""
+    """Add options of the strategy `graph`."""
     command.add_argument("--rates", metavar="FILE", help=f"for graph: {_RATES}")
     command.add_argument(
         "--shares",
@@ -335,15 +344,15 @@ def _add_slurm(group: Any) -> None:
     )
 
 
-def _number(text: str, what: str) -> float:
+def _number(text: str, meaning: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no {what}") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not {meaning}") from None
 
 
 def _time(text: str) -> float:
-    value = _number(text, "time in ms")
+    value = _number(text, "a time in ms")
     if not math.isfinite(value) or value < 0.0:
         raise argparse.ArgumentTypeError(f"{text!r}: must be finite and not negative, ms")
     return value
@@ -364,8 +373,8 @@ def _duration(text: str, unit: str) -> float:
     match = re.fullmatch(r"([0-9.eE+-]+)\s*([a-z]*)", text.strip())
     if match is None or (match[2] or unit) not in _UNITS:
         units = ", ".join(_UNITS)
-        raise argparse.ArgumentTypeError(f"{text!r} is no time: a number and one of {units}")
-    value = _number(match[1], "time") * _UNITS[match[2] or unit]
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time: a number and one of {units}")
+    value = _number(match[1], "a time") * _UNITS[match[2] or unit]
     if not math.isfinite(value) or value <= 0.0:
         raise argparse.ArgumentTypeError(f"{text!r}: must be positive")
     return value
@@ -380,40 +389,40 @@ def _biological(text: str) -> float:
 
 
 def _rate(text: str) -> float:
-    value = _number(text, "rate in spikes/s")
+    value = _number(text, "a rate in spikes/s")
     if not math.isfinite(value) or value <= 0.0:
         raise argparse.ArgumentTypeError(f"{text!r}: must be positive, spikes/s")
     return value
 
 
 def _shares(text: str) -> list[float]:
-    return [_number(one, "list of numbers, such as 1,1,2") for one in text.split(",")]
+    return [_number(number, "a list of numbers, such as 1,1,2") for number in text.split(",")]
 
 
-def _whole(text: str, what: str) -> int:
+def _integer(text: str, meaning: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no {what}") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not {meaning}") from None
 
 
 def _ranks(text: str) -> int:
-    value = _whole(text, "number of ranks")
+    value = _integer(text, "a number of ranks")
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{value}: must be 1 or more")
+        raise argparse.ArgumentTypeError(f"{value}: must be at least 1")
     return value
 
 
 def _nodes(text: str) -> int:
-    return _whole(text, "number of nodes")
+    return _integer(text, "a number of nodes")
 
 
 def _seconds(text: str) -> int:
-    return _whole(text, "number of seconds")
+    return _integer(text, "a number of seconds")
 
 
 def _seed(text: str) -> int:
-    return _whole(text, "whole number")
+    return _integer(text, "an integer")
 
 
 def _is_setting(word: str) -> bool:
@@ -427,10 +436,10 @@ def _public(commands: dict[str, _Parser]) -> list[str]:
 def _refused(word: str, parser: _Parser) -> DescriptionError:
     if not word.startswith("-"):
         return DescriptionError("unexpected argument", where=parser.prog, value=word)
-    known: list[str] = []
+    valid_options: list[str] = []
     for action in _actions(parser):
-        known += action.option_strings
-    options = [option for option in known if option.startswith("--")]
+        valid_options += action.option_strings
+    options = [option for option in valid_options if option.startswith("--")]
     return unknown("option", word.partition("=")[0], options, where=parser.prog)
 
 

@@ -1,4 +1,4 @@
-"""``distsnn partition``: what ways of dealing a network out to ranks come to, or came to."""
+"""``distsnn partition``: metrics of strategies that assign a network to ranks."""
 
 import json
 from argparse import Namespace
@@ -40,19 +40,19 @@ _HEADS = (
 def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command (on the first rank)."""
     if communicator.rank == 0:
-        found = _found(options)
+        all_metrics = _all_metrics(options)
         if options.plot is not None:
-            _plot(found, options.plot)
+            _plot(all_metrics, options.plot)
         if options.json:
-            print(json.dumps([one.to_dict() for one in found], indent=2))
+            print(json.dumps([metrics.to_dict() for metrics in all_metrics], indent=2))
         else:
-            lines = columns(_HEADS, [_row(one) for one in found])
+            lines = columns(_HEADS, [_row(metrics) for metrics in all_metrics])
             print("\n".join(map(printable, lines)))  # a stored strategy may be any text
     return 0
 
 
-def _found(options: Namespace) -> list[AssignmentMetrics]:
-    """Return what strategies come to; of a run first what was counted, and expected of it."""
+def _all_metrics(options: Namespace) -> list[AssignmentMetrics]:
+    """Return metrics of strategies; for a run, its measured and expected metrics first."""
     model = load_model(options.model, options.set)
     network = model.network
     run = StoreReader(options.model) if model.about["kind"] == "run" else None
@@ -63,16 +63,16 @@ def _found(options: Namespace) -> list[AssignmentMetrics]:
     strategy = Graph(rates, options.shares, quality=options.quality, cost=cost)
     table, reader = blocks(network), partial(read_edges, dt=network.dt)
     graph = build_traffic_graph(network, table, rates, reader)
-    found, made = [], []
+    metrics, assignments = [], []
     ranks = options.ranks
-    own = None if run is None else stored_assignment(run)
-    if run is not None and own is not None:
-        made.append(make_assignment(table, own.ranks, own))
-        found += _measured(run, own, cost, network, table)
-        ranks = ranks or own.ranks
+    stored = None if run is None else stored_assignment(run)
+    if run is not None and stored is not None:
+        assignments.append(make_assignment(table, stored.ranks, stored))
+        metrics += _run_metrics(run, stored, cost, network, table)
+        ranks = ranks or stored.ranks
     if options.assignment is not None:
-        made.append(load_assignment(options.assignment, network, ranks))
-        ranks = made[-1].ranks
+        assignments.append(load_assignment(options.assignment, network, ranks))
+        ranks = assignments[-1].ranks
     ranks = ranks or 2
     if ranks > _MOST_RANKS:
         raise DescriptionError(
@@ -83,93 +83,99 @@ def _found(options: Namespace) -> list[AssignmentMetrics]:
         )
     for name in options.strategy or (*STRATEGIES, "graph"):
         if name == "graph":
-            made.append(strategy.assign_graph(graph, network, ranks))
+            assignments.append(strategy.assign_graph(graph, network, ranks))
         else:
-            made.append(make_assignment(table, ranks, name))
+            assignments.append(make_assignment(table, ranks, name))
     scales = quanta(network, file_summaries(network))
-    for one in made:
-        layouts = [Layout(network, table, one, rank) for rank in range(one.ranks)]
+    for assignment in assignments:
+        layouts = [Layout(network, table, assignment, rank) for rank in range(assignment.ranks)]
         memory = np.array([expected_bytes(layout, scales) for layout in layouts])
-        expected = expected_metrics(network, graph, one, rates, reader, cost)
-        shares = _shares(one) if one is own else strategy.relative_speeds(one.ranks)
-        found.append(replace(expected, memory=memory, rank_speeds=shares))
-    return found
+        expected = expected_metrics(network, graph, assignment, rates, reader, cost)
+        shares = (
+            _shares(assignment)
+            if assignment is stored
+            else strategy.relative_speeds(assignment.ranks)
+        )
+        metrics.append(replace(expected, memory=memory, rank_speeds=shares))
+    return metrics
 
 
-def _measured(
-    run: StoreReader, own: Assignment, cost: CostModel, network: Network, table: BlockTable
+def _run_metrics(
+    run: StoreReader, assignment: Assignment, cost: CostModel, network: Network, table: BlockTable
 ) -> list[AssignmentMetrics]:
     wrote = run.attempts[-1].ranks
-    measured = measured_metrics([one.counted for one in wrote], own, run.dt, cost)
+    measured = measured_metrics([item.counted for item in wrote], assignment, run.dt, cost)
     if measured is None:
         return []
-    peaks = [one.memory.get("peak_rss_bytes") for one in wrote]
-    known = all(isinstance(one, int) for one in peaks)
-    memory = np.array(peaks, np.float64) if known else None
+    peaks = [item.memory.get("peak_rss_bytes") for item in wrote]
+    has_peaks = all(isinstance(item, int) for item in peaks)
+    memory = np.array(peaks, np.float64) if has_peaks else None
     # ranks have counted neurons, not of which model
-    each = [cost.models.get(one.model.name, cost.neuron) for one in network.populations]
-    more = table.size * (np.array(each)[table.population] - cost.neuron) * 1e3 / network.dt
-    work = measured.cost + np.bincount(own.owner, more, minlength=own.ranks)
-    return [replace(measured, memory=memory, rank_speeds=_shares(own), cost=work)]
+    costs = [cost.models.get(item.model.name, cost.neuron) for item in network.populations]
+    extra = table.size * (np.array(costs)[table.population] - cost.neuron) * 1e3 / network.dt
+    work = measured.cost + np.bincount(assignment.owner, extra, minlength=assignment.ranks)
+    return [replace(measured, memory=memory, rank_speeds=_shares(assignment), cost=work)]
 
 
-def _plot(found: list[AssignmentMetrics], path: str) -> None:
+def _plot(all_metrics: list[AssignmentMetrics], path: str) -> None:
     # matplotlib is slow to load, and not needed otherwise
     with extra("analysis"):
         from distsnn.analysis.partition_plots import partition_plot
 
     try:
-        partition_plot([one.to_dict() for one in found]).savefig(path, dpi=150)
+        partition_plot([metrics.to_dict() for metrics in all_metrics]).savefig(path, dpi=150)
     except (OSError, ValueError) as error:  # a folder that is not there, an unknown ending
         raise DescriptionError(f"cannot be written: {error}", where="--plot", value=path) from error
 
 
-def _shares(made: Assignment) -> npt.NDArray[np.float64] | None:
-    shares = made.settings.get("rank_speeds")
+def _shares(assignment: Assignment) -> npt.NDArray[np.float64] | None:
+    shares = assignment.settings.get("rank_speeds")
     return None if shares is None else np.array(shares, np.float64)
 
 
 def _own_rates(run: StoreReader) -> Rates:
-    """Return the rates of a run's populations; where not all are recorded, that of all neurons."""
+    """Return the rates of a run's populations, or of all neurons if some are not recorded."""
     rates = population_rates(run)
-    known = {name: rate for name, rate in rates.items() if rate is not None}
-    if known.keys() == rates.keys():
-        return known
-    counts = [one.counted for one in run.attempts[-1].ranks] if run.attempts else []
-    if not counts or not all(one.get("steps") for one in counts):
+    recorded = {name: rate for name, rate in rates.items() if rate is not None}
+    if recorded.keys() == rates.keys():
+        return recorded
+    counts = (
+        [rank_counters.counted for rank_counters in run.attempts[-1].ranks] if run.attempts else []
+    )
+    if not counts or not all(rank_counters.get("steps") for rank_counters in counts):
         return 1.0
     seconds = 1e-3 * run.dt * counts[0]["steps"]
-    return float(sum(one["spikes"] for one in counts) / run.n_neurons / seconds)
+    return float(sum(rank_counters["spikes"] for rank_counters in counts) / run.n_neurons / seconds)
 
 
-def _row(one: AssignmentMetrics) -> tuple[str, ...]:
+def _row(metrics: AssignmentMetrics) -> tuple[str, ...]:
     return (
-        one.strategy,
-        one.kind,
-        f"{100.0 * one.imbalance:.1f} %",
-        f"{one.source_rank_pairs:,.0f}",
-        f"{one.remote_spike_rate:,.0f}",
-        f"{one.cut_synapses:,.0f}",
-        f"{one.connected_rank_pairs}",
-        _sizes(one.groups),
+        metrics.strategy,
+        metrics.kind,
+        f"{100.0 * metrics.imbalance:.1f} %",
+        f"{metrics.source_rank_pairs:,.0f}",
+        f"{metrics.remote_spike_rate:,.0f}",
+        f"{metrics.cut_synapses:,.0f}",
+        f"{metrics.connected_rank_pairs}",
+        _sizes(metrics.groups),
         _levels(
-            f"{one.epoch_steps * one.dt:g}" if one.epoch_steps else "-",
-            f"{one.group_epoch_steps * one.dt:g}",
-            one,
+            f"{metrics.epoch_steps * metrics.dt:g}" if metrics.epoch_steps else "-",
+            f"{metrics.group_epoch_steps * metrics.dt:g}",
+            metrics,
         ),
-        _levels(f"{one.exchanges:,.0f}", f"{one.group_exchanges:,.0f}", one),
-        f"{1e-6 * one.bytes:.3g}",
-        "-" if one.memory is None else f"{1e-6 * one.memory.max():,.0f}",
+        _levels(f"{metrics.exchanges:,.0f}", f"{metrics.group_exchanges:,.0f}", metrics),
+        f"{1e-6 * metrics.bytes:.3g}",
+        "-" if metrics.memory is None else f"{1e-6 * metrics.memory.max():,.0f}",
     )
 
 
 def _sizes(groups: tuple[int, ...]) -> str:
     if not groups:
         return "-"
-    alike = len(set(groups)) == 1
-    return f"{len(groups)} of {groups[0]}" if alike else "+".join(map(str, groups))
+    is_uniform = len(set(groups)) == 1
+    return f"{len(groups)} of {groups[0]}" if is_uniform else "+".join(map(str, groups))
 
 
-def _levels(of_all: str, inside: str, one: AssignmentMetrics) -> str:
-    """Return a figure of all ranks, and that of each group, where there are groups."""
-    return f"{of_all}, {inside}" if one.groups else of_all
+def _levels(global_text: str, group_text: str, metrics: AssignmentMetrics) -> str:
+    """Return a value of all ranks, and the value of rank groups, if any."""
+    return f"{global_text}, {group_text}" if metrics.groups else global_text

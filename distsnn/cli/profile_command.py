@@ -26,9 +26,15 @@ def execute(options: Namespace, communicator: Communicator) -> int:
         before = simulation.counted()
         simulation.run(options.time)
         after = simulation.counted()
-        spikes = {one.name: simulation[one].spike_counts().sum() for one in populations}
+        spikes = {
+            population.name: simulation[population].spike_counts().sum()
+            for population in populations
+        }
     per_second = 1e3 / options.time
-    rates = {one.name: per_second * float(spikes[one.name]) / one.size for one in populations}
+    rates = {
+        population.name: per_second * float(spikes[population.name]) / population.size
+        for population in populations
+    }
     costs: dict[str, Any] = _costs(before, after, _neuron_steps(model.network, options))
     of_models = _of_models(model.network, seed, options, communicator)
     if of_models and "neuron" in costs:
@@ -50,36 +56,36 @@ def _neuron_steps(network: Network, options: Namespace) -> float:
 def _of_models(
     network: Network, seed: int, options: Namespace, communicator: Communicator
 ) -> dict[str, float]:
-    """Return what a neuron of each model takes for a step, ns, where there are several. Collective.
+    """Return the time per neuron and step of each model, ns, if there are several. Collective.
 
-    Those of a model are run without all others, with their stimuli and no synapse: the clock that
-    the whole run has is one for all updates. Nothing is returned unless all models' are known, as
-    together they are what the whole network takes.
+    The neurons of each model run separately, with their stimuli and without synapses, because the
+    whole run has one clock for all updates. The result is empty unless all times are known, because
+    together they make up the time of the whole network.
     """
-    names = list(dict.fromkeys(one.model.name for one in network.populations))
-    found: dict[str, float] = {}
+    names = list(dict.fromkeys(item.model.name for item in network.populations))
+    model_costs: dict[str, float] = {}
     for name in names if len(names) > 1 else ():
         with collective_phase(communicator, "making the network"):
-            own = [one for one in network.populations if one.model.name == name]
-            kept = {one.name for one in own}
-            stimuli = [one for one in network.stimuli if one.target.population in kept]
-            part = Network(own, [], stimuli, dt=network.dt)
+            populations = [item for item in network.populations if item.model.name == name]
+            names_of_model = {item.name for item in populations}
+            stimuli = [item for item in network.stimuli if item.target.population in names_of_model]
+            part = Network(populations, [], stimuli, dt=network.dt)
         with Simulation(part, seed=seed, communicator=communicator) as simulation:
             simulation.run(options.warmup)
             before = simulation.counted()
             simulation.run(options.time)
             costs = _costs(before, simulation.counted(), _neuron_steps(part, options))
         if "neuron" in costs:
-            found[name] = costs["neuron"]
-    return found if len(found) == len(names) else {}
+            model_costs[name] = costs["neuron"]
+    return model_costs if len(model_costs) == len(names) else {}
 
 
 def _scaled(of_models: dict[str, float], network: Network, mean: float) -> dict[str, float]:
     """Return costs of models that are, of all neurons of the network, what these took together."""
     sizes = dict.fromkeys(of_models, 0)
-    for one in network.populations:
-        if one.model.name in sizes:
-            sizes[one.model.name] += one.size
+    for population in network.populations:
+        if population.model.name in sizes:
+            sizes[population.model.name] += population.size
     alone = sum(of_models[name] * size for name, size in sizes.items()) / sum(sizes.values())
     return {name: round(mean * cost / alone, 4) for name, cost in of_models.items()}
 
@@ -90,9 +96,9 @@ def _costs(before: Counted, after: Counted, neuron_steps: float) -> dict[str, fl
         "neuron": ("update", neuron_steps),
         "event": ("deliver", float(after.events - before.events)),
     }
-    found = {}
+    costs = {}
     for name, (phase, number) in numbers.items():
         spent_s = sum(after.phases[phase]) - sum(before.phases[phase])
         if number and spent_s > 0.0:
-            found[name] = round(1e9 * spent_s / number, 4)
-    return {name: cost for name, cost in found.items() if cost}
+            costs[name] = round(1e9 * spent_s / number, 4)
+    return {name: cost for name, cost in costs.items() if cost}

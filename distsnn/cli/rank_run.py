@@ -15,7 +15,7 @@ from distsnn.cli.tables import run_lines
 from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError, Interrupted, Stopped
 from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import lost_generation, saved_beyond
+from distsnn.io.checkpoint_reader import checkpoint_after, lost_generation
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.network import Network
@@ -50,7 +50,7 @@ def simulate(options: Namespace, communicator: Communicator) -> int:
         store = None
         with collective_phase(communicator, "looking for a run"):
             if communicator.rank == 0 and options.resume is not None:
-                # before anything is decided by what is there: another job may be about to change it
+                # locked before the store is read: another job may be about to change it
                 store = resume_path(options)
                 lock = RunLock(store, _patience())
                 held.callback(lock.release)
@@ -80,7 +80,7 @@ def _start(
         time_ms = model.time_ms if options.time is None else options.time
         if time_ms is None:
             raise DescriptionError("the biological time is missing: --time MS", where="distsnn run")
-        # a mistake in the time is better told before the synapses are built
+        # an error in the time is raised before the synapses are built
         steps(time_ms, model.network.dt, where="--time")
         seed = model.seed if options.seed is None else options.seed
         if left is not None and not same_run(left, model.network, seed):
@@ -90,8 +90,8 @@ def _start(
                 allowed="another path, or --overwrite without --resume",
             )
         if options.assignment is not None:
-            made = load_assignment(options.assignment, model.network, communicator.size)
-            common["partition"] = made
+            assignment = load_assignment(options.assignment, model.network, communicator.size)
+            common["partition"] = assignment
     common["partition"] = common["partition"] or "round_robin"
     simulation = simulation_of(
         *(replace(job, model=model.about), model.network, Simulation),
@@ -114,9 +114,9 @@ def _partition(options: Namespace) -> str | Graph | None:
         rates, cost = load_rates(options.rates), load_cost(options.rates)
         return Graph(rates, options.shares, quality=options.quality, cost=cost)
     for name, unset in (("rates", None), ("shares", None), ("quality", "fast")):
-        given = getattr(options, name)
-        if given != unset:
-            raise DescriptionError("is for --strategy graph", where=f"--{name}", value=given)
+        option_value = getattr(options, name)
+        if option_value != unset:
+            raise DescriptionError("is for --strategy graph", where=f"--{name}", value=option_value)
     return None if options.strategy is None else str(options.strategy)
 
 
@@ -128,7 +128,7 @@ def _patience() -> float:
 
 
 def _resumes(reader: StoreReader, options: Namespace) -> bool:
-    """Return whether a run is to go on, and not to be started again (on rank 0, with the lock)."""
+    """Return whether a run continues instead of starting again (on rank 0, with the lock)."""
     if options.resume != "auto" or reader.complete or generations(reader.path):
         return True
     lost = lost_generation(reader)
@@ -150,25 +150,25 @@ def _resume(
         if options.model is None:
             check_no_settings(store, options.set)
         check_unscripted(reader)
-        about = reader.metadata
-        dt, asked = reader.dt, int(about["n_steps"])
+        metadata = reader.metadata
+        dt, end_step = reader.dt, int(metadata["n_steps"])
         if options.time is not None:
-            asked = steps(options.time, dt, where="--time")
-        done = reader.complete and asked <= reader.complete_step
+            end_step = steps(options.time, dt, where="--time")
+        done = reader.complete and end_step <= reader.complete_step
         if not done:
-            _check_asked(reader, asked, options)
-        if options.seed not in (None, int(about["seed"])):
+            _check_asked(reader, end_step, options)
+        if options.seed not in (None, int(metadata["seed"])):
             raise DescriptionError(
                 "a resumed run keeps its seed",
                 where="--seed",
                 value=options.seed,
-                allowed=str(about["seed"]),
+                allowed=str(metadata["seed"]),
             )
         network = None
         if options.model is not None:
             network = load_model(options.model, options.set).network
             # one that is not done is compared in detail when it is restored
-            if done and not same_run(reader, network, int(about["seed"])):
+            if done and not same_run(reader, network, int(metadata["seed"])):
                 raise DescriptionError(
                     "is complete, and of another network",
                     where=f"--resume, {store}",
@@ -183,13 +183,13 @@ def _resume(
         return 0
     job = replace(job, start=reader)
     simulation = restored(Simulation, job, network=network, out=store, **common)
-    left = asked * dt - simulation.time_ms
-    title = str(about.get("model", {}).get("name", store))
+    left = end_step * dt - simulation.time_ms
+    title = str(metadata.get("model", {}).get("name", store))
     return _run(simulation, max(0.0, round(left, 9)), title, options, communicator)
 
 
-def _check_asked(reader: StoreReader, asked: int, options: Namespace) -> None:
-    """Check that a run can go on, and is to last as long as it was saved at least."""
+def _check_asked(reader: StoreReader, end_step: int, options: Namespace) -> None:
+    """Check that a run can continue, and that its end is not before its last checkpoint."""
     if reader.complete and not generations(reader.path) and reader.damage is not None:
         raise reader.damage
     if reader.complete and not generations(reader.path):
@@ -200,7 +200,7 @@ def _check_asked(reader: StoreReader, asked: int, options: Namespace) -> None:
             allowed="up to that time; another path; or --overwrite without --resume, to run it "
             "from the start with --checkpoint-wall or --checkpoint-every",
         )
-    saved = saved_beyond(reader, asked)
+    saved = checkpoint_after(reader, end_step)
     if saved is not None:
         raise DescriptionError(
             "the run was saved at a later time: it cannot end before"

@@ -24,7 +24,7 @@ def load_rates(name: str | None) -> Rates:
     Raises
     ------
     DescriptionError
-        If there is no such file, or it holds anything else.
+        If the file does not exist or has another content.
     """
     if name is None:
         return 1.0
@@ -32,21 +32,24 @@ def load_rates(name: str | None) -> Rates:
     where = f"--rates {name}"
     if path.is_dir() and is_run(path):
         rates = summarise(name)["rates"]
-        missing = [one for one, rate in rates.items() if rate is None]
+        missing = [population_name for population_name, rate in rates.items() if rate is None]
         if missing:
             raise DescriptionError("has no spikes of all populations", where=where, value=missing)
-        return {one: float(rate) for one, rate in rates.items()}
-    found = read_json(path, where)
-    rates = found.get("rates") if isinstance(found, dict) and _is_profile(found) else found
+        return {population_name: float(rate) for population_name, rate in rates.items()}
+    content = read_json(path, where)
+    rates = content.get("rates") if isinstance(content, dict) and _is_profile(content) else content
     if not isinstance(rates, dict) or not all(
-        isinstance(one, int | float) and not isinstance(one, bool) for one in rates.values()
+        isinstance(population_name, int | float) and not isinstance(population_name, bool)
+        for population_name in rates.values()
     ):
         raise DescriptionError(
             "holds no rates", where=where, allowed='such as {"E": 5.2, "I": 8.1}, in spikes/s'
         )
     return {
-        str(one): as_number(rate, where=f"{where}: rate of population {one!r}")
-        for one, rate in rates.items()
+        str(population_name): as_number(
+            rate, where=f"{where}: rate of population {population_name!r}"
+        )
+        for population_name, rate in rates.items()
     }
 
 
@@ -61,15 +64,15 @@ def load_cost(name: str | None) -> CostModel:
     Raises
     ------
     DescriptionError
-        If there is no such file, or its costs are not valid.
+        If the file does not exist or its costs are not valid.
     """
     if name is None or Path(name).is_dir():
         return CostModel()
     where = f"--rates {name}"
-    found = read_json(Path(name), where)
-    if not isinstance(found, dict) or not _is_profile(found):
+    content = read_json(Path(name), where)
+    if not isinstance(content, dict) or not _is_profile(content):
         return CostModel()
-    cost = found.get("cost", {})
+    cost = content.get("cost", {})
     if not isinstance(cost, dict) or not cost.keys() <= {"neuron", "event", "models"}:
         raise DescriptionError(
             "holds no cost",
@@ -83,24 +86,24 @@ def load_cost(name: str | None) -> CostModel:
         raise error.within(where) from error
 
 
-def _is_profile(found: dict[str, Any]) -> bool:
+def _is_profile(content: dict[str, Any]) -> bool:
     # a population may be called "rates", but its rate is a number
-    return isinstance(found.get("rates"), dict)
+    return isinstance(content.get("rates"), dict)
 
 
 def read_json(path: Path, where: str, allowed: str = "a JSON file or a run's store") -> Any:
-    """Return what a JSON file holds; `where` and `allowed` are told if it cannot be read."""
+    """Return the content of a JSON file; `where` and `allowed` are for the error."""
     try:
-        return json.loads(path.read_text(), object_pairs_hook=_once_each)
+        return json.loads(path.read_text(), object_pairs_hook=_reject_duplicates)
     except (OSError, ValueError, RecursionError) as error:
         raise DescriptionError(f"cannot be read: {error}", where=where, allowed=allowed) from error
 
 
-def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of JSON; which value counts of a name that is there twice, nobody knows."""
-    found: dict[str, Any] = {}
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON; a name that occurs twice is an error."""
+    checked: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
+        if name in checked:
             raise ValueError(f"{name!r} is there twice")
-        found[name] = value
-    return found
+        checked[name] = value
+    return checked

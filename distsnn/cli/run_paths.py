@@ -24,7 +24,7 @@ def resume_path(options: Namespace) -> str:
     if options.resume == "auto":
         if options.out is None:
             raise DescriptionError("needs --out, the run to look for", where="--resume auto")
-        # a mistake in the path is told in the same words as where nothing is resumed
+        # an error in the path has the same message as without --resume
         if not path_exists(options.out):
             check_target(options.out)
         return str(options.out)

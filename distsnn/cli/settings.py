@@ -33,9 +33,15 @@ def arguments(build: Callable[..., Any], settings: Sequence[str], *, where: str)
         or a parameter without a default is not set.
     """
     signature = inspect.signature(build)
-    named = {name: one for name, one in signature.parameters.items() if one.kind in _BY_NAME}
-    takes_any = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
-    found: dict[str, Any] = {}
+    named = {
+        name: parameter
+        for name, parameter in signature.parameters.items()
+        if parameter.kind in _BY_NAME
+    }
+    takes_any = any(
+        parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()
+    )
+    values: dict[str, Any] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
         name = name.strip()
@@ -43,30 +49,30 @@ def arguments(build: Callable[..., Any], settings: Sequence[str], *, where: str)
             raise DescriptionError(
                 "not a setting", where="--set", value=setting, allowed="NAME=VALUE"
             )
-        if name in found:
+        if name in values:
             raise DescriptionError("set twice", where="--set", value=name)
         if name not in named and not takes_any:
             raise unknown("parameter", name, named, where=where)
         default = named[name].default if name in named else inspect.Parameter.empty
-        found[name] = _value(text.strip(), default, where=f"{where}, parameter {name}")
+        values[name] = _value(text.strip(), default, where=f"{where}, parameter {name}")
     missing = [
         name
-        for name, one in named.items()
-        if one.default is inspect.Parameter.empty and name not in found
+        for name, parameter in named.items()
+        if parameter.default is inspect.Parameter.empty and name not in values
     ]
     if missing:
         raise DescriptionError(
             f"needs parameter {missing[0]!r}", where=where, allowed=f"--set {missing[0]}=VALUE"
         )
-    return found
+    return values
 
 
 def defaults(build: Callable[..., Any]) -> dict[str, Any]:
     """Return a function's parameters that have a default, with it."""
     return {
-        name: one.default
-        for name, one in inspect.signature(build).parameters.items()
-        if one.default is not inspect.Parameter.empty
+        name: parameter.default
+        for name, parameter in inspect.signature(build).parameters.items()
+        if parameter.default is not inspect.Parameter.empty
     }
 
 
@@ -83,8 +89,8 @@ def _value(text: str, default: Any, *, where: str) -> Any:
             number = float(text)
             value = kind(text) if kind is float else _whole(text, number)
         except ValueError:
-            what = "a number" if kind is float else "a whole number"
-            raise DescriptionError(f"must be {what}", where=where, value=text) from None
+            expected = "a number" if kind is float else "an integer"
+            raise DescriptionError(f"must be {expected}", where=where, value=text) from None
         return value
     if text.lower() in ("true", "false"):
         return text.lower() == "true"

@@ -18,7 +18,7 @@ from distsnn.units import steps
 # Loading an MPI library may kill the process that tries, or leave it initialised.
 _LIBRARY = "from distsnn.comm.mpi import library; print(library())"
 _PATIENCE = 120  # s
-# Words of a run that a job says for itself; --run-option gives the others.
+# Options of a run that the job sets; --run-option sets the others.
 _OWN = {"time", "seed", "out", "set", "ranks", "resume", "checkpoint-wall", "overwrite", "help"}
 
 
@@ -59,7 +59,7 @@ def _job(options: Namespace) -> BatchJob:
         if getattr(options, name) is None:
             place = "MODEL" if name == "model" else f"--{name.replace('_', '-')}"
             raise DescriptionError(f"{place} is missing", where="distsnn submit")
-    # Better told now than after hours in the queue.
+    # An error now is better than an error after hours in the queue.
     model = load_model(options.model, options.set)
     time_ms = model.time_ms if options.time is None else options.time
     if time_ms is None:
@@ -106,17 +106,17 @@ def _run_options(model: str, texts: list[str]) -> tuple[str, ...]:
                 value=name,
             )
         words += [f"--{name}", value] if value else [f"--{name}"]
-    parse(["run", model, *words], speaks=False)  # a mistake is told now
+    parse(["run", model, *words], prints_help=False)  # raises a usage error now
     return tuple(words)
 
 
-def _flag(given: str | None, ntasks: int) -> str:
-    known = _known_flags()
-    if given is None:
-        return mpi_flag(_mpi_library(), ntasks, known)
-    if known is not None and given not in known:
-        raise unknown("name", given, known, where="--mpi")
-    return given
+def _flag(mpi: str | None, ntasks: int) -> str:
+    supported = _known_flags()
+    if mpi is None:
+        return mpi_flag(_mpi_library(), ntasks, supported)
+    if supported is not None and mpi not in supported:
+        raise unknown("name", mpi, supported, where="--mpi")
+    return mpi
 
 
 def _mpi_library() -> str | None:
@@ -126,7 +126,7 @@ def _mpi_library() -> str | None:
 
 
 def _known_flags() -> frozenset[str] | None:
-    # None where srun is missing or does not say: a script is written all the same.
+    # None if srun is missing or does not list them: the script is written nevertheless.
     srun = shutil.which("srun")
     if srun is None:
         return None

@@ -31,12 +31,12 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
     missing = numbers["missing"]
     state = "complete" if numbers["complete"] else "not complete"
     if missing:
-        state = f"damaged, {counted(len(missing), 'missing part')}"
-    memory = [one for one in numbers["peak_rss_bytes"] if one is not None]
+        state = f"corrupt, {counted(len(missing), 'missing part')}"
+    memory = [item for item in numbers["peak_rss_bytes"] if item is not None]
     gone = set(numbers.get("vanished_ranks", ()))
     status = {
-        f"{one}, but its process is gone" if rank in gone else one
-        for rank, one in enumerate(numbers["status"])
+        f"{item}, but its process is gone" if rank in gone else item
+        for rank, item in enumerate(numbers["status"])
     }
     rows = [
         ("state", f"{state}; ranks: {', '.join(sorted(status)) or 'none has recorded yet'}"),
@@ -72,11 +72,11 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
 
 def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Return a table's lines: the first column to the left, numbers to the right."""
-    widths = [max(len(row[at]) for row in (heads, *rows)) for at in range(len(heads))]
+    widths = [max(len(row[index]) for row in (heads, *rows)) for index in range(len(heads))]
     return [
         "  ".join(
-            text.rjust(width) if at else text.ljust(width)
-            for at, (text, width) in enumerate(zip(row, widths, strict=True))
+            text.rjust(width) if index else text.ljust(width)
+            for index, (text, width) in enumerate(zip(row, widths, strict=True))
         )
         for row in (heads, *rows)
     ]
@@ -84,9 +84,9 @@ def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _messages(label: str, messages: Sequence[str]) -> list[tuple[str, str]]:
     """Return rows of messages, of which there may be any number."""
-    shown, more = messages[:_MOST_MESSAGES], len(messages) - _MOST_MESSAGES
-    rows = [(label, message) for message in shown]
-    return [*rows, (label, f"and {more} more")] if more > 0 else rows
+    displayed, n_more = messages[:_MOST_MESSAGES], len(messages) - _MOST_MESSAGES
+    rows = [(label, message) for message in displayed]
+    return [*rows, (label, f"and {n_more} more")] if n_more > 0 else rows
 
 
 def _recorded(numbers: dict[str, Any]) -> str:
@@ -96,12 +96,12 @@ def _recorded(numbers: dict[str, Any]) -> str:
 
 def _switched(intervals: dict[str, list[list[float]]]) -> list[str]:
     """Return when recordings were on that were switched off at times."""
-    found = []
+    lines = []
     for name, its in intervals.items():
         texts = [f"({after:.10g}, {until:.10g}]" for after, until in its[:_MOST_MESSAGES]]
-        more = f" and {len(its) - len(texts)} more" if len(its) > len(texts) else ""
-        found.append(f"{name} in {', '.join(texts)}{more} ms" if its else f"{name} never")
-    return found
+        suffix = f" and {len(its) - len(texts)} more" if len(its) > len(texts) else ""
+        lines.append(f"{name} in {', '.join(texts)}{suffix} ms" if its else f"{name} never")
+    return lines
 
 
 def _exit_report(report: dict[str, Any], dt: float) -> str:
@@ -117,7 +117,7 @@ def _weights(errors: Sequence[dict[str, Any]] | None) -> str:
     """Return the rounding errors of the projection with the largest."""
     if not errors:
         return "not known" if errors is None else "no projection"
-    worst = max(errors, key=lambda one: (one["largest"], one["part"]))
+    worst = max(errors, key=lambda error: (error["largest"], error["part"]))
     largest, share, part = (f"{100.0 * worst[key]:.3g} %" for key in ("largest", "share", "part"))
     text = f"rounded by up to {largest} ({worst['projection']}"
     if worst["share"]:
@@ -138,7 +138,7 @@ def _ms(value: float) -> str:
 
 
 def _memory(ranks: Sequence[int]) -> str:
-    each = " + ".join(f"{one / _MEBIBYTE:,.0f}" for one in ranks)
+    each = " + ".join(f"{size / _MEBIBYTE:,.0f}" for size in ranks)
     return f"{each} MiB" if ranks else "not known"
 
 

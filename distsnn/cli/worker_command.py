@@ -8,7 +8,7 @@ from distsnn.simulation.remote import is_request, work
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
-    """Do, as one of the ranks, what was written into the folder. Collective."""
+    """Run, as one of the ranks, the request in the folder. Collective."""
     if not is_request(options.folder):
         raise DescriptionError("no folder of a request", where="FOLDER", value=options.folder)
     work(options.folder, communicator.rank)

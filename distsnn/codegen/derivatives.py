@@ -11,11 +11,15 @@ from distsnn.network.equations.analysis import function
 
 _where, _exp = function("where"), function("exp")
 
-# What is made of pieces, as pieces; exprel with its series where e^x - 1 would cancel.
-_PIECES: dict[str, Callable[..., Any]] = {
+# Piecewise functions, by branches; exprel as its series where e^x - 1 would cancel.
+_BRANCHES: dict[str, Callable[..., Any]] = {
     "abs": lambda x: _where(function("<")(x, 0), -x, x),
-    "min": lambda x, *rest: _where(function("<=")(x, _one("min", rest)), x, _one("min", rest)),
-    "max": lambda x, *rest: _where(function(">=")(x, _one("max", rest)), x, _one("max", rest)),
+    "min": lambda x, *others: _where(
+        function("<=")(x, _one("min", others)), x, _one("min", others)
+    ),
+    "max": lambda x, *others: _where(
+        function(">=")(x, _one("max", others)), x, _one("max", others)
+    ),
     "clip": lambda x, low, high: function("min")(function("max")(x, low), high),
     "exprel": lambda x: _where(
         function("<")(function("abs")(x), sympy.Rational(1, 10)),
@@ -38,29 +42,33 @@ def _one(name: str, arguments: tuple[Any, ...]) -> Any:
 
 
 def derivative(expression: sympy.Expr, by: sympy.Symbol) -> sympy.Expr:
-    """Return an expression's derivative by a variable; at a kink that of one side."""
+    """Return the derivative of an expression by a variable; at a kink, a one-sided derivative."""
     if by not in expression.free_symbols:
         return sympy.Integer(0)
     if expression == by:
         return sympy.Integer(1)
-    given = expression.args
+    arguments = expression.args
     name = expression.func.__name__ if isinstance(expression, AppliedUndef) else ""
-    if name in _PIECES:
-        return derivative(_PIECES[name](*given), by)
+    if name in _BRANCHES:
+        return derivative(_BRANCHES[name](*arguments), by)
     if name == "where":
-        return _where(given[0], derivative(given[1], by), derivative(given[2], by))
-    slopes = _SLOPES[name](*given) if name else _slopes(expression)
-    # what does not depend on the variable has no slope, be that of the function what it may
-    terms = [slope * derivative(one, by) for one, slope in zip(given, slopes, strict=True)]
+        return _where(arguments[0], derivative(arguments[1], by), derivative(arguments[2], by))
+    slopes = _SLOPES[name](*arguments) if name else _slopes(expression)
+    # an argument that does not depend on the variable contributes 0, for any slope
+    terms = [
+        slope * derivative(argument, by) for argument, slope in zip(arguments, slopes, strict=True)
+    ]
     return sympy.Add(*terms)
 
 
 def _slopes(expression: sympy.Expr) -> tuple[sympy.Expr, ...]:
-    """Return the derivatives of a sum, a product or a whole power by its arguments."""
-    given = expression.args
+    """Return the derivatives of a sum, a product or an integer power by its arguments."""
+    arguments = expression.args
     if expression.is_Add:
-        return (sympy.Integer(1),) * len(given)
+        return (sympy.Integer(1),) * len(arguments)
     if expression.is_Pow:
-        base, exponent = given
+        base, exponent = arguments
         return exponent * base ** (exponent - 1), sympy.Integer(0)
-    return tuple(sympy.Mul(*given[:at], *given[at + 1 :]) for at in range(len(given)))
+    return tuple(
+        sympy.Mul(*arguments[:index], *arguments[index + 1 :]) for index in range(len(arguments))
+    )

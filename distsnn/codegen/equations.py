@@ -1,10 +1,10 @@
-"""Writes the kernel module of a model that is given as equations.
+"""Generation of the kernel module of a neuron model from its equations.
 
-The module is like those in `distsnn.kernels.neurons`: those of built-in models are written once,
-into that package (`distsnn.codegen.built_in`). States have their own names in it, are ``new_NAME``
-after a part of the step and ``end_NAME`` after a spike or an event. ``c_NAME`` is a parameter,
-``decay_NAME`` the factor by which a state decays in a part (less 1 where the state's change is
-computed), ``NAME_by_OTHER`` what another state adds, ``k1`` any other constant, and ``t1`` an
+`distsnn.kernels.neurons` contains the modules of built-in models, which `distsnn.codegen.built_in`
+writes. In a module, a state has its own name; ``new_NAME`` is its value after a substep,
+``end_NAME`` its value after a spike or an event. ``c_NAME`` is a parameter, ``decay_NAME`` the
+factor by which a state decays in a substep (minus 1 if the change of the state is computed),
+``NAME_by_OTHER`` the coefficient of another state, ``k1`` any other constant, and ``t1`` an
 intermediate value.
 """
 
@@ -32,20 +32,20 @@ from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.equations.syntax import Apply, Name, input_name
 
 _TIME_END = "t_end"
-# Whether the refractory time is on; with the name of a period: that or an earlier one.
-_HELD = "held"
+# Whether the neuron is refractory; with the name of a period: whether this period has not ended.
+_CLAMPED = "held"
 _FUNCTIONS = (
     *("checked_log", "checked_log_array", "erf", "erf_array", "exp", "exp_array", "expm1_array"),
     *("exprel", "exprel_array", "flush", "power"),
 )
 _COUNTS = ("binomial_in", "poisson_in")
-# Names that the module uses for something else.
+# Names that the module uses.
 _TAKEN = (
     *("np", "inline", "exponential", "min", "max", "abs", *_FUNCTIONS, *_COUNTS),
     *("STATES", "RECEPTORS", "CONSTANTS", "DRAWS", "TIME", "propagators", "step", "integrate"),
-    *("parameters", "p", "h", "constants", "name", "one", "c_ref", "c_more", SUB_STEPS),
+    *("parameters", "p", "h", "constants", "name", "value", "c_ref", "c_more", SUB_STEPS),
     *(TIME, "dt", _TIME_END),
-    *("current", _HELD, "spiked", "left", REFRACTORY),
+    *("current", _CLAMPED, "spiked", "left", REFRACTORY),
 )
 
 
@@ -62,7 +62,7 @@ def kernel_text(
     *,
     any_parts: bool = False,
     ordered: Collection[tuple[str, str]] = (),
-    about: str = "Generated: do not edit.",
+    docstring: str = "Generated: do not edit.",
 ) -> str:
     """Return the text of a model's kernel module.
 
@@ -71,21 +71,21 @@ def kernel_text(
     model : NeuronModel
         The model.
     any_parts : bool
-        Whether the neurons choose the number of parts of a step, not the model.
+        Whether the population chooses the number of substeps, not the model.
     ordered : collection of (str, str)
-        Pairs of parameters of which the first is smaller than the second.
-    about : str
-        The module's docstring. It becomes code: nothing that a user wrote may be in it.
+        Pairs of parameters; the first is smaller than the second.
+    docstring : str
+        Docstring of the module. It is executed, so it must not contain text of a user.
     """
     if any_parts:
         model.check_divisible()
-    return _Module(model, any_parts, ordered).text(about)
+    return _Module(model, any_parts, ordered).text(docstring)
 
 
 def _is_silent_at_rest(dynamics: Dynamics, ordered: Collection[tuple[str, str]]) -> bool:
-    """Return whether a variable rests below the threshold while the neuron is refractory.
+    """Return whether the tested variable is clamped below the threshold while refractory.
 
-    The kernel then needs no test for it.
+    The kernel then needs no test of the refractory time.
     """
     match dynamics.threshold, dynamics.reset:
         case (
@@ -93,16 +93,16 @@ def _is_silent_at_rest(dynamics: Dynamics, ordered: Collection[tuple[str, str]])
             [(changed, Name(name=reset))],
         ):
             rests = changed == variable and variable in dynamics.held
-            happens = [*(one.statements for one in dynamics.events), *dynamics.after.values()]
+            happens = [*(event.statements for event in dynamics.events), *dynamics.after.values()]
             moved = {name for statements in happens for name, _ in statements}
             return rests and variable not in moved and (reset, threshold) in ordered
     return False
 
 
 def _floor(dynamics: Dynamics, ordered: Collection[tuple[str, str]]) -> str:
-    """Return the state variable that the only event bounds from below, if it is below a threshold.
+    """Return the state variable with a lower bound below the threshold as its only event, or "".
 
-    A neuron that spikes is then above the bound, which may be applied before the threshold test.
+    A spiking neuron is above the bound, so the bound may be applied before the threshold test.
     """
     match dynamics.threshold, dynamics.events:
         case (
@@ -119,25 +119,25 @@ def _floor(dynamics: Dynamics, ordered: Collection[tuple[str, str]]) -> str:
 
 
 def _without_unused(lines: list[str]) -> list[str]:
-    """Return a function's lines, without states and tests for rest that nothing uses."""
-    kept: list[str] = []
+    """Return a function's lines without unused states and tests of the refractory time."""
+    remaining: list[str] = []
     for line in reversed(lines):
         name = line.partition(" = ")[0]
-        is_test = name == _HELD or name.startswith(f"{_HELD}_")
+        is_test = name == _CLAMPED or name.startswith(f"{_CLAMPED}_")
         can_go = is_test or re.fullmatch(r"new_\w+", name)
-        if not can_go or any(re.search(rf"\b{name}\b", later) for later in kept):
-            kept.append(line)
-    return kept[::-1]
+        if not can_go or any(re.search(rf"\b{name}\b", later) for later in remaining):
+            remaining.append(line)
+    return remaining[::-1]
 
 
 def _steps(periods: Collection[str]) -> str:
-    """Return the text of a constant: the number of steps in some parameters that are times."""
+    """Return the code of a constant: the number of steps of the given parameters (times)."""
     return " + ".join(f'np.rint(p["{name}"] / dt)' for name in periods)
 
 
 @dataclass(frozen=True)
 class _Results:
-    """What a function returns: the states, as text by symbol, and whether the neuron spiked."""
+    """Results of a function, as code: the states by symbol, and whether the neuron spiked."""
 
     states: dict[sympy.Symbol, str]
     spiked: str
@@ -157,25 +157,25 @@ class _Module:
         states, receptors = self._dynamics.states, self._dynamics.receptors
         draws = [*("normal" for _ in self._analysis.noise), *self._analysis.draws.values()]
         self._draws = {f"draw_{i}": kind for i, kind in enumerate(draws)}
-        # also those of the arrays in the loop over neurons (`codegen.update`)
-        given = [f"{kind}_{name}" for kind in ("new", "x") for name in states]
-        given += [f"{kind}_{name}" for kind in ("in", "q") for name in receptors]
-        given += [f"{kind}_{name}" for kind in (_HELD, "c_end") for name in model.periods]
-        self._names = names = Names((*_TAKEN, *given, *self._draws))
+        # includes the names of arrays in the loop over neurons (`codegen.update`)
+        used = [f"{kind}_{name}" for kind in ("new", "x") for name in states]
+        used += [f"{kind}_{name}" for kind in ("in", "q") for name in receptors]
+        used += [f"{kind}_{name}" for kind in (_CLAMPED, "c_end") for name in model.periods]
+        self._names = names = Names((*_TAKEN, *used, *self._draws))
         self._states = {symbol(name): names.new(name) for name in states}
-        # the local variable that says whether a state rests; those that rest longest first
+        # local variables: whether a state is clamped; the longest clamped states first
         self._held = {
-            symbol(name): _HELD if period == model.periods[-1] else f"{_HELD}_{period}"
+            symbol(name): _CLAMPED if period == model.periods[-1] else f"{_CLAMPED}_{period}"
             for period in reversed(model.periods)
             for name, until in self._dynamics.held.items()
             if until == period
         }
-        # times are compared with constants that float32 would move off the grid
+        # times are compared with constants, which float32 would move off the grid
         kind = "double" if self._dynamics.uses(TIME) else "real"
         self._constants = Constants(names, kind)
         self._time = [TIME, _TIME_END] if self._dynamics.uses(TIME) else []
 
-    def text(self, about: str) -> str:
+    def text(self, docstring: str) -> str:
         """Return the text of the module."""
         code, constants = self._functions(), self._constants
         states = [*self._dynamics.states, *([REFRACTORY] if self._model.refractory else [])]
@@ -187,11 +187,11 @@ class _Module:
             "    p = parameters",
             *(f"    {line}" for line in [*length, *constants.lines]),
             f"    constants = {{{', '.join(f'{name!r}: {name}' for name in constants.kinds)}}}",
-            "    return {name: np.asarray(one, np.float64) for name, one in constants.items()}",
+            "    return {name: np.asarray(value, np.float64) for name, value in constants.items()}",
             *code,
         ]
         lines = [
-            f'"""{about}"""',
+            f'"""{docstring}"""',
             "",
             *imports(code, _FUNCTIONS, _COUNTS),
             "",
@@ -211,58 +211,61 @@ class _Module:
         """Return the lines of the functions that advance a neuron."""
         bodies, lines = self._bodies(), []
         inputs = [f"in_{name}" for name in self._dynamics.receptors]
-        given = {"integrate": ["current"], "step": [*inputs, "current", *self._draws, *self._time]}
+        inputs_of = {
+            "integrate": ["current"],
+            "step": [*inputs, "current", *self._draws, *self._time],
+        }
         states = [*self._states.values(), *([REFRACTORY] if self._model.refractory else [])]
-        for name, (about, body) in bodies.items():
-            arguments = [*states, *given[name], *self._constants.kinds]
+        for name, (docstring, body) in bodies.items():
+            arguments = [*states, *inputs_of[name], *self._constants.kinds]
             lines += ["", "", "@inline", f"def {name}({', '.join(arguments)}):"]
-            lines += [f'    """{about}"""', *(f"    {line}" for line in body)]
+            lines += [f'    """{docstring}"""', *(f"    {line}" for line in body)]
         return lines
 
     def _bodies(self) -> dict[str, tuple[str, list[str]]]:
         """Return the functions' descriptions and lines, by name."""
-        rest = more = ""
+        reset_count = counted_down = ""
         if self._model.refractory:
-            rest = self._constants.count("c_ref", _steps(self._model.periods))
-            for at, name in enumerate(self._model.periods, 1):
+            reset_count = self._constants.count("c_ref", _steps(self._model.periods))
+            for index, name in enumerate(self._model.periods, 1):
                 if self._is_timed(name):
-                    steps = " + ".join(["1", *filter(None, [_steps(self._model.periods[at:])])])
+                    steps = " + ".join(["1", *filter(None, [_steps(self._model.periods[index:])])])
                     self._constants.count(f"c_end_{name}", steps)
         if not self._divided:
-            return {"step": ("Advance one neuron by dt.", self._advance(rest, last=True))}
+            return {"step": ("Advance one neuron by dt.", self._advance(reset_count, last=True))}
         self._constants.count(SUB_STEPS, f"np.asarray({self._parts})")
         if self._model.refractory and self._model.test_parts:
-            # counted down once more at the end of the same step
-            more = self._constants.count("c_more", "np.where(c_ref > 0, c_ref + 1, 0)")
+            # decremented once more at the end of the same step
+            counted_down = self._constants.count("c_more", "np.where(c_ref > 0, c_ref + 1, 0)")
         return {
             "integrate": (
                 "Advance one neuron by one part of a step, without input.",
-                self._advance(more or rest, last=False),
+                self._advance(counted_down or reset_count, last=False),
             ),
-            "step": ("End a step: add its input.", self._add_input(rest)),
+            "step": ("End a step: add its input.", self._add_input(reset_count)),
         }
 
     def _is_timed(self, period: str) -> bool:
-        """Return whether a kernel must know when a period of the refractory time ends."""
-        return period in self._dynamics.after or f"{_HELD}_{period}" in self._held.values()
+        """Return whether a kernel needs the end of a period of the refractory time."""
+        return period in self._dynamics.after or f"{_CLAMPED}_{period}" in self._held.values()
 
     def _held_tests(self) -> list[str]:
-        """Return the lines that say whether states rest."""
+        """Return the lines that compute whether states are clamped."""
         if not self._model.refractory:
             return []
-        periods = [one for one in self._model.periods[:-1] if self._is_timed(one)]
-        tests = [f"{_HELD}_{one} = {REFRACTORY} >= c_end_{one}" for one in periods]
-        return [f"{_HELD} = {REFRACTORY} > 0", *tests]
+        periods = [period for period in self._model.periods[:-1] if self._is_timed(period)]
+        tests = [f"{_CLAMPED}_{period} = {REFRACTORY} >= c_end_{period}" for period in periods]
+        return [f"{_CLAMPED} = {REFRACTORY} > 0", *tests]
 
-    def _advance(self, rest: str, *, last: bool) -> list[str]:
-        """Return the lines that advance a neuron by one part, which may be a whole step."""
+    def _advance(self, reset_count: str, *, last: bool) -> list[str]:
+        """Return the lines that advance a neuron by one substep, which may be a whole step."""
         analysis, constants, held = self._analysis, self._constants, self._held
         lines = self._held_tests()
         before = self._states | self._during()
         if self._time:
             before[symbol(TIME)] = TIME
         for i, noise in enumerate(analysis.noise):
-            # of variance 1/h: Euler's step times it is a step of a Wiener process
+            # variance 1/h: times Euler's step, it is a step of a Wiener process
             lines.append(f"{noise.name} = {constants.add('np.sqrt(1.0 / h)')} * draw_{i}")
             before[noise] = noise.name
         write = Writer(before, constants, lines, self._names.of_function())
@@ -274,11 +277,11 @@ class _Module:
         new = early | self._move(part.advanced(), inputs, lines, part)
         if last:
             new |= self._move(part.late(), inputs, lines)
-        # in the order of the equations; what is late moves at the end of the step
+        # in the order of the equations; late states advance at the end of the step
         new = {name: new.get(name, text) for name, text in self._states.items()}
         is_tested = last or self._model.test_parts
-        results = self._happen(new, write, rest, part, is_tested=is_tested, last=last)
-        return _without_unused([*lines, *self._end(results, rest, last=last)])
+        results = self._happen(new, write, reset_count, part, is_tested=is_tested, last=last)
+        return _without_unused([*lines, *self._end(results, reset_count, last=last)])
 
     def _move(
         self,
@@ -287,24 +290,24 @@ class _Module:
         lines: list[str],
         part: Part | None = None,
     ) -> dict[sympy.Symbol, str]:
-        """Write what states become, and return their new names.
+        """Write the new values of states, and return their new names.
 
         Parameters
         ----------
         texts : mapping of str to str
-            Values after a part, by state.
+            Values after a substep, by state.
         inputs : mapping of str to str
             Input that is added to them.
         lines : list of str
-            Takes the code.
+            Extended by the code.
         part : Part, optional
-            The part, whose scheme may let held states rest.
+            The substep, whose scheme may keep clamped states constant.
         """
         new = {}
         for name, text in texts.items():
             rests = self._analysis.derivatives[symbol(name)] == 0 and name not in inputs
             moved = f"{text}{inputs.get(name, '')}"
-            # what has a floor is flushed at the end, after the reset
+            # a state with a lower bound is flushed at the end, after the reset
             moved = moved if name == self._floor else f"flush({moved})"
             moved = self._states[symbol(name)] if rests else moved
             held = self._held.get(symbol(name))
@@ -314,7 +317,7 @@ class _Module:
             lines.append(f"new_{name} = {moved}")
         return new
 
-    def _add_input(self, rest: str) -> list[str]:
+    def _add_input(self, reset_count: str) -> list[str]:
         """Return the lines that add a step's input at its end."""
         lines = self._held_tests()
         write = Writer(self._states, self._constants, lines, self._names.of_function())
@@ -332,60 +335,69 @@ class _Module:
             new[symbol(name)] = f"new_{name}"
             lines.append(f"new_{name} = {added}")
         tested = [self._analysis.threshold, *(condition for condition, _ in self._analysis.events)]
-        symbols = set().union(*(one.free_symbols for one in tested if one is not None))
+        symbols = set().union(
+            *(expression.free_symbols for expression in tested if expression is not None)
+        )
         is_tested = not self._model.test_parts or any(map(symbols.__contains__, new_input))
-        results = self._happen(new, write, rest, None, is_tested=is_tested, last=True)
-        return _without_unused([*lines, *self._end(results, rest, last=True)])
+        results = self._happen(new, write, reset_count, None, is_tested=is_tested, last=True)
+        return _without_unused([*lines, *self._end(results, reset_count, last=True)])
 
     def _inputs(self) -> dict[str, str]:
         """Return the input of a step that is added to each state, as text."""
-        found: dict[str, str] = {}
+        texts: dict[str, str] = {}
         for receptor, additions in self._analysis.inputs.items():
             for state, factor in additions:
                 sign, size = ("-", -factor) if factor.as_coeff_Mul()[0] < 0 else ("+", factor)
                 scaled = "" if size == 1 else f"{self._constants.of(size)} * "
                 text = f" {sign} {scaled}in_{receptor}"
-                found[state.name] = found.get(state.name, "") + text
-        return found
+                texts[state.name] = texts.get(state.name, "") + text
+        return texts
 
     def _during(self) -> dict[sympy.Symbol, str]:
-        """Return the local variables of what has one value in a step."""
+        """Return the local variables of the quantities that are constant in a step."""
         drawn = enumerate(self._analysis.draws, len(self._analysis.noise))
-        found = {symbol(STIMULI): "current"} | {one: f"draw_{i}" for i, one in drawn}
-        found |= {symbol(input_name(name)): f"in_{name}" for name in self._analysis.during}
-        return found | {one: self._states[of] for one, of in self._analysis.previous.items()}
+        names = {symbol(STIMULI): "current"} | {draw: f"draw_{i}" for i, draw in drawn}
+        names |= {symbol(input_name(name)): f"in_{name}" for name in self._analysis.during}
+        return names | {
+            draw: self._states[state] for draw, state in self._analysis.previous.items()
+        }
 
     def _happen(
         self,
         new: Symbols,
         write: Writer,
-        rest: str,
+        reset_count: str,
         part: Part | None,
         *,
         is_tested: bool,
         last: bool,
     ) -> _Results:
-        """Write the threshold, the events, and what they do after a part or input.
+        """Write the tests of threshold and events, and their statements, after a substep or input.
 
-        Events without a condition occur once in a step, where it ends.
+        Events without a condition occur once per step, at its end.
         """
         analysis = self._analysis
-        known = {**new, **self._during()}
+        values = {**new, **self._during()}
         if self._time:
-            known[symbol(TIME)] = _TIME_END
-        # what is late is tested with its value at the begin of the step
-        write = write.with_values(known | {one: self._states[one] for one in analysis.late})
+            values[symbol(TIME)] = _TIME_END
+        # late states are tested with their values at the start of the step
+        write = write.with_values(
+            values | {trigger: self._states[trigger] for trigger in analysis.late}
+        )
         events = analysis.events
         if self._floor and is_tested:
             (condition, ((floored, bound),)), events = events[0], ()
             text = f"{write(bound)} if {write(condition)} else {new[floored]}"
             new = {**new, floored: write.let(text, f"floored_{floored.name}")}
-            write = write.with_values({**known, **new})
-        conditions = [None if one is None else write(one) if is_tested else "" for one, _ in events]
+            write = write.with_values({**values, **new})
+        conditions = [
+            None if trigger is None else write(trigger) if is_tested else ""
+            for trigger, _ in events
+        ]
         happens: list[tuple[str | None, Assignments]] = []
         spiked = "False"
         if is_tested and analysis.threshold is not None:
-            free = f" & (not {_HELD})" if rest and not self._is_silent_at_rest else ""
+            free = f" & (not {_CLAMPED})" if reset_count and not self._is_silent_at_rest else ""
             spiked = "spiked"
             write.lines.append(f"{spiked} = {write(analysis.threshold)}{free}")
             happens.append((spiked, analysis.reset))
@@ -399,21 +411,21 @@ class _Module:
         exploded = None if part is None else self._exploded(part, write)
         for condition, assignments in happens:
             before = dict(results)
-            write = write.with_values(known | before)
+            write = write.with_values(values | before)
             for state, value in assignments:
                 if state != exploded or condition != spiked:
-                    # a name: numba compiles no long tuple that has conditions in it
+                    # a local variable: numba does not compile long tuples with conditions
                     text = write(value)
                     if condition is not None:
                         text = f"{text} if {condition} else {before[state]}"
                     results[state] = write.let(text, f"end_{state.name}")
             if part is not None and exploded is not None and condition == spiked:
-                text = self._after_spike(part, exploded, results, write, rest)
+                text = self._after_spike(part, exploded, results, write, reset_count)
                 results[exploded] = write.let(text, f"end_{exploded.name}")
         return _Results(results, spiked)
 
     def _exploded(self, part: Part, write: Writer) -> sympy.Symbol | None:
-        """Return the state that may explode and is reset where it is above a constant."""
+        """Return the state that may diverge and is reset above a constant threshold, if any."""
         threshold = self._analysis.threshold
         if threshold is None or threshold.func.__name__ != ">=":
             return None
@@ -421,32 +433,32 @@ class _Module:
         return name if name in part.explosive and name in dict(self._analysis.reset) else None
 
     def _after_spike(
-        self, part: Part, name: sympy.Symbol, after: Symbols, write: Writer, rest: str
+        self, part: Part, name: sympy.Symbol, after: Symbols, write: Writer, reset_count: str
     ) -> str:
-        """Return the end of the part of a state that exploded and was reset."""
+        """Return the value of a diverged and reset state at the end of the substep."""
         assert self._analysis.threshold is not None
         _, peak = write.sides(*self._analysis.threshold.args)
         start = write.reduced(dict(self._analysis.reset)[name])
-        rests = bool(rest) and name.name in self._dynamics.held
+        rests = bool(reset_count) and name.name in self._dynamics.held
         limit = self._constants.add("np.where(c_ref > 0, np.inf, 1.0)" if rests else "1.0", "limit")
         is_left, moved = part.after_spike(name, start, {**after, **write.names_in(start)}, limit)
-        # a second upstroke waits at the threshold for the next part; the reset may be above that
+        # a second upstroke stops at the threshold until the next substep; the reset may be above it
         top = write(function("max")(peak, start))
         reset = f"min({moved}, {top}) if {is_left} else {write(start)}"
         return f"({reset}) if spiked else {after[name]}"
 
-    def _end(self, results: _Results, rest: str, *, last: bool) -> list[str]:
-        """Return the lines that end a function: the refractory time, and what is returned."""
+    def _end(self, results: _Results, reset_count: str, *, last: bool) -> list[str]:
+        """Return the lines that end a function: the refractory time, and the results."""
         values = [
             f"flush({text})" if name.name == self._floor else text
             for name, text in results.states.items()
         ]
-        more: list[str] = []
-        if rest:
-            left = f"np.int32({REFRACTORY} - 1 if {_HELD} else 0)" if last else REFRACTORY
+        lines: list[str] = []
+        if reset_count:
+            left = f"np.int32({REFRACTORY} - 1 if {_CLAMPED} else 0)" if last else REFRACTORY
             if results.spiked != "False":
-                more, left = ([f"left = {left}"], "left") if last else ([], left)
-                left = f"{rest} if {results.spiked} else {left}"
-            more.append(f"left = {left}")
+                lines, left = ([f"left = {left}"], "left") if last else ([], left)
+                left = f"{reset_count} if {results.spiked} else {left}"
+            lines.append(f"left = {left}")
             values.append("left")
-        return [*more, f"return {', '.join([*values, results.spiked])}"]
+        return [*lines, f"return {', '.join([*values, results.spiked])}"]

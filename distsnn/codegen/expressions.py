@@ -1,4 +1,4 @@
-"""From sympy's expressions to lines of code: float64 for constants, any precision for the rest."""
+"""Code from sympy expressions: float64 for constants, any precision for other expressions."""
 
 from collections.abc import Iterable, Mapping
 from functools import reduce
@@ -12,10 +12,10 @@ from distsnn.network.equations.analysis import symbol
 from distsnn.network.equations.dynamics import STEP_LENGTH
 from distsnn.network.equations.syntax import COMPARISONS
 
-# The length of a step, or of its part; no user's name has a blank.
+# The length of a step or substep; names of users contain no blank.
 STEP = sympy.Symbol("part of a step", real=True)
 
-# Code of functions in kernels, and of those that take two or more arguments.
+# Code of functions in kernels, and of functions of at least two arguments.
 CALLS = {
     "abs": "abs({})",
     "sqrt": "np.sqrt({})",
@@ -37,7 +37,7 @@ FOLDED = {
     "and": "({} & {})",
     "or": "({} | {})",
 }
-# The same of constants, which may be arrays.
+# The same for constants, which may be arrays.
 ARRAY_CALLS = CALLS | {
     "abs": "np.abs({})",
     "exp": "exp_array({})",
@@ -49,12 +49,12 @@ ARRAY_CALLS = CALLS | {
     "not": "np.logical_not({})",
     "where": "np.where({}, {}, {})",
 }
-# Functions of constants that are constants; all others are left to the compiler.
+# Functions of constants that become constants; the compiler handles all others.
 _OF_CONSTANTS = ("exp", "abs", "min", "max", "where")
 # Functions of constants whose code encloses each argument.
 _ENCLOSING = (*_OF_CONSTANTS, "exprel", "erf")
-# Functions of one argument, which their own parentheses enclose.
-_OF_ONE = ("exp", "exprel", "erf", "log", "sqrt", "abs")
+# Functions of one argument, which is enclosed in parentheses.
+_UNARY = ("exp", "exprel", "erf", "log", "sqrt", "abs")
 ARRAY_FOLDED = FOLDED | {"min": "np.minimum({}, {})", "max": "np.maximum({}, {})"}
 
 
@@ -63,47 +63,47 @@ class Names:
 
     Parameters
     ----------
-    taken : iterable of str
-        Names that are used already.
+    used : iterable of str
+        Names in use.
     outer : Names, optional
-        The module's names, of a function's.
+        Names of the module, for the names of a function.
     """
 
-    def __init__(self, taken: Iterable[str], outer: "Names | None" = None) -> None:
-        self._taken, self._outer = set(taken), outer
+    def __init__(self, used: Iterable[str], outer: "Names | None" = None) -> None:
+        self._taken, self._outer = set(used), outer
         self._of_functions: set[str] = set()
 
     def of_function(self) -> "Names":
-        """Return the names of a function, which no constant of the module has or gets."""
+        """Return a name space for a function, disjoint from the module's constants."""
         return Names((), self)
 
-    def new(self, wanted: str) -> str:
+    def new(self, name: str) -> str:
         """Return a name that is not used yet: the wanted one, or that with underscores."""
         outer = set() if self._outer is None else self._outer._taken
-        while wanted in self._taken or wanted in self._of_functions or wanted in outer:
-            wanted += "_"
-        self._taken.add(wanted)
+        while name in self._taken or name in self._of_functions or name in outer:
+            name += "_"
+        self._taken.add(name)
         if self._outer is not None:
-            self._outer._of_functions.add(wanted)
-        return wanted
+            self._outer._of_functions.add(name)
+        return name
 
 
 class Constants:
-    """A kernel's constants: what does not change from step to step, computed once in float64.
+    """Constants of a kernel, which are computed once, in float64.
 
     Parameters
     ----------
     names : Names, optional
-        The names that are used already.
+        Names in use.
     kind : {"real", "double"}
         Type of the constants in kernels.
 
     Attributes
     ----------
     kinds : dict of str to str
-        Names with "real", "double" or "count", in the order in which kernels take them.
+        "real", "double" or "count" by name, in the order of kernel arguments.
     lines : list of str
-        Code that computes them from the parameters ``p`` and the length ``h`` of a part.
+        Code that computes them from the parameters ``p`` and the length ``h`` of a substep.
     """
 
     def __init__(self, names: Names | None = None, kind: str = "real") -> None:
@@ -114,13 +114,13 @@ class Constants:
         self._named: dict[str, str] = {}
 
     def count(self, name: str, text: str) -> str:
-        """Add a whole number of a given name, and return the name."""
+        """Add an integer constant, and return its name."""
         self.kinds[name] = "count"
         self.lines.append(f"{name} = {text}")
         return name
 
     def add(self, text: str, name: str = "") -> str:
-        """Return the name of the constant that a text computes, by default a numbered one."""
+        """Return the name of the constant that a text computes, by default a numbered name."""
         if text not in self._named:
             name = self.names.new(name or f"k{len(self._named)}")
             self._named[text] = name
@@ -129,17 +129,17 @@ class Constants:
         return self._named[text]
 
     def of(self, expression: sympy.Expr) -> str:
-        """Return the name of the constant that an expression of parameters is."""
-        # a parameter, or what is left of it when what a state is kept relative to is subtracted
+        """Return the name of the constant for an expression of parameters."""
+        # a parameter, or its difference from the reference value of a state
         terms = sympy.Add.make_args(expression)
-        plain = [one.name for one in terms if one.is_Symbol]
-        less = [one for one in terms if one.is_Mul and (-one).is_Symbol]
+        plain = [term.name for term in terms if term.is_Symbol]
+        less = [term for term in terms if term.is_Mul and (-term).is_Symbol]
         is_named = len(plain) == 1 and len(plain) + len(less) == len(terms) <= 2
         is_named &= expression not in (STEP, symbol(STEP_LENGTH))
         return self.add(self.text(expression), f"c_{plain[0]}" if is_named else "")
 
     def matrix(self, text: str) -> str:
-        """Return the local variable that holds a matrix that a text computes."""
+        """Return the local variable of the matrix that a text computes."""
         if text not in self._named:
             self._named[text] = self.names.new(f"m{len(self._named)}")
             self.lines.append(f"{self._named[text]} = {text}")
@@ -161,7 +161,10 @@ class Constants:
             product = f"({product})" if abs(exponent) > 1 else product
             return product if exponent > 0 else f"(1.0 / {product})"
         if isinstance(expression, AppliedUndef):
-            name, arguments = expression.func.__name__, [self.text(one) for one in expression.args]
+            name, arguments = (
+                expression.func.__name__,
+                [self.text(argument) for argument in expression.args],
+            )
             arguments = [*map(bare, arguments)] if name in _ENCLOSING else arguments
             return called(name, arguments, ARRAY_CALLS, ARRAY_FOLDED)
         if expression.is_Add:
@@ -173,8 +176,8 @@ class Constants:
             return f"({text})"
         above, below = _fraction(_ordered(expression))
         sign = "-" if sympy.Integer(-1) in above else ""
-        factors = [self.text(one) for one in above if one != -1] or ["1.0"]
-        divisors = "".join(f" / {self.text(one)}" for one in below)
+        factors = [self.text(argument) for argument in above if argument != -1] or ["1.0"]
+        divisors = "".join(f" / {self.text(argument)}" for argument in below)
         return f"({sign}{' * '.join(factors)}{divisors})"
 
 
@@ -183,14 +186,14 @@ def _is_negative(term: sympy.Expr) -> bool:
 
 
 def bare(text: str) -> str:
-    """Return a text without the parentheses that enclose all of it."""
+    """Return a text without its enclosing parentheses."""
     if not text.startswith("("):
         return text
     depth = 0
-    for at, one in enumerate(text):
-        depth += (one == "(") - (one == ")")
+    for index, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
         if depth == 0:
-            return text[1:-1] if at == len(text) - 1 else text
+            return text[1:-1] if index == len(text) - 1 else text
     return text
 
 
@@ -200,8 +203,8 @@ def called(
     """Return the code of a function or sign with its arguments."""
     if name in folded:
         return reduce(folded[name].format, arguments)
-    if name in _OF_ONE:
-        arguments = [bare(one) for one in arguments]
+    if name in _UNARY:
+        arguments = [bare(argument) for argument in arguments]
     return calls[name].format(*arguments)
 
 
@@ -219,26 +222,26 @@ def _ordered(expression: sympy.Expr) -> list[sympy.Expr]:
 
 
 def _fraction(factors: list[sympy.Expr]) -> tuple[list[sympy.Expr], list[sympy.Expr]]:
-    """Return the factors above and below a product's line."""
-    below = [one**-1 for one in factors if one.is_Pow and one.exp < 0]
-    return [one for one in factors if not (one.is_Pow and one.exp < 0)], below
+    """Return the factors of the numerator and the denominator of a product."""
+    below = [factor**-1 for factor in factors if factor.is_Pow and factor.exp < 0]
+    return [factor for factor in factors if not (factor.is_Pow and factor.exp < 0)], below
 
 
 class Writer:
-    """Writes code for expressions of the states, each sub-expression once.
+    """Code of expressions of the states, with each sub-expression once.
 
     Parameters
     ----------
     names : mapping of Symbol to str
-        Local variables of what changes from step to step.
+        Local variables of varying quantities.
     constants : Constants
-        Takes what does not.
+        Extended by constants.
     lines : list of str
-        Takes the code.
+        Extended by the code.
     local : Names
         The names of the function's local variables.
     named : mapping of Symbol to sympy.Expr
-        Expressions of what changes, which get local variables of the symbols' names.
+        Varying expressions, each with a local variable of its symbol's name.
     """
 
     def __init__(
@@ -255,24 +258,24 @@ class Writer:
         self._known: dict[sympy.Expr, str] = dict(names)
 
     def let(self, text: str, name: str = "") -> str:
-        """Return the name of a new local variable for what a text computes."""
+        """Return the name of a new local variable with the value of a text."""
         name = self.local.new(name or f"t{len(self.lines)}")
         self.lines.append(f"{name} = {text}")
         return name
 
     def named(self, name: str) -> sympy.Symbol:
-        """Return a symbol for a local variable, so that expressions can go on from it."""
-        found = sympy.Symbol(f"local {name}", real=True)
-        self._varying.add(found)
-        self._known[found] = name
-        return found
+        """Return a symbol for a local variable, for use in expressions."""
+        local = sympy.Symbol(f"local {name}", real=True)
+        self._varying.add(local)
+        self._known[local] = name
+        return local
 
     def names_in(self, expression: sympy.Expr) -> dict[sympy.Symbol, str]:
-        """Return the local variables of the symbols in an expression that are no parameters."""
-        return {one: self._known[one] for one in expression.free_symbols & self._varying}
+        """Return the local variables of the symbols in an expression, without parameters."""
+        return {name: self._known[name] for name in expression.free_symbols & self._varying}
 
     def varies(self, name: sympy.Symbol) -> bool:
-        """Return whether a symbol is no parameter."""
+        """Return whether a symbol is not a parameter."""
         return name in self._varying
 
     def with_values(
@@ -280,15 +283,15 @@ class Writer:
         names: Mapping[sympy.Symbol, str],
         named: Mapping[sympy.Symbol, sympy.Expr] = MappingProxyType({}),
     ) -> "Writer":
-        """Return a writer of the same function to which other local variables are known."""
+        """Return a writer of the same function with other local variables."""
         return Writer(names, self.constants, self.lines, self.local, named)
 
     def reduced(self, expression: sympy.Expr) -> sympy.Expr:
-        """Return an expression if it is constant, or else a symbol for its value."""
+        """Return an expression if it is constant, else a symbol for its value."""
         return expression if self._is_constant(expression) else self.named(self(expression))
 
     def __call__(self, expression: sympy.Expr) -> str:
-        """Return the local variable or constant that holds an expression's value."""
+        """Return the local variable or constant with the value of an expression."""
         if expression in self._named and expression not in self._known:
             self._known[expression] = self.let(self._text(self._named[expression]), expression.name)
         if expression not in self._known:
@@ -302,7 +305,7 @@ class Writer:
         if isinstance(expression, AppliedUndef):
             name = expression.func.__name__
             if name not in _OF_CONSTANTS:
-                # in the kernel, where the compiler moves it out of the loop
+                # stays in the kernel: the compiler moves it out of the loop
                 return False
             if name == "where":
                 tested = expression.args[0].free_symbols
@@ -311,45 +314,49 @@ class Writer:
                 )
         if expression.is_Symbol:
             return expression not in self._varying
-        return all(self._is_constant(one) for one in expression.args)
+        return all(self._is_constant(argument) for argument in expression.args)
 
     def _text(self, expression: sympy.Expr) -> str:
         if isinstance(expression, AppliedUndef):
-            name, given = expression.func.__name__, expression.args
+            name, arguments = expression.func.__name__, expression.args
             if name in COMPARISONS:
-                given = self.sides(*given)
-            return called(name, [self(one) for one in given], CALLS, FOLDED)
+                arguments = self.sides(*arguments)
+            return called(name, [self(argument) for argument in arguments], CALLS, FOLDED)
         if expression.is_Pow:
             exponent = int(expression.exp)
             if exponent < 0:
                 return f"{self(sympy.Integer(1))} / {self(expression.base**-exponent)}"
             return " * ".join([self(expression.base)] * exponent)
-        constant = [one for one in _ordered(expression) if self._is_constant(one)]
-        varying = [one for one in _ordered(expression) if not self._is_constant(one)]
+        constant = [argument for argument in _ordered(expression) if self._is_constant(argument)]
+        varying = [argument for argument in _ordered(expression) if not self._is_constant(argument)]
         fixed = expression.func(*constant)
         return self._sum(fixed, varying) if expression.is_Add else self._product(fixed, varying)
 
     def sides(self, left: sympy.Expr, right: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
-        """Return what to compare: all that changes on the left, all that does not on the right."""
+        """Return the two sides of a comparison: varying terms left, constant terms right."""
         terms = sympy.Add.make_args(left - right)
-        fixed = sympy.Add(*(one for one in terms if self._is_constant(one)))
+        fixed = sympy.Add(*(term for term in terms if self._is_constant(term)))
         return (left, right) if fixed == left - right else (left - right - fixed, -fixed)
 
     def _sum(self, fixed: sympy.Expr, terms: list[sympy.Expr]) -> str:
-        # what is added comes first: no sign is changed alone
-        positive = [one for one in terms if not _is_negative(one)]
-        negative = [-one for one in terms if _is_negative(one)]
-        added, taken = [self(one) for one in positive], [self(one) for one in negative]
+        # positive terms come first, to save a change of sign
+        positive = [term for term in terms if not _is_negative(term)]
+        negative = [-term for term in terms if _is_negative(term)]
+        added, subtracted = [self(term) for term in positive], [self(term) for term in negative]
         if fixed != 0 and not fixed.is_Add and _is_negative(fixed) and added:
-            taken.append(self(-fixed))
+            subtracted.append(self(-fixed))
         elif fixed != 0:
             added.append(self(fixed))
         text = " + ".join(added)
-        return text + "".join(f" - {one}" for one in taken) if text else f"-{' - '.join(taken)}"
+        return (
+            text + "".join(f" - {term}" for term in subtracted)
+            if text
+            else f"-{' - '.join(subtracted)}"
+        )
 
     def _product(self, fixed: sympy.Expr, factors: list[sympy.Expr]) -> str:
         factors, below = _fraction(factors)
-        above = [self(one) for one in factors]
+        above = [self(factor) for factor in factors]
         sign = "-" if fixed == -1 else ""
         if fixed not in (1, -1) or not above:
             above = [self(-fixed if sign else fixed), *above]

@@ -1,4 +1,4 @@
-"""Generated modules: how they are loaded, and what their text depends on."""
+"""Generated modules: loading, and a digest of the sources on which their text depends."""
 
 import ast
 import hashlib
@@ -11,15 +11,15 @@ from pathlib import Path
 from types import ModuleType
 
 _GENERATED = "distsnn_generated_"
-# Where the models are whose sources the names of generated modules tell of.
+# Packages of models whose sources are part of the names of generated modules.
 _MODELS = ("distsnn.kernels.neurons.", "distsnn.kernels.plasticity.")
 
 
 def load(text: str) -> ModuleType:
     """Execute a generated module's text, once, and return the module.
 
-    The module has no file: no other process can change its text. `linecache` knows the text, for
-    tracebacks and for the kernel cache.
+    The module has no file, so that no other process can change its text. `linecache` contains the
+    text, for tracebacks and for the kernel cache.
     """
     name = f"{_GENERATED}{hashlib.sha256(text.encode()).hexdigest()[:20]}"
     if name in sys.modules:
@@ -35,9 +35,9 @@ def load(text: str) -> ModuleType:
 def imports(
     code: Iterable[str], functions: Iterable[str], of_rules: Iterable[str] = ()
 ) -> list[str]:
-    """Return the lines that import what some code uses, of `functions` and `of_rules` among others.
+    """Return the import lines of some code.
 
-    The former are in `kernels.functions`, the latter in `kernels.rule_functions`.
+    `functions` are in `kernels.functions`, `of_rules` in `kernels.rule_functions`.
     """
     words = set(re.findall(r"\w+", "\n".join(code)))
     lines = ["import numpy as np", ""] if "np" in words else []
@@ -58,26 +58,28 @@ def _file(name: str) -> str:
 
 
 def sources_digest(name: str) -> str:
-    """Return a hash of a kernel module and of all it imports that nobody installed.
+    """Return a hash of a kernel module and of its imports, without installed packages.
 
-    The cache's name stands for all other files of distsnn, and numba looks at the generated text
-    alone: an edit of a neuron's file would go unnoticed.
+    The cache key covers all other files of distsnn, but numba checks the generated text only:
+    without this hash, an edit of a neuron's file would go unnoticed.
     """
     importlib.import_module(name)
-    digest, left, seen = hashlib.sha256(), [name], {name}
-    while left:
-        module = left.pop(0)
-        text = _own_source(module, installed=module == name)
+    digest, pending, visited = hashlib.sha256(), [name], {name}
+    while pending:
+        module = pending.pop(0)
+        text = _source_of(module, installed=module == name)
         if text is None:
             continue
         digest.update(text)
-        found = {one for one in _imported(text) if one in sys.modules} - seen
-        left += sorted(found)
-        seen |= found
+        imported = {
+            module_name for module_name in _imported(text) if module_name in sys.modules
+        } - visited
+        pending += sorted(imported)
+        visited |= imported
     return digest.hexdigest()[:20]
 
 
-def _own_source(name: str, *, installed: bool) -> bytes | None:
+def _source_of(name: str, *, installed: bool) -> bytes | None:
     top, built_in = name.partition(".")[0], name.startswith(_MODELS)
     if (top == "distsnn" and not built_in) or top in sys.stdlib_module_names:
         return None
@@ -92,10 +94,10 @@ def _own_source(name: str, *, installed: bool) -> bytes | None:
 
 
 def _imported(text: bytes) -> set[str]:
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module is not None:
-            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return found
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names

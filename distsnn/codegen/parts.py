@@ -1,4 +1,4 @@
-"""States over one part of a step, by each scheme, as lines of code."""
+"""States after a substep, by each integration scheme, as lines of code."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -21,20 +21,20 @@ _MEAN = sympy.Symbol("mean")
 
 
 class Part:
-    """The states over one part of a step.
+    """The states during one substep.
 
     Parameters
     ----------
     analysis : Analysis
         The equations.
     before : mapping of Symbol to str
-        Local variables of what has a value at the begin of the part.
+        Local variables at the start of the substep.
     held : mapping of Symbol to str
-        States that rest, with the local variable that says when; those that rest longest first.
+        Clamped states, with the local variable of the condition; the longest clamped states first.
     write : Writer
-        Takes the code.
+        Extended by the code.
     length : Symbol
-        Length of the part: `STEP`, or ``dt`` where the part is the whole step.
+        Length of the substep: `STEP`, or ``dt`` if it is the whole step.
     """
 
     def __init__(
@@ -47,23 +47,26 @@ class Part:
     ) -> None:
         self._analysis, self._before, self._write = analysis, before, write
         self._held = held
-        # each holds where a later one does
+        # each test is true if a later test is true
         self._tests = [*dict.fromkeys(held.values())]
         self._slow, self._length = analysis.slow, length
-        # what is constant in a step, with how constants are named after it
+        # quantities that are constant in a step, with their names in names of constants
         self._given = {_CURRENT: STIMULI}
-        self._given |= {one: f"{PREVIOUS}_{of.name}" for one, of in analysis.previous.items()}
+        self._given |= {
+            state: f"{PREVIOUS}_{previous.name}" for state, previous in analysis.previous.items()
+        }
         self._given |= {symbol(input_name(name)): f"{INPUT}_{name}" for name in analysis.during}
         self._growths: dict[sympy.Symbol, tuple[str, sympy.Expr]] = {}
         self._mean_values: dict[sympy.Symbol, str] = {}
 
     def advanced(self) -> dict[str, str]:
-        """Return the states after the part, as text, by name, but for those that are early or late.
+        """Return the code of states after the substep by name, except early and late states.
 
-        What is early has advanced before: its value at the begin of the part is the new one.
+        Early states have advanced already: their values at the start of the substep are the new
+        ones.
         """
         slopes, apart = self._analysis.derivatives, {*self._analysis.early, *self._analysis.late}
-        found = {
+        texts = {
             name: self._before[name] if slopes[name] == 0 else self._row(name, STEP)
             for name in self._analysis.exact
             if name not in apart
@@ -77,135 +80,143 @@ class Part:
             "rk4": self._rk4,
         }
         if self._analysis.others:
-            found |= method[self._analysis.method]()
-        return {name.name: found[name] for name in slopes if name not in apart}
+            texts |= method[self._analysis.method]()
+        return {name.name: texts[name] for name in slopes if name not in apart}
 
     def early(self) -> dict[str, str]:
-        """Return the early states after the step, without its input, as text, by name."""
+        """Return the code of early states after the step, without its input, by name."""
         return {name.name: self._row(name, STEP) for name in self._analysis.early}
 
     def late(self) -> dict[str, str]:
-        """Return the late states after the step, as text, by name."""
+        """Return the code of late states after the step, by name."""
         return {name.name: self._row(name, _STEP_LENGTH) for name in self._analysis.late}
 
     def _row(self, name: sympy.Symbol, time: sympy.Expr, *, mean: bool = False) -> str:
-        """Return an exactly integrated state's value after a time, or its mean, as text."""
+        """Return the code of an exactly integrated state after a time, or of its mean."""
         free = self._propagated(name, time, frozenset(), mean)
         needed = self._needs(name, frozenset())
         text = free
-        for at, test in enumerate(self._tests, 1):
-            tests = self._tests[:at]
-            held = frozenset(one for one in self._analysis.exact if self._held.get(one) in tests)
-            # it depends on what is held: while that rests its own course is another
+        for n_tests, test in enumerate(self._tests, 1):
+            tests = self._tests[:n_tests]
+            held = frozenset(
+                state for state in self._analysis.exact if self._held.get(state) in tests
+            )
+            # while states on which it depends are clamped, it has another solution
             if name not in held and held & needed:
                 text = f"({self._propagated(name, time, held, mean)} if {test} else {text})"
         return text
 
     def _needs(self, name: sympy.Symbol, held: frozenset[sympy.Symbol]) -> set[sympy.Symbol]:
-        """Return a state and those on which its course depends."""
-        found, left = set(), [name]
-        while left:
-            one = left.pop()
-            if one not in found and one not in self._given:
-                found.add(one)
-                still = one in held or self._waits(one, name)
-                left += [] if still else self._analysis.exact[one].factors
-        return found
+        """Return a state and all states on which its solution depends."""
+        needed, pending = set(), [name]
+        while pending:
+            state = pending.pop()
+            if state not in needed and state not in self._given:
+                needed.add(state)
+                still = state in held or self._waits(state, name)
+                pending += [] if still else self._analysis.exact[state].factors
+        return needed
 
-    def _waits(self, one: sympy.Symbol, name: sympy.Symbol) -> bool:
-        """Return whether a state is constant while another advances: it does so later."""
-        return one in self._analysis.late and name not in self._analysis.late
+    def _waits(self, state: sympy.Symbol, name: sympy.Symbol) -> bool:
+        """Return whether a state is constant while another advances, because it advances later."""
+        return state in self._analysis.late and name not in self._analysis.late
 
     def _propagated(
         self, name: sympy.Symbol, time: sympy.Expr, held: frozenset[sympy.Symbol], mean: bool
     ) -> str:
         exact, constants = self._analysis.exact, self._write.constants
         needed = self._needs(name, held)
-        states = [one for one in exact if one in needed]
+        states = [state for state in exact if state in needed]
         forms = {
-            one: _STILL if one in held or self._waits(one, name) else exact[one] for one in states
+            state: _STILL if state in held or self._waits(state, name) else exact[state]
+            for state in states
         }
-        driven = any(form.rest != 0 for form in forms.values())
+        driven = any(form.remainder != 0 for form in forms.values())
         factors = forms[name].factors
         if mean:
-            # one more equation, whose value after the time is the mean
+            # an additional equation, whose solution after the time is the mean
             forms[_MEAN] = Linear({name: 1 / time}, sympy.Integer(0))
         row = list(forms).index(_MEAN if mean else name)
-        made = self._exponential(forms, time)
+        matrix = self._exponential(forms, time)
 
-        def entry(column: int, of: str) -> str:
-            text, wanted = f"{made()}[{row}, {column}]", f"{'mean' if mean else name}_by_{of}"
-            return constants.add(text, wanted)
+        def entry(column: int, source: str) -> str:
+            text, constant_name = (
+                f"{matrix()}[{row}, {column}]",
+                f"{'mean' if mean else name}_by_{source}",
+            )
+            return constants.add(text, constant_name)
 
         terms = [
-            f"{entry(at, one.name)} * {self._before[one]}"
-            for at, one in enumerate(states)
-            if mean or one != name
+            f"{entry(index, state.name)} * {self._before[state]}"
+            for index, state in enumerate(states)
+            if mean or state != name
         ]
         pushed = [entry(len(forms), "rest")] if driven else []
         pushed += [
-            f"{entry(column, of)} * {self._before[one]}"
-            for column, (one, of) in enumerate(self._given.items(), len(forms) + 1)
-            if any(one in form.factors for form in forms.values())
+            f"{entry(column, source)} * {self._before[state]}"
+            for column, (state, source) in enumerate(self._given.items(), len(forms) + 1)
+            if any(state in form.factors for form in forms.values())
         ]
         terms += [f"({' + '.join(pushed)})"] if len(pushed) > 1 else pushed
         if mean:
             return " + ".join(terms)
-        # float32 holds a small change far better than a factor close to 1; only what decays fast,
-        # by itself, takes the shorter way, unless it is integrated twice
+        # float32 resolves a small change far better than a factor close to 1; only states that
+        # decay fast and are not integrated twice use the shorter form
         changes = name in self._slow or self._is_integrated_twice(name)
-        is_cyclic = any(name in self._needs(one, held) for one in states if one != name)
+        is_cyclic = any(name in self._needs(state, held) for state in states if state != name)
         if is_cyclic:
-            kind, text = "", f"{made()}[{row}, {row}]{' - 1.0' if changes else ''}"
+            kind, text = "", f"{matrix()}[{row}, {row}]{' - 1.0' if changes else ''}"
         else:
             kind = "expm1_array" if changes else "exp_array"
             text = bare(constants.text(time * factors.get(name, sympy.Integer(0))))
         decay = constants.add(f"{kind}({text})" if kind else text, f"decay_{name.name}")
-        own = f"{decay} * {self._before[name]}"
-        total = " + ".join([own, *terms])
+        decayed = f"{decay} * {self._before[name]}"
+        total = " + ".join([decayed, *terms])
         return f"{self._before[name]} + ({total})" if changes else total
 
     def _is_integrated_twice(self, name: sympy.Symbol) -> bool:
         """Return whether a state drives a state that drives another one."""
         exact = self._analysis.exact
-        driven = {one: {by for by in form.factors if by != one} for one, form in exact.items()}
+        driven = {
+            state: {by for by in form.factors if by != state} for state, form in exact.items()
+        }
         return any(
-            name in by and any(one in more for more in driven.values())
-            for one, by in driven.items()
+            name in by and any(state in drivers for drivers in driven.values())
+            for state, by in driven.items()
         )
 
     def _exponential(
         self, forms: Mapping[sympy.Symbol, Linear], time: sympy.Expr
     ) -> Callable[[], str]:
-        """Return what gives the name of the exponential of a system's matrix."""
+        """Return a function that returns the name of the exponential of a system's matrix."""
         constants = self._write.constants
         entries = []
         for row, form in enumerate(forms.values()):
             columns = [*forms, None, *self._given]
-            factors = {None: form.rest, **form.factors}
+            factors = {None: form.remainder, **form.factors}
             entries += [
-                f"({row}, {column}): {bare(constants.text(factors[one]))}"
-                for column, one in enumerate(columns)
-                if factors.get(one, 0) != 0
+                f"({row}, {column}): {bare(constants.text(factors[source]))}"
+                for column, source in enumerate(columns)
+                if factors.get(source, 0) != 0
             ]
         text = f"exponential({len(forms)}, {{{', '.join(entries)}}}, {constants.text(time)})"
         return lambda: constants.matrix(text)
 
     def _rosenbrock(self) -> dict[sympy.Symbol, str]:
         write = self._with_means()
-        held = {one: test for one, test in self._held.items() if self.rests(one)}
-        found, self._growths = rosenbrock(self._analysis, write, held)
+        held = {state: test for state, test in self._held.items() if self.rests(state)}
+        texts, self._growths = rosenbrock(self._analysis, write, held)
         for _, slope in self._growths.values():
             self._mean_values |= write.names_in(slope)
-        return found
+        return texts
 
     def after_spike(
         self, name: sympy.Symbol, start: sympy.Expr, after: Symbols, limit: str
     ) -> tuple[str, str]:
-        """Return the condition that some of the part is left, and the state at the part's end.
+        """Return the condition that a part of the substep remains, and the state at its end.
 
-        A state that grows by more than 1 in a part is infinite after 1/growth parts. From its reset
-        on it takes a step by Euler's method.
+        A state that grows by more than 1 in a substep is infinite after 1/growth substeps. From its
+        reset, it advances by Euler's method.
 
         Parameters
         ----------
@@ -214,40 +225,44 @@ class Part:
         start : sympy.Expr
             Its value after the reset.
         after : mapping of Symbol to str
-            Local variables of all states after the reset, and of what is in `start`.
+            Local variables of all states after the reset, and of the symbols in `start`.
         limit : str
-            Constant that is 1 where the state moves after its reset, and infinite where it rests.
+            Constant: 1 if the state advances after its reset, infinite if it is clamped.
 
         Returns
         -------
         (str, str)
-            The condition, and the local variable of the state where it holds.
+            The condition, and the local variable of the state if it is true.
         """
         growth, slope = self._growths[name]
-        # exactly integrated states count as their means over the part
+        # exactly integrated states act as their means over the substep
         exact = self._analysis.exact
-        values = self._mean_values | {one: it for one, it in after.items() if one not in exact}
+        values = self._mean_values | {
+            state: text for state, text in after.items() if state not in exact
+        }
         write = self._write.with_values(values)
-        left = 1 - 1 / write.named(growth)
-        return f"{growth} > {limit}", write(start + left * STEP * slope.xreplace({name: start}))
+        remaining = 1 - 1 / write.named(growth)
+        return f"{growth} > {limit}", write(
+            start + remaining * STEP * slope.xreplace({name: start})
+        )
 
     def rests(self, name: sympy.Symbol) -> bool:
-        """Return whether the scheme lets a held state rest; else its value is to be put back."""
+        """Return whether the scheme keeps a clamped state constant; else it must be restored."""
         if self._analysis.method != "rosenbrock" or name not in self._analysis.others:
             return False
-        # putting it back is shorter, and makes no difference to states that rest with it
+        # restoring is shorter, and does not affect states that are clamped together with it
         slopes, place = self._analysis.derivatives, self._tests.index
         dependent = (
-            one for one in self._analysis.others if name in slopes[one].free_symbols - {one}
+            state for state in self._analysis.others if name in slopes[state].free_symbols - {state}
         )
         return not all(
-            one in self._held and place(self._held[one]) <= place(self._held[name])
-            for one in dependent
+            state in self._held and place(self._held[state]) <= place(self._held[name])
+            for state in dependent
         )
 
     @property
     def explosive(self) -> Collection[sympy.Symbol]:
-        """States that may become infinite within the part, once it has been advanced."""
+        """States that may become infinite within the substep, after it has advanced."""
         return self._growths.keys()
 
     def _exponential_euler(self) -> dict[sympy.Symbol, str]:
@@ -255,42 +270,42 @@ class Part:
         return {name: self._relaxed(name, STEP, write) for name in self._analysis.others}
 
     def _strang(self) -> dict[sympy.Symbol, str]:
-        """Return the states by Strang's splitting: the first for a half, the others, the first."""
+        """Return the states by Strang's splitting: half a substep of the first, others, first."""
         first, *others = self._analysis.others
         write = self._with_means()
-        found: dict[sympy.Symbol, str] = {}
-        for name, time in [(first, STEP * _HALF), *((one, STEP) for one in others)]:
-            found[name] = self._relaxed(name, time, write.with_values(self._mean_values | found))
+        texts: dict[sympy.Symbol, str] = {}
+        for name, time in [(first, STEP * _HALF), *((state, STEP) for state in others)]:
+            texts[name] = self._relaxed(name, time, write.with_values(self._mean_values | texts))
             if name in self._held:
                 test = self._held[name]
-                found[name] = write.let(f"{self._before[name]} if {test} else {found[name]}")
-        write = write.with_values(self._mean_values | found)
-        return found | {first: self._relaxed(first, STEP * _HALF, write)}
+                texts[name] = write.let(f"{self._before[name]} if {test} else {texts[name]}")
+        write = write.with_values(self._mean_values | texts)
+        return texts | {first: self._relaxed(first, STEP * _HALF, write)}
 
     def _relaxed(self, name: sympy.Symbol, time: sympy.Expr, write: Writer) -> str:
-        """Return a state after a time in which it alone moves: its equation is linear in it."""
+        """Return a state after a time in which all others are constant; it is linear in itself."""
         form = self._analysis.growth[name]
         growth = form.factors.get(name, sympy.Integer(0))
         if name not in self._analysis.relaxing:
             growth = write.reduced(growth)
-            slope = growth * name + form.rest
+            slope = growth * name + form.remainder
             return write(name + time * function("exprel")(time * growth) * slope)
-        # the leak by its constant factor, such as 1/C_m, which the end does not have
+        # the leak divided by its constant factor, such as 1/C_m, which cancels in the steady state
         varying = filter(write.varies, growth.free_symbols)
         factor, leak = growth.as_independent(*varying, as_Add=False)
         leak = write.reduced(-leak)
-        end = write.reduced(form.rest / factor / leak)
+        end = write.reduced(form.remainder / factor / leak)
         return write(end + (name - end) * function("exp")(-time * factor * leak))
 
     def _with_means(self) -> Writer:
-        """Return a writer that takes exactly integrated states as their means over the part.
+        """Return a writer that uses the means of exactly integrated states over the substep.
 
-        The total drive of what decays within a step is then exact.
+        The total drive of states that decay within a step is then exact.
         """
         values = dict(self._before) | self._time(STEP * _HALF)
         slopes = [self._analysis.derivatives[name] for name in self._analysis.others]
         used = set().union(*(slope.free_symbols for slope in slopes))
-        for name in (one for one in self._analysis.exact if one in used):
+        for name in (state for state in self._analysis.exact if state in used):
             if name in self._analysis.late:
                 continue
             text = self._row(name, STEP, mean=True)
@@ -301,8 +316,8 @@ class Part:
         return self._write.with_values(values)
 
     def _euler(self) -> dict[sympy.Symbol, str]:
-        # constant factors of a slope and the part's length are one constant; a slope that is a
-        # difference over dt needs neither
+        # constant factors of a slope and the length are one constant; a slope that is a difference
+        # divided by dt needs neither
         write = self._write.with_values(self._before, self._analysis.named)
         slopes = self._analysis.slopes.items()
         return {name: write(name + self._length * slope) for name, slope in slopes}
@@ -317,19 +332,19 @@ class Part:
         second = self._slopes(self._stage(first, STEP * _HALF))
         third = self._slopes(self._stage(second, STEP * _HALF))
         fourth = self._slopes(self._stage(third, STEP))
-        found = {}
+        texts = {}
         two, sixth = self._write(sympy.Integer(2)), self._write(STEP / 6)
         for name in self._analysis.others:
             middle = f"{two} * ({second[name]} + {third[name]})"
             total = f"({first[name]} + {middle} + {fourth[name]})"
-            found[name] = f"{self._before[name]} + {sixth} * {total}"
-        return found
+            texts[name] = f"{self._before[name]} + {sixth} * {total}"
+        return texts
 
     def _moved(self, name: sympy.Symbol, time: sympy.Expr, slope: str) -> str:
         return f"{self._before[name]} + {self._write(time)} * {slope}"
 
     def _time(self, after: sympy.Expr) -> dict[sympy.Symbol, str]:
-        """Return the time so long after the begin of the part, where equations use it."""
+        """Return the time `after` the start of the substep, if equations use the time."""
         if _TIME not in self._before:
             return {}
         return {_TIME: f"({self._before[_TIME]} + {self._write(after)})"}
@@ -339,16 +354,16 @@ class Part:
         return {name: write(self._analysis.derivatives[name]) for name in self._analysis.others}
 
     def _stage(self, slopes: Mapping[sympy.Symbol, str], time: sympy.Expr) -> Symbols:
-        """Return all states at a time within the part, given the slopes of those not exact."""
+        """Return all states at a time within the substep, given the slopes of inexact states."""
         late = self._analysis.late
         values = {
             name: self._before[name] if name in late else self._row(name, time)
             for name in self._analysis.exact
         }
         values |= {name: self._moved(name, time, slope) for name, slope in slopes.items()}
-        found = {one: self._before[one] for one in self._given} | self._time(time)
+        names = {source: self._before[source] for source in self._given} | self._time(time)
         for name, text in values.items():
             if name in self._held:
                 text = f"{self._before[name]} if {self._held[name]} else {text}"
-            found[name] = self._write.let(text)
-        return found
+            names[name] = self._write.let(text)
+        return names

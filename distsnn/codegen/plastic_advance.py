@@ -1,37 +1,38 @@
-"""Writes the entry by which rows take their events up to a step.
+"""Generation of the kernel entry that processes the events of rows up to a step.
 
-How many spikes of its target a synapse has not taken yet differs from one to the next, and would be
-a mispredicted branch for each. So synapses are taken in pieces of a row, and all of a piece pass
-through each stage together:
+The number of pending target spikes differs between synapses and would cause a mispredicted branch
+for each synapse. A row is therefore processed in chunks, and all synapses of a chunk pass each
+stage together:
 
-1. *Find*: of each synapse's history the newest spike that has reached it, and the oldest one that
-   it has not taken; and, for later, the newest one before the source's spike.
-2. *Rounds*: the synapses that have a spike left take their oldest. What it needs is gathered, the
-   rule is applied, and the weights are put back.
-3. *Spike*: the spike of the source, its weights in quanta, and these into the ring.
+1. *Find*: the newest spike that has reached the synapse, the oldest pending spike, and the newest
+   spike before the spike of the source.
+2. *Rounds*: synapses with pending spikes process their oldest one. The inputs are gathered, the
+rule
+   is applied, and the weights are stored.
+3. *Spike*: the spike of the source; its weights are converted to quanta and added to the ring.
 
-Loops that compute touch dense arrays on the stack alone, so that they are vectorised; loops that
-gather have no branch that depends on the data, or one that is as good as never taken. No sum is
-taken over synapses but that of integers in the ring: the order and the pieces never show.
+Loops that compute use dense arrays on the stack only, so that they are vectorised. Loops that
+gather have no data-dependent branch, or a branch that is almost never taken. The only sums over
+synapses are integer sums in the ring, so the order and the chunks do not matter.
 """
 
 from distsnn.codegen.plastic_code import LEARNING, MODULATOR, RuleCode
 
 
 def advance(code: RuleCode) -> list[str]:
-    """Return the lines of the entry and of ``advance_row``, which it calls for each row."""
+    """Return the lines of the entry and of ``advance_row``, which the entry calls for each row."""
     rule, n_source = code.rule, len(code.rule.SOURCE)
     lines = [
         "@inline",
         "def advance_row(table, scalars, row, now, spikes, loop):",
-        "    words = array(table[WORDS], MANY, unsigned)",
-        "    weights = array(table[WEIGHTS], MANY, real)",
-        "    rows = array(table[ROW], MANY, np.int64)",
-        "    steps = array(table[HISTORY], MANY, np.int32)",
-        "    history = array(table[HISTORY], MANY, real)",
-        "    sources = array(table[SOURCES], MANY, real)",
-        "    last_steps = array(table[LAST], MANY, np.int32)",
-        "    until_steps = array(table[UNTIL], MANY, np.int32)",
+        "    words = array(table[WORDS], UNBOUNDED, unsigned)",
+        "    weights = array(table[WEIGHTS], UNBOUNDED, real)",
+        "    rows = array(table[ROW], UNBOUNDED, np.int64)",
+        "    steps = array(table[HISTORY], UNBOUNDED, np.int32)",
+        "    history = array(table[HISTORY], UNBOUNDED, real)",
+        "    sources = array(table[SOURCES], UNBOUNDED, real)",
+        "    last_steps = array(table[LAST], UNBOUNDED, np.int32)",
+        "    until_steps = array(table[PROCESSED_UNTIL], UNBOUNDED, np.int32)",
         "    slots = (table[MASK] + 1) * table[STRIDE]",
         "    ring = array(table[RING], slots, integer)",
         "    bits, axonal = unsigned(table[TARGET_BITS]), table[AXONAL]",
@@ -44,15 +45,15 @@ def advance(code: RuleCode) -> list[str]:
         *code.constants(),
     ]
     if code.since:
-        lines.append("    since_steps = array(table[SINCE], MANY, np.int32)")
+        lines.append("    since_steps = array(table[LAST_EVENT], UNBOUNDED, np.int32)")
     if code.transmits:
         lines.append("    slack = limit * real(1.000001)")
     if code.bits:
         lines += _keyed(code)
     if code.watches:
         lines += [
-            "    firsts = array(table[FIRSTS], MANY, np.int32)",
-            "    levels = array(table[LEVELS], MANY, real)",
+            "    firsts = array(table[FIRSTS], UNBOUNDED, np.int32)",
+            "    levels = array(table[LEVELS], UNBOUNDED, real)",
         ]
     if code.modulated:
         lines += [
@@ -61,16 +62,16 @@ def advance(code: RuleCode) -> list[str]:
             "    while first_change > 1 and changes[first_change - 1] > until:",
             "        first_change -= 1",
         ]
-    for name, at in (*code.where.states.items(), *code.where.per_synapse.items()):
-        lines.append(f"    all_{name} = array(table[{at}], MANY, real)")
+    for name, position in (*code.where.states.items(), *code.where.per_synapse.items()):
+        lines.append(f"    all_{name} = array(table[{position}], UNBOUNDED, real)")
     for i, name in enumerate(rule.SOURCE):
-        value = code.faded(name, f"kept_{name}", "now - last")
+        value = code.decayed(name, f"kept_{name}", "now - last")
         lines.append(f"    kept_{name} = sources[row * {n_source} + {i}]")
         lines.append(f"    now_{name} = {value} if spikes else kept_{name}")
     lines += [
         *(f"    {line}" for line in _stack(code)),
-        # without learning weights stay, but states follow spikes and time
-        f"    if learns or {int(code.goes_on)} != 0:",
+        # while learning is off, weights are constant, but states follow spikes and time
+        f"    if learns or {int(code.changes_without_learning)} != 0:",
         "        wrong = False",
         "        for begin in range(start, end, PIECE):",
         "            first, n = np.uint64(begin), np.uint64(min(PIECE, end - begin))",
@@ -107,11 +108,11 @@ def advance(table, scalars, first, last, step):
 
 
 def _stack(code: RuleCode) -> list[str]:
-    """Return the lines that make the arrays of a piece.
+    """Return the lines that allocate the arrays of a chunk.
 
-    By synapse: its weight `w_`, its dendritic delay, the places of entries in histories, and what
-    is gathered for the spike of the source, `e_NAME`. What is gathered for a round: `d_NAME`; not
-    the same arrays, as what a rule does not look at falls away with the array that it is kept in.
+    By synapse: the weight `w_`, the dendritic delay, the positions of entries in histories, and
+    values for the spike of the source, `e_NAME`. Values for a round are `d_NAME`, in separate
+    arrays, so that the compiler can remove arrays that a rule does not use.
     """
     kinds = {
         "w_": "real",
@@ -137,7 +138,7 @@ def _stack(code: RuleCode) -> list[str]:
 
 
 def _find(code: RuleCode) -> list[str]:
-    """Return the lines that find the spikes that are to be taken."""
+    """Return the lines that find the pending spikes."""
     return [
         "due = 0",
         "for i in range(n):",
@@ -165,7 +166,7 @@ def _find(code: RuleCode) -> list[str]:
 
 
 def _met(code: RuleCode) -> list[str]:
-    """Return the lines that gather what the source's spike meets of a target, whose newest is j."""
+    """Return the lines that gather target values for the source's spike; j is the newest entry."""
     if code.watches:
         row = "(at & table[LEVEL_MASK]) * table[LEVEL_STRIDE]"
         return [f"e_y_{code.met[0]}[i] = levels[np.uint64({row} + target)]"]
@@ -174,14 +175,14 @@ def _met(code: RuleCode) -> list[str]:
         f"while {code.step('k')} == at:",
         f"    k += {code.entry}",
         f"e_before[i] = at - np.int64({code.step('k')})",
-        *(f"e_y_{name}[i] = {kept}" for name, kept in code.kept("k").items()),
+        *(f"e_y_{name}[i] = {text}" for name, text in code.kept("k").items()),
     ]
 
 
 def _rounds(code: RuleCode) -> list[str]:
-    """Return the lines that let synapses take the spikes that are left, oldest first."""
+    """Return the lines that process the pending spikes of synapses, oldest first."""
     rule, per_synapse = code.rule, code.where.per_synapse
-    # a trace is that of the spike before, and has faded since; a level is the entry's own
+    # a trace belongs to the previous spike, and has decayed since; a level belongs to the entry
     before = "k" if code.watches else f"k + {code.entry}"
     lines = [
         "while due > 0:",
@@ -193,7 +194,7 @@ def _rounds(code: RuleCode) -> list[str]:
         f"        moment, j = np.int64({code.step('k')}), {before}",
         "        d_lag[r] = moment + delays[i] - last",
         f"        d_before[r] = moment - np.int64({code.step('j')})",
-        *(f"        d_y_{name}[r] = {kept}" for name, kept in code.kept("j").items()),
+        *(f"        d_y_{name}[r] = {text}" for name, text in code.kept("j").items()),
         *(f"        d_s_{name}[r] = all_{name}[first + i]" for name in rule.STATES),
         *(f"        d_c_{name}[r] = all_{name}[first + i]" for name in per_synapse),
         *(["        d_since[r] = since_steps[first + i]"] * code.since),
@@ -205,7 +206,7 @@ def _rounds(code: RuleCode) -> list[str]:
         *(f"        {line}" for line in code.changes()),
     ]
     for name in rule.SOURCE:
-        lines.append(f"        x_{name} = {code.faded(name, f'kept_{name}', 'lag')}")
+        lines.append(f"        x_{name} = {code.decayed(name, f'kept_{name}', 'lag')}")
     lines += [
         *(f"        {line}" for line in _traces(code, "d", "r")),
         *(f"        {line}" for line in code.event("on_post", "x_")),
@@ -227,8 +228,8 @@ def _rounds(code: RuleCode) -> list[str]:
 def _padded(code: RuleCode) -> str:
     """Return how many elements a round computes.
 
-    It goes on to whole vectors, with what an earlier one has left there: the last few alone would
-    take as long as all others. Where a modulator's changes are looked up, there are no vectors.
+    The number is rounded up to whole vectors, which contain old values: a scalar loop over the last
+    elements would take as long as all others. Loops with a modulator are not vectorised.
     """
     return (
         "np.uint64(of)" if code.modulated else "(np.uint64(of + LANES - 1)) & ~np.uint64(LANES - 1)"
@@ -236,7 +237,7 @@ def _padded(code: RuleCode) -> str:
 
 
 def _spike(code: RuleCode) -> list[str]:
-    """Return the lines that let the source spike, if it does, and put the weights back."""
+    """Return the lines that process the source's spike, if any, and store the weights."""
     lines = ["event = now"] if code.since or code.modulated else []
     sent = "sent" if code.transmits else "w_"
     if code.modulated:
@@ -268,23 +269,23 @@ def _spike(code: RuleCode) -> list[str]:
         "for i in range(n):",
         "    w = w_[i]",
         "    weights[first + i] = w",
-        # what is no number is wrong too
+        # NaN is out of range, too
         "    wrong |= not (w >= least and w <= limit)",
     ]
     return lines
 
 
 def _keyed(code: RuleCode) -> list[str]:
-    """Return the lines that find by what random numbers of a row are keyed.
+    """Return the lines that read the keys of a row's random numbers.
 
     A relay may spike several times in a step.
     """
     lines = [
-        "    target_gids = array(table[TARGET_GIDS], MANY, np.int64)",
-        "    numbers = array(table[NUMBERS], MANY, np.uint32)",
-        "    keys = array(table[DRAW_KEYS], MANY, np.uint32)",
-        "    source = array(table[SOURCE_GIDS], MANY, np.int64)[row]",
-        "    repeats = array(table[REPEATS], MANY, np.uint32)",
+        "    target_gids = array(table[TARGET_GIDS], UNBOUNDED, np.int64)",
+        "    numbers = array(table[NUMBERS], UNBOUNDED, np.uint32)",
+        "    keys = array(table[DRAW_KEYS], UNBOUNDED, np.uint32)",
+        "    source = array(table[SOURCE_GIDS], UNBOUNDED, np.int64)[row]",
+        "    repeats = array(table[REPEATS], UNBOUNDED, np.uint32)",
         "    if spikes:",
         "        repeats[row] = repeats[row] + np.uint32(1) if last == now else np.uint32(0)",
         "    repeat = repeats[row] << np.uint32(20)",
@@ -293,7 +294,7 @@ def _keyed(code: RuleCode) -> list[str]:
 
 
 def _drawn(code: RuleCode) -> list[str]:
-    """Return the lines that draw a synapse's random bits, two words at a time."""
+    """Return the lines that draw a synapse's random words, two at a time."""
     if not code.bits:
         return []
     lines = [
@@ -303,13 +304,13 @@ def _drawn(code: RuleCode) -> list[str]:
     for block in range(0, len(code.bits), 2):
         low, high = f"keys[{block}]", f"keys[{block + 1}]"
         drawn = f"synapse_bits(now - axonal, target, source, number, {low}, {high})"
-        found = [*code.bits[block : block + 2], "_"][:2]
-        lines.append(f"{', '.join(found)} = {drawn}")
+        words = [*code.bits[block : block + 2], "_"][:2]
+        lines.append(f"{', '.join(words)} = {drawn}")
     return lines
 
 
 def _checked(code: RuleCode) -> list[str]:
-    """Return the lines that check what is transmitted, and clip what rounding did."""
+    """Return the lines that check transmitted values, and clip rounding errors."""
     if not code.transmits:
         return []
     return [
@@ -327,15 +328,15 @@ def _checked(code: RuleCode) -> list[str]:
     ]
 
 
-def _loaded(code: RuleCode, prefix: str, at: str) -> list[str]:
-    """Return the lines that take what is kept of a synapse beside its weight."""
+def _loaded(code: RuleCode, prefix: str, index: str) -> list[str]:
+    """Return the lines that load the values of a synapse other than its weight."""
     since, changed = ("d_since[r]", "d_changed[r]")
     if prefix == "all_":
         since, changed = ("since_steps[first + i]", "changed[i]")
     states = f"{prefix}s_" if prefix == "d_" else prefix
     constants = f"{prefix}c_" if prefix == "d_" else prefix
-    lines = [f"s_{name} = {states}{name}[{at}]" for name in code.rule.STATES]
-    lines += [f"c_{name} = {constants}{name}[{at}]" for name in code.where.per_synapse]
+    lines = [f"s_{name} = {states}{name}[{index}]" for name in code.rule.STATES]
+    lines += [f"c_{name} = {constants}{name}[{index}]" for name in code.where.per_synapse]
     if code.since:
         lines.append(f"since = np.int64({since})")
     if code.modulated:
@@ -344,15 +345,15 @@ def _loaded(code: RuleCode, prefix: str, at: str) -> list[str]:
 
 
 def _stored(code: RuleCode) -> list[str]:
-    """Return the lines that put back what is kept of a synapse beside its weight."""
+    """Return the lines that store the values of a synapse other than its weight."""
     lines = [f"all_{name}[first + i] = s_{name}" for name in code.rule.STATES]
     return [*lines, *(["since_steps[first + i] = since"] * code.since)]
 
 
-def _traces(code: RuleCode, stage: str, at: str) -> list[str]:
-    """Return the lines that fade the target's traces to an event."""
-    before = f"{stage}_before[{at}]"
+def _traces(code: RuleCode, stage: str, index: str) -> list[str]:
+    """Return the lines that decay the target's traces to an event."""
+    before = f"{stage}_before[{index}]"
     return [
-        f"y_{name} = {code.faded(name, f'{stage}_y_{name}[{at}]', before)}"
+        f"y_{name} = {code.decayed(name, f'{stage}_y_{name}[{index}]', before)}"
         for name in (code.met if stage == "e" else code.of_target)
     ]

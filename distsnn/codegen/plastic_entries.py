@@ -1,17 +1,16 @@
-"""Writes the entries of a plastic projection as a module of its own in the kernel cache.
+"""Generation of the kernel entries of a plastic projection, as a module in the kernel cache.
 
-A rule's kernel module knows one synapse and one event (`distsnn.kernels.plasticity`). What is
-written here are the loops around it: over the rows of sources that spike, over the synapses of a
-row, and over the spikes in a target's history that a synapse has not taken yet. The module has
+The kernel module of a rule describes one synapse and one event (`distsnn.kernels.plasticity`). The
+generated module contains the loops around it: over the rows of sources that spike, over the
+synapses of a row, and over the pending spikes in a target's history. It defines
 
-- `advance`, an entry: rows take their events up to a step, of which one may be their source's spike
-  (`distsnn.kernels.plastic` says which rows, and when);
-- `archive`, an entry: a list's spikes enter the histories of targets; where the rule follows their
-  states in place of their spikes, `codegen.watch_entries` writes what does so;
-- `modulate`, an entry: the modulator changes, where spikes of its neurons are due;
-- `carry`, a kernel: weights and states as they will have become by a step without events, where
-  they change or fade meanwhile;
-- `sources_spike`, a kernel: traces of sources follow some spikes.
+- `advance`, an entry: processes the events of rows up to a step, which may include the spike of the
+  source (`distsnn.kernels.plastic` selects the rows);
+- `archive`, an entry: adds a range of spikes to the histories of targets (`codegen.watch_entries`
+  generates the entry for rules that use states of targets instead of spikes);
+- `modulate`, an entry: changes the modulator if spikes of its neurons are due;
+- `carry`, a kernel: weights and states at a later step without events, if they change meanwhile;
+- `sources_spike`, a kernel: advances traces of sources by spikes.
 """
 
 from functools import cache
@@ -25,7 +24,7 @@ from distsnn.jit import Entry, Function
 
 
 class Entries(Protocol):
-    """What a generated module offers."""
+    """Contents of a generated module."""
 
     advance: Entry
     archive: Entry
@@ -69,9 +68,9 @@ class _Writer(RuleCode):
 
     def _imported(self) -> list[str]:
         optional = ("between", "modulator_spike")
-        given = [name for name in optional if hasattr(self.rule, name)]
+        defined = [name for name in optional if hasattr(self.rule, name)]
         spike = ["source_spike", *([] if self.watches else ["target_spike"])]
-        return ["on_post", "on_pre", *spike, *given]
+        return ["on_post", "on_pre", *spike, *defined]
 
     def _sources_spike(self) -> list[str]:
         """Return the kernel that advances traces by spikes."""
@@ -85,7 +84,7 @@ class _Writer(RuleCode):
             "        last = np.int64(last_steps[source])",
         ]
         for i, name in enumerate(source):
-            value = self.faded(name, f"traces[source, {i}]", "now - last")
+            value = self.decayed(name, f"traces[source, {i}]", "now - last")
             lines.append(f"        now_{name} = {value}")
         return [
             *lines,
@@ -94,16 +93,16 @@ class _Writer(RuleCode):
         ]
 
     def _archive(self) -> list[str]:
-        """Return the entry that lets targets spike."""
+        """Return the entry that adds spikes of targets to their histories."""
         rule = self.rule
         lines = [
             "@entry",
             "def archive(table, scalars, first, last, step):",
             "    gids = array(table[SPIKE_GID], last, np.uint32)",
             "    loops = array(table[SPIKE_STEP], last, np.int64)",
-            "    blocks = array(table[BLOCKS], MANY, np.int64)",
-            "    steps = array(table[HISTORY], MANY, np.int32)",
-            "    history = array(table[HISTORY], MANY, real)",
+            "    blocks = array(table[BLOCKS], UNBOUNDED, np.int64)",
+            "    steps = array(table[HISTORY], UNBOUNDED, np.int32)",
+            "    history = array(table[HISTORY], UNBOUNDED, real)",
             "    depth, block_mask = table[DEPTH], (1 << table[BLOCK_BITS]) - 1",
             *self.constants(),
             "    for i in range(first + table[CURSOR], last):",
@@ -116,14 +115,14 @@ class _Writer(RuleCode):
             "            continue",
             f"        record = (block + (n & block_mask)) * depth * {self.entry}",
             f"        oldest = record + (depth - 2) * {self.entry}",
-            f"        if {self.step('oldest')} > table[SETTLED]:",
+            f"        if {self.step('oldest')} > table[DELIVERED_UNTIL]:",
             "            table[CURSOR] = i - first",
             "            return GROW",
             "        now = loops[i] + 1",
             f"        before = now - np.int64({self.step('record')})",
         ]
-        for name, kept in self.kept("record").items():
-            lines.append(f"        y_{name} = {self.faded(name, kept, 'before')}")
+        for name, text in self.kept("record").items():
+            lines.append(f"        y_{name} = {self.decayed(name, text, 'before')}")
         if rule.TARGET:
             new = self.call("target_spike", [f"y_{name}" for name in rule.TARGET])
             lines.append(f"        {''.join(f'new_{name}, ' for name in rule.TARGET)}= {new}")
@@ -134,16 +133,16 @@ class _Writer(RuleCode):
             f"            steps[j] = steps[j - {words}]",
             f"        {self.step('record')} = now",
         ]
-        for name, kept in self.kept("record").items():
-            lines.append(f"        {kept} = new_{name}")
+        for name, text in self.kept("record").items():
+            lines.append(f"        {text} = new_{name}")
         return [*lines, "    table[CURSOR] = 0", "    return DONE"]
 
     def _modulate(self) -> list[str]:
-        """Return the entry that lets the modulator follow the spikes that are due."""
+        """Return the entry that changes the modulator by the spikes that are due."""
         return [
             "@entry",
             "def modulate(table, scalars, first, last, step):",
-            "    ahead = array(table[MOD_AHEAD], MANY, np.int64)",
+            "    ahead = array(table[MOD_AHEAD], UNBOUNDED, np.int64)",
             "    now = step + 1",
             "    due = ahead[now & table[MOD_MASK]]",
             "    if due == 0:",
@@ -152,7 +151,7 @@ class _Writer(RuleCode):
             *MODULATOR,
             *self.constants(),
             "    before = now - np.int64(changes[n_changes - 1])",
-            f"    m = {self.faded('m', 'values[n_changes - 1]', 'before')}",
+            f"    m = {self.decayed('m', 'values[n_changes - 1]', 'before')}",
             "    for _ in range(due):",
             f"        m, = {self.call('modulator_spike', ['m'])}",
             "        m = real(m)",
@@ -162,9 +161,9 @@ class _Writer(RuleCode):
         ]
 
     def _carry(self) -> list[str]:
-        """Return the kernel that lets synapses evolve up to a step.
+        """Return the kernel that evolves synapses up to a step.
 
-        `synapses` are the numbers of those whose values are given; empty: these are of all.
+        `synapses` are the indices of the synapses; if empty, the arrays contain all synapses.
         """
         arrays = "".join(f", all_{name}" for name in self.rule.STATES)
         lines = [
@@ -178,8 +177,8 @@ class _Writer(RuleCode):
                 *MODULATOR,
                 "    m_step, m = np.int64(changes[n_changes - 1]), values[n_changes - 1]",
             ]
-        for name, at in self.where.per_synapse.items():
-            lines.append(f"    each_{name} = array(table[{at}], MANY, real)")
+        for name, position in self.where.per_synapse.items():
+            lines.append(f"    each_{name} = array(table[{position}], UNBOUNDED, real)")
         body = [
             "n = synapses[i] if synapses.size > 0 else i",
             "w, since = weights[i], np.int64(since_steps[i])",

@@ -1,6 +1,6 @@
-"""Rules of plasticity as a projection's entries need them: variants, and where these find what.
+"""Variants of plasticity rules, and the layout of their tables.
 
-The entries themselves are written by `codegen.plastic_entries`.
+`codegen.plastic_entries` generates the kernel entries.
 """
 
 import importlib
@@ -32,7 +32,7 @@ class RuleKernel(Protocol):
 
 @dataclass(frozen=True)
 class PlasticVariant:
-    """Which entries a projection needs.
+    """Properties of a projection that determine its kernel entries.
 
     Parameters
     ----------
@@ -55,10 +55,10 @@ class PlasticVariant:
 
 @dataclass(frozen=True)
 class PlasticLayout:
-    """Where the entries find what is not the same for all rules.
+    """Positions of rule-specific values in a projection's table and scalars.
 
-    All variants of a rule share the positions: a constant may become an array, or a number, while
-    the network runs.
+    All variants of a rule share the positions: a constant may become an array, or a number, during
+    a run.
 
     Attributes
     ----------
@@ -67,8 +67,8 @@ class PlasticLayout:
     scalars : mapping of str to int
         Positions of the other constants in the scalars.
     watched, offsets : mapping of str to int
-        Positions in the table of the addresses of targets' states that the rule follows, and of
-        what is to be added to them (float64).
+        Positions in the table of the addresses of the target states that the rule uses, and of
+        their offsets (float64).
     """
 
     states: Mapping[str, int]
@@ -80,8 +80,8 @@ class PlasticLayout:
     @property
     def size(self) -> int:
         """Length of the table."""
-        own = (self.states, self.watched, self.offsets, self.per_synapse, self.scalars)
-        return plastic.TABLE_SIZE + sum(map(len, own))
+        groups = (self.states, self.watched, self.offsets, self.per_synapse, self.scalars)
+        return plastic.TABLE_SIZE + sum(map(len, groups))
 
     @property
     def n_scalars(self) -> int:
@@ -100,60 +100,62 @@ def is_modulated(rule: RuleKernel) -> bool:
 
 
 def evolves(rule: RuleKernel) -> bool:
-    """Return whether weights change between events too."""
+    """Return whether weights also change between events."""
     return hasattr(rule, "between")
 
 
 def keeps_last_event(rule: RuleKernel) -> bool:
-    """Return whether synapses keep the step of their last event."""
+    """Return whether synapses store the step of their last event."""
     return evolves(rule) or any(name in rule.DECAYS for name in rule.STATES)
 
 
 def transmits(rule: RuleKernel) -> bool:
-    """Return whether a spike of the source transmits anything but the weight."""
+    """Return whether a spike of the source transmits a value other than the weight."""
     return getattr(rule, "TRANSMITS", False)
 
 
 def n_draws(rule: RuleKernel) -> int:
-    """Return how many words of random bits a spike of the source takes at each synapse."""
+    """Return the number of random words that a spike of the source uses at each synapse."""
     return getattr(rule, "DRAWS", 0)
 
 
 def follows_targets(rule: RuleKernel) -> bool:
-    """Return whether spikes of targets, or their states, do anything to synapses."""
+    """Return whether spikes or states of targets change synapses."""
     return getattr(rule, "ON_POST", True)
 
 
 def initial_states(rule: RuleKernel) -> Mapping[str, str]:
-    """Return the constants at which states begin; all others begin at 0."""
-    found: Mapping[str, str] = getattr(rule, "INITIAL", {})
-    return found
+    """Return the constants that are initial values of states; other states start at 0."""
+    states: Mapping[str, str] = getattr(rule, "INITIAL", {})
+    return states
 
 
 def watched(rule: RuleKernel) -> tuple[str, ...]:
-    """Return which states of its targets a rule follows in place of their spikes."""
-    found: tuple[str, ...] = getattr(rule, "WATCHED", ())
-    return found
+    """Return the states of its targets that a rule uses instead of their spikes."""
+    states: tuple[str, ...] = getattr(rule, "WATCHED", ())
+    return states
 
 
 def n_levels(rule: RuleKernel) -> int:
-    """Return how many values of a step of a target act on synapses, where a rule follows states."""
+    """Return how many values of a target's step act on synapses, for a rule that uses states."""
     return getattr(rule, "LEVELS", 1)
 
 
 def plastic_layout(variant: PlasticVariant) -> PlasticLayout:
-    """Return where a variant's entries find what."""
+    """Return the table layout of a variant."""
     rule = rule_kernel(variant.kernel)
     words = itertools.count(plastic.TABLE_SIZE)
     states = {name: next(words) for name in rule.STATES}
     followed = {name: next(words) for name in watched(rule)}
     offsets = {name: next(words) for name in watched(rule)}
     arrays = {name: next(words) for name in rule.CONSTANTS}
-    numbers = {name: at for at, name in enumerate(rule.CONSTANTS, plastic.N_SCALARS)}
+    numbers = {name: position for position, name in enumerate(rule.CONSTANTS, plastic.N_SCALARS)}
     return PlasticLayout(
         states=states,
         per_synapse={name: arrays[name] for name in variant.per_synapse},
-        scalars={name: at for name, at in numbers.items() if name not in variant.per_synapse},
+        scalars={
+            name: position for name, position in numbers.items() if name not in variant.per_synapse
+        },
         watched=followed,
         offsets=offsets,
     )

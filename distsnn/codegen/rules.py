@@ -1,9 +1,9 @@
-"""Writes the kernel module of a rule of plasticity that is given as equations.
+"""Generation of the kernel module of a plasticity rule from its equations.
 
-The module is like those in `distsnn.kernels.plasticity`: those of built-in rules are written once,
-into that package (`distsnn.codegen.built_in`). Variables have their own names in it, ``c_NAME`` is
-a parameter, ``kN`` another constant, ``tN`` an intermediate value. What depends on parameters alone
-is computed once, in float64; all else is computed as it is written, operation by operation.
+`distsnn.kernels.plasticity` contains the modules of built-in rules, which
+`distsnn.codegen.built_in` writes. In a module, variables have their own names, ``c_NAME`` is a
+parameter, ``kN`` another constant, ``tN`` an intermediate value. Expressions of parameters only are
+computed once, in float64; all other operations are computed in the written order.
 """
 
 from functools import cache
@@ -44,26 +44,25 @@ from distsnn.network.equations.target_states import (
 )
 
 _SIGNS = {sign: f"({{}} {sign} {{}})" for sign in "-/"} | {"neg": "(-{})"}
-_CHAINS = {"+": "({} + {})", "*": "({} * {})"}  # of two terms or factors or more
-# Weights that rounding has moved beyond their bounds by a little, or exponents of 0, are no
-# reason to fail.
+_CHAINS = {"+": "({} + {})", "*": "({} * {})"}  # of at least two terms or factors
+# Weights slightly beyond their bounds after rounding, and exponents of 0, are not errors.
 _IN_KERNEL = (
     CALLS
     | _SIGNS
     | {
         "**": "bounded_power({}, {})",
-        # what is no number stays none, and is found
-        "clip": "bounded({}, {}, {})",
+        # NaN remains NaN, so that it is detected
+        "clip": "clip({}, {}, {})",
     }
 )
 _OF_ARRAYS = ARRAY_CALLS | _SIGNS
 
 
 _FUNCTIONS = (
-    *("bounded", "bounded_power", "checked_log", "checked_log_array", "erf", "erf_array", "exp"),
+    *("bounded_power", "checked_log", "checked_log_array", "clip", "erf", "erf_array", "exp"),
     *("exp_array", "exprel", "exprel_array"),
 )
-# Of what happens between spikes, and of random numbers.
+# Functions for the time between spikes, and for random numbers.
 _OF_SYNAPSES = (
     *(
         "binomial_in",
@@ -78,7 +77,7 @@ _OF_SYNAPSES = (
     ),
 )
 _BOUNDS = ("w_min", "w_max")
-# Names that a module uses for something else.
+# Names that a module uses.
 _TAKEN = (
     *(
         "np",
@@ -90,9 +89,9 @@ _TAKEN = (
         "dt",
         "parameters",
         "constants",
-        "found",
+        "values",
         "name",
-        "one",
+        "value",
     ),
     *("SOURCE", "TARGET", "STATES", "DECAYS", "MODULATED", "CONSTANTS", *_FUNCTIONS),
     *("WATCHED", "LATE", "LEVELS", "watch"),
@@ -102,21 +101,21 @@ _TAKEN = (
 
 @cache
 def rule_of(model: PlasticityModel) -> str:
-    """Return the import name of a rule's kernel module, which is written if it is missing."""
+    """Return the import name of a rule's kernel module, which is generated if it is missing."""
     return load(rule_text(model)).__name__
 
 
-def rule_text(model: PlasticityModel, *, about: str = "Generated: do not edit.") -> str:
+def rule_text(model: PlasticityModel, *, docstring: str = "Generated: do not edit.") -> str:
     """Return the text of a rule's kernel module.
 
     Parameters
     ----------
     model : PlasticityModel
         The rule.
-    about : str
-        The module's docstring. It becomes code: nothing that a user wrote may be in it.
+    docstring : str
+        Docstring of the module. It is executed, so it must not contain text of a user.
     """
-    return _Module(model.rule).text(about)
+    return _Module(model.rule).text(docstring)
 
 
 class _Module:
@@ -126,10 +125,10 @@ class _Module:
         names = Names(_TAKEN)
         self.rule = rule
         changed = [name for its in rule.events.values() for name, _ in its]
-        seen = [*rule.watch.states, *rule.watch.values] if rule.watch else []
-        every = dict.fromkeys((WEIGHT, *rule.variables, *changed, *seen))
+        observed = [*rule.watch.states, *rule.watch.values] if rule.watch else []
+        every = dict.fromkeys((WEIGHT, *rule.variables, *changed, *observed))
         self.locals = {name: names.new(name) for name in every}
-        # what stands for a value of the target where the statements use none
+        # placeholder of a target value that the statements do not use
         self.locals[""] = names.new("level")
         self.constants = Constants(names)
         # words of random bits, by the node that draws
@@ -141,7 +140,7 @@ class _Module:
             self._words[id(node)] = self.constants.names.new(f"bits_{len(self._words)}")
         return self._words[id(node)]
 
-    def text(self, about: str) -> str:
+    def text(self, docstring: str) -> str:
         """Return the text of the module."""
         rule, constants = self.rule, self.constants
         groups = {flag: rule.of(flag) for flag in (PRE, POST, SYNAPSE, MODULATOR)}
@@ -169,11 +168,12 @@ class _Module:
         if rule.events[MODULATOR]:
             functions["modulator_spike"] = (MODULATOR, groups[MODULATOR], groups[MODULATOR])
         bodies = {
-            name: self._body(side, taken, results)
-            for name, (side, taken, results) in functions.items()
+            name: self._body(side, names, results)
+            for name, (side, names, results) in functions.items()
         }
         arguments = {
-            name: [self.locals[one] for one in taken] for name, (_, taken, _) in functions.items()
+            name: [self.locals[variable] for variable in names]
+            for name, (_, names, _) in functions.items()
         }
         arguments["on_pre"] += [*(["learns"] * self._transmits), *self._words.values()]
         if rule.watch:
@@ -188,15 +188,15 @@ class _Module:
             '    """Return the constants, times in steps."""',
             "    p = parameters",
             *(f"    {line}" for line in constants.lines),
-            f"    found = {{{', '.join(f'{name!r}: {name}' for name in constants.kinds)}}}",
-            "    return {name: np.asarray(one, np.float64) for name, one in found.items()}",
+            f"    values = {{{', '.join(f'{name!r}: {name}' for name in constants.kinds)}}}",
+            "    return {name: np.asarray(value, np.float64) for name, value in values.items()}",
         ]
-        for name, taken in arguments.items():
-            code += ["", "", "@inline", f"def {name}({', '.join([*taken, *constants.kinds])}):"]
+        for name, names in arguments.items():
+            code += ["", "", "@inline", f"def {name}({', '.join([*names, *constants.kinds])}):"]
             title = "on_step" if rule.watch and name == "on_post" else name
-            code += [f'    """{_ABOUT[title]}"""', *(f"    {line}" for line in bodies[name])]
+            code += [f'    """{_DOCSTRINGS[title]}"""', *(f"    {line}" for line in bodies[name])]
         lines = [
-            f'"""{about}"""',
+            f'"""{docstring}"""',
             "",
             *imports(code, _FUNCTIONS, _OF_SYNAPSES),
             "",
@@ -214,38 +214,38 @@ class _Module:
         ]
         return "\n".join(lines)
 
-    def _body(self, side: str, taken: tuple[str, ...], results: tuple[str, ...]) -> list[str]:
-        """Return the lines that do what a spike does to the variables of a function."""
+    def _body(self, side: str, names: tuple[str, ...], results: tuple[str, ...]) -> list[str]:
+        """Return the lines that apply a spike to the variables of a function."""
         lines: list[str] = []
         statements = [*self.rule.events[side]]
-        # traces of the neuron that spikes are another function's, unless what follows needs them
+        # another function computes traces of the spiking neuron, unless later statements use them
         sent = self.rule.transmitted if side == PRE and WEIGHT in results else None
-        needed, kept = {*results, *(self.rule.uses(sent) if sent else [])}, []
+        needed, selected = {*results, *(self.rule.uses(sent) if sent else [])}, []
         for name, value in reversed(statements):
             if name in needed:
-                kept.append((name, value))
+                selected.append((name, value))
                 needed |= self.rule.uses(value)
         local = self.constants.names.of_function()
-        for name, value in reversed(kept):
+        for name, value in reversed(selected):
             text = _Statement(self, lines, local).assigned(name, value)
             if sent and name == WEIGHT:
                 text = f"({text}) if learns else {self.locals[name]}"
             lines.append(f"{self.locals[name]} = {text}")
-        found = [self.locals[name] for name in results]
-        found += [_Statement(self, lines, local).assigned(WEIGHT, sent)] if sent else []
-        return [*lines, f"return ({''.join(f'{one}, ' for one in found)})"]
+        values = [self.locals[name] for name in results]
+        values += [_Statement(self, lines, local).assigned(WEIGHT, sent)] if sent else []
+        return [*lines, f"return ({''.join(f'{item}, ' for item in values)})"]
 
     @property
     def _transmits(self) -> bool:
         return self.rule.transmitted is not None
 
     def _optional(self) -> list[str]:
-        """Return the lines that declare what most rules do not have."""
+        """Return the lines of declarations that most rules do not need."""
         rests = {name: self._rest(name) for name in self.rule.relaxations}
         lines = [f"INITIAL = {rests!r}"] if rests else []
         if watch := self.rule.watch:
             lines.append(f"WATCHED = {tuple(watch.states.values())!r}")
-            lines.append(f"LATE = {tuple(watch.states[one] for one in watch.late)!r}")
+            lines.append(f"LATE = {tuple(watch.states[state] for state in watch.late)!r}")
             if watch.used[POST][1:]:
                 lines.append(f"LEVELS = {len(watch.used[POST])}")
         lines += ["TRANSMITS = True"] * self._transmits
@@ -253,11 +253,13 @@ class _Module:
         return [*lines, *(["ON_POST = False"] * (not self.rule.events[POST]))]
 
     def _rest(self, name: str) -> str:
-        """Return the constant that a state relaxes to, in the state's unit."""
-        return self._scaled(self.rule.relaxations[name].rest, self.rule.units[name].whole_tens)
+        """Return the constant to which a state relaxes, in the state's unit."""
+        return self._scaled(
+            self.rule.relaxations[name].equilibrium, self.rule.units[name].whole_tens
+        )
 
     def _scaled(self, node: Node, tens: int) -> str:
-        """Return the constant that an expression of parameters is, in units of a power of ten."""
+        """Return the constant of an expression of parameters, in units of a power of ten."""
         text = constant_code(self.rule, node)
         return self.constants.add(f"{text} / 1e{tens}" if tens else bare(text))
 
@@ -265,14 +267,14 @@ class _Module:
         """Return the lines that compute the values of a target in a step."""
         lines: list[str] = []
         statement = _Statement(self, lines, self.constants.names.of_function())
-        found = []
+        values = []
         for name in (name for side in (POST, PRE) for name in watch.used[side] or ("",)):
             value = statement.assigned(name, watch.values[name].value) if name else ""
-            found.append(value or self.constants.add("0.0"))
-        return [*lines, f"return ({', '.join(found)})"]
+            values.append(value or self.constants.add("0.0"))
+        return [*lines, f"return ({', '.join(values)})"]
 
     def _between(self) -> list[str]:
-        """Return the lines that let states relax, and the weight change with them."""
+        """Return the lines that advance states and weight between events."""
         rule, results = self.rule, [self._drifted()]
         for name in rule.of(SYNAPSE):
             local, relaxation = self.locals[name], rule.relaxations.get(name)
@@ -281,21 +283,21 @@ class _Module:
                 continue
             tau = self._time_constant(name)
             if relaxation is None and rule.drift:
-                # by its rate, as in the weight's integral: exponentials are shared
+                # by its rate, as in the integral of the weight, to share exponentials
                 results.append(f"decayed({local}, steps, {self.constants.add(f'1.0 / {tau}')})")
                 continue
             if relaxation is None:
                 results.append(f"{local} * decay(steps, {tau})")
                 continue
-            rest = self._rest(name)
-            text = f"{rest} + ({local} - {rest}) * decay(steps, {tau})"
+            target = self._rest(name)
+            text = f"{target} + ({local} - {target}) * decay(steps, {tau})"
             for other, factor in relaxation.inputs:
-                units = (rule.units[one].whole_tens for one in (name, other))
+                units = (rule.units[result].whole_tens for result in (name, other))
                 by = self._scaled(factor, next(units) - next(units))
                 filtering = f"filtered(steps, {tau}, {self._time_constant(other)})"
                 text += f" + {by} * {self.locals[other]} * {filtering}"
             results.append(text)
-        return [f"return ({''.join(f'{one}, ' for one in results)})"]
+        return [f"return ({''.join(f'{result}, ' for result in results)})"]
 
     def _drifted(self) -> str:
         """Return the weight after an interval, within its bounds."""
@@ -305,7 +307,7 @@ class _Module:
         tens = {name: rule.units[name].whole_tens for name in (WEIGHT, *rule.variables)}
         gained = []
         for factor, names in rule.drift:
-            step = Apply("*", (factor, Name(STEP_LENGTH, factor.at)), factor.at)
+            step = Apply("*", (factor, Name(STEP_LENGTH, factor.span)), factor.span)
             by = self._scaled(step, tens[WEIGHT] - sum(tens[name] for name in names))
             rates = [f"1.0 / {self._time_constant(name)}" for name in names if name in rule.decays]
             rate = self.constants.add(" + ".join(rates) or "0.0")
@@ -314,8 +316,10 @@ class _Module:
                 # the rate is above 0
                 by, spent = self.constants.add(f"{by} / {rate}"), f"spent(steps, {rate})"
             gained.append(" * ".join([by, *(self.locals[name] for name in names), spent]))
-        bounds = [self.constants.add(parameter_code(rule, one), f"c_{one}") for one in _BOUNDS]
-        return f"bounded(type({w})({w} + {' + '.join(gained)}), {', '.join(bounds)})"
+        bounds = [
+            self.constants.add(parameter_code(rule, bound), f"c_{bound}") for bound in _BOUNDS
+        ]
+        return f"clip(type({w})({w} + {' + '.join(gained)}), {', '.join(bounds)})"
 
     def _time_constant(self, name: str) -> str:
         """Return the constant with which a variable decays, in steps."""
@@ -323,30 +327,30 @@ class _Module:
         text = f"{parameter_code(self.rule, tau)} / dt"
         if self.rule.variables[name].flag != MODULATOR:
             return self.constants.add(text, tau)
-        # a signal stays as it is set
+        # a signal is constant until it is set again
         return self.constants.add(f'{text} if p["modulator"] else np.inf', f"{tau}_of_m")
 
 
-_ABOUT = {
+_DOCSTRINGS = {
     "source_spike": "Return the source's traces after its spike.",
     "target_spike": "Return the target's traces after its spike.",
     "on_pre": "Return weight and states after a spike of the source.",
     "on_post": "Return weight and states after a spike of the target.",
     "modulator_spike": "Return the modulator after a spike of one of its neurons.",
-    "on_step": "Return weight and states after a step in which the target acts.",
-    "watch": "Return what acts in a step of the target, and what a spike of the source meets.",
+    "on_step": "Return weight and states after a step with an effect of the target.",
+    "watch": "Return the values of a step of the target that act on synapses.",
     "between": "Return weight and states after steps without events.",
 }
 
 
 def parameter_code(rule: Plasticity, parameter: str) -> str:
-    """Return the float64 code of a parameter, or of a bound, in our units."""
+    """Return the float64 code of a parameter, or of a bound, in internal units."""
     tens = rule.units[parameter].whole_tens
     return f'(1e{tens} * p["{parameter}"])' if tens else f'p["{parameter}"]'
 
 
 class _Statement:
-    """Writes the code of one assignment."""
+    """Code of one assignment."""
 
     def __init__(self, module: _Module, lines: list[str], local: Names) -> None:
         self._rule, self._constants, self._lines = module.rule, module.constants, lines
@@ -354,7 +358,7 @@ class _Statement:
         self._derived: dict[str, str] = {}
 
     def assigned(self, name: str, value: Node) -> str:
-        """Return the code of what a variable becomes, in its own unit."""
+        """Return the code of the new value of a variable, in its unit."""
         text, tens = self._code(value), self._rule.units[name].whole_tens
         return f"{text} / {self._number(10.0**tens)}" if tens else bare(text)
 
@@ -363,7 +367,7 @@ class _Statement:
 
     def _code(self, node: Node) -> str:
         """Return the code of an expression in the kernel."""
-        # constants are numbers, which conditions are not
+        # a constant must be a number, not a condition
         if self._is_fixed(node) and not _is_condition(node):
             name = node.name if isinstance(node, Name) else ""
             return self._constants.add(bare(constant_code(self._rule, node)), name and f"c_{name}")
@@ -379,12 +383,14 @@ class _Statement:
             power = self._power(node.arguments[0], node.arguments[1].value)
             if power is not None:
                 return power
-        given = node.arguments
+        operands = node.arguments
         if node.function == "*":
-            # constants that a product begins with are one
-            head = tuple(takewhile(self._is_fixed, given))
-            given = (Apply("*", head, node.at), *given[len(head) :]) if head[1:] else given
-        arguments = [self._code(one) for one in given]
+            # the leading constants of a product are combined
+            head = tuple(takewhile(self._is_fixed, operands))
+            operands = (
+                (Apply("*", head, node.span), *operands[len(head) :]) if head[1:] else operands
+            )
+        arguments = [self._code(operand) for operand in operands]
         return called(node.function, arguments, _IN_KERNEL, FOLDED | _CHAINS)
 
     def _variable(self, name: str) -> str:
@@ -402,7 +408,7 @@ class _Statement:
         return name
 
     def _power(self, base: Node, exponent: float) -> str | None:
-        """Return a small whole power or a square root; None for any other power."""
+        """Return a small integer power or a square root; None for any other power."""
         if exponent == 0.5:
             return f"np.sqrt({self._code(base)})"
         if exponent % 1.0 or not 1.0 <= abs(exponent) <= 16.0:
@@ -411,7 +417,7 @@ class _Statement:
         return f"({product})" if exponent > 0.0 else f"({self._number(1.0)} / ({product}))"
 
     def _is_fixed(self, node: Node) -> bool:
-        """Return whether an expression depends on parameters alone."""
+        """Return whether an expression depends on parameters only."""
         match node:
             case Number():
                 return True
@@ -435,7 +441,7 @@ def constant_code(rule: Plasticity, node: Node) -> str:
             if name in rule.units:
                 return parameter_code(rule, name)
             return f"1e{UNITS[name].whole_tens}"
-    arguments = [constant_code(rule, one) for one in node.arguments]
+    arguments = [constant_code(rule, argument) for argument in node.arguments]
     return called(node.function, arguments, _OF_ARRAYS, ARRAY_FOLDED | _CHAINS)
 
 

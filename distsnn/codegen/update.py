@@ -1,9 +1,9 @@
-"""Writes the update entry of a neuron model as a module of its own in the kernel cache.
+"""Generation of the update entry of a neuron model, as a module in the kernel cache.
 
-A model's kernel module knows one neuron and one step. Which of its constants differ from neuron
-to neuron, the width of its state and of its input rows, and whether current stimuli reach it,
-are a population's; each combination that occurs becomes one module, named by the hash of its
-text, so that numba caches its machine code like that of any other file.
+The kernel module of a model describes one neuron and one step. A population determines which
+constants differ between neurons, the width of states and input rows, and whether the neurons
+receive current stimuli. Each combination becomes a module, named by the hash of its text, so that
+numba caches its machine code as for a file.
 """
 
 import importlib
@@ -22,16 +22,16 @@ from distsnn.kernels.emission import GROUP_SIZE
 
 Floats = npt.NDArray[np.float64]
 
-# The constant that says in how many parts a step is integrated.
+# The constant with the number of substeps.
 SUB_STEPS = "substeps"
-# The types of constants, in generated text.
+# Types of constants in generated code.
 _TYPES = {"count": "np.int32", "real": "real", "double": "np.float64"}
-# Neurons whose sub-steps follow each other: their states stay in the first-level cache.
+# Neurons whose substeps run consecutively: their states stay in the first-level cache.
 _CHUNK = 256
 
 
 class NeuronKernel(Protocol):
-    """A neuron's kernel module (see `distsnn.kernels.neurons`), without what is optional."""
+    """A neuron's kernel module (see `distsnn.kernels.neurons`), without optional parts."""
 
     STATES: tuple[str, ...]
     RECEPTORS: tuple[str, ...]
@@ -42,12 +42,12 @@ class NeuronKernel(Protocol):
 
 
 def draw_kinds(kernel: NeuronKernel) -> tuple[str, ...]:
-    """Return the kinds of random numbers that neurons take in each step."""
+    """Return the kinds of random numbers that neurons use in each step."""
     return getattr(kernel, "DRAWS", ())
 
 
 def takes_time(kernel: NeuronKernel) -> bool:
-    """Return whether neurons take the times at which a step begins and ends."""
+    """Return whether neurons use the times of the start and end of a step."""
     return getattr(kernel, "TIME", False)
 
 
@@ -58,7 +58,7 @@ def is_relay(kernel: NeuronKernel) -> bool:
 
 @dataclass(frozen=True)
 class Variant:
-    """Which update a population needs.
+    """Properties of a population that determine its update entry.
 
     Parameters
     ----------
@@ -73,9 +73,9 @@ class Variant:
     counts : tuple of str
         State variables that are integers.
     current : bool
-        Whether current stimuli reach the population.
+        Whether the population receives current stimuli.
     sub_steps : bool
-        Whether a step is integrated in several parts.
+        Whether a step has several substeps.
     """
 
     kernel: str
@@ -105,7 +105,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class TableLayout:
-    """Where the update entry finds what: positions in its table and scalars.
+    """Positions in the table and the scalars of an update entry.
 
     Attributes
     ----------
@@ -114,15 +114,15 @@ class TableLayout:
     rings, states, arrays : mapping of str to int
         Positions of the addresses of receptors' rings, states and per-neuron constants.
     current : int
-        Position of the address of the current (real, one per neuron); unused without.
+        Position of the address of the current (real, one per neuron); unused without a current.
     draws : tuple of int
         Positions of the addresses of random numbers (real, or bits, one per neuron).
     streams : int
-        First position of what `kernels.neuron_draws` takes; unused without random numbers.
+        First position of the words of `kernels.neuron_draws`; unused without random numbers.
     quanta, scalars : mapping of str to int
         Positions of the receptors' quanta and of shared constants in the scalars.
     dt : int
-        Position of dt in the scalars, where the time is taken.
+        Position of dt in the scalars, if the model uses the time.
     size : int
         Length of the table.
     """
@@ -155,18 +155,18 @@ def neuron_kernel(name: str) -> NeuronKernel:
 def layout(variant: Variant) -> TableLayout:
     """Return the table layout of a variant's update entry."""
     kernel = neuron_kernel(variant.kernel)
-    spiked = GROUP_SIZE + 1  # after the emission's words
-    at = spiked + 3
-    rings = {name: at + i for i, name in enumerate(kernel.RECEPTORS)}
-    at += len(rings)
-    states = {name: at + i for i, name in enumerate(kernel.STATES)}
-    at += len(states)
-    arrays = {name: at + i for i, name in enumerate(variant.per_neuron)}
-    at += len(arrays)
+    spiked = GROUP_SIZE + 1  # after the words of `kernels.emission`
+    index = spiked + 3
+    rings = {name: index + i for i, name in enumerate(kernel.RECEPTORS)}
+    index += len(rings)
+    states = {name: index + i for i, name in enumerate(kernel.STATES)}
+    index += len(states)
+    arrays = {name: index + i for i, name in enumerate(variant.per_neuron)}
+    index += len(arrays)
     shared = [name for name in kernel.CONSTANTS if name not in variant.per_neuron]
     quanta = {name: i for i, name in enumerate(kernel.RECEPTORS)}
     scalars = {name: i for i, name in enumerate(shared, len(quanta))}
-    streams = at + 1 + len(draw_kinds(kernel))
+    streams = index + 1 + len(draw_kinds(kernel))
     return TableLayout(
         spiked=spiked,
         mask=spiked + 1,
@@ -174,8 +174,8 @@ def layout(variant: Variant) -> TableLayout:
         rings=rings,
         states=states,
         arrays=arrays,
-        current=at,
-        draws=tuple(range(at + 1, streams)),
+        current=index,
+        draws=tuple(range(index + 1, streams)),
         streams=streams,
         quanta=quanta,
         scalars=scalars,
@@ -189,7 +189,7 @@ def source(variant: Variant) -> str:
     kernel, where = neuron_kernel(variant.kernel), layout(variant)
     states, receptors, constants = kernel.STATES, kernel.RECEPTORS, kernel.CONSTANTS
 
-    # of states and of constants, which may have the same names
+    # states and constants may have the same names
     kinds = {name: "np.int32" if name in variant.counts else "real" for name in states}
     types = {name: _TYPES[kind] for name, kind in constants.items()}
 
@@ -203,7 +203,8 @@ def source(variant: Variant) -> str:
         f'"""Generated from {variant.kernel} {sources_digest(variant.kernel)}: do not edit."""',
         "import numpy as np",
         "from distsnn.jit import array, entry, kernel",
-        "from distsnn.kernels.emission import MOST_SPIKES, NO_COUNT, NOT_FINITE, blame, emit",
+        "from distsnn.kernels.emission import MAX_SPIKES, NO_COUNT, NOT_FINITE",
+        "from distsnn.kernels.emission import append_spikes, record_fault_state",
         "from distsnn.kernels.neuron_draws import fill_bits, fill_normal, fill_uniform",
         f"from {variant.kernel} import {', '.join(imported)}",
         f"real = np.{variant.precision}",
@@ -222,29 +223,29 @@ def source(variant: Variant) -> str:
     bytes_of = {"np.int32": 4, "np.float64": 8}
     bytes_of["real"] = 4 if variant.precision == "float32" else 8
     row_type, row_bytes = f"np.int{variant.row_bits}", variant.row_bits // 8
-    for name, at in where.states.items():
+    for name, index in where.states.items():
         kind = kinds[name]
-        address = f"table[{at}] + {bytes_of[kind]} * first"
+        address = f"table[{index}] + {bytes_of[kind]} * first"
         lines.append(f"    {_array(name)} = array({address}, n, {kind})")
-    for name, at in where.rings.items():
-        lines.append(f"    in_{name} = array(table[{at}] + {row_bytes} * slot, n, {row_type})")
+    for name, index in where.rings.items():
+        lines.append(f"    in_{name} = array(table[{index}] + {row_bytes} * slot, n, {row_type})")
     if variant.current:
         address = f"table[{where.current}] + {bytes_of['real']} * first"
         lines.append(f"    current = array({address}, n, real)")
     if drawn:
-        at, own = where.streams, "table[{}]".format
-        address = f"{own(at + neuron_draws.COUNTERS)} + (first >> 3) * 4"
+        index, table_word = where.streams, "table[{}]".format
+        address = f"{table_word(index + neuron_draws.COUNTERS)} + (first >> 3) * 4"
         lines.append(f"    counters = array({address}, n >> 3, np.uint32)")
-        rest = (neuron_draws.POPULATION, neuron_draws.SEED_LOW, neuron_draws.SEED_HIGH)
-        key = ", ".join(own(at + word) for word in rest)
+        key_words = (neuron_draws.POPULATION, neuron_draws.SEED_LOW, neuron_draws.SEED_HIGH)
+        key = ", ".join(table_word(index + word) for word in key_words)
         for place, (name, kind) in enumerate(zip(drawn, draw_kinds(kernel), strict=True)):
             dtype, width = ("np.uint64", 8) if kind == "bits" else ("real", bytes_of["real"])
-            address = f"{own(where.draws[place])} + {width} * first"
+            address = f"{table_word(where.draws[place])} + {width} * first"
             lines.append(f"    {name} = array({address}, n, {dtype})")
             lines.append(f"    fill_{kind}({name}, counters, loop, {place}, {key})")
     if takes_time(kernel):
         lines.append(f"    time = np.float64(loop) * scalars[{where.dt}]")
-        # the time of the spike as it is recorded: adding dt would be off by rounding
+        # the recorded time of the spike: adding dt would add a rounding error
         lines.append(f"    time_end = np.float64(loop + 1) * scalars[{where.dt}]")
     for name, kind in types.items():
         if name in where.arrays:
@@ -258,7 +259,7 @@ def source(variant: Variant) -> str:
         f"    spiked = array({flags}, n, np.uint8)",
         f"    largest = advance({', '.join(arguments)})",
         *_fault_check(variant, kernel),
-        f"    faulty = emit(table, {flags}, first, last, loop)",
+        f"    faulty = append_spikes(table, {flags}, first, last, loop)",
         "    if faulty >= 0:",
         "        state = -1",
     ]
@@ -266,18 +267,18 @@ def source(variant: Variant) -> str:
         if kinds[name] == "real":
             finite = f"abs({_array(name)}[faulty]) <= most"
             lines.append(f"        state = state if {finite} else {position}")
-    return "\n".join([*lines, "        blame(table, state)", "    return 0", ""])
+    return "\n".join([*lines, "        record_fault_state(table, state)", "    return 0", ""])
 
 
 def _array(state: str) -> str:
-    """Return the name of a state's array: states may be called n or i, as variables here are."""
+    """Return the name of a state's array, distinct from local variables such as n or i."""
     return f"x_{state}"
 
 
 def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
     """Return the loops over neurons of a variant's `advance`."""
     states = ", ".join(f"{_array(name)}[i]" for name in kernel.STATES)
-    given = f"{states}, " if kernel.STATES else ""
+    state_arguments = f"{states}, " if kernel.STATES else ""
     current = "current[i]" if variant.current else "real(0.0)"
     constants = ", ".join(
         f"{name}[i]" if name in variant.per_neuron else name for name in kernel.CONSTANTS
@@ -288,14 +289,14 @@ def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
     new = ", ".join([*(f"new_{name}" for name in kernel.STATES), "flag"])
     results = new if kernel.STATES else "(flag,)"
     step = [
-        f"{results} = step({given}{', '.join(inputs)}, {constants})",
+        f"{results} = step({state_arguments}{', '.join(inputs)}, {constants})",
         *(f"{_array(name)}[i] = new_{name}" for name in kernel.STATES),
         *(f"in_{name}[i] = 0" for name in kernel.RECEPTORS),
     ]
     flag = "np.uint8(flag)"
     if is_relay(kernel):
-        flag = "(np.uint8(flag) if 0 <= flag <= MOST_SPIKES else miscounted)"
-    integrate = f"{given}flag = integrate({given}{current}, {constants})"
+        flag = "(np.uint8(flag) if 0 <= flag <= MAX_SPIKES else miscounted)"
+    integrate = f"{state_arguments}flag = integrate({state_arguments}{current}, {constants})"
     several = hasattr(kernel, "integrate")
     if several and variant.sub_steps:
         flag = "(spiked[i] | np.uint8(flag))"
@@ -305,8 +306,7 @@ def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
     step.append(f"spiked[i] = {flag}")
     reals = [name for name in kernel.STATES if name not in variant.counts]
     if reals:
-        # integers, as a maximum of reals would not be vectorised; a sum that is a number has no
-        # other terms
+        # integers, because a maximum of reals is not vectorised; a finite sum has finite terms
         sum_ = " + ".join(f"new_{name}" for name in reals)
         step.append(f"size = whole(real({sum_}).view(whole) & bits)")
         step.append("largest = size if size > largest else largest")
@@ -317,7 +317,7 @@ def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
     return [
         begin,
         f"    for chunk in range(0, spiked.size, {_CHUNK}):",
-        # unsigned: an index that might count from the end is no address the vectoriser knows
+        # unsigned: the vectoriser does not handle indices that might be negative
         f"        start, stop = np.uint64(chunk), np.uint64(min(chunk + {_CHUNK}, spiked.size))",
         "        for i in range(start, stop):",
         "            spiked[i] = 0",
@@ -332,9 +332,9 @@ def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
 
 
 def _fault_check(variant: Variant, kernel: NeuronKernel) -> list[str]:
-    """Return the lines that flag neurons with a state that is no number, if there are any.
+    """Return the lines that flag neurons with a state that is not finite.
 
-    The sum of all states, which is cheap, only says whether to look: it may overflow by itself.
+    The sum of all states is cheap and only determines whether to look: it may overflow itself.
     """
     reals = [name for name in kernel.STATES if name not in variant.counts]
     if not reals:

@@ -1,9 +1,9 @@
-"""Writes the entry that follows the states of a plastic projection's targets, as a module.
+"""Generation of the kernel entry that processes the states of a plastic projection's targets.
 
-Such rules define `watch` (see `distsnn.kernels.plasticity`). The entry is called after every step
-of the targets: it keeps the states that act late in a ring, lets the rule make levels of all
-states, and puts them into the targets' histories, where one is not 0, and the last, which spikes of
-sources meet, into a ring (see `distsnn.kernels.plastic`).
+Rules that use states define `watch` (see `distsnn.kernels.plasticity`). The entry runs after every
+step of the targets. It stores delayed states in a ring and computes the rule's levels from all
+states. It adds the levels to the targets' histories if one of them is not 0, and stores the last
+level, which spikes of sources use, in a ring (see `distsnn.kernels.plastic`).
 """
 
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ from distsnn.jit import Entry
 
 @dataclass(frozen=True)
 class WatchVariant:
-    """Which entry a projection needs.
+    """Properties of a projection that determine its entry.
 
     Parameters
     ----------
     plastic : PlasticVariant
-        The projection's.
+        Variant of the projection.
     states : {"float32", "float64"}
         Type of the targets' states.
     """
@@ -44,9 +44,9 @@ def watch_entry(variant: WatchVariant) -> Entry:
 
 
 def late_states(kernel: str) -> tuple[str, ...]:
-    """Return which of the states that a rule follows act late."""
-    found: tuple[str, ...] = getattr(rule_kernel(kernel), "LATE", ())
-    return found
+    """Return the states of targets that a rule uses with a delay."""
+    states: tuple[str, ...] = getattr(rule_kernel(kernel), "LATE", ())
+    return states
 
 
 def _text(variant: WatchVariant) -> str:
@@ -54,9 +54,9 @@ def _text(variant: WatchVariant) -> str:
     plastic = variant.plastic
     kernel, where = plastic.kernel, plastic_layout(plastic)
     rule, late = rule_kernel(kernel), late_states(kernel)
-    # a target knows nothing of its synapses: what is their own must not be used
+    # a target does not use constants of its synapses
     constants = {name: "0.0" for name in plastic.per_synapse}
-    constants |= {name: f"scalars[{at}]" for name, at in where.scalars.items()}
+    constants |= {name: f"scalars[{address}]" for name, address in where.scalars.items()}
     n_acts, double = n_levels(rule), plastic.precision == "float64"
     words = (2 if double else 1) * (1 + n_acts)  # int32 of an entry of a history
     acts = [f"acts[{n_acts} * i + {level}]" for level in range(n_acts)]
@@ -65,7 +65,7 @@ def _text(variant: WatchVariant) -> str:
         "import numpy as np",
         "from distsnn.jit import array, entry",
         "from distsnn.kernels.delivery import DONE",
-        "from distsnn.kernels.loop import PAUSE",
+        "from distsnn.kernels.loop import PYTHON_REQUESTED",
         "from distsnn.kernels.plastic import *",
         f"from {kernel} import watch as levels_of",
         f"real, state = np.{plastic.precision}, np.{variant.states}",
@@ -81,36 +81,36 @@ def _text(variant: WatchVariant) -> str:
     ]
     state_bytes = 4 if variant.states == "float32" else 8
     for name in watched(rule):
-        at = f"table[{where.watched[name]}]"
-        lines.append(f"    x_{name} = array({at} + {state_bytes} * first, n, state)")
+        address = f"table[{where.watched[name]}]"
+        lines.append(f"    x_{name} = array({address} + {state_bytes} * first, n, state)")
         lines.append(f"    o_{name} = array(table[{where.offsets[name]}], n, np.float64)")
     for i, name in enumerate(late):
         for age in ("new", "old"):
-            at = f"table[LATE] + {state_bytes} * ({age} + {i} * n)"
-            lines.append(f"    {age}_{name} = array({at}, n, state)")
+            address = f"table[LATE] + {state_bytes} * ({age} + {i} * n)"
+            lines.append(f"    {age}_{name} = array({address}, n, state)")
     lines.append("    for i in range(n):")
     lines += [f"        new_{name}[i] = x_{name}[i]" for name in late]
-    seen = [
+    observed = [
         f"np.float64({'old' if name in late else 'x'}_{name}[i]) + o_{name}[i]"
         for name in watched(rule)
     ]
-    taken = ", ".join([*seen, *(f"c_{name}" for name in rule.CONSTANTS)])
+    arguments = ", ".join([*observed, *(f"c_{name}" for name in rule.CONSTANTS)])
     lines += [
-        f"        {', '.join(acts)}, low = levels_of({taken})",
+        f"        {', '.join(acts)}, low = levels_of({arguments})",
         "        down[i] = real(low)",
         "    mine = array(table[HAS_SYNAPSES], n, np.uint8)",
-        "    steps = array(table[HISTORY], MANY, np.int32)",
-        "    values = array(table[HISTORY], MANY, real)",
-        "    firsts = array(table[FIRSTS], MANY, np.int32)",
-        "    loop_state = array(table[LOOP_STATE], PAUSE + 1, np.int64)",
-        "    depth, settled = table[DEPTH], table[SETTLED]",
+        "    steps = array(table[HISTORY], UNBOUNDED, np.int32)",
+        "    values = array(table[HISTORY], UNBOUNDED, real)",
+        "    firsts = array(table[FIRSTS], UNBOUNDED, np.int32)",
+        "    loop_state = array(table[LOOP_STATE], PYTHON_REQUESTED + 1, np.int64)",
+        "    depth, settled = table[DEPTH], table[DELIVERED_UNTIL]",
         "    for i in range(n):",
-        f"        if ({' or '.join(f'{one} != 0.0' for one in acts)}) and mine[i] != 0:",
+        f"        if ({' or '.join(f'{act} != 0.0' for act in acts)}) and mine[i] != 0:",
         "            at = first + i",
         f"            its = acts[{n_acts} * i : {n_acts} * i + {n_acts}]",
         f"            more = insert(steps, values, {words}, firsts, at, depth, settled, now, its)",
         "            if not more:",
-        "                loop_state[PAUSE] = 1",
+        "                loop_state[PYTHON_REQUESTED] = 1",
         "    return DONE",
     ]
     return "\n".join([*lines, ""])

@@ -22,9 +22,9 @@ Integers = npt.NDArray[np.int64]
 UNIT = Range(0.0, 1.0)
 
 
-def times_of_steps(whole: npt.NDArray[Any], dt: float) -> FloatArray:
+def times_of_steps(steps: npt.NDArray[Any], dt: float) -> FloatArray:
     """Return the times of whole numbers of steps, ms."""
-    return whole.astype(np.float64) * dt
+    return steps.astype(np.float64) * dt
 
 
 def as_samples(
@@ -63,23 +63,25 @@ def as_samples(
     return array
 
 
-def check_columns(array: npt.NDArray[Any], n: int, *, where: str, of: str = "channels") -> None:
+def check_columns(
+    array: npt.NDArray[Any], n: int, *, where: str, meaning: str = "channels"
+) -> None:
     """Check that an array has `n` columns."""
     if array.shape[1] != n:
         raise DescriptionError(
-            f"wrong number of {of}", where=where, value=array.shape[1], allowed=str(n)
+            f"wrong number of {meaning}", where=where, value=array.shape[1], allowed=str(n)
         )
 
 
-def check_numbers(what: Description, **allowed: Range) -> None:
+def check_numbers(description: Description, **allowed: Range) -> None:
     """Check that fields of a description are numbers in their ranges."""
     for name, within in allowed.items():
-        where = f"{type(what).__name__}, field {name}"
-        check_range(as_number(getattr(what, name), where=where), within, where=where)
+        where = f"{type(description).__name__}, field {name}"
+        check_range(as_number(getattr(description, name), where=where), within, where=where)
 
 
-def interval_steps(what: Description, name: str) -> int:
+def interval_steps(description: Description, name: str) -> int:
     """Return a field of a description, a time above 0, as a whole number of its steps `dt`."""
-    check_numbers(what, dt=POSITIVE, **{name: POSITIVE})
-    time, dt = (getattr(what, field) for field in (name, "dt"))
-    return steps(time, dt, where=f"{type(what).__name__}, field {name}")
+    check_numbers(description, dt=POSITIVE, **{name: POSITIVE})
+    time, dt = (getattr(description, field) for field in (name, "dt"))
+    return steps(time, dt, where=f"{type(description).__name__}, field {name}")

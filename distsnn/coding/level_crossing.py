@@ -13,7 +13,7 @@ from distsnn.network.checks import POSITIVE, FloatArray
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class SendOnDelta(Description):
-    """Spikes tell that a signal rose (ON) or fell (OFF) by a threshold since it last spiked.
+    """Spikes mark that a signal rose (ON) or fell (OFF) by a threshold since the last spike.
 
     Parameters
     ----------
@@ -30,10 +30,10 @@ class SendOnDelta(Description):
     Notes
     -----
     Channel c of a signal has the ON channel c and the OFF channel n_channels + c. A jump over
-    several thresholds spikes as often, in one step (`SpikeInput` takes that, `SpikeSource` does
-    not). The signal that spikes tell of is never a whole threshold off.
+    several thresholds causes several spikes in one step (`SpikeInput` allows this, `SpikeSource`
+    does not). The error of the decoded signal is always less than a threshold.
 
-    Source: Miskowicz (2006), Sensors 6:49; with ON and OFF events as those of the silicon retina,
+    Source: Miskowicz (2006), Sensors 6:49; with ON and OFF events as in the silicon retina,
     Lichtsteiner, Posch & Delbruck (2008), IEEE J. Solid-State Circuits 43:566.
     """
 
@@ -83,7 +83,7 @@ class SendOnDelta(Description):
         )
 
     def decode(self, spikes: SampleSpikes, start: object) -> FloatArray:
-        """Return the signals that spikes tell of, constant between spikes.
+        """Return the signals that spikes encode, constant between spikes.
 
         Parameters
         ----------

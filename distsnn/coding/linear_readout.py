@@ -45,7 +45,9 @@ class LinearReadout(Description):
         where = "LinearReadout, field"
         weights = as_samples(self.weights, where=f"{where} weights", axes=("features", "outputs"))
         intercept = as_floats(self.intercept, where=f"{where} intercept")
-        check_shape(intercept, weights.shape[1:], where=f"{where} intercept", of="one per output")
+        check_shape(
+            intercept, weights.shape[1:], where=f"{where} intercept", meaning="one per output"
+        )
         check_range(intercept, ANY, where=f"{where} intercept")
         self._fill(weights=weights, intercept=intercept)
 
@@ -60,14 +62,14 @@ class LinearReadout(Description):
         targets : array_like, shape (n_samples, n_outputs)
             What the outputs should be: ``np.eye(n_classes)[labels]`` for classes.
         ridge : float
-            Penalty of weights, >= 0; the intercept has none. With 0 the smallest weights are taken
-            where many fit alike.
+            Penalty of weights, >= 0; the intercept has none. With 0, the solution
+            with the smallest weights is used if it is not unique.
 
         Raises
         ------
         DescriptionError
-            If a number is not finite, the penalty negative, there is no sample, or not one target
-            for each.
+            If a number is not finite, the penalty is negative, there are no samples, or the numbers
+            of samples and targets differ.
 
         Notes
         -----
@@ -78,7 +80,9 @@ class LinearReadout(Description):
         where = "LinearReadout.fit"
         x = as_samples(features, where=f"{where}, features", axes=("samples", "features"))
         y = as_samples(targets, where=f"{where}, targets", axes=("samples", "outputs"))
-        check_shape(y, (x.shape[0], y.shape[1]), where=f"{where}, targets", of="(samples, outputs)")
+        check_shape(
+            y, (x.shape[0], y.shape[1]), where=f"{where}, targets", meaning="(samples, outputs)"
+        )
         if x.shape[0] == 0:
             raise DescriptionError("no samples", where=where)
         penalty = as_number(ridge, where=f"{where}, ridge")
@@ -110,5 +114,5 @@ class LinearReadout(Description):
         """
         where = "LinearReadout.predict, features"
         x = as_samples(features, where=where, axes=("samples", "features"))
-        check_columns(x, self.weights.shape[0], where=where, of="features")
+        check_columns(x, self.weights.shape[0], where=where, meaning="features")
         return x @ self.weights + self.intercept

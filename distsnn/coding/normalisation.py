@@ -37,10 +37,8 @@ class Normalisation(Description, ABC):
     DescriptionError
         If the numbers are not finite, a scale is negative, or there are not as many of each.
 
-    Notes
-    -----
-    A channel that was constant in the training data says nothing, and has no scale. It becomes 0
-    whatever its value is, and inverts to the constant.
+    Notes ----- A channel that is constant in the training data has no scale. All its values become
+    0, and invert to the constant.
     """
 
     offset: FloatArray
@@ -50,8 +48,10 @@ class Normalisation(Description, ABC):
         where = type(self).__name__
         offset = as_floats(self.offset, where=f"{where}, field offset")
         scale = as_floats(self.scale, where=f"{where}, field scale")
-        check_shape(offset, (offset.size,), where=f"{where}, field offset", of="one per channel")
-        check_shape(scale, offset.shape, where=f"{where}, field scale", of="one per channel")
+        check_shape(
+            offset, (offset.size,), where=f"{where}, field offset", meaning="one per channel"
+        )
+        check_shape(scale, offset.shape, where=f"{where}, field scale", meaning="one per channel")
         check_range(offset, ANY, where=f"{where}, field offset")
         check_range(scale, NOT_NEGATIVE, where=f"{where}, field scale")
         self._fill(offset=offset, scale=scale)
@@ -69,7 +69,8 @@ class Normalisation(Description, ABC):
         Raises
         ------
         DescriptionError
-            If a value is not finite (sample and channel are named), or there is no sample.
+            If a value is not finite (the message names sample and channel), or there are no
+            samples.
         """
 
     @classmethod

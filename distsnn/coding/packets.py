@@ -111,9 +111,9 @@ def _fill_steps(centres: FloatArray, sd: float, seed: np.uint64, steps: Integers
     # steps [i neuron, p packet, s spike]; centres [p] and sd in steps
     parent = stream(stream(uint64(0), seed), STIMULUS)
     for i in range(steps.shape[0]):
-        own = stream(parent, i)
+        neuron_key = stream(parent, i)
         for p in range(steps.shape[1]):
-            key = stream(own, p)
+            key = stream(neuron_key, p)
             for s in range(steps.shape[2]):
                 # Box & Muller 1958, Ann. Math. Stat. 29
                 radius = math.sqrt(-2.0 * math.log(unit(word(key, 2 * s))))

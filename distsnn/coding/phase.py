@@ -89,7 +89,7 @@ class PhaseCode(Description):
         Returns
         -------
         ndarray of float64, shape (n_samples, n_channels)
-            Within 0 to 1; 0 for a channel without a spike. The mean is that of directions.
+            Within 0 to 1; 0 for a channel without a spike. Phases are averaged as directions.
         """
         phase = (spikes.steps - 1) * (spikes.dt / self.period)
         # phases relative to the middle of those that values fill, where a mean cannot wrap around

@@ -111,7 +111,7 @@ class GaussianFields(Description):
         Raises
         ------
         DescriptionError
-            If the activity is negative, not finite, or not that of whole channels.
+            If the activity is negative, not finite, or its channels are incomplete.
         """
         where = "GaussianFields.decode, activity"
         array = as_samples(activity, where=where, allowed=NOT_NEGATIVE)
@@ -153,13 +153,13 @@ def population_vector(activity: object, preferred: object) -> FloatArray:
     """
     where = "population_vector, activity"
     array = as_samples(activity, where=where, allowed=NOT_NEGATIVE)
-    given = as_floats(preferred, where="population_vector, preferred")
+    preferred_values = as_floats(preferred, where="population_vector, preferred")
     vectors = as_samples(
-        given[:, np.newaxis] if given.ndim == 1 else given,
+        preferred_values[:, np.newaxis] if preferred_values.ndim == 1 else preferred_values,
         where="population_vector, preferred",
         axes=("neurons", "dimensions"),
     )
-    check_columns(array, vectors.shape[0], where=where, of="neurons")
+    check_columns(array, vectors.shape[0], where=where, meaning="neurons")
     total = array.sum(axis=1, keepdims=True)
     mean = (array @ vectors) / np.where(total > 0.0, total, np.nan)
-    return mean[:, 0] if given.ndim == 1 else mean
+    return mean[:, 0] if preferred_values.ndim == 1 else mean

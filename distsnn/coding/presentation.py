@@ -94,7 +94,7 @@ class Presentation(Description):
         Raises
         ------
         DescriptionError
-            If there is no such sample.
+            If a sample does not exist.
         """
         where = "Presentation.window, sample"
         onset = self._onset_steps()[as_integer(sample, where=where, high=self.n_samples - 1)]
@@ -119,15 +119,15 @@ class Presentation(Description):
         DescriptionError
             If the spikes' samples, grid or window do not fit.
         """
-        for name, given, allowed in (
+        for name, values, allowed in (
             ("n_samples", spikes.shape[0], self.n_samples),
             ("dt", spikes.dt, self.dt),
         ):
-            if given != allowed:
+            if values != allowed:
                 raise DescriptionError(
                     f"another {name} than the presentation's",
                     where="Presentation.events, spikes",
-                    value=given,
+                    value=values,
                     allowed=str(allowed),
                 )
         if spikes.n_steps > self._steps("duration"):
@@ -155,7 +155,9 @@ class Presentation(Description):
         """
         array = as_samples(values, where="Presentation.piecewise, values")
         shape = self.n_samples, array.shape[1]
-        check_shape(array, shape, where="Presentation.piecewise, values", of="(samples, channels)")
+        check_shape(
+            array, shape, where="Presentation.piecewise, values", meaning="(samples, channels)"
+        )
         onsets = self._onset_steps()
         ends = onsets + self._steps("duration")
         if self._steps("rest") == 0:  # but for the last, a sample ends where the next begins
@@ -181,12 +183,12 @@ class Presentation(Description):
         Raises
         ------
         DescriptionError
-            If a time is off the grid, or there is no such neuron.
+            If a time is off the grid, or a neuron does not exist.
         """
         where = "Presentation.cut, field"
         when = as_floats(times, where=f"{where} times")
         who = as_indices(neurons, where=f"{where} neurons")
-        check_shape(when, who.shape, where=f"{where} times", of="one per spike")
+        check_shape(when, who.shape, where=f"{where} times", meaning="one per spike")
         size = as_integer(size, where=f"{where} size", low=1)
         check_indices(who, size, where=f"{where} neurons")
         window = self._steps("duration")

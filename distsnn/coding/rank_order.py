@@ -69,7 +69,7 @@ class RankOrder(Description):
         return np.where(np.isfinite(times), _ranks(times), -1)
 
     def decode(self, spikes: SampleSpikes, by_rank: object) -> FloatArray:
-        """Return values by rank: their order is the code's, their size is what is known of ranks.
+        """Return values by rank: the code defines their order, a table their magnitudes.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class RankOrder(Description):
         """
         where = "RankOrder.decode, by_rank"
         table = as_floats(by_rank, where=where)
-        check_shape(table, (spikes.shape[1],), where=where, of="one per channel")
+        check_shape(table, (spikes.shape[1],), where=where, meaning="one per channel")
         check_range(table, ANY, where=where)
         ranks = self.ranks(spikes)
         return np.where(ranks >= 0, table[ranks], 0.0)

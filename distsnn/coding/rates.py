@@ -109,9 +109,9 @@ class RegularRate(RateCode):
         per_step = self.rates(values) * (self.dt * 1e-3)
         counts = np.floor(per_step * n_steps + 0.5).astype(np.int64).ravel()
         cells = np.repeat(np.arange(counts.size), counts)
-        at = np.rint((counted_up(counts) + 0.5) / per_step.ravel()[cells])
+        steps = np.rint((counted_up(counts) + 0.5) / per_step.ravel()[cells])
         samples, channels = np.divmod(cells, per_step.shape[1])
-        steps = np.clip(at, 1, n_steps).astype(np.int64)
+        steps = np.clip(steps, 1, n_steps).astype(np.int64)
         return SampleSpikes(samples, channels, steps, per_step.shape, n_steps, self.dt)
 
 
@@ -153,8 +153,8 @@ class PoissonRate(RateCode):
             Values, 0 to 1.
         numbers : array_like of int, shape (n_samples,), optional
             Each sample's number, which its random numbers belong to; 0, 1, ... by default. Give a
-            batch the numbers that its samples have among all, and other numbers to draw a sample
-            anew.
+            batch the numbers that its samples have in the whole set, and use new numbers for new
+            draws.
 
         Raises
         ------
@@ -165,7 +165,7 @@ class PoissonRate(RateCode):
         mean = self.rates(values) * (self.dt * 1e-3)
         where = "PoissonRate.encode, numbers"
         which = as_indices(np.arange(len(mean)) if numbers is None else numbers, where=where)
-        check_shape(which, mean.shape[:1], where=where, of="one per sample")
+        check_shape(which, mean.shape[:1], where=where, meaning="one per sample")
         check_indices(which, 2**31, where=where)
         none = np.empty((3, 0), np.int64)
         seed = np.uint64(self.seed)
@@ -186,16 +186,16 @@ def _arrivals(
     parent = stream(stream(uint64(0), seed), STIMULUS)
     n = 0
     for i in range(mean.shape[0]):
-        own = stream(parent, numbers[i])
+        sample_key = stream(parent, numbers[i])
         for c in range(mean.shape[1]):
-            key = stream(own, c)
-            at, draw = 0.0, 0
+            key = stream(sample_key, c)
+            time, draw = 0.0, 0
             while True:
-                at -= math.log(unit(word(key, draw))) / mean[i, c]
+                time -= math.log(unit(word(key, draw))) / mean[i, c]
                 draw += 1
-                if at > n_steps:
+                if time > n_steps:
                     break
                 if n < spikes.shape[1]:
-                    spikes[0, n], spikes[1, n], spikes[2, n] = i, c, math.ceil(at)
+                    spikes[0, n], spikes[1, n], spikes[2, n] = i, c, math.ceil(time)
                 n += 1
     return n

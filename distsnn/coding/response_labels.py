@@ -38,9 +38,9 @@ class ResponseLabels(Description):
 
     Notes
     -----
-    Source: Diehl & Cook (2015), Front. Comput. Neurosci. 9:99: a neuron's class is that of its
-    highest mean response to the training set, a sample's class that of the neurons whose mean
-    response is highest.
+    Source: Diehl & Cook (2015), Front. Comput. Neurosci. 9:99: a neuron's class is the class of
+    its highest mean response to the training set, a sample's class is the class of the neurons with
+    the highest mean response.
     """
 
     labels: IntArray
@@ -73,11 +73,13 @@ class ResponseLabels(Description):
         """
         where = "ResponseLabels.fit"
         array = _responses(responses, where=where)
-        given = as_indices(classes, where=f"{where}, classes")
-        check_shape(given, array.shape[:1], where=f"{where}, classes", of="one per sample")
+        class_indices = as_indices(classes, where=f"{where}, classes")
+        check_shape(
+            class_indices, array.shape[:1], where=f"{where}, classes", meaning="one per sample"
+        )
         n_classes = as_integer(n_classes, where=f"{where}, n_classes", low=1)
-        check_indices(given, n_classes, where=f"{where}, classes")
-        mean = _mean_by_class(array.T, given, n_classes)
+        check_indices(class_indices, n_classes, where=f"{where}, classes")
+        mean = _mean_by_class(array.T, class_indices, n_classes)
         return cls(_highest(mean, n_classes).astype(np.int32), n_classes)
 
     def scores(self, responses: object) -> FloatArray:
@@ -99,7 +101,7 @@ class ResponseLabels(Description):
             If a response is negative or not finite, or there are other neurons than in training.
         """
         array = _responses(responses, where="ResponseLabels")
-        check_columns(array, self.labels.size, where="ResponseLabels, responses", of="neurons")
+        check_columns(array, self.labels.size, where="ResponseLabels, responses", meaning="neurons")
         return _mean_by_class(array, self.labels, self.n_classes)
 
     def predict(self, responses: object) -> Integers:
@@ -113,14 +115,14 @@ class ResponseLabels(Description):
         Returns
         -------
         ndarray of int64, shape (n_samples,)
-            The lowest class of those that score alike; -1 where no neuron with a label responded.
+            The lowest of the classes with the highest score; -1 if no labelled neuron responded.
         """
         return _highest(self.scores(responses), -1)
 
 
-def _responses(given: object, *, where: str) -> FloatArray:
+def _responses(value: object, *, where: str) -> FloatArray:
     return as_samples(
-        given, where=f"{where}, responses", allowed=NOT_NEGATIVE, axes=("samples", "neurons")
+        value, where=f"{where}, responses", allowed=NOT_NEGATIVE, axes=("samples", "neurons")
     )
 
 

@@ -31,7 +31,7 @@ class SampleSpikes(Description):
         Sample and channel (or neuron) of each spike.
     steps : array_like of int, shape (n_spikes,)
         Step of each spike after the onset of its sample, 1 to `n_steps`: the window is
-        (0, n_steps] as those of stimuli are.
+        (0, n_steps], as for stimuli.
     shape : tuple of int
         Number of samples, and of channels.
     n_steps : int
@@ -75,8 +75,8 @@ class SampleSpikes(Description):
         samples = as_indices(samples, where=f"{where} samples")
         channels = as_indices(channels, where=f"{where} channels")
         steps = as_indices(steps, where=f"{where} steps")
-        check_shape(channels, samples.shape, where=f"{where} channels", of="one per spike")
-        check_shape(steps, samples.shape, where=f"{where} steps", of="one per spike")
+        check_shape(channels, samples.shape, where=f"{where} channels", meaning="one per spike")
+        check_shape(steps, samples.shape, where=f"{where} steps", meaning="one per spike")
         check_indices(samples, n_samples, where=f"{where} samples")
         check_indices(channels, n_channels, where=f"{where} channels")
         if steps.size and not (steps.min() >= 1 and steps.max() <= n_steps):
@@ -114,7 +114,7 @@ class SampleSpikes(Description):
         Raises
         ------
         DescriptionError
-            If there is no such sample.
+            If a sample does not exist.
         """
         chosen = as_indices(samples, where="SampleSpikes.take, samples")
         check_indices(chosen, self.shape[0], where="SampleSpikes.take, samples")

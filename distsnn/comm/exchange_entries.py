@@ -96,6 +96,14 @@ _iallgather = _external("MPI_Iallgather", *_BLOCK, *_BLOCK, _WORD, _WORD)
 _iallgatherv = _external("MPI_Iallgatherv", *_BLOCK, *_BLOCKS, _WORD, _WORD)
 _test = _external("MPI_Test", _WORD, _WORD, _WORD)
 _sched_yield = _external("sched_yield")
+_usleep = _external("usleep", types.uint32)
+
+# A waiting rank first yields its core. Beside other work that burns the rank's share of a core, so
+# then it sleeps, µs, for a fraction of the time slept so far: the wait ends little later.
+_YIELDS = 200
+_SLEEP_DIVISOR = 16
+_MIN_SLEEP, _MAX_SLEEP = 1, 1000
+_TIMER_SLACK = 50  # Linux sleeps so much longer
 
 
 @jit.inline
@@ -191,11 +199,18 @@ def _overflow_words(table: Any) -> Any:
 def _wait(table: Any) -> Any:
     flag = jit.array(table[WAIT] + 8, 1, np.int32)
     flag[0] = 0
+    yields, slept = 0, 0
     while True:
         status = _test(table[WAIT], table[WAIT] + 8, table[WAIT] + 16)
         if status != 0 or flag[0] != 0:
             return status
-        _sched_yield()
+        if yields < _YIELDS:
+            yields += 1
+            _sched_yield()
+        else:
+            sleep = min(max(slept // _SLEEP_DIVISOR, _MIN_SLEEP), _MAX_SLEEP)
+            slept += sleep + _TIMER_SLACK
+            _usleep(sleep)
 
 
 # `yields` is a constant where these are called: machine code knows one branch only.
@@ -258,7 +273,7 @@ def blocking_entry(table: Any, scalars: Any, first: int, last: int, step: int) -
 
 @jit.entry
 def yielding_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
-    """Exchange the spikes of [first, last); the wait yields the core to other ranks."""
+    """Exchange the spikes of [first, last); the wait yields the core, then sleeps."""
     clear_received(table)
     return receive_spikes(table, first, last, True)
 

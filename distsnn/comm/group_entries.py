@@ -85,7 +85,7 @@ def blocking_group_entry(table: Any, scalars: Any, first: int, last: int, step: 
 
 @jit.entry
 def yielding_group_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
-    """Exchange the spikes of [first, last) at both levels; the wait yields the core."""
+    """Exchange the spikes of [first, last) at both levels; the wait yields, then sleeps."""
     return _exchange(table, first, last, step, True)
 
 

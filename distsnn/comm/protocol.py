@@ -107,8 +107,8 @@ class Communicator(Protocol):
         epoch_steps : int
             Maximum steps between two exchanges; the same on all ranks.
         yielding : bool, optional
-            Whether a wait in the epoch loop yields the core. By default it does if a compute node
-            has more ranks than cores.
+            Whether a wait in the epoch loop yields the core, and sleeps if it lasts. By default it
+            does if a compute node has more ranks than cores.
 
         Raises
         ------

@@ -28,13 +28,13 @@ def static_connections(
     quanta: Quanta,
     seed: int,
     index: int,
-    given: Iterable[Records] | None,
+    explicit_edges: Iterable[Records] | None,
     sources: tuple[int, int],
 ) -> Table:
     """Return a static projection's connections from a range of sources onto a rank's neurons.
 
-    Draws are functions of seed, projection, source and block of targets. So what is drawn here is
-    what was stored, or is drawn whenever a source spikes.
+    Draws are functions of seed, projection, source and block of targets. The drawn synapses are
+    therefore the stored ones, or the ones that are drawn at each spike of a source.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def static_connections(
         The run's seed.
     index : int
         The projection.
-    given : iterable of ndarray, optional
+    explicit_edges : iterable of ndarray, optional
         Records of its edges from these sources onto this rank's neurons, if edges are given.
     sources : (int, int)
         First gid and end of the sources.
@@ -58,22 +58,22 @@ def static_connections(
         ``delay`` in ms; in the order of sources.
     """
     network = layout.network
-    one = network.projections[index]
-    model = network.population(one.post.population).model
+    projection = network.projections[index]
+    model = network.population(projection.post.population).model
     builder = make_row_builder(layout, quanta, seed)
     parts = []
-    if given is not None:
-        builder.give(index, one, given)
+    if explicit_edges is not None:
+        builder.give(index, projection, explicit_edges)
     else:
-        assert one.delay is not None and not isinstance(one.rule, Explicit)
-        longest = delay_support(one.delay, network.dt)[1]
-        plan = explicit_plan(layout, planes(layout, one)[0], longest, "pull", None)
-        made = builder.add(replace(plan, projections=(index,)), NO_EDGES, sources)
-        parts.append(decode_synapses(made))
+        assert projection.delay is not None and not isinstance(projection.rule, Explicit)
+        longest = delay_support(projection.delay, network.dt)[1]
+        plan = explicit_plan(layout, planes(layout, projection)[0], longest, "pull", None)
+        row_set = builder.add(replace(plan, projections=(index,)), NO_EDGES, sources)
+        parts.append(decode_synapses(row_set))
     # given edges, and weights of the sign that another receptor takes
     parts += [piece for pieces in builder.spilled.values() for piece in pieces]
     gid, local, weight, delay, plane = np.concatenate([NO_EDGES, *parts]).T
-    quantum = [quanta.quantum(one.post.population, name) for name in model.receptors]
+    quantum = [quanta.quantum(projection.post.population, name) for name in model.receptors]
     weights = weight * np.array(quantum)[plane]
     return _table(gid, layout.gids(local), weights, delay * network.dt)
 
@@ -108,8 +108,8 @@ def _table(
     states: dict[str, npt.NDArray[Any]] | None = None,
 ) -> Table:
     states = states or {}
-    found = np.empty(sources.size, [*_FIELDS, *((name, "f8") for name in states)])
+    table = np.empty(sources.size, [*_FIELDS, *((name, "f8") for name in states)])
     columns = {"source": sources, "target": targets, "weight": weights, "delay": delays}
     for name, values in {**columns, **states}.items():
-        found[name] = values
-    return found
+        table[name] = values
+    return table

@@ -1,4 +1,4 @@
-"""What a rank's synapses come to by the rank of their sources, counted in what was built."""
+"""Counts of a rank's built synapses by the rank of their sources."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Connections:
     synapses : ndarray of int64, shape (ranks,)
         Their synapses.
     smallest_delay : ndarray of int64, shape (ranks,)
-        The shortest delay of these, steps; 0 where there is none.
+        The minimum delay of these synapses, steps; 0 without synapses.
     """
 
     sources: Ints
@@ -50,10 +50,10 @@ def connections(layout: Layout, wiring: Wiring) -> Connections | None:
     ranks = layout.assignment.ranks
     synapses = np.zeros(ranks, np.int64)
     smallest = np.full(ranks, np.iinfo(np.int64).max)
-    for one in _row_sets(wiring):
-        rank = _rank_of(layout, one.sources)
-        np.add.at(synapses, rank, np.diff(one.rows))
-        np.minimum.at(smallest, rank, _shortest(one))
+    for row_set in _row_sets(wiring):
+        rank = _rank_of(layout, row_set.sources)
+        np.add.at(synapses, rank, np.diff(row_set.rows))
+        np.minimum.at(smallest, rank, _shortest(row_set))
     smallest[synapses == 0] = 0
     sources = np.bincount(_rank_of(layout, _gids(_bitmap(layout, wiring))), minlength=ranks)
     return Connections(sources, synapses, smallest)
@@ -61,12 +61,12 @@ def connections(layout: Layout, wiring: Wiring) -> Connections | None:
 
 def remote_sources(layout: Layout, wiring: Wiring) -> npt.NDArray[np.uint64]:
     """Return the other ranks' neurons that have a stored synapse here, as a bitmap over gids."""
-    found = _bitmap(layout, wiring)
-    gids = _gids(found)
-    own = gids[_rank_of(layout, gids) == layout.rank]
-    bits = np.left_shift(np.uint64(1), (own & 63).astype(np.uint64))
-    np.bitwise_xor.at(found, own >> 6, bits)
-    return found
+    bitmap = _bitmap(layout, wiring)
+    gids = _gids(bitmap)
+    local_gids = gids[_rank_of(layout, gids) == layout.rank]
+    bits = np.left_shift(np.uint64(1), (local_gids & 63).astype(np.uint64))
+    np.bitwise_xor.at(bitmap, local_gids >> 6, bits)
+    return bitmap
 
 
 def ends(layout: Layout, wiring: Wiring) -> Iterator[tuple[Ints, Ints]]:
@@ -79,10 +79,10 @@ def ends(layout: Layout, wiring: Wiring) -> Iterator[tuple[Ints, Ints]]:
     wiring : Wiring
         Its synapses.
     """
-    for one in _row_sets(wiring):
-        sources, sizes, plan = one.sources, np.diff(one.rows), one.plan
-        for first, last in _pieces(one):
-            local = _targets(one.words[one.rows[first] : one.rows[last]], plan)
+    for row_set in _row_sets(wiring):
+        sources, sizes, plan = row_set.sources, np.diff(row_set.rows), row_set.plan
+        for first, last in _pieces(row_set):
+            local = _targets(row_set.words[row_set.rows[first] : row_set.rows[last]], plan)
             source = np.repeat(sources[first:last], sizes[first:last])
             yield source, layout.gids(local)
 
@@ -96,13 +96,13 @@ def decode_synapses(row_set: RowSet) -> Ints:
     plan = row_set.plan
     words = row_set.words.astype(np.uint64)
     left = np.uint64(64 - plan.field_bits)
-    found = np.empty((words.size, 5), np.int64)
-    found[:, 0] = row_set.source_of_synapse
-    found[:, 1] = _targets(words, plan)
-    found[:, 2] = (words << left).view(np.int64) >> np.int64(left)
-    found[:, 3] = np.repeat(row_set.runs >> 16, row_set.runs & 0xFFFF)
-    found[:, 4] = plan.plane
-    return found
+    decoded = np.empty((words.size, 5), np.int64)
+    decoded[:, 0] = row_set.source_of_synapse
+    decoded[:, 1] = _targets(words, plan)
+    decoded[:, 2] = (words << left).view(np.int64) >> np.int64(left)
+    decoded[:, 3] = np.repeat(row_set.runs >> 16, row_set.runs & 0xFFFF)
+    decoded[:, 4] = plan.plane
+    return decoded
 
 
 def _targets(words: npt.NDArray[np.unsignedinteger], plan: RowSetPlan) -> Ints:
@@ -113,14 +113,14 @@ def _targets(words: npt.NDArray[np.unsignedinteger], plan: RowSetPlan) -> Ints:
 
 def _row_sets(wiring: Wiring) -> Iterator[RowSet]:
     yield from wiring.row_sets
-    yield from (one.row_set for one in wiring.plastic if one.synapses)
+    yield from (rows.row_set for rows in wiring.plastic if rows.synapses)
 
 
 def _bitmap(layout: Layout, wiring: Wiring) -> npt.NDArray[np.uint64]:
-    found = np.zeros((layout.network.n_neurons >> 6) + 1, np.uint64)
-    for one in _row_sets(wiring):
-        found |= one.bitmap
-    return found
+    bitmap = np.zeros((layout.network.n_neurons >> 6) + 1, np.uint64)
+    for row_set in _row_sets(wiring):
+        bitmap |= row_set.bitmap
+    return bitmap
 
 
 def _gids(bitmap: npt.NDArray[np.uint64]) -> Ints:
@@ -131,27 +131,27 @@ def _rank_of(layout: Layout, gids: Ints) -> npt.NDArray[np.int32]:
     return layout.assignment.owner[layout.table.of_gid(gids)]
 
 
-def _shortest(one: RowSet) -> Ints:
+def _shortest(row_set: RowSet) -> Ints:
     """Return the shortest delay of each row, steps."""
-    plan = one.plan
-    if plan.pull:  # runs say when, words only where
-        return np.minimum.reduceat(one.runs >> 16, one.run_rows[:-1]).astype(np.int64)
+    plan = row_set.plan
+    if plan.pull:  # runs contain delays, words only targets
+        return np.minimum.reduceat(row_set.runs >> 16, row_set.run_rows[:-1]).astype(np.int64)
     if plan.delay is not None:
-        return np.full(one.rows.size - 1, plan.delay, np.int64)
+        return np.full(row_set.rows.size - 1, plan.delay, np.int64)
     # delays are the highest bits, so the smallest word has the shortest
-    found = np.empty(one.rows.size - 1, np.int64)
-    for first, last in _pieces(one):
-        words = one.words[one.rows[first] : one.rows[last]]
-        least = np.minimum.reduceat(words, one.rows[first:last] - one.rows[first])
-        found[first:last] = least >> (plan.target_bits + plan.field_bits)
-    return found
+    delays = np.empty(row_set.rows.size - 1, np.int64)
+    for first, last in _pieces(row_set):
+        words = row_set.words[row_set.rows[first] : row_set.rows[last]]
+        shortest = np.minimum.reduceat(words, row_set.rows[first:last] - row_set.rows[first])
+        delays[first:last] = shortest >> (plan.target_bits + plan.field_bits)
+    return delays
 
 
-def _pieces(one: RowSet) -> Iterator[tuple[int, int]]:
+def _pieces(row_set: RowSet) -> Iterator[tuple[int, int]]:
     """Yield first row and end of pieces of a row set, each of whole rows."""
-    first, n = 0, one.rows.size - 1
+    first, n = 0, row_set.rows.size - 1
     while first < n:
-        last = int(np.searchsorted(one.rows, one.rows[first] + _PIECE))
+        last = int(np.searchsorted(row_set.rows, row_set.rows[first] + _PIECE))
         last = min(max(last, first + 1), n)
         yield first, last
         first = last

@@ -78,9 +78,9 @@ def turn_words(frequencies: Floats, dt: float) -> tuple[Words, Words]:
     -------
     turns, remainders : ndarray of uint64, shape (n,)
     """
-    given, inverse = np.unique(frequencies, return_inverse=True)
+    unique, inverse = np.unique(frequencies, return_inverse=True)
     step = Fraction(repr(float(dt))) / 1000
-    words = [int(Fraction(frequency) * step * 2**96) for frequency in given.tolist()]
+    words = [int(Fraction(frequency) * step * 2**96) for frequency in unique.tolist()]
     turns = np.array([word >> 32 for word in words], np.uint64)
     remainders = np.array([word & 0xFFFFFFFF for word in words], np.uint64)
     return turns[inverse], remainders[inverse]
@@ -114,7 +114,7 @@ def sine_call(
     scale : float
         A factor.
     """
-    # what is common is so outside of the target too
+    # shared values are also shared outside the target
     phases, frequencies = (
         spread(index, value, 0.0 if isinstance(value, np.ndarray) else value)
         for value in (sine.phase, sine.frequency)
@@ -129,7 +129,7 @@ def sine_call(
         start=then.start,
         stop=then.stop,
     )
-    for at, array in (
+    for position, array in (
         (sines.VALUES, values),
         (sines.AMPLITUDES, spread(index, sine.amplitude, 0.0) * scale),
         (sines.OFFSETS, spread(index, sine.offset, 0.0) * scale),
@@ -137,5 +137,5 @@ def sine_call(
         (sines.TURNS, turns),
         (sines.REMAINDERS, remainders),
     ):
-        call.point(at, array, first)
+        call.point(position, array, first)
     return call

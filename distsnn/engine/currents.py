@@ -18,11 +18,19 @@ CURRENTS = (ConstantCurrent, StepCurrent, SineCurrent, NoiseCurrent)
 
 def clearing(neurons: Mapping[str, Neurons]) -> Iterator[Call]:
     """Yield the calls that set currents to 0 before stimuli add theirs."""
-    for one in neurons.values():
-        if one.current is not None and one.first < one.last:
+    for population_neurons in neurons.values():
+        if (
+            population_neurons.current is not None
+            and population_neurons.first < population_neurons.last
+        ):
             table = np.zeros(kernels.CURRENT_TABLE_SIZE, np.int64)
-            call = Call(kernels.clear_current(one.real), table, one.first, one.last)
-            call.point(kernels.CURRENT, one.current, one.first)
+            call = Call(
+                kernels.clear_current(population_neurons.real),
+                table,
+                population_neurons.first,
+                population_neurons.last,
+            )
+            call.point(kernels.CURRENT, population_neurons.current, population_neurons.first)
             yield call
 
 
@@ -37,14 +45,14 @@ class CurrentCalls:
     """
 
     def __init__(
-        self, layout: Layout, neurons: Neurons, one: ConstantCurrent | StepCurrent
+        self, layout: Layout, neurons: Neurons, stimulus: ConstantCurrent | StepCurrent
     ) -> None:
-        self._index, dt = in_view(neurons, one.target), layout.network.dt
+        self._index, dt = in_view(neurons, stimulus.target), layout.network.dt
         course: float | Floats | Piecewise
-        if isinstance(one, ConstantCurrent):
-            course, self._window = one.amplitude, window(one.start, one.stop, dt)
+        if isinstance(stimulus, ConstantCurrent):
+            course, self._window = stimulus.amplitude, window(stimulus.start, stimulus.stop, dt)
         else:
-            course, self._window = Piecewise(one.times, one.amplitudes), (0, FOREVER)
+            course, self._window = Piecewise(stimulus.times, stimulus.amplitudes), (0, FOREVER)
         self.calls: list[Call] = []
         if (self._index >= 0).any():
             entry = kernels.add_current(neurons.real)
@@ -71,13 +79,13 @@ class SineCalls:
         neuron is on this rank.
     """
 
-    def __init__(self, layout: Layout, neurons: Neurons, one: SineCurrent) -> None:
-        self._index, self._dt = in_view(neurons, one.target), layout.network.dt
-        self._sine = one.course()
+    def __init__(self, layout: Layout, neurons: Neurons, stimulus: SineCurrent) -> None:
+        self._index, self._dt = in_view(neurons, stimulus.target), layout.network.dt
+        self._sine = stimulus.course()
         self.calls: list[Call] = []
         if not (self._index >= 0).any():
             return
-        start, stop = window(one.start, one.stop, self._dt)
+        start, stop = window(stimulus.start, stimulus.stop, self._dt)
         amplitudes = np.zeros(neurons.last - neurons.first)
         entry = kernels.add_current(neurons.real)
         add = _current_call(neurons, entry, amplitudes, start, stop)
@@ -104,23 +112,23 @@ class NoiseCalls:
     """
 
     def __init__(
-        self, layout: Layout, neurons: Neurons, one: NoiseCurrent, number: int, seed: int
+        self, layout: Layout, neurons: Neurons, stimulus: NoiseCurrent, number: int, seed: int
     ) -> None:
-        self._index, dt = in_view(neurons, one.target), layout.network.dt
+        self._index, dt = in_view(neurons, stimulus.target), layout.network.dt
         self.calls: list[Call] = []
         if not (self._index >= 0).any():
             return
         entry = kernels.add_noise(neurons.real)
-        start, stop = window(one.start, one.stop, dt)
-        means = spread(self._index, one.mean, 0.0)
+        start, stop = window(stimulus.start, stimulus.stop, dt)
+        means = spread(self._index, stimulus.mean, 0.0)
         call = _current_call(neurons, entry, means, start, stop)
-        call.point(kernels.DEVIATIONS, spread(self._index, one.sd, -1.0), neurons.first)
+        call.point(kernels.DEVIATIONS, spread(self._index, stimulus.sd, -1.0), neurons.first)
         call.point(kernels.COUNTERS, layout.counters)
         size = neurons.last - neurons.first
         call.point(kernels.HELD, np.zeros(size), neurons.first)
         call.point(kernels.DRAWN, np.full(size >> 6, -1), neurons.first >> 6)
         call.table[kernels.STIMULUS_ID] = number
-        call.table[kernels.INTERVAL] = one.interval_steps(dt)
+        call.table[kernels.INTERVAL] = stimulus.interval_steps(dt)
         call.table[kernels.ORIGIN] = start
         seed_words(call.table, kernels.SEED_LOW, kernels.SEED_HIGH, seed)
         self.calls.append(call)
@@ -128,8 +136,8 @@ class NoiseCalls:
     def set(self, mean: float | Floats | None = None, sd: float | Floats | None = None) -> None:
         """Let the noise have another mean or standard deviation, pA, whenever it acts.
 
-        What is held in the current interval is made anew of the same draws: so it does not matter
-        whether it was drawn before.
+        Currents of the interval are computed again from the same draws, so it does not matter
+        whether they were drawn before.
         """
         for call in self.calls:
             if mean is not None:

@@ -10,8 +10,8 @@ from distsnn.engine.tables import Call
 from distsnn.kernels import delivery as kernels
 from distsnn.kernels import procedural, wiring_draws
 from distsnn.kernels import wiring_columns as columns
+from distsnn.kernels.count_trees import SOURCES_IN_GROUP
 from distsnn.kernels.synapses import given_factor
-from distsnn.kernels.trees import SOURCES_IN_GROUP
 
 # Pages of a calendar at the start; it doubles whenever it is full.
 _FIRST_PAGES = 256
@@ -52,9 +52,12 @@ class Delivery:
         self._table = np.zeros(kernels.TABLE_SIZE, np.int64)
         kind = (plan.word_bits, ring.bits, plan.weight is not None, states is not None)
         if plan.pull:
-            deliver, collect = kernels.enqueue(states is not None), kernels.collect(*kind)
+            deliver, collect = (
+                kernels.schedule_runs(states is not None),
+                kernels.deliver_due_runs(*kind),
+            )
         else:
-            deliver, collect = kernels.push(*kind), None
+            deliver, collect = kernels.push_rows(*kind), None
         self.deliver = Call(deliver, self._table, 0, 0)
         self.collect = None if collect is None else Call(collect, self._table, 0, 0)
         call, table = self.deliver, self._table
@@ -63,7 +66,7 @@ class Delivery:
         call.point(kernels.SPIKE_GID, spike_gid)
         call.point(kernels.SPIKE_STEP, spike_step)
         call.point(kernels.BITMAP, row_set.bitmap)
-        call.point(kernels.RANK, row_set.rank)
+        call.point(kernels.ROWS_BEFORE, row_set.rank)
         call.point(kernels.ROW, row_set.rows)
         call.point(kernels.WORDS, row_set.words)
         call.point(kernels.FOUND, np.zeros(kernels.FOUND_SIZE, np.int64))

@@ -1,4 +1,4 @@
-"""Edges that are given, in arrays or in files, as records: what is known of each edge.
+"""Explicit edges, in arrays or in files, as records.
 
 A file is read by slices, so that ranks may share the reading: who reads an edge need not own it.
 `split` sorts records by owner; what carries them there is not the engine's business.
@@ -27,7 +27,7 @@ from distsnn.network.magnitudes import GivenMagnitudes
 # Edges read at a time: at most 28 MB of records.
 SLICE = 1 << 20
 
-# What damaged files make zipfile and zarr raise.
+# What corrupt files make zipfile and zarr raise.
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, LookupError, TypeError, RuntimeError),
     *(MemoryError, zlib.error, zipfile.BadZipFile),
@@ -38,16 +38,19 @@ Records = npt.NDArray[np.void]
 Reader = Callable[[int, int], npt.NDArray[Any]]
 
 
-def record_type(one: Projection) -> np.dtype[np.void]:
+def record_type(projection: Projection) -> np.dtype[np.void]:
     """Return the dtype of a projection's records.
 
     They hold ``source`` and ``target`` (within pre and post), ``weight`` and ``delay`` (steps)
     where these are given edge by edge, and else the edge's ``number``, by which they are drawn.
     """
-    if isinstance(one.rule, ExplicitFile):
-        weights, delays = one.rule.weights is not None, one.rule.delays is not None
+    if isinstance(projection.rule, ExplicitFile):
+        weights, delays = projection.rule.weights is not None, projection.rule.delays is not None
     else:
-        weights, delays = isinstance(one.weight, np.ndarray), isinstance(one.delay, np.ndarray)
+        weights, delays = (
+            isinstance(projection.weight, np.ndarray),
+            isinstance(projection.delay, np.ndarray),
+        )
     fields = [("source", "u4"), ("target", "u4")]
     fields += [("weight", "f8")] if weights else []
     fields += [("delay", "i4")] if delays else []
@@ -55,37 +58,37 @@ def record_type(one: Projection) -> np.dtype[np.void]:
     return np.dtype(fields)
 
 
-def array_records(one: Projection, dt: float) -> Iterator[Records]:
+def array_records(projection: Projection, dt: float) -> Iterator[Records]:
     """Yield the edges that a projection gives in arrays, piece by piece."""
-    assert isinstance(one.rule, Explicit)
-    for first in range(0, one.rule.sources.size, SLICE):
+    assert isinstance(projection.rule, Explicit)
+    for first in range(0, projection.rule.sources.size, SLICE):
         part = slice(first, first + SLICE)
-        records = _numbered(one, first, one.rule.sources[part])
-        records["target"] = one.rule.targets[part]
-        if isinstance(one.weight, np.ndarray):
-            records["weight"] = one.weight[part]
-        if isinstance(one.delay, np.ndarray):
-            records["delay"] = delay_steps(one.delay[part], dt)
+        records = _numbered(projection, first, projection.rule.sources[part])
+        records["target"] = projection.rule.targets[part]
+        if isinstance(projection.weight, np.ndarray):
+            records["weight"] = projection.weight[part]
+        if isinstance(projection.delay, np.ndarray):
+            records["delay"] = delay_steps(projection.delay[part], dt)
         yield records
 
 
-def grain(one: Projection) -> int:
+def grain(projection: Projection) -> int:
     """Return how many edges of a projection's file are best read together: a Zarr chunk."""
-    assert isinstance(one.rule, ExplicitFile)
-    path = Path(one.rule.path)
+    assert isinstance(projection.rule, ExplicitFile)
+    path = Path(projection.rule.path)
     if not path.is_dir():
         return 1
-    return zarr_layout(path, one.rule.sources).chunks[0]
+    return zarr_layout(path, projection.rule.sources).chunks[0]
 
 
 def file_records(
-    one: Projection, dt: float, slices: Iterable[tuple[int, int]]
+    projection: Projection, dt: float, slices: Iterable[tuple[int, int]]
 ) -> Iterator[Records]:
     """Yield some slices of a projection's edge file.
 
     Parameters
     ----------
-    one : Projection
+    projection : Projection
         The projection.
     dt : float
         Step, ms.
@@ -98,7 +101,7 @@ def file_records(
         If the file cannot be read, or indices, weights or delays are not valid: it names the array
         and the edge's number.
     """
-    rule = one.rule
+    rule = projection.rule
     assert isinstance(rule, ExplicitFile)
     with ExitStack() as stack:
         path = Path(rule.path)
@@ -120,21 +123,21 @@ def file_records(
                 raise DescriptionError(
                     f"cannot be read: {error}", where=f"file {path}, edges {first} to {last - 1}"
                 ) from error
-            yield _checked(one, dt, first, read)
+            yield _checked(projection, dt, first, read)
 
 
 def _checked(
-    one: Projection, dt: float, first: int, read: Sequence[npt.NDArray[Any] | None]
+    projection: Projection, dt: float, first: int, read: Sequence[npt.NDArray[Any] | None]
 ) -> Records:
-    rule = one.rule
+    rule = projection.rule
     assert isinstance(rule, ExplicitFile)
     sources, targets, weights, delays = read
     assert sources is not None
     assert targets is not None
-    where = f"projection {one.name!r}, file {rule.path}, array "
-    check_indices(sources, one.pre.size, where=f"{where}{rule.sources!r}", first=first)
-    check_indices(targets, one.post.size, where=f"{where}{rule.targets!r}", first=first)
-    records = _numbered(one, first, sources)
+    where = f"projection {projection.name!r}, file {rule.path}, array "
+    check_indices(sources, projection.pre.size, where=f"{where}{rule.sources!r}", first=first)
+    check_indices(targets, projection.post.size, where=f"{where}{rule.targets!r}", first=first)
+    records = _numbered(projection, first, sources)
     records["target"] = targets
     if weights is not None:
         records["weight"] = weights
@@ -146,16 +149,16 @@ def _checked(
     return records
 
 
-def _numbered(one: Projection, first: int, sources: npt.NDArray[Any]) -> Records:
-    records = np.empty(sources.size, record_type(one))
+def _numbered(projection: Projection, first: int, sources: npt.NDArray[Any]) -> Records:
+    records = np.empty(sources.size, record_type(projection))
     records["source"] = sources
     if "number" in records.dtype.fields:  # type: ignore[operator]
         records["number"] = np.arange(first, first + sources.size)
     return records
 
 
-def _zarr_reader(folder: Path, known: bool, name: str) -> Reader:
-    # Zarr takes a missing chunk for one of fill values: only a known hash tells whether it was.
+def _zarr_reader(folder: Path, is_known: bool, name: str) -> Reader:
+    # Zarr reads a missing chunk as fill values: only a known hash detects this.
     layout = zarr_layout(folder, name)
     array = zarr.open_array(str(folder / name), mode="r")
     rows = layout.chunks[0]
@@ -165,7 +168,7 @@ def _zarr_reader(folder: Path, known: bool, name: str) -> Reader:
             chunk = folder / name / array.metadata.encode_chunk_key((number,))
             if chunk.is_file():
                 check_chunk(chunk, layout)
-            elif not known:
+            elif not is_known:
                 raise ValueError(
                     f"chunk {chunk} is missing; one that holds only fill values must be written "
                     "too (with zarr's write_empty_chunks)"
@@ -190,40 +193,40 @@ def _npz_reader(archive: zipfile.ZipFile, stack: ExitStack, name: str) -> Reader
     def read(first: int, last: int) -> npt.NDArray[Any]:
         stream.seek(begin + first * dtype.itemsize)
         size = (last - first) * dtype.itemsize
-        found = stream.read(size)
-        if len(found) < size:
+        content = stream.read(size)
+        if len(content) < size:
             raise EOFError(f"array {name!r} ends too early")
-        return np.frombuffer(found, dtype)
+        return np.frombuffer(content, dtype)
 
     return read
 
 
 def emptied(pieces: list[Records]) -> Iterator[Records]:
-    """Yield the pieces of a list, which lets go of each."""
+    """Yield the pieces of a list, and remove each from the list."""
     pieces.reverse()
     while pieces:
         yield pieces.pop()
 
 
-def split(layout: Layout, one: Projection, records: Records) -> list[Records]:
+def split(layout: Layout, projection: Projection, records: Records) -> list[Records]:
     """Return the records for each rank, the owner of their targets, in the order given."""
     table, owner = layout.table, layout.assignment.owner
-    population = layout.population_index(one.post.population)
+    population = layout.population_index(projection.post.population)
     first_block = np.searchsorted(table.population, population)
-    block = (records["target"] + np.int64(one.post.start)) // table.block_size
+    block = (records["target"] + np.int64(projection.post.start)) // table.block_size
     owners = owner[first_block + block]
     order = np.argsort(owners, kind="stable")
     ends = np.cumsum(np.bincount(owners, minlength=layout.assignment.ranks))
     return np.split(records[order], ends[:-1])
 
 
-def summary(one: Projection, pieces: Iterable[Records]) -> EdgeSummary:
+def summary(projection: Projection, pieces: Iterable[Records]) -> EdgeSummary:
     """Return what the fixed-point scales need to know of edges that include all onto a target."""
-    degree = np.zeros(one.post.size, np.int64)
+    degree = np.zeros(projection.post.size, np.int64)
     low, high, magnitudes = np.inf, -np.inf, []
     for piece in pieces:
         degree += np.bincount(piece["target"], minlength=degree.size)
-        if "weight" in record_type(one).names and piece.size:  # type: ignore[operator]
+        if "weight" in record_type(projection).names and piece.size:  # type: ignore[operator]
             low = min(low, float(piece["weight"].min()))
             high = max(high, float(piece["weight"].max()))
             magnitudes.append(GivenMagnitudes.of(piece["weight"]))
@@ -231,9 +234,14 @@ def summary(one: Projection, pieces: Iterable[Records]) -> EdgeSummary:
 
 
 def merged(summaries: Sequence[EdgeSummary]) -> EdgeSummary:
-    """Return the summary of a whole file, from those of all ranks; 0 where it has no weights."""
-    low, high = min(one.low for one in summaries), max(one.high for one in summaries)
+    """Return the summary of a whole file, from the summaries of all ranks; 0 without weights."""
+    low, high = (
+        min(edge_summary.low for edge_summary in summaries),
+        max(edge_summary.high for edge_summary in summaries),
+    )
     if low > high:
         low = high = 0.0
-    magnitudes = GivenMagnitudes.merged(one.magnitudes for one in summaries)
-    return EdgeSummary(max(one.max_indegree for one in summaries), low, high, magnitudes)
+    magnitudes = GivenMagnitudes.merged(edge_summary.magnitudes for edge_summary in summaries)
+    return EdgeSummary(
+        max(edge_summary.max_indegree for edge_summary in summaries), low, high, magnitudes
+    )

@@ -10,19 +10,19 @@ from distsnn.network import Network
 
 
 class Fault(NamedTuple):
-    """What went wrong with a neuron or synapse; that of several which is the smallest came first.
+    """A fault of a neuron or synapse; the smallest of several faults is the first.
 
     Attributes
     ----------
     step, gid : int
         When, and with whom.
-    what : str
+    problem : str
         All of it, for a message.
     """
 
     step: int
     gid: int
-    what: str
+    problem: str
 
 
 def neuron_fault(counts: npt.NDArray[np.int64], network: Network) -> tuple[int, int, str] | None:
@@ -41,8 +41,8 @@ def neuron_fault(counts: npt.NDArray[np.int64], network: Network) -> tuple[int, 
     starts = [*network.first_gid.values()]
     population = network.populations[int(np.searchsorted(starts, gid, side="right")) - 1]
     if counts[emission.FAULT] == emission.NO_COUNT:
-        what = f"it can relay 0 to {emission.MOST_SPIKES} spikes a step, its input is others"
+        problem = f"it can relay 0 to {emission.MAX_SPIKES} spikes a step, its input is others"
     else:
         name = [*population.model.states][int(counts[emission.FAULT_STATE])]
-        what = f"{name} is not finite"
-    return step, gid, f"population {population.name!r}, gid {gid}, step {step}: {what}"
+        problem = f"{name} is not finite"
+    return step, gid, f"population {population.name!r}, gid {gid}, step {step}: {problem}"

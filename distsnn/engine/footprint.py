@@ -34,9 +34,9 @@ def expected_bytes(
 ) -> float:
     """Return the largest resident memory that is expected of a rank, bytes.
 
-    Counted are the process without a network (`BASELINE_BYTES`), synapses in their storage, what
-    is held beside them while they are built (sorted edges of fixed indegrees, given edges), states
-    and parameters, and the rings of input. Not counted: recordings of states on their way to the
+    The estimate includes the process without a network (`BASELINE_BYTES`), stored synapses, memory
+    during the build (sorted edges of fixed indegrees, explicit edges), states
+    and parameters, and the rings of input. Not included: recordings of states on their way to the
     store, buffers of bursts, and kernels that have to be compiled first.
 
     Parameters
@@ -55,12 +55,15 @@ def expected_bytes(
             # edges are gathered, twice for a moment, before the words that are made of them
             peak = max(peak, built + 2.0 * beside, built + stored + beside)
             built += stored
-    for one in layout.network.projections:
-        if isinstance(one.rule, Explicit | ExplicitFile) or one.plasticity is not None:
-            synapses = _synapses(layout, one)
-            stored = synapses * bytes_of(one, _GIVEN_WORD)
-            given = isinstance(one.rule, Explicit | ExplicitFile)
-            peak = max(peak, built + stored + (_GIVEN_BYTES * synapses if given else 0.0))
+    for projection in layout.network.projections:
+        if (
+            isinstance(projection.rule, Explicit | ExplicitFile)
+            or projection.plasticity is not None
+        ):
+            synapses = _synapses(layout, projection)
+            stored = synapses * bytes_of(projection, _GIVEN_WORD)
+            is_explicit = isinstance(projection.rule, Explicit | ExplicitFile)
+            peak = max(peak, built + stored + (_GIVEN_BYTES * synapses if is_explicit else 0.0))
             built += stored
     return BASELINE_BYTES + _neurons(layout) + max(peak, built + _rings(layout, plans))
 
@@ -71,47 +74,49 @@ def _stages(layout: Layout, plan: RowSetPlan) -> Iterator[tuple[float, float]]:
     yield layout.network.n_neurons / 8 * 1.5, 0.0  # which sources have rows, and their numbers
     for _, group in groupby(sorted(projections, key=_source), key=_source):
         members = list(group)
-        synapses = [_synapses(layout, one) for one in members]
+        synapses = [_synapses(layout, projection) for projection in members]
         words = 0.0 if plan.procedural else sum(synapses) * plan.word_bits / 8
-        sources = max(one.pre.size for one in members)
+        sources = max(projection.pre.size for projection in members)
         mean = sum(synapses) / sources
         rows = sources * -math.expm1(-mean)
         words += rows * (_ROW_BYTES + (_SCALED_BYTES if plan.scaled_by is not None else 0.0))
         if plan.pull:
-            delays = max(distinct_delays(one, layout.network.dt) for one in members)
+            delays = max(distinct_delays(projection, layout.network.dt) for projection in members)
             words += 4.0 * sources * delays * -math.expm1(-mean / delays)
         edges = 8.0 * sum(
             n
-            for one, n in zip(members, synapses, strict=True)
-            if isinstance(one.rule, FixedIndegree)
+            for projection, n in zip(members, synapses, strict=True)
+            if isinstance(projection.rule, FixedIndegree)
         )
         pieces = max(1, math.ceil(edges / EDGE_BYTES))
         for _ in range(pieces):
             yield words / pieces, edges / pieces
 
 
-def _source(one: Projection) -> str:
-    return one.pre.population
+def _source(projection: Projection) -> str:
+    return projection.pre.population
 
 
-def _synapses(layout: Layout, one: Projection) -> float:
+def _synapses(layout: Layout, projection: Projection) -> float:
     """Return the expected synapses of a projection onto the rank's neurons."""
-    population = layout.population_index(one.post.population)
+    population = layout.population_index(projection.post.population)
     blocks = layout.owned[layout.table.population[layout.owned] == population]
     first, last = layout.table.start[blocks], layout.table.start[blocks] + layout.table.size[blocks]
-    own = np.minimum(last, one.post.stop) - np.maximum(first, one.post.start)
-    share = float(own.clip(0).sum()) / one.post.size
-    return share * one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
+    overlap = np.minimum(last, projection.post.stop) - np.maximum(first, projection.post.start)
+    share = float(overlap.clip(0).sum()) / projection.post.size
+    return share * projection.rule.expected_synapses(
+        projection.pre.size, projection.post.size, projection.same
+    )
 
 
 def _neurons(layout: Layout) -> float:
     """Return the bytes of state variables, of parameters that differ, and of numbers."""
     total, fields = 0.0, _fields(layout.network)
-    for index, one in enumerate(layout.network.populations):
-        real = 8 if one.state_type(layout.network.dt) == "float64" else 4
-        values = [one.model.value(name) for name in one.model.parameters()]
+    for index, population in enumerate(layout.network.populations):
+        real = 8 if population.state_type(layout.network.dt) == "float64" else 4
+        values = [population.model.value(name) for name in population.model.parameters()]
         different = sum(not isinstance(value, float) for value in values)
-        states = sum(field.nbytes for field in fields if field.population == one.name)
+        states = sum(field.nbytes for field in fields if field.population == population.name)
         slots = int(layout.last[index] - layout.first[index])
         total += slots * (8 + states + (8 + real) * different)
     return total
@@ -121,16 +126,16 @@ def _fields(network: Network) -> list[StateField]:
     """Return the state variables of neurons that are declared without a rule's kernel."""
     populations, projections, stimuli = network.populations, network.projections, network.stimuli
     declared = [
-        *(neuron_fields(one, network.dt) for one in populations),
-        *(source_fields(one) for one in projections),
-        *(gamma_fields(one, n) for n, one in enumerate(stimuli) if isinstance(one, GammaInput)),
-        *(activity_fields(network, one) for one in network.homeostasis),
+        *(neuron_fields(item, network.dt) for item in populations),
+        *(source_fields(item) for item in projections),
+        *(gamma_fields(item, n) for n, item in enumerate(stimuli) if isinstance(item, GammaInput)),
+        *(activity_fields(network, item) for item in network.homeostasis),
     ]
     return [field for fields in declared for field in fields]
 
 
 def _rings(layout: Layout, plans: list[RowSetPlan]) -> float:
     """Return the bytes of input that is still to come, and of the sums of weights."""
-    planes = max(1, *(len(one.model.receptors) for one in layout.network.populations))
+    planes = max(1, *(len(population.model.receptors) for population in layout.network.populations))
     ahead = max((plan.longest for plan in plans if not plan.pull), default=0)
     return planes * (4.0 * (1 << ahead.bit_length() + layout.target_bits) + 8.0 * layout.n_local)

@@ -1,4 +1,4 @@
-"""Spikes in flight: those of this rank that may still have synaptic events ahead of them."""
+"""Spikes in flight: spikes of this rank that may still have pending synaptic events."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ class History:
         return piece
 
     def overdue(self, until: int) -> bool:
-        """Return whether to let go of the spikes up to a step: not of a few at a time."""
+        """Return whether enough spikes up to a step can be dropped."""
         return bool(self._pieces[0][0][0] <= until - _SLACK)
 
-    def let_go(self, until: int) -> Iterator[Spikes]:
-        """Let go of the spikes stamped up to a step, and yield them piece by piece."""
+    def drop_until(self, until: int) -> Iterator[Spikes]:
+        """Drop the spikes up to a step, and yield them in pieces."""
         while self._pieces and int(self._pieces[0][0][0]) <= until:
             step, gid = self._pieces.popleft()
             n = int(step.searchsorted(until, side="right"))

@@ -30,7 +30,7 @@ class Targets:
     layout : Layout
         The rank's neurons.
     one : Homeostasis
-        What is done.
+        The rule.
 
     Attributes
     ----------
@@ -42,38 +42,38 @@ class Targets:
         Which of these slots are targets.
     """
 
-    def __init__(self, layout: Layout, one: Homeostasis) -> None:
+    def __init__(self, layout: Layout, rule: Homeostasis) -> None:
         self._layout = layout
-        self.post = layout.network.projection(one.projections[0]).post
+        self.post = layout.network.projection(rule.projections[0]).post
         self.index = layout.population_index(self.post.population)
         self.first = int(layout.first[self.index])
         self.neurons = layout.in_population(self.index)
         inside = (self.neurons >= self.post.start) & (self.neurons < self.post.stop)
         self.slots = np.flatnonzero(inside)
 
-    def values(self, given: float | Floats) -> Floats:
-        """Return what is given for each of the population's slots, 0 where there is no target."""
+    def values(self, value: float | Floats) -> Floats:
+        """Return the value for each of the population's slots, 0 for slots without target."""
         out = np.zeros(self.neurons.size)
-        own = self.neurons[self.slots] - self.post.start
-        out[self.slots] = given[own] if isinstance(given, np.ndarray) else given
+        local_targets = self.neurons[self.slots] - self.post.start
+        out[self.slots] = value[local_targets] if isinstance(value, np.ndarray) else value
         return out
 
-    def local(self, values: Floats, rest: float) -> Floats:
+    def local(self, values: Floats, padding: float) -> Floats:
         """Return values of the population's slots for all local ones, with a rest for others."""
-        out = np.full(self._layout.n_local, rest)
+        out = np.full(self._layout.n_local, padding)
         out[self.first + self.slots] = values[self.slots]
         return out
 
 
 class Scaling:
-    """Weights onto neurons, scaled so that their sum or the neurons' activity comes to a goal.
+    """Weights onto neurons, scaled so that their sum or the neurons' activity reaches a goal.
 
     Parameters
     ----------
     layout : Layout
         The rank's neurons.
     one : Homeostasis
-        What is done.
+        The rule.
     deliveries : sequence of PlasticDelivery
         The projections, in the order in which weights are summed.
 
@@ -86,17 +86,17 @@ class Scaling:
     """
 
     def __init__(
-        self, layout: Layout, one: Homeostasis, deliveries: Sequence[PlasticDelivery]
+        self, layout: Layout, rule: Homeostasis, deliveries: Sequence[PlasticDelivery]
     ) -> None:
-        self._layout, self._one, self._deliveries = layout, one, deliveries
-        self.every = one.every_steps(layout.network.dt)
-        self._targets = targets = Targets(layout, one)
+        self._layout, self._one, self._deliveries = layout, rule, deliveries
+        self.every = rule.every_steps(layout.network.dt)
+        self._targets = targets = Targets(layout, rule)
         self.activity: Activity | None = None
-        if isinstance(one, SynapticScaling):
-            self._goal = targets.values(one.rate)
-            self.activity = Activity(layout, one, targets)
-        elif isinstance(one, NormaliseWeights):
-            self._goal = np.abs(targets.values(one.total))
+        if isinstance(rule, SynapticScaling):
+            self._goal = targets.values(rule.rate)
+            self.activity = Activity(layout, rule, targets)
+        elif isinstance(rule, NormaliseWeights):
+            self._goal = np.abs(targets.values(rule.total))
 
     def spikes(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Take this rank's spikes, in the order of their stamps."""
@@ -106,22 +106,22 @@ class Scaling:
     def act(self, step: int) -> None:
         """Scale the weights, at a step up to which all ranks' spikes were delivered."""
         factors = self._factors(step)
-        for one in self._deliveries:
-            if one.learns:
-                one.scale(factors, step)
+        for delivery in self._deliveries:
+            if delivery.learns:
+                delivery.scale(factors, step)
 
     def _factors(self, step: int) -> Floats:
-        targets, one = self._targets, self._one
-        if isinstance(one, NormaliseWeights):
+        targets, rule = self._targets, self._one
+        if isinstance(rule, NormaliseWeights):
             sums = np.zeros(self._layout.n_local)
             for delivery in self._deliveries:
                 delivery.add_weights(sums, step)
             goal = targets.local(self._goal, 0.0)
             factors = np.divide(goal, sums, out=np.ones_like(sums), where=sums > 0.0)
-            return factors if one.share == 1.0 else 1.0 + one.share * (factors - 1.0)
-        assert isinstance(one, SynapticScaling)
+            return factors if rule.share == 1.0 else 1.0 + rule.share * (factors - 1.0)
+        assert isinstance(rule, SynapticScaling)
         assert self.activity is not None
-        exponent = 1e-3 * one.every * one.beta * (self._goal - self.activity.at(step))
+        exponent = 1e-3 * rule.every * rule.beta * (self._goal - self.activity.at(step))
         grown = exp_array(np.clip(exponent, -_MOST_EXPONENT, _MOST_EXPONENT))
         return targets.local(grown, 1.0)
 
@@ -141,20 +141,22 @@ class Activity(NeuronHolder):
 
     fields: tuple[StateField, ...] = ()
 
-    def __init__(self, layout: Layout, one: SynapticScaling, targets: Targets) -> None:
+    def __init__(self, layout: Layout, rule: SynapticScaling, targets: Targets) -> None:
         self._layout, self._targets = layout, targets
-        self.fields, self.neurons = state_fields(layout.network, one), targets.neurons
-        self._tau, self._jump = one.tau / layout.network.dt, 1e3 / one.tau
-        self._traces = targets.values(one.rate)
+        self.fields, self.neurons = state_fields(layout.network, rule), targets.neurons
+        self._tau, self._jump = rule.tau / layout.network.dt, 1e3 / rule.tau
+        self._traces = targets.values(rule.rate)
         self._last = np.zeros(self._traces.size, np.int32)
 
     def follow(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Let traces follow spikes."""
         post = self._targets.post
         neuron = gid.astype(np.int64) - self._layout.network.first_gid[post.population]
-        mine = (neuron >= post.start) & (neuron < post.stop)
-        slots = self._layout.local(self._targets.index, neuron[mine]) - self._targets.first
-        activity.follow_spikes(step[mine], slots, self._jump, self._tau, self._traces, self._last)
+        is_target = (neuron >= post.start) & (neuron < post.stop)
+        slots = self._layout.local(self._targets.index, neuron[is_target]) - self._targets.first
+        activity.add_spikes_to_traces(
+            step[is_target], slots, self._jump, self._tau, self._traces, self._last
+        )
 
     def at(self, step: int) -> Floats:
         """Return the traces at a step, of the population's slots."""
@@ -167,13 +169,13 @@ class Activity(NeuronHolder):
         return self._traces, self._last
 
 
-def state_fields(network: Network, one: Homeostasis) -> tuple[StateField, ...]:
+def state_fields(network: Network, rule: Homeostasis) -> tuple[StateField, ...]:
     """Declare the state of a network's homeostasis."""
-    if not isinstance(one, SynapticScaling):
+    if not isinstance(rule, SynapticScaling):
         return ()
-    population = network.projection(one.projections[0]).post.population
+    population = network.projection(rule.projections[0]).post.population
     # '/' cannot be in a name: no state of a neuron or projection is called so
     return (
-        StateField(population, f"activity / {one.name}", "target", "float64", "spikes/s"),
-        StateField(population, f"last spike / {one.name}", "target", "int32", "step"),
+        StateField(population, f"activity / {rule.name}", "target", "float64", "spikes/s"),
+        StateField(population, f"last spike / {rule.name}", "target", "int32", "step"),
     )

@@ -137,11 +137,11 @@ class Layout:
 
     def blocks_of_rank(self, name: str) -> npt.NDArray[np.int64]:
         """Return the indices of this rank's blocks of a population."""
-        mine = self.table.population[self.owned] == self.population_index(name)
-        return np.asarray(self.owned[mine])
+        is_local = self.table.population[self.owned] == self.population_index(name)
+        return np.asarray(self.owned[is_local])
 
     def local(self, index: int, neurons: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
-        """Return local numbers of neurons of population `index`, -1 for those of other ranks."""
+        """Return local indices of neurons of population `index`, -1 for neurons of other ranks."""
         block, within = np.divmod(np.asarray(neurons, np.int64), self.table.block_size)
         start = self.blocks_of(index)[block]
         return np.where(start >= 0, start + within, -1)

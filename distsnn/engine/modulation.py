@@ -28,7 +28,7 @@ class Modulation(StateHolder):
     projection : Projection
         The synapses that are modulated.
     call : Call
-        The projection's call, whose table tells of the modulator.
+        The projection's call, whose table describes the modulator.
     modulate : Entry or None
         What lets the modulator follow spikes; None where it is a signal.
 
@@ -50,7 +50,7 @@ class Modulation(StateHolder):
         model = projection.plasticity
         assert isinstance(model, ModulatedSynapse)
         self._table = table = call.table
-        self.deliver = Call(plastic.note, table, 0, 0, call.scalars)
+        self.deliver = Call(plastic.queue_modulator_spikes, table, 0, 0, call.scalars)
         self.collect = None if modulate is None else Call(modulate, table, 0, 0, call.scalars)
         self._delay = model.modulation_steps(network.dt)
         self._gid = self._neurons = 0
@@ -67,7 +67,7 @@ class Modulation(StateHolder):
         self.fields = projection_fields(projection, "modulator", variables)
 
     def _room(self, steps: npt.NDArray[np.int32], values: npt.NDArray[Any], size: int) -> None:
-        """Make room for so many changes, of which these are the first."""
+        """Reserve space for `size` changes, and store the first ones."""
         n = steps.size
         self._steps, self._values = np.zeros(size, np.int32), np.zeros(size, values.dtype)
         self._steps[:n], self._values[:n] = steps, values
@@ -84,10 +84,10 @@ class Modulation(StateHolder):
         self._room(self._steps[:n], self._values[:n], room)
 
     def forget(self, until: int) -> None:
-        """Let go of the changes up to a step, which all synapses know, but the last."""
+        """Drop the changes up to a step, which all synapses have processed, except the last."""
         n = int(self._table[plastic.N_MOD])
-        kept = slice(max(0, int(np.searchsorted(self._steps[:n], until, side="right")) - 1), n)
-        self._room(self._steps[kept], self._values[kept], self._steps.size)
+        remaining = slice(max(0, int(np.searchsorted(self._steps[:n], until, side="right")) - 1), n)
+        self._room(self._steps[remaining], self._values[remaining], self._steps.size)
 
     def change(self, step: int, value: float) -> None:
         """Set the modulator, for all that comes after a step up to which synapses were taken."""
@@ -122,6 +122,6 @@ class Modulation(StateHolder):
         """Note the spikes in flight that reach the synapses after a step."""
         due = flying[0].astype(np.int64) + self._delay
         gid = flying[1].astype(np.int64)
-        mine = (due > step) & (gid >= self._gid) & (gid < self._gid + self._neurons)
+        is_pending = (due > step) & (gid >= self._gid) & (gid < self._gid + self._neurons)
         self._ahead[:] = 0
-        np.add.at(self._ahead, due[mine] & (self._ahead.size - 1), 1)
+        np.add.at(self._ahead, due[is_pending] & (self._ahead.size - 1), 1)

@@ -20,7 +20,7 @@ def read(neurons: Neurons, name: str, slots: Slots) -> Floats:
 
 
 def with_value(
-    neurons: Neurons, name: str, slots: Slots, value: Value, *, whole: bool, step: int, seed: int
+    neurons: Neurons, name: str, slots: Slots, value: Value, *, is_whole: bool, step: int, seed: int
 ) -> Parameters:
     """Return a population's parameters with a new value of one, which is not set yet.
 
@@ -33,14 +33,14 @@ def with_value(
     slots : slice or ndarray of int, shape (n,)
         Which of them get the value.
     value : float, ndarray of float64 (n,) or Distribution
-        What is allowed. Draws are keyed by seed, neuron, parameter and step; at step 0 they are
-        those of the description.
-    whole : bool
+        An allowed value. Draws are keyed by seed, neuron, parameter and step; at step 0 they
+        equal the draws of the description.
+    is_whole : bool
         Whether it is for the whole population: one number stays one number.
     step, seed : int
         The step, and the run's seed.
     """
-    if whole and isinstance(value, float):
+    if is_whole and isinstance(value, float):
         return neurons.parameters | {name: np.asarray(value)}
     if isinstance(value, Distribution):
         value = neurons.draws(name, value, slots, step=step, seed=seed)
@@ -87,6 +87,6 @@ def change(neurons: Neurons, parameters: Parameters, changed: Iterable[str]) -> 
     for variable, offset, values in moved:
         # a state whose offset is as before keeps its bits
         same = before[offset] == parameters[offset]
-        kept = neurons.states[variable]
-        kept[:] = np.where(same, kept, neurons.kept(variable, values))
+        stored = neurons.states[variable]
+        stored[:] = np.where(same, stored, neurons.kept(variable, values))
     neurons.changed |= changed

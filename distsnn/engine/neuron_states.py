@@ -23,10 +23,10 @@ def read(neurons: Neurons, variable: str, slots: Slots) -> npt.NDArray[np.float6
     -------
     ndarray of float64 (int64 if it is a count), shape (n,)
     """
-    kept = neurons.states[variable][slots]
+    stored = neurons.states[variable][slots]
     if neurons.population.model.states[variable].integer:
-        return kept.astype(np.int64)
-    return kept.astype(np.float64) + neurons.offset(variable, slots)
+        return stored.astype(np.int64)
+    return stored.astype(np.float64) + neurons.offset(variable, slots)
 
 
 def write(
@@ -34,10 +34,10 @@ def write(
 ) -> None:
     """Set a state variable of some of a rank's neurons.
 
-    Draws are keyed by the seed, the neuron, the variable and the step; at step 0 they are those of
-    initial values. A value equal to what `read` returns leaves the state as it is: the sum of a
-    state near zero and what it is kept relative to may have lost bits, which the difference would
-    not bring back.
+    Draws are keyed by the seed, the neuron, the variable and the step; at step 0 they equal the
+    draws of initial values. A value equal to what `read` returns leaves the state as it is: the sum
+    of a state near zero and what it is kept relative to may have lost bits, which the difference
+    would not bring back.
 
     Parameters
     ----------
@@ -50,6 +50,6 @@ def write(
     """
     if isinstance(value, Distribution):
         value = neurons.draws(variable, value, slots, step=step, seed=seed)
-    kept = neurons.states[variable]
+    stored = neurons.states[variable]
     new = neurons.kept(variable, value, slots)
-    kept[slots] = np.where(value == read(neurons, variable, slots), kept[slots], new)
+    stored[slots] = np.where(value == read(neurons, variable, slots), stored[slots], new)

@@ -18,7 +18,7 @@ from distsnn.network import Projection
 
 @dataclass(frozen=True, eq=False)
 class SpikeLists:
-    """The list of spikes to deliver, and what the loop says of itself.
+    """The list of spikes to deliver, and the state of the loop.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class RuleCalls:
     rule : RuleKernel
         The rule's kernel module.
     where : PlasticLayout
-        What is where in the table and the scalars.
+        Layout of the table and the scalars.
     nbytes : int
         Bytes of constants that differ from synapse to synapse.
     table, scalars : ndarray of int64, float64
@@ -74,14 +74,14 @@ class RuleCalls:
         """Use constants from now on."""
         self.constants, self.where = constants, plastic_layout(constants.variant)
         self.table[plastic.ADVANCE] = constants.entries.advance.address
-        for name, at in self.where.scalars.items():
-            self.scalars[at] = float(constants.values[name])
+        for name, position in self.where.scalars.items():
+            self.scalars[position] = float(constants.values[name])
         self._each = {
-            at: np.ascontiguousarray(constants.values[name], self.precision)
-            for name, at in self.where.per_synapse.items()
+            position: np.ascontiguousarray(constants.values[name], self.precision)
+            for name, position in self.where.per_synapse.items()
         }
-        for at, values in self._each.items():
-            self.table[at] = address(values)
+        for position, values in self._each.items():
+            self.table[position] = address(values)
         self.nbytes = sum(values.nbytes for values in self._each.values())
 
     @property

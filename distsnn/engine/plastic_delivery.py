@@ -135,14 +135,14 @@ class PlasticDelivery(StateHolder):
             (plastic.SPIKE_GID, spikes.gid),
             (plastic.SPIKE_STEP, spikes.step),
             (plastic.BITMAP, rows.row_set.bitmap),
-            (plastic.RANK, rows.row_set.rank),
+            (plastic.ROWS_BEFORE, rows.row_set.rank),
             (plastic.ROW, rows.row_set.rows),
             (plastic.WORDS, rows.row_set.words),
             (plastic.WEIGHTS, rows.weights),
-            (plastic.SINCE, self.synapses.since),
+            (plastic.LAST_EVENT, self.synapses.since),
             (plastic.SOURCES, self.sources.traces),
             (plastic.LAST, self.sources.last),
-            (plastic.UNTIL, self.until),
+            (plastic.PROCESSED_UNTIL, self.until),
             (plastic.FOUND_ROW, np.zeros(plastic.BATCH, np.int64)),
             (plastic.FOUND_LOOP, np.zeros(plastic.BATCH, np.int64)),
             *((calls.where.states[name], array) for name, array in self.synapses.states.items()),
@@ -155,7 +155,7 @@ class PlasticDelivery(StateHolder):
         ring.describe(call)
         self.target_population, self._swept = targets.index, 0
         self.targets = self._targets(targets)
-        table[plastic.SETTLED] = -reach
+        table[plastic.DELIVERED_UNTIL] = -reach
         table[plastic.TARGET_BITS], table[plastic.AXONAL] = plan.target_bits, axonal
         table[plastic.LEARNS], table[plastic.FAULT_ROW] = 1, -1
         self.modulation = None
@@ -349,7 +349,7 @@ class PlasticDelivery(StateHolder):
         """Let all rows take their events up to a step before which all spikes are known."""
         self._take_events(np.arange(self.until.size), now)
         self._swept = now
-        self._table[plastic.SETTLED] = now - self._reach
+        self._table[plastic.DELIVERED_UNTIL] = now - self._reach
         if self.modulation is not None:
             self.modulation.forget(now)
 
@@ -453,7 +453,7 @@ class PlasticDelivery(StateHolder):
             self.modulation.resume(step, flying)
         self.until[:] = step
         self._swept = step
-        self._table[plastic.SETTLED] = step - self._reach
+        self._table[plastic.DELIVERED_UNTIL] = step - self._reach
         self._table[plastic.QUEUED] = n = int(queued.sum())
         while self._queue.shape[1] < n:
             self.grow()

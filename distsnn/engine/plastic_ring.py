@@ -1,4 +1,4 @@
-"""The ring through which plastic weights act, and how it joins that of all other input."""
+"""The input ring of plastic weights, and its addition to the ring of all other input."""
 
 from collections.abc import Sequence
 
@@ -13,21 +13,23 @@ from distsnn.kernels import plastic
 
 
 def plastic_ring(layout: Layout, plastic_rows: list[PlasticRows], ring: InputRing) -> InputRing:
-    """Return the ring of plastic input, like that of all input but for its length."""
-    ahead = max((one.largest for one in plastic_rows), default=0)
+    """Return the ring of plastic input, which differs from the input ring in its length."""
+    ahead = max((rows.largest for rows in plastic_rows), default=0)
     planes, _, slots = ring.rows.shape
     used = planes if plastic_rows else 0
     return InputRing(np.zeros((used, 1 << ahead.bit_length(), slots), ring.rows.dtype))
 
 
-def merge_calls(rows: list[PlasticRows], own: InputRing, ring: InputRing) -> list[Call]:
+def merge_calls(rows: list[PlasticRows], plastic_ring_: InputRing, ring: InputRing) -> list[Call]:
     """Return the calls that add the plastic input due in a loop to all other input."""
     calls = []
-    for plane in sorted({one.row_set.plan.plane for one in rows if one.synapses}):
+    for plane in sorted(
+        {rows_of_set.row_set.plan.plane for rows_of_set in rows if rows_of_set.synapses}
+    ):
         entry = plastic.merge32 if ring.bits == 32 else plastic.merge64
         call = Call(entry, np.zeros(plastic.MERGE_TABLE_SIZE, np.int64), 0, 0)
-        own.point(call, plane)
-        own.describe(call)
+        plastic_ring_.point(call, plane)
+        plastic_ring_.describe(call)
         ring.point(call, plane, ring=plastic.INPUT)
         call.table[plastic.INPUT_MASK] = ring.rows.shape[1] - 1
         calls.append(call)
@@ -72,15 +74,20 @@ class PendingInput(CountedHolder):
         loops = step + np.arange(rows.shape[1])
         # slot, receptor, loop
         ahead = rows[:, loops & (rows.shape[1] - 1), self._part].transpose(2, 0, 1)
-        slot, receptor, at = np.nonzero(ahead)
-        return slot, receptor, loops[at], ahead[slot, receptor, at].astype(np.int64)
+        slot, receptor, step_offset = np.nonzero(ahead)
+        return (
+            slot,
+            receptor,
+            loops[step_offset],
+            ahead[slot, receptor, step_offset].astype(np.int64),
+        )
 
     def take(self, step: int) -> list[Values]:
         """Return neuron in the population, receptor, step and value of each input."""
         slot, *columns = self._pending(step)
-        found = [self._layout.in_population(self._index)[slot], *columns]
+        columns_ = [self._layout.in_population(self._index)[slot], *columns]
         return [
-            column.astype(field.dtype) for field, column in zip(self.fields, found, strict=True)
+            column.astype(field.dtype) for field, column in zip(self.fields, columns_, strict=True)
         ]
 
     def counts(self) -> Ints:
@@ -92,8 +99,8 @@ class PendingInput(CountedHolder):
 
     def put(self, values: Sequence[Values], step: int) -> None:
         """Set the input that is on its way."""
-        neuron, receptor, at, value = values
+        neuron, receptor, step_offset, value = values
         rows = self._ring.rows
         rows[:, :, self._part] = 0
         slots = self._layout.local(self._index, neuron)
-        rows[receptor, at & (rows.shape[1] - 1), slots] = value
+        rows[receptor, step_offset & (rows.shape[1] - 1), slots] = value

@@ -2,7 +2,8 @@
 
 They are built as 8-byte words with weights as integers, by the same kernels as all other rows, but
 in units of their own, 2^-30 or less of the largest weight there may be (or what `weight_bits` asks
-for). What rounding takes beyond a bound is set to it, and then is no multiple of the unit.
+for). A value that rounding moves beyond a bound is set to the bound, and is then not a multiple of
+the unit.
 """
 
 import math
@@ -28,7 +29,7 @@ Ints = npt.NDArray[np.int64]
 
 _UNIT_BITS = 30
 _PIECE = 1 << 22  # synapses that are converted at a time
-# A weight without a bound counts as so many quanta: more than 32 bits hold.
+# Quanta of a weight without a bound: more than 32 bits.
 _UNBOUNDED = 1 << 32
 
 
@@ -45,7 +46,7 @@ class PlasticRows:
     weights : ndarray of float32 or float64, shape (n_synapses,)
         Magnitudes of the weights.
     smallest, largest : int
-        Shortest and longest delay, steps; (0, 0) where there is no synapse.
+        Minimum and maximum delay, steps; (0, 0) without synapses.
     changed : dict of str to ndarray of float64, shape () or (n_synapses,)
         Parameters of the rule that a script has set; bounds are magnitudes.
     """
@@ -79,10 +80,10 @@ class PlasticRows:
 
     def reached(self, n_local: int) -> npt.NDArray[np.bool_]:
         """Return which of the rank's neurons have synapses."""
-        found = np.zeros(n_local, np.bool_)
+        has_synapses = np.zeros(n_local, np.bool_)
         for part in _parts(self.synapses):
-            found[self.targets(part)] = True
-        return found
+            has_synapses[self.targets(part)] = True
+        return has_synapses
 
     def delays(self, part: slice | Ints = slice(None)) -> Ints:
         """Return the delays of some synapses, steps."""
@@ -119,13 +120,13 @@ def build(
     DescriptionError
         If a given weight is beyond its bound, or a delay not longer than the axonal one.
     """
-    one, dt = layout.network.projections[index], layout.network.dt
-    plastic, plane = one.plasticity, planes(layout, one)[0]
+    projection, dt = layout.network.projections[index], layout.network.dt
+    plastic, plane = projection.plasticity, planes(layout, projection)[0]
     assert plastic is not None
-    receptor = layout.network.population(one.post.population).model.receptors[plane]
-    key = (one.post.population, receptor)
-    unit = _unit(one, quanta.exponent[key])
-    if one.weight_bits is not None:
+    receptor = layout.network.population(projection.post.population).model.receptors[plane]
+    key = (projection.post.population, receptor)
+    unit = _unit(projection, quanta.exponent[key])
+    if projection.weight_bits is not None:
         unit = quanta.exponent[key] + quanta.shift[index]
     scales = replace(
         quanta, exponent=dict.fromkeys(quanta.exponent, unit), shift=(0,) * len(quanta.shift)
@@ -134,35 +135,37 @@ def build(
     prepared = NO_EDGES
     if pieces is not None:
         # those in arrays were compared with their bounds when they were described
-        in_file = isinstance(one.rule, ExplicitFile) and one.rule.weights is not None
-        builder.give(index, one, _within(layout, one, pieces) if in_file else pieces)
+        in_file = isinstance(projection.rule, ExplicitFile) and projection.rule.weights is not None
+        builder.give(index, projection, _within(layout, projection, pieces) if in_file else pieces)
         prepared = np.concatenate([NO_EDGES, *builder.spilled.pop(None, [])])
-    longest = delay_support(one.delay, dt)[1] if one.delay is not None else 1
+    longest = delay_support(projection.delay, dt)[1] if projection.delay is not None else 1
     longest = max(longest, int(prepared[:, 3].max(initial=1)))
     plan = explicit_plan(layout, plane, longest, "push", None)
-    made = builder.add(replace(plan, projections=() if pieces is not None else (index,)), prepared)
+    row_set = builder.add(
+        replace(plan, projections=() if pieces is not None else (index,)), prepared
+    )
     assert not builder.spilled
-    rows = _converted(made, index, math.ldexp(1.0, unit), np.dtype(one.weight_type))
-    if one.weight_bits is None and isinstance(one.weight, float):
-        rows.weights[:] = abs(one.weight)
+    rows = _converted(row_set, index, math.ldexp(1.0, unit), np.dtype(projection.weight_type))
+    if projection.weight_bits is None and isinstance(projection.weight, float):
+        rows.weights[:] = abs(projection.weight)
     if rows.synapses:
-        plastic.check_synapses(None, rows.smallest, dt, where=f"projection {one.name!r}")
-    most = _UNBOUNDED
+        plastic.check_synapses(None, rows.smallest, dt, where=f"projection {projection.name!r}")
+    max_magnitude = _UNBOUNDED
     if math.isfinite(plastic.largest):
-        most = math.ceil(plastic.largest / quanta.quantum(*key))
+        max_magnitude = math.ceil(plastic.largest / quanta.quantum(*key))
     for part in _parts(rows.synapses):
-        load[plane] += most * np.bincount(rows.targets(part), minlength=layout.n_local)
+        load[plane] += max_magnitude * np.bincount(rows.targets(part), minlength=layout.n_local)
     return rows
 
 
-def _unit(one: Projection, exponent: int) -> int:
+def _unit(projection: Projection, exponent: int) -> int:
     """Return k of the unit 2^k in which weights are drawn, for a quantum of 2^exponent."""
-    assert one.plasticity is not None
-    largest = one.plasticity.largest
+    assert projection.plasticity is not None
+    largest = projection.plasticity.largest
     if math.isinf(largest):
-        if one.weight is None:  # what is in a file has at most 21 bits in quanta
+        if projection.weight is None:  # weights in a file have at most 21 bits in quanta
             return exponent + 21 - _UNIT_BITS
-        largest = max(map(abs, bounds(one.weight, TAIL)))
+        largest = max(map(abs, bounds(projection.weight, TAIL)))
     return math.frexp(largest)[1] - _UNIT_BITS
 
 
@@ -172,44 +175,44 @@ def _parts(synapses: int) -> Iterator[slice]:
 
 
 def _within(
-    layout: Layout, one: Projection, pieces: Iterable[edges.Records]
+    layout: Layout, projection: Projection, pieces: Iterable[edges.Records]
 ) -> Iterator[edges.Records]:
     """Yield records; raise DescriptionError for the first weight that is not within its bounds."""
-    model, first = one.plasticity, layout.network.first_gid
+    model, first = projection.plasticity, layout.network.first_gid
     assert model is not None
     allowed = model.allowed
     # or as they are stored: learnt weights that were read may be given again
-    stored = np.array([allowed.low, allowed.high]).astype(one.weight_type).astype(np.float64)
+    stored = np.array([allowed.low, allowed.high]).astype(projection.weight_type).astype(np.float64)
     for piece in pieces:
         bad = allowed.excludes(piece["weight"]) & Range(*stored).excludes(piece["weight"])
         if bad.any():
-            found = piece[np.argmax(bad)]
+            first_bad = piece[np.argmax(bad)]
             source, target = (
-                first[end.population] + end.start + int(found[name])
-                for end, name in ((one.pre, "source"), (one.post, "target"))
+                first[end.population] + end.start + int(first_bad[name])
+                for end, name in ((projection.pre, "source"), (projection.post, "target"))
             )
             raise DescriptionError(
                 "out of range",
-                where=f"projection {one.name!r}, weight of the synapse from gid {source} to gid "
-                f"{target}",
-                value=float(found["weight"]),
+                where=f"projection {projection.name!r}, weight of the synapse from gid {source} "
+                f"to gid {target}",
+                value=float(first_bad["weight"]),
                 allowed=str(allowed),
             )
         yield piece
 
 
-def _converted(made: RowSet, index: int, unit: float, precision: np.dtype[Any]) -> PlasticRows:
+def _converted(row_set: RowSet, index: int, unit: float, precision: np.dtype[Any]) -> PlasticRows:
     """Return rows with their words cut into `delay | target` and weights."""
-    plan, n = made.plan, made.words.size
+    plan, n = row_set.plan, row_set.words.size
     bits = np.uint64(plan.field_bits)
     left = np.uint64(64 - plan.field_bits)
-    largest = max((int((made.words[part] >> bits).max()) for part in _parts(n)), default=0)
+    largest = max((int((row_set.words[part] >> bits).max()) for part in _parts(n)), default=0)
     kind = np.uint32 if largest < 2**32 else np.uint64
     words: npt.NDArray[np.unsignedinteger] = np.empty(n, kind)
     weights = np.empty(n, precision)
     smallest = 1 << 40
     for part in _parts(n):
-        piece = made.words[part]
+        piece = row_set.words[part]
         words[part] = piece >> bits
         weights[part] = np.abs((piece << left).view(np.int64) >> np.int64(left)) * unit
         smallest = min(smallest, int((piece >> bits).min()) >> plan.target_bits)
@@ -219,5 +222,5 @@ def _converted(made: RowSet, index: int, unit: float, precision: np.dtype[Any]) 
         field_bits=0,
         delay_bits=8 * words.itemsize - plan.target_bits,
     )
-    rows = RowSet(narrow, words, made.rows, made.run_rows, made.runs, made.bitmap)
+    rows = RowSet(narrow, words, row_set.rows, row_set.run_rows, row_set.runs, row_set.bitmap)
     return PlasticRows(index, rows, weights, smallest if n else 0, largest >> plan.target_bits)

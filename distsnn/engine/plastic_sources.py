@@ -87,6 +87,6 @@ class SettledTraces(SourceTraces):
 
     def settle_and_bring_up(self, now: int, spikes: Spikes) -> None:
         """Fade the traces to a step, with the spikes that have reached the synapses by it."""
-        there = self._calls.arrivals(spikes[0]) <= now
-        self.settle(spikes[0][there], spikes[1][there])
+        has_arrived = self._calls.arrivals(spikes[0]) <= now
+        self.settle(spikes[0][has_arrived], spikes[1][has_arrived])
         self.bring_up(now)

@@ -23,12 +23,12 @@ from distsnn.kernels import plastic
 
 
 class PlasticTargets(StateHolder):
-    """The targets of a plastic projection: their histories, and what is called to fill these.
+    """The targets of a plastic projection: their histories, and the calls that fill them.
 
     Parameters
     ----------
     calls : RuleCalls
-        The projection's calls, whose table tells of the histories.
+        The projection's calls, whose table describes the histories.
     targets : Neurons
         The targets' population.
     history : PostHistory
@@ -142,22 +142,22 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
         return *newest["trace"].T, newest["step"]
 
     def take(self, step: int) -> list[Values]:
-        """Return what targets had come to before the spikes that have events ahead of them."""
+        """Return traces of targets before the spikes with pending events."""
         records = self.history.records[self.neurons >= 0]
         newest = np.argmax(records["step"] <= step - self._reach, axis=1)
-        found = records[np.arange(len(records)), newest]
-        return [*found["trace"].T.copy(), found["step"]]
+        newest_entries = records[np.arange(len(records)), newest]
+        return [*newest_entries["trace"].T.copy(), newest_entries["step"]]
 
     def begin_again(self, before: RuleConstants, step: int) -> None:
         """Set the histories to what traces had faded to by a step."""
         records, rule = self.history.records, self._rule
         newest = np.argmax(records["step"] <= step, axis=1)
-        kept = records[np.arange(len(records)), newest]
-        since = step - kept["step"].astype(np.float64)
+        newest_entries = records[np.arange(len(records)), newest]
+        since = step - newest_entries["step"].astype(np.float64)
         records["step"], records["trace"] = plastic.NEVER, 0
         records["step"][:, 0] = step
         for column, name in enumerate(rule.TARGET):
-            values = before.faded(rule.DECAYS, name, kept["trace"][:, column], since)
+            values = before.faded(rule.DECAYS, name, newest_entries["trace"][:, column], since)
             records["trace"][:, 0, column] = values
 
     def put(self, values: Sequence[Values], step: int) -> None:

@@ -410,4 +410,4 @@ def spikes_per_step(population: Population) -> int:
     if isinstance(model, SpikeSource):
         return 1
     relay = codegen.is_relay(codegen.neuron_kernel(kernel_name(model)))
-    return emission.MOST_SPIKES if relay else 1
+    return emission.MAX_SPIKES if relay else 1

@@ -55,10 +55,12 @@ class PostHistory:
 
     def _at_least(self, depth: int) -> int:
         """Return the next depth with which records are an odd number of lines."""
-        whole = _LINE // math.gcd(_LINE, self._kind.itemsize)  # spikes that fill whole lines
-        lines = whole * self._kind.itemsize // _LINE
-        times = -(-depth // whole)
-        return whole * (times if lines * times % 2 else times + 1)
+        spikes_per_line = _LINE // math.gcd(
+            _LINE, self._kind.itemsize
+        )  # spikes that fill whole lines
+        lines = spikes_per_line * self._kind.itemsize // _LINE
+        times = -(-depth // spikes_per_line)
+        return spikes_per_line * (times if lines * times % 2 else times + 1)
 
     def _made(self, size: int) -> npt.NDArray[Any]:
         if size * self.depth * (1 + self._traces) >= _MOST_REALS:
@@ -88,14 +90,14 @@ class FillingHistory(PostHistory):
     size : int
         Targets.
     values : int
-        What is kept of a step.
+        Number of values of a step.
     precision : str
         Type of these.
 
     Attributes
     ----------
     firsts : ndarray of int32, shape (size,)
-        Where the newest entry of each record is; what is before it is no more.
+        Index of the newest entry of each record; earlier entries are invalid.
     """
 
     def __init__(self, size: int, values: int, precision: str) -> None:
@@ -106,29 +108,29 @@ class FillingHistory(PostHistory):
         """Make room for twice as many steps of each target."""
         old, depth = self.records, self.depth
         self.depth = self._at_least(2 * depth)
-        more = self.depth - depth
+        n_added = self.depth - depth
         self.records = self._made(len(old))
-        self.records[:, more:] = old
-        self.firsts += more
+        self.records[:, n_added:] = old
+        self.firsts += n_added
 
     def is_full(self, settled: int) -> bool:
-        """Return whether a record lacks room, if entries up to a step are let go."""
+        """Return whether a record has no free entry, if entries up to a step are dropped."""
         last = self.records["step"][self.firsts == 0] > settled
         return bool((last.sum(axis=1) > self.depth // 2).any())
 
     def since(self, step: int, steps: int) -> npt.NDArray[Any]:
-        """Return what is kept of some steps after a step, 0 where there is no entry.
+        """Return the values of some steps after a step, 0 without an entry.
 
         Returns
         -------
         ndarray, shape (size, steps, values)
         """
-        there = (self.records["step"] > step) & (np.arange(self.depth) >= self.firsts[:, None])
-        target, entry = np.nonzero(there)
-        found = np.zeros((len(there), steps, self._traces), self._precision)
+        is_after = (self.records["step"] > step) & (np.arange(self.depth) >= self.firsts[:, None])
+        target, entry = np.nonzero(is_after)
+        entries = np.zeros((len(is_after), steps, self._traces), self._precision)
         column = self.records["step"][target, entry] - step - 1
-        found[target, column] = self.records["trace"][target, entry]
-        return found
+        entries[target, column] = self.records["trace"][target, entry]
+        return entries
 
     def begin(self, values: npt.NDArray[Any], step: int) -> None:
         """Set the records to what `since` returned."""

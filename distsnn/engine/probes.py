@@ -25,7 +25,7 @@ class Probe:
     Attributes
     ----------
     recording : RecordState
-        What is recorded.
+        The recording.
     every : int
         Loops between samples; sampled after loop k where (k + 1) is a multiple.
     gids : ndarray of uint32, shape (n,)
@@ -33,7 +33,7 @@ class Probe:
     slots : ndarray of int, shape (n,)
         Where they are among the population's neurons.
     offsets : dict of str to ndarray of float64, shape () or (n,)
-        What is to be added to each variable's samples, from the first to the last.
+        Offset of each variable's samples, from the first to the last.
     moved : dict of str to ndarray of float64, shape () or (n,)
         By how much the states' own offsets have moved from these.
     samples : dict of str to ndarray, shape (capacity, n)
@@ -63,10 +63,10 @@ class Probe:
         ValueError
             If they do not: too many loops, or the samples before were not drained.
         """
-        more = last // self.every - first // self.every if self.on else 0
+        n_added = last // self.every - first // self.every if self.on else 0
         for name, samples in self.samples.items():
-            if int(self.rows[name][0]) + more > samples.shape[0]:
-                raise ValueError(f"no room for {more} samples of {name} in {len(samples)} rows")
+            if int(self.rows[name][0]) + n_added > samples.shape[0]:
+                raise ValueError(f"no room for {n_added} samples of {name} in {len(samples)} rows")
 
     def drain(self) -> dict[str, npt.NDArray[Any]]:
         """Return the new rows of every variable and forget them (the arrays are reused)."""
@@ -89,9 +89,9 @@ class Probe:
 def most_steps(network: Network) -> int:
     """Return how many loops may run before samples are drained (the same on all ranks)."""
     views = [
-        (one.target.size * len(one.variables), one.every_steps(network.dt))
-        for one in network.recordings
-        if isinstance(one, RecordState)
+        (recording.target.size * len(recording.variables), recording.every_steps(network.dt))
+        for recording in network.recordings
+        if isinstance(recording, RecordState)
     ]
     rows = [max(1, MOST_BYTES // (8 * width)) * every for width, every in views]
     return min([MOST_STEPS, *rows])
@@ -100,9 +100,9 @@ def most_steps(network: Network) -> int:
 def probes(layout: Layout, neurons: Mapping[str, Neurons]) -> list[Probe]:
     """Return this rank's part of all state recordings of a network."""
     return [
-        _probe(layout, neurons[one.target.population], one)
-        for one in layout.network.recordings
-        if isinstance(one, RecordState)
+        _probe(layout, neurons[recording.target.population], recording)
+        for recording in layout.network.recordings
+        if isinstance(recording, RecordState)
     ]
 
 

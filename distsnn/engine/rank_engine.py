@@ -184,7 +184,7 @@ class RankEngine:
         known = swap.complete_until
         self._known_until = state[loop.EPOCH_START :][:1] if known is None else known
         state[loop.EPOCH_STEPS] = epoch_steps
-        state[loop.LARGEST_STEP] = self.most_spikes
+        state[loop.MAX_SPIKES_PER_ITERATION] = self.most_spikes
         self._emitted: dict[int, npt.NDArray[Any]] = {
             emission.EMITTED: swap.send_buffer[1 + epoch_steps :],
             emission.N_EMITTED: state[loop.N_EMITTED : loop.N_EMITTED + emission.COUNTS_SIZE],
@@ -386,7 +386,7 @@ class RankEngine:
     @property
     def step(self) -> int:
         """Loops done."""
-        return int(self._state[loop.K])
+        return int(self._state[loop.ITERATION])
 
     def samplers(self) -> dict[str, list[Probe] | list[WeightProbe]]:
         """Return what records states and weights, by the folders of a store."""
@@ -444,8 +444,8 @@ class RankEngine:
         state = self._state
         while True:
             status = self._loop(self._tables, self._exchange_call)
-            if state[loop.PAUSE]:
-                state[loop.PAUSE] = 0
+            if state[loop.PYTHON_REQUESTED]:
+                state[loop.PYTHON_REQUESTED] = 0
                 for plastic in self.plastic:
                     plastic.make_room_to_watch()
             n = int(state[loop.N_SPIKES])
@@ -480,7 +480,7 @@ class RankEngine:
 
     def _settle(self, until: int) -> None:
         """Let go of the spikes stamped up to a step, which have no events ahead of them."""
-        for step, gid in self._history.let_go(until):
+        for step, gid in self._history.drop_until(until):
             for one in self.settled:
                 one.settle(step, gid)
 
@@ -624,7 +624,7 @@ class RankEngine:
 
     def _at(self, k: int, *, stop: int) -> None:
         state = self._state
-        state[loop.K] = state[loop.EPOCH_START] = state[loop.EPOCH_END] = k
+        state[loop.ITERATION] = state[loop.EPOCH_START] = state[loop.EPOCH_END] = k
         state[loop.STOP] = stop
         self._known_until[0] = k
 

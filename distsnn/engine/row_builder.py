@@ -14,7 +14,7 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.row_sets import Generator, GrowingRowSet, RowSet
 from distsnn.engine.storage import RowSetPlan, planes, scaled_by
 from distsnn.engine.value_columns import integer_weights, value_columns
-from distsnn.kernels import trees, wiring, wiring_draws
+from distsnn.kernels import count_trees, wiring, wiring_draws
 from distsnn.kernels import wiring_columns as columns
 from distsnn.network import (
     AllToAll,
@@ -34,7 +34,7 @@ _SLICE = 512  # sources whose counts are made at a time
 _ROOM = 1 << 21  # synapses, at worst, whose rows are written at a time
 EDGE_BYTES = 1 << 27  # sorted edges of fixed indegrees held at a time
 _NO_NUMBERS = np.empty(0, np.int64)
-# Prepared edges where there are none: gid, local target, weight, delay and receptor plane.
+# An empty array of prepared edges: gid, local target, weight, delay and receptor plane.
 NO_EDGES = np.empty((0, 5), np.int64)
 
 _RULES: dict[type, int] = {
@@ -50,13 +50,13 @@ _RULES: dict[type, int] = {
 def make_row_builder(layout: Layout, quanta: Quanta, seed: int) -> "RowBuilder":
     """Return the builder of a rank's synapses in a run of a seed, with none so far."""
     network = layout.network
-    n_planes = max(1, *(len(one.model.receptors) for one in network.populations))
+    n_planes = max(1, *(len(population.model.receptors) for population in network.populations))
     keys = wiring_draws.object_keys(np.uint64(seed), WIRING, len(network.projections))
     return RowBuilder(layout, quanta, keys, np.zeros((n_planes, layout.n_local), np.int64))
 
 
 class RowBuilder:
-    """What is built of a rank's synapses, with their sum of weights onto each neuron.
+    """The built synapses of a rank, with the sum of weights onto each neuron.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class RowBuilder:
     Attributes
     ----------
     row_sets : list of RowSet
-        What was built.
+        The built row sets.
     generators : list of Generator
         What draws synapses that are not stored.
     spilled : dict of int or None to list of ndarray
@@ -92,19 +92,19 @@ class RowBuilder:
         self.synapses = 0
         self.smallest, self.largest = 1 << 40, 0
 
-    def give(self, index: int, one: Projection, pieces: Iterable[edges.Records]) -> None:
+    def give(self, index: int, projection: Projection, pieces: Iterable[edges.Records]) -> None:
         """Collect the given edges onto this rank's neurons, with weights in quanta."""
-        population = self.layout.population_index(one.post.population)
-        source_gid = self.layout.network.first_gid[one.pre.population] + one.pre.start
-        fields = edges.record_type(one).names
+        population = self.layout.population_index(projection.post.population)
+        source_gid = self.layout.network.first_gid[projection.pre.population] + projection.pre.start
+        fields = edges.record_type(projection).names
         assert fields is not None
-        positive, negative = planes(self.layout, one)
+        positive, negative = planes(self.layout, projection)
         for piece in pieces:
-            local = self.layout.local(population, piece["target"] + np.int64(one.post.start))
-            mine = np.flatnonzero(local >= 0)
-            if not mine.size:
+            local = self.layout.local(population, piece["target"] + np.int64(projection.post.start))
+            is_local = np.flatnonzero(local >= 0)
+            if not is_local.size:
                 continue
-            records, local = piece[mine], local[mine]
+            records, local = piece[is_local], local[is_local]
             weights, delays = wiring_draws.draw_edges(
                 np.ascontiguousarray(records["number"]) if "number" in fields else _NO_NUMBERS,
                 self.keys[index],
@@ -114,17 +114,17 @@ class RowBuilder:
             )
             if "weight" in fields:
                 weights = records["weight"]
-            part = np.empty((mine.size, 5), np.int64)
+            part = np.empty((is_local.size, 5), np.int64)
             part[:, 0] = records["source"] + np.int64(source_gid)
             part[:, 1] = local
             part[:, 2] = integer_weights(self.layout, self.quanta, index, weights)
             part[:, 3] = records["delay"] if "delay" in fields else delays
             part[:, 4] = np.where(part[:, 2] >= 0, positive, negative)
             np.add.at(self.load, (part[:, 4], local), np.abs(part[:, 2]))
-            self.synapses += mine.size
+            self.synapses += is_local.size
             self.smallest = min(self.smallest, int(part[:, 3].min()))
             self.largest = max(self.largest, int(part[:, 3].max()))
-            self.spilled.setdefault(scaled_by(one, index), []).append(part)
+            self.spilled.setdefault(scaled_by(projection, index), []).append(part)
 
     def add(
         self, plan: RowSetPlan, prepared: Ints, sources: tuple[int, int] | None = None
@@ -153,23 +153,23 @@ class RowBuilder:
             ]
             gid = self.layout.network.first_gid[population.name]
             low, high = np.searchsorted(prepared[:, 0], [gid, gid + population.size])
-            own = max(first - gid, 0), min(last - gid, population.size)
-            if (members or low < high) and own[0] < own[1]:
+            sources_range = max(first - gid, 0), min(last - gid, population.size)
+            if (members or low < high) and sources_range[0] < sources_range[1]:
                 part = _Part(self, plan, members)
-                part.build(growing, gid, own, prepared[low:high])
+                part.build(growing, gid, sources_range, prepared[low:high])
                 if plan.procedural:
                     self.generators.append(part.generator(gid, population.size))
         if growing.spilled:
             self.spilled.setdefault(plan.scaled_by, []).extend(growing.spilled)
         numbers = growing.numbers
         self.synapses += int(numbers[columns.SYNAPSES])
-        if numbers[columns.LARGEST]:
-            self.smallest = min(self.smallest, int(numbers[columns.SMALLEST]))
-            self.largest = max(self.largest, int(numbers[columns.LARGEST]))
-        made = growing.finish()
-        if made.words.size and not plan.procedural:
-            self.row_sets.append(made)
-        return made
+        if numbers[columns.MAX_DELAY_DRAWN]:
+            self.smallest = min(self.smallest, int(numbers[columns.MIN_DELAY_DRAWN]))
+            self.largest = max(self.largest, int(numbers[columns.MAX_DELAY_DRAWN]))
+        row_set = growing.finish()
+        if row_set.words.size and not plan.procedural:
+            self.row_sets.append(row_set)
+        return row_set
 
     def _estimate(self, plan: RowSetPlan) -> int:
         if plan.procedural:
@@ -177,8 +177,10 @@ class RowBuilder:
         share = self.layout.n_neurons / self.layout.network.n_neurons
         expected = 0.0
         for index in plan.projections:
-            one = self.layout.network.projections[index]
-            expected += one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
+            projection = self.layout.network.projections[index]
+            expected += projection.rule.expected_synapses(
+                projection.pre.size, projection.post.size, projection.same
+            )
         return int(expected * share * 1.01 + 8 * (expected * share) ** 0.5) + 1024
 
 
@@ -198,18 +200,18 @@ class _Part:
         self.delays: list[npt.NDArray[np.int32]] = []
         self.n_tree = self.n_weights = self.n_delays = 0
         self.projections = [self.layout.network.projections[index] for index in members]
-        for p, (index, one) in enumerate(zip(members, self.projections, strict=True)):
+        for p, (index, projection) in enumerate(zip(members, self.projections, strict=True)):
             self.ints[p], self.floats[p] = value_columns(self.layout, builder.quanta, index)
-            self._rule(p, one)
-            self._arrays(p, one)
-            self._blocks(p, one)
+            self._rule(p, projection)
+            self._arrays(p, projection)
+            self._blocks(p, projection)
 
-    def _rule(self, p: int, one: Projection) -> None:
-        rule, row = one.rule, self.ints[p]
+    def _rule(self, p: int, projection: Projection) -> None:
+        rule, row = projection.rule, self.ints[p]
         row[columns.RULE] = next(_RULES[base] for base in type(rule).__mro__ if base in _RULES)
-        row[columns.PRE_START], row[columns.N_PRE] = one.pre.start, one.pre.size
-        row[columns.N_POST] = one.post.size
-        row[columns.AUTAPSES] = not (one.same and rule.skips_autapses)
+        row[columns.PRE_START], row[columns.N_PRE] = projection.pre.start, projection.pre.size
+        row[columns.N_POST] = projection.post.size
+        row[columns.AUTAPSES] = not (projection.same and rule.skips_autapses)
         row[columns.MULTAPSES] = getattr(rule, "multapses", True)
         if isinstance(rule, FixedIndegree):
             row[columns.NUMBER] = rule.indegree
@@ -218,36 +220,43 @@ class _Part:
         if isinstance(rule, PairwiseBernoulli):
             self.floats[p, columns.PROBABILITY] = rule.p
 
-    def _arrays(self, p: int, one: Projection) -> None:
-        if isinstance(one.weight, np.ndarray):
-            self.ints[p, columns.WEIGHT_AT] = self.n_weights
-            self.weights.append(one.weight.reshape(-1))
-            self.n_weights += one.weight.size
-        if isinstance(one.delay, np.ndarray):
-            self.ints[p, columns.DELAY_AT] = self.n_delays
-            self.delays.append(delay_steps(one.delay, self.layout.network.dt).reshape(-1))
-            self.n_delays += one.delay.size
+    def _arrays(self, p: int, projection: Projection) -> None:
+        if isinstance(projection.weight, np.ndarray):
+            self.ints[p, columns.WEIGHT_START] = self.n_weights
+            self.weights.append(projection.weight.reshape(-1))
+            self.n_weights += projection.weight.size
+        if isinstance(projection.delay, np.ndarray):
+            self.ints[p, columns.DELAY_START] = self.n_delays
+            self.delays.append(delay_steps(projection.delay, self.layout.network.dt).reshape(-1))
+            self.n_delays += projection.delay.size
 
-    def _blocks(self, p: int, one: Projection) -> None:
+    def _blocks(self, p: int, projection: Projection) -> None:
         """Cut the post view into its blocks: cells for owned ones, prefix sums for all."""
         table, row = self.layout.table, self.ints[p]
-        population = self.layout.population_index(one.post.population)
-        low = one.post.start // table.block_size
-        high = (one.post.stop - 1) // table.block_size + 1
+        population = self.layout.population_index(projection.post.population)
+        low = projection.post.start // table.block_size
+        high = (projection.post.stop - 1) // table.block_size + 1
         numbers = np.arange(low, high)
-        starts = np.maximum(numbers * table.block_size, one.post.start) - one.post.start
-        stops = np.minimum((numbers + 1) * table.block_size, one.post.stop) - one.post.start
+        starts = (
+            np.maximum(numbers * table.block_size, projection.post.start) - projection.post.start
+        )
+        stops = (
+            np.minimum((numbers + 1) * table.block_size, projection.post.stop)
+            - projection.post.start
+        )
         local = self.layout.blocks_of(population)[numbers]
         owned = local >= 0
         # local number of a neuron = local_of + its number within the view
-        offset = local - numbers * table.block_size + one.post.start
+        offset = local - numbers * table.block_size + projection.post.start
         sizes = stops - starts
         before = np.concatenate([[0], np.cumsum(owned)]).astype(np.int64)
         totals = np.zeros(int(before[-1]), np.int64)
-        if isinstance(one.rule, FixedTotalNumber):
-            pairs = sizes * one.pre.size - (0 if row[columns.AUTAPSES] else sizes)
+        if isinstance(projection.rule, FixedTotalNumber):
+            pairs = sizes * projection.pre.size - (0 if row[columns.AUTAPSES] else sizes)
             prefix = np.concatenate([[0], np.cumsum(pairs)]).astype(np.int64)
-            trees.split_blocks(one.rule.n, prefix, before, False, self.keys[p], totals)
+            count_trees.split_over_blocks(
+                projection.rule.n, prefix, before, False, self.keys[p], totals
+            )
         row[columns.CELL_FIRST] = len(self.cells)
         for position, k in enumerate(np.flatnonzero(owned)):
             local_first = int(offset[k] + starts[k])
@@ -285,7 +294,7 @@ class _Part:
         capacity, owned_before, local_of = self._tree_tables()
         weights, delays = self._given()
         block = self.layout.table.block_size
-        taken = np.zeros((block >> 6) + 1, np.uint64)
+        used_bits = np.zeros((block >> 6) + 1, np.uint64)
         delay_counts = np.zeros(self.plan.longest + 2, np.int64)
         fixed = self._longest_fixed()
         self.longest = 1
@@ -296,12 +305,12 @@ class _Part:
                 last = min(first + _SLICE, to_source)
                 counts = np.zeros((last - first, len(cells)), np.int32)
                 wiring_draws.total_number_counts(self.ints, cells, self.keys, first, last, counts)
-                own = starts[:, first - from_source : last - from_source + 1]
+                starts_of_chunk = starts[:, first - from_source : last - from_source + 1]
                 bounds = np.searchsorted(prepared[:, 0], gid + np.arange(first, last + 1)).astype(
                     np.int64
                 )
                 longest = fixed + int(counts.sum(axis=1).max(initial=0))
-                longest += int(np.diff(own).sum(axis=0).max(initial=0))
+                longest += int(np.diff(starts_of_chunk).sum(axis=0).max(initial=0))
                 longest += int(np.diff(bounds).max(initial=0))
                 if longest == 0:
                     continue
@@ -315,7 +324,7 @@ class _Part:
                         growing.numbers[[columns.USED_WORDS, columns.USED_ROWS]] = 0
                     growing.room(longest * (high - low))
                     spilled = np.empty((longest * (high - low), 5), np.int64)
-                    growing.numbers[columns.N_SPILLED] = 0
+                    growing.numbers[columns.N_OVERFLOW] = 0
                     wiring.build_rows(
                         growing.numbers,
                         gid,
@@ -329,7 +338,7 @@ class _Part:
                         capacity,
                         owned_before,
                         local_of,
-                        np.ascontiguousarray(own[:, ends]),
+                        np.ascontiguousarray(starts_of_chunk[:, ends]),
                         edges,
                         weights,
                         delays,
@@ -337,7 +346,7 @@ class _Part:
                         prepared[:, 1:],
                         np.empty((8, longest), np.int64),
                         np.empty(longest, np.uint8),
-                        taken,
+                        used_bits,
                         delay_counts,
                         self.builder.load,
                         spilled,
@@ -347,7 +356,7 @@ class _Part:
                         growing.run_rows,
                         growing.bitmap,
                     )
-                    n_spilled = int(growing.numbers[columns.N_SPILLED])
+                    n_spilled = int(growing.numbers[columns.N_OVERFLOW])
                     if n_spilled:
                         growing.spilled.append(spilled[:n_spilled].copy())
 

@@ -16,7 +16,7 @@ class _Arrays:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays."""
-        return sum(one.nbytes for one in vars(self).values() if isinstance(one, np.ndarray))
+        return sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray))
 
 
 @dataclass(eq=False)
@@ -113,13 +113,13 @@ class GrowingRowSet:
         self.numbers[columns.TARGET_BITS] = plan.target_bits
         self.numbers[columns.DELAY_IN_WORD] = plan.delay_bits > 0
         self.numbers[columns.SORTED] = plan.pull
-        self.numbers[columns.SMALLEST] = 1 << 40
+        self.numbers[columns.MIN_DELAY_DRAWN] = 1 << 40
         bits = max(0, plan.word_bits - plan.target_bits - plan.field_bits)
         self.numbers[columns.DELAY_LIMIT] = (1 << bits) - 1 if plan.delay_bits else 1 << 40
 
-    def room(self, more: int) -> None:
-        """Make sure that `more` words fit (and as many runs)."""
-        needed = int(self.numbers[columns.USED_WORDS]) + more
+    def room(self, n_added: int) -> None:
+        """Make sure that `n_added` words fit (and as many runs)."""
+        needed = int(self.numbers[columns.USED_WORDS]) + n_added
         if needed > self.words.size:
             self.words.resize(needed + needed // 8, refcheck=False)
         if self.plan.pull and needed > self.runs.size:

@@ -70,7 +70,7 @@ class RuleConstants:
         rule = rule_kernel(kernel)
         with np.errstate(all="ignore"):  # the result is checked
             values = rule.constants(parameters, dt)
-        if any(np.isnan(one).any() for one in values.values()):
+        if any(np.isnan(value).any() for value in values.values()):
             raise DescriptionError(
                 "the rule divides by 0 or takes the difference of infinite numbers", where=where
             )
@@ -96,5 +96,5 @@ class RuleConstants:
         """
         if name not in decays:
             return values
-        found: npt.NDArray[Any] = values * exp_array(-steps / float(self.values[decays[name]]))
-        return found.astype(values.dtype)
+        decayed: npt.NDArray[Any] = values * exp_array(-steps / float(self.values[decays[name]]))
+        return decayed.astype(values.dtype)

@@ -64,12 +64,14 @@ def take(engine: RankEngine) -> Snapshot:
     layout, spikes = engine.layout, engine.settle()
     declared: list[StateField] = []
     states: dict[Key, Values] = {}
-    here = {layout.network.populations[n].name for n in layout.table.population[layout.owned]}
+    local_populations = {
+        layout.network.populations[n].name for n in layout.table.population[layout.owned]
+    }
     for holder in engine.state_holders:
-        if here.isdisjoint(field.population for field in holder.fields):
+        if local_populations.isdisjoint(field.population for field in holder.fields):
             continue
         for field, values in zip(holder.fields, holder.take(engine.step), strict=True):
-            if field.population in here:
+            if field.population in local_populations:
                 states[field.key] = values
                 declared.append(field)
             if field.counted and (field.population, field.counted) not in states:
@@ -77,7 +79,7 @@ def take(engine: RankEngine) -> Snapshot:
                 states[field.population, field.counted] = holder.counts()
     digests = _block_digests(layout, declared, states, spikes)
     for field in declared:
-        # the owner of the first block saves what is shared
+        # the owner of the first block saves shared values
         first = np.argmax(layout.table.population == layout.population_index(field.population))
         if field.shared and layout.block_local[first] < 0:
             del states[field.key]
@@ -85,7 +87,7 @@ def take(engine: RankEngine) -> Snapshot:
 
 
 def put(engine: RankEngine, states: States, step: int, flying: Spikes) -> None:
-    """Set a rank's state, and go on from there.
+    """Restore a rank's state.
 
     Parameters
     ----------
@@ -127,11 +129,11 @@ def _block_digests(
     of_block = table.of_gid(gid)
     order = np.argsort(of_block, kind="stable")
     bounds = np.searchsorted(of_block[order], np.arange(table.n_blocks + 1))
-    for block, whole in hashes.items():
-        mine = order[bounds[block] : bounds[block + 1]]
-        whole.update(step[mine].tobytes())
-        whole.update(gid[mine].tobytes())
-    digests = b"".join(whole.digest() for whole in hashes.values())
+    for block, block_hash in hashes.items():
+        neurons_of_block = order[bounds[block] : bounds[block + 1]]
+        block_hash.update(step[neurons_of_block].tobytes())
+        block_hash.update(gid[neurons_of_block].tobytes())
+    digests = b"".join(block_hash.digest() for block_hash in hashes.values())
     return np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
 
 
@@ -145,14 +147,14 @@ def wiring(engine: RankEngine) -> npt.NDArray[np.uint64]:
     layout = engine.layout
     sums = np.zeros(layout.n_local, np.uint64)
     # plastic synapses count without their weights, which change
-    for one in (*engine.wiring.row_sets, *(rows.row_set for rows in engine.wiring.plastic)):
-        _add_rows(one, sums)
+    for row_set in (*engine.wiring.row_sets, *(rows.row_set for rows in engine.wiring.plastic)):
+        _add_rows(row_set, sums)
     # without neurons of its own a rank has nothing to draw, and the kernel would take it to deliver
-    for made in engine.wiring.generators if sums.size else ():
-        sources = (made.gid + np.arange(made.size)).astype(np.uint32)
-        steps = np.zeros(made.size, np.int64)
-        call = ProceduralDelivery(made, engine.ring, sources, steps).deliver
-        procedural.add_rows(call.table, 0, made.size, sums)
+    for generator in engine.wiring.generators if sums.size else ():
+        sources = (generator.gid + np.arange(generator.size)).astype(np.uint32)
+        steps = np.zeros(generator.size, np.int64)
+        call = ProceduralDelivery(generator, engine.ring, sources, steps).deliver
+        procedural.add_rows(call.table, 0, generator.size, sums)
         del call  # which keeps the arrays alive that its table points at
     digests = np.zeros(layout.owned.size, np.uint64)
     groups = -(-layout.table.size[layout.owned] // GROUP)

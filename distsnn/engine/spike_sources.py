@@ -1,4 +1,4 @@
-"""The calls of spike sources, and further spikes that they are told to emit between two runs."""
+"""The calls of spike sources, and spikes that a script adds between two run calls."""
 
 import numpy as np
 import numpy.typing as npt
@@ -43,15 +43,17 @@ def emit(call: Call, layout: Layout, index: int, step: Integers, neurons: Intege
     step : ndarray of int, shape (n,)
         Stamps, after the engine's step.
     neurons : ndarray of int, shape (n,)
-        Index within the population; those of other ranks are left out. None may spike twice in a
+        Index within the population; neurons of other ranks are ignored. None may spike twice in a
         step.
     """
-    mine = layout.local(index, neurons) >= 0
+    is_local = layout.local(index, neurons) >= 0
     first_gid = [*layout.network.first_gid.values()][index]
-    at = int(call.table[emission.POSITION])
+    position = int(call.table[emission.POSITION])
     # a spike stamped s is emitted in loop s - 1
-    loops = np.concatenate([call.keep[emission.EVENT_STEPS][at:], step[mine] - 1])
-    gids = np.concatenate([call.keep[emission.EVENT_GIDS][at:], first_gid + neurons[mine]])
+    loops = np.concatenate([call.keep[emission.EVENT_STEPS][position:], step[is_local] - 1])
+    gids = np.concatenate(
+        [call.keep[emission.EVENT_GIDS][position:], first_gid + neurons[is_local]]
+    )
     order = np.lexsort((gids, loops))
     call.point(emission.EVENT_STEPS, loops[order].astype(np.int64))
     call.point(emission.EVENT_GIDS, gids[order].astype(np.uint32))

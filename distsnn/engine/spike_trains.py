@@ -28,12 +28,12 @@ def most_counts(mean: float) -> int:
 
 
 def receptor_weights(
-    layout: Layout, quanta: Quanta, one: RateInput | SpikeInput, weight: Floats
+    layout: Layout, quanta: Quanta, stimulus: RateInput | SpikeInput, weight: Floats
 ) -> tuple[int, npt.NDArray[np.int64]]:
     """Return the receptor plane of weights of one sign, and the weights in quanta."""
-    name = one.target.population
+    name = stimulus.target.population
     model = layout.network.population(name).model
-    receptor = one.receptor
+    receptor = stimulus.receptor
     if receptor is None:
         if model.signed_receptors is None:
             receptor = model.receptors[0]
@@ -77,20 +77,22 @@ class RateCalls(ABC):
         quanta: Quanta,
         ring: InputRing,
         neurons: Neurons,
-        one: RateInput,
+        stimulus: RateInput,
         number: int,
         seed: int,
     ) -> None:
         self._dt, self._bits = layout.network.dt, ring.bits
-        self._neurons, self._index = neurons, in_view(neurons, one.target)
-        plane, self._weight = receptor_weights(layout, quanta, one, np.asarray(one.weight))
+        self._neurons, self._index = neurons, in_view(neurons, stimulus.target)
+        plane, self._weight = receptor_weights(
+            layout, quanta, stimulus, np.asarray(stimulus.weight)
+        )
         self._own_weights = np.where(self._index >= 0, self._weight, 0).astype(ring.rows.dtype)
-        self._window = window(one.start, one.stop, self._dt)
-        self._sine = one.rate if isinstance(one.rate, Sine) else None
+        self._window = window(stimulus.start, stimulus.stop, self._dt)
+        self._sine = stimulus.rate if isinstance(stimulus.rate, Sine) else None
         self.calls: list[Call] = []
         if not (self._index >= 0).any():
             return
-        course = 0.0 if isinstance(one.rate, Sine) else one.rate
+        course = 0.0 if isinstance(stimulus.rate, Sine) else stimulus.rate
         for start, stop, rate in pieces(course, *self._window, self._dt):
             table = np.zeros(poisson.TABLE_SIZE, np.int64)
             call = Call(self._entry(), table, neurons.first, neurons.last, start=start, stop=stop)
@@ -142,18 +144,18 @@ class PoissonCalls(RateCalls):
         quanta: Quanta,
         ring: InputRing,
         neurons: Neurons,
-        one: PoissonInput,
+        stimulus: PoissonInput,
         number: int,
         seed: int,
     ) -> None:
-        self._correlation = one.correlation
-        index = in_view(neurons, one.target)
+        self._correlation = stimulus.correlation
+        index = in_view(neurons, stimulus.target)
         # whether a common rate needs one weight only
         self._everywhere = bool((index[neurons.neurons >= 0] >= 0).all())
-        super().__init__(layout, quanta, ring, neurons, one, number, seed)
+        super().__init__(layout, quanta, ring, neurons, stimulus, number, seed)
 
     def _entry(self) -> Entry:
-        return poisson.own_rates(self._bits)
+        return poisson.neuron_rates_entry(self._bits)
 
     def _fill(self, call: Call, rate: float | Floats, start: int, stop: int) -> None:
         call.start, call.stop = start, stop
@@ -165,14 +167,14 @@ class PoissonCalls(RateCalls):
             if mean == 0.0:
                 call.stop = start
                 return
-            self._use_common_rate(call, poisson.searches(mean))
+            self._use_common_rate(call, poisson.uses_table_search(mean))
             exact, guide = call.keep[poisson.THRESHOLDS], call.keep[poisson.GUIDE]
             call.table[poisson.N_THRESHOLDS] = poisson.tabulate(mean, exact, guide)
         else:
             self._use_own_rates(call)
             means = spread(self._index, mean, 0.0)
             call.point(poisson.MEANS, means, self._neurons.first)
-            call.point(poisson.CONSTANTS, poisson.own_constants(means), self._neurons.first)
+            call.point(poisson.CONSTANTS, poisson.neuron_rate_constants(means), self._neurons.first)
 
     def _vary(self, call: Call, sine: Sine) -> Call:
         """Let a call take the means of a sine of rates, and return the call that computes them."""
@@ -193,7 +195,7 @@ class PoissonCalls(RateCalls):
         return sine_call(sine, index, means, first, call, self._dt, scale)
 
     def _use_common_rate(self, call: Call, search: bool, varies: bool = False) -> None:
-        call.entry = poisson.common_rate(self._bits, search, self._everywhere, varies)
+        call.entry = poisson.shared_rate_entry(self._bits, search, self._everywhere, varies)
         if poisson.THRESHOLDS not in call.keep:
             call.point(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
             call.point(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
@@ -204,12 +206,12 @@ class PoissonCalls(RateCalls):
             self._use_own_weights(call)
 
     def _use_copies(self, call: Call) -> None:
-        call.entry = poisson.copied_rate(self._bits)
+        call.entry = poisson.copied_rate_entry(self._bits)
         call.table[poisson.COPIED] = round(self._correlation * 2**32)
         self._use_own_weights(call)
 
     def _use_own_rates(self, call: Call, varies: bool = False) -> None:
-        call.entry = poisson.own_rates(self._bits, varies)
+        call.entry = poisson.neuron_rates_entry(self._bits, varies)
         self._use_own_weights(call)
 
 
@@ -224,20 +226,20 @@ class GammaCalls(RateCalls, NeuronHolder):
         quanta: Quanta,
         ring: InputRing,
         neurons: Neurons,
-        one: GammaInput,
+        stimulus: GammaInput,
         number: int,
         seed: int,
     ) -> None:
-        self._order, self.neurons = one.order, neurons.neurons
-        self.fields = state_fields(one, number)
+        self._order, self.neurons = stimulus.order, neurons.neurons
+        self.fields = state_fields(stimulus, number)
         # of neurons outside the target too: a checkpoint holds values of each neuron
         self._times = self.fields[0].zeros(neurons.neurons.size)
         counters = layout.counters[neurons.first >> 3 : neurons.last >> 3]
         gammas.fill_in_equilibrium(
-            self._times, counters, one.order, number, seed & 0xFFFFFFFF, seed >> 32
+            self._times, counters, stimulus.order, number, seed & 0xFFFFFFFF, seed >> 32
         )
         self._times[:, 1:].sort(axis=1)  # which makes heaps
-        super().__init__(layout, quanta, ring, neurons, one, number, seed)
+        super().__init__(layout, quanta, ring, neurons, stimulus, number, seed)
 
     def arrays(self) -> Iterable[Values]:
         """Return each neuron's clock and heap of next spikes."""
@@ -264,8 +266,12 @@ class GammaCalls(RateCalls, NeuronHolder):
         self._use_own_weights(call)
 
 
-def state_fields(one: GammaInput, number: int) -> tuple[StateField, ...]:
+def state_fields(stimulus: GammaInput, number: int) -> tuple[StateField, ...]:
     """Declare the state of the gamma processes of a stimulus, which has a number in the network."""
     # '/' cannot be in a name: no state of a neuron or projection is called so
     name, unit = f"clock and next spikes / stimulus {number}", "expected spikes"
-    return (StateField(one.target.population, name, "stimulus", "float64", unit, size=1 + one.n),)
+    return (
+        StateField(
+            stimulus.target.population, name, "stimulus", "float64", unit, size=1 + stimulus.n
+        ),
+    )

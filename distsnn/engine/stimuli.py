@@ -36,19 +36,19 @@ def largest_input(layout: Layout, quanta: Quanta) -> npt.NDArray[np.int64]:
     ndarray of int64, shape (n_planes,)
     """
     network = layout.network
-    bound = np.zeros(max(1, *(len(one.model.receptors) for one in network.populations)), np.int64)
-    for one in network.stimuli:
-        if isinstance(one, RateInput):
-            plane, weights = receptor_weights(layout, quanta, one, np.asarray(one.weight))
-            most = most_counts(one.max_rate() * network.dt * 1e-3)
-            bound[plane] += most * int(np.abs(weights).max())
-        elif isinstance(one, SpikeInput) and one.times.size:
-            weight = np.broadcast_to(one.weight, one.times.shape)
-            slot = steps_array(one.times, network.dt, where="times") * one.target.size
+    bound = np.zeros(max(1, *(len(item.model.receptors) for item in network.populations)), np.int64)
+    for item in network.stimuli:
+        if isinstance(item, RateInput):
+            plane, weights = receptor_weights(layout, quanta, item, np.asarray(item.weight))
+            max_count = most_counts(item.max_rate() * network.dt * 1e-3)
+            bound[plane] += max_count * int(np.abs(weights).max())
+        elif isinstance(item, SpikeInput) and item.times.size:
+            weight = np.broadcast_to(item.weight, item.times.shape)
+            slot = steps_array(item.times, network.dt, where="times") * item.target.size
             for chosen in (weight > 0, weight < 0):
                 if chosen.any():
-                    _, inverse = np.unique((slot + one.neurons)[chosen], return_inverse=True)
-                    plane, weights = receptor_weights(layout, quanta, one, weight[chosen])
+                    _, inverse = np.unique((slot + item.neurons)[chosen], return_inverse=True)
+                    plane, weights = receptor_weights(layout, quanta, item, weight[chosen])
                     sums = np.zeros(int(inverse.max()) + 1, np.int64)
                     np.add.at(sums, inverse, np.abs(weights))
                     bound[plane] += int(sums.max())
@@ -93,37 +93,37 @@ class Stimuli:
         self._named: dict[str, tuple[int, SettableCalls]] = {}
         self._given: dict[str, SpikeCalls] = {}
         self.gammas: list[GammaCalls] = []
-        for number, one in enumerate(layout.network.stimuli):
-            target = neurons[one.target.population]
+        for number, stimulus in enumerate(layout.network.stimuli):
+            target = neurons[stimulus.target.population]
             calls: SettableCalls
-            if isinstance(one, SpikeInput):
-                given = SpikeCalls(layout, quanta, ring, target, one)
-                if one.name is not None:
-                    self._given[one.name] = given
-                self.calls += given.calls
+            if isinstance(stimulus, SpikeInput):
+                spike_calls = SpikeCalls(layout, quanta, ring, target, stimulus)
+                if stimulus.name is not None:
+                    self._given[stimulus.name] = spike_calls
+                self.calls += spike_calls.calls
                 continue
-            if isinstance(one, PoissonInput):
-                calls = PoissonCalls(layout, quanta, ring, target, one, number, seed)
-            elif isinstance(one, GammaInput):
-                calls = GammaCalls(layout, quanta, ring, target, one, number, seed)
+            if isinstance(stimulus, PoissonInput):
+                calls = PoissonCalls(layout, quanta, ring, target, stimulus, number, seed)
+            elif isinstance(stimulus, GammaInput):
+                calls = GammaCalls(layout, quanta, ring, target, stimulus, number, seed)
                 self.gammas.append(calls)
-            elif isinstance(one, NoiseCurrent):
-                calls = NoiseCalls(layout, target, one, number, seed)
-            elif isinstance(one, SineCurrent):
-                calls = SineCalls(layout, target, one)
+            elif isinstance(stimulus, NoiseCurrent):
+                calls = NoiseCalls(layout, target, stimulus, number, seed)
+            elif isinstance(stimulus, SineCurrent):
+                calls = SineCalls(layout, target, stimulus)
             else:
-                assert isinstance(one, ConstantCurrent | StepCurrent)
-                calls = CurrentCalls(layout, target, one)
-            if one.name is not None:
-                self._named[one.name] = len(self.calls), calls
+                assert isinstance(stimulus, ConstantCurrent | StepCurrent)
+                calls = CurrentCalls(layout, target, stimulus)
+            if stimulus.name is not None:
+                self._named[stimulus.name] = len(self.calls), calls
             self.calls += calls.calls
         self.table = call_table(self.calls)
 
     def set(self, name: str, values: Mapping[str, float | Floats]) -> None:
         """Set fields of a named stimulus, of all its neurons or of each, from now on."""
-        first, one = self._named[name]
-        one.set(**values)
-        self.table[first : first + len(one.calls)] = call_table(one.calls)
+        first, stimulus = self._named[name]
+        stimulus.set(**values)
+        self.table[first : first + len(stimulus.calls)] = call_table(stimulus.calls)
 
     def emit(
         self,
@@ -132,7 +132,7 @@ class Stimuli:
         neurons: npt.NDArray[np.int64],
         weights: Floats,
     ) -> None:
-        """Add spikes, stamped later than now and sorted by step, to those of a `SpikeInput`."""
+        """Add spikes, later than now and sorted by step, to a `SpikeInput`."""
         self._given[name].emit(step, neurons, weights)
 
 
@@ -151,33 +151,33 @@ class SpikeCalls:
         quanta: Quanta,
         ring: InputRing,
         neurons: Neurons,
-        one: SpikeInput,
+        stimulus: SpikeInput,
     ) -> None:
-        self._layout, self._quanta, self._one = layout, quanta, one
-        index = in_view(neurons, one.target)
-        self._local = np.full(one.target.size, -1, np.int64)
+        self._layout, self._quanta, self._one = layout, quanta, stimulus
+        index = in_view(neurons, stimulus.target)
+        self._local = np.full(stimulus.target.size, -1, np.int64)
         self._local[index[index >= 0]] = np.flatnonzero(index >= 0)
-        step = steps_array(one.times, layout.network.dt, where="times").astype(np.int64)
-        weight = np.broadcast_to(np.asarray(one.weight, np.float64), step.shape)
-        added = one.name is not None and bool((index >= 0).any())
+        step = steps_array(stimulus.times, layout.network.dt, where="times").astype(np.int64)
+        weight = np.broadcast_to(np.asarray(stimulus.weight, np.float64), step.shape)
+        added = stimulus.name is not None and bool((index >= 0).any())
         self._by_sign: dict[bool, Call] = {}
         for positive in (True, False):
-            mine = ((weight >= 0) == positive) & (self._local[one.neurons] >= 0)
-            if not (added or mine.any()):
+            is_local = ((weight >= 0) == positive) & (self._local[stimulus.neurons] >= 0)
+            if not (added or is_local.any()):
                 continue
             call = Call(
-                kernels.given_spikes(ring.bits),
+                kernels.listed_spikes(ring.bits),
                 np.zeros(kernels.SPIKES_TABLE_SIZE, np.int64),
                 neurons.first,
                 neurons.last,
             )
             sign = np.array([1.0 if positive else -1.0])
-            ring.point(call, receptor_weights(layout, quanta, one, sign)[0])
+            ring.point(call, receptor_weights(layout, quanta, stimulus, sign)[0])
             ring.describe(call)
-            for at in (kernels.EVENT_STEPS, kernels.EVENT_TARGETS, kernels.EVENT_WEIGHTS):
-                call.point(at, np.empty(0, np.int64))
+            for position in (kernels.EVENT_STEPS, kernels.EVENT_TARGETS, kernels.EVENT_WEIGHTS):
+                call.point(position, np.empty(0, np.int64))
             self._by_sign[positive] = call
-        self.emit(step, one.neurons.astype(np.int64), weight)
+        self.emit(step, stimulus.neurons.astype(np.int64), weight)
 
     @property
     def calls(self) -> list[Call]:  # noqa: D102 (attribute)
@@ -186,7 +186,7 @@ class SpikeCalls:
     def emit(
         self, step: npt.NDArray[np.int64], neurons: npt.NDArray[np.int64], weights: Floats
     ) -> None:
-        """Add spikes, sorted by step, behind those of the same step that are there."""
+        """Add spikes, sorted by step, after existing spikes of the same step."""
         for positive, call in self._by_sign.items():
             chosen = ((weights >= 0) == positive) & (self._local[neurons] >= 0)
             if not chosen.any():
@@ -198,10 +198,13 @@ class SpikeCalls:
                 kernels.EVENT_TARGETS: self._local[neurons[chosen]],
                 kernels.EVENT_WEIGHTS: integers,
             }
-            columns = {at: np.concatenate([call.keep[at][first:], new[at]]) for at in new}
+            columns = {
+                position: np.concatenate([call.keep[position][first:], new[position]])
+                for position in new
+            }
             order = np.argsort(columns[kernels.EVENT_STEPS], kind="stable")
-            for at, column in columns.items():
-                call.point(at, column[order])
+            for position, column in columns.items():
+                call.point(position, column[order])
             call.table[kernels.N_EVENTS], call.table[kernels.POSITION] = order.size, 0
 
 

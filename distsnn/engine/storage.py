@@ -89,22 +89,22 @@ class RowSetPlan:
     scaled_by: int | None = None
 
 
-def scaled_by(one: Projection, index: int) -> int | None:
+def scaled_by(projection: Projection, index: int) -> int | None:
     """Return what a plan of a projection's synapses is scaled by: the projection or nothing."""
-    return None if one.scaling is None else index
+    return None if projection.scaling is None else index
 
 
-def planes(layout: Layout, one: Projection) -> tuple[int, int]:
+def planes(layout: Layout, projection: Projection) -> tuple[int, int]:
     """Return the receptor planes of a projection's weights >= 0 and < 0."""
-    model = layout.network.population(one.post.population).model
-    if one.receptor is not None:
-        index = model.receptors.index(one.receptor)
+    model = layout.network.population(projection.post.population).model
+    if projection.receptor is not None:
+        index = model.receptors.index(projection.receptor)
         return index, index
     if model.signed_receptors is None:
         return 0, 0
     positive, negative = model.signed_receptors
-    if one.plasticity is not None:  # all weights have one sign, also those that are 0
-        positive = negative = positive if one.plasticity.sign > 0 else negative
+    if projection.plasticity is not None:  # all weights have one sign, also those that are 0
+        positive = negative = positive if projection.plasticity.sign > 0 else negative
     return model.receptors.index(positive), model.receptors.index(negative)
 
 
@@ -153,13 +153,15 @@ def _check_size(layout: Layout, storage: str, memory_bytes: float) -> None:
     network = layout.network
     share = layout.n_neurons / network.n_neurons
     needed, drawn, largest = 0.0, 0.0, ("", 0.0)
-    for one in network.projections:
-        expected = share * one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
+    for projection in network.projections:
+        expected = share * projection.rule.expected_synapses(
+            projection.pre.size, projection.post.size, projection.same
+        )
         drawn += expected
-        if storage != "procedural" or not _can_be_drawn_again(one):
-            needed += expected * bytes_of(one, _LEAST_BYTES)
+        if storage != "procedural" or not _can_be_drawn_again(projection):
+            needed += expected * bytes_of(projection, _LEAST_BYTES)
         if expected > largest[1]:
-            largest = (one.name or "", expected)
+            largest = (projection.name or "", expected)
     if needed > memory_bytes or drawn > _MOST_SYNAPSES:
         free = f"{memory_bytes / 2**30:.3g} GiB of memory" if needed > memory_bytes else ""
         raise DescriptionError(
@@ -170,37 +172,39 @@ def _check_size(layout: Layout, storage: str, memory_bytes: float) -> None:
         )
 
 
-def _can_be_drawn_again(one: Projection) -> bool:
-    return isinstance(one.rule, _PROCEDURAL) and one.synapse is None
+def _can_be_drawn_again(projection: Projection) -> bool:
+    return isinstance(projection.rule, _PROCEDURAL) and projection.synapse is None
 
 
 def _stored_bytes(layout: Layout) -> float:
     share = layout.n_neurons / layout.network.n_neurons
     return share * sum(
-        one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
-        * bytes_of(one, _STORED_BYTES)
-        for one in layout.network.projections
+        projection.rule.expected_synapses(
+            projection.pre.size, projection.post.size, projection.same
+        )
+        * bytes_of(projection, _STORED_BYTES)
+        for projection in layout.network.projections
     )
 
 
-def distinct_delays(one: Projection, dt: float) -> float:
+def distinct_delays(projection: Projection, dt: float) -> float:
     """Return about how many delays a projection's synapses have."""
-    if not isinstance(one.delay, Distribution):
-        return 1.0 if isinstance(one.delay, float) else 16.0
-    low, high = bounds(one.delay, 0.02)
+    if not isinstance(projection.delay, Distribution):
+        return 1.0 if isinstance(projection.delay, float) else 16.0
+    low, high = bounds(projection.delay, 0.02)
     return max(1.0, (high - max(low, 0.0)) / dt)
 
 
-def bytes_of(one: Projection, static: float) -> float:
+def bytes_of(projection: Projection, static: float) -> float:
     """Return the bytes of a synapse: `static`, or what a plastic one takes at least."""
-    model = one.plasticity
+    model = projection.plasticity
     if model is None:
         return static
-    real = 8 if one.weight_type == "float64" else 4
-    own = sum(not isinstance(getattr(model, name), float) for name in model.per_synapse)
-    kept = 4 + real * (1 + len(model.synapse_states) + own)
+    real = 8 if projection.weight_type == "float64" else 4
+    n_arrays = sum(not isinstance(getattr(model, name), float) for name in model.per_synapse)
+    plastic_bytes = 4 + real * (1 + len(model.synapse_states) + n_arrays)
     # while rows are made there are 8-byte words beside those that they are cut into
-    return max(kept, 8 + 4 + real)
+    return max(plastic_bytes, 8 + 4 + real)
 
 
 def explicit_plan(
@@ -261,36 +265,37 @@ class _Chooser:
     def plans(self) -> list[RowSetPlan]:
         drawn = [
             index
-            for index, one in enumerate(self.projections)
-            if not isinstance(one.rule, Explicit | ExplicitFile) and one.plasticity is None
+            for index, projection in enumerate(self.projections)
+            if not isinstance(projection.rule, Explicit | ExplicitFile)
+            and projection.plasticity is None
         ]
         constant: dict[tuple[int, int], list[int]] = {}
         words: dict[int, list[int]] = {}
         generated: dict[int, list[int]] = {}
         scaled: list[RowSetPlan] = []
         for index in drawn:
-            one = self.projections[index]
-            if one.synapse is not None:
+            projection = self.projections[index]
+            if projection.synapse is not None:
                 scaled += self._scaled(index)
-            elif self.storage == "procedural" and _can_be_drawn_again(one):
+            elif self.storage == "procedural" and _can_be_drawn_again(projection):
                 generated.setdefault(self._plane(index), []).append(index)
             elif self._is_constant(index):
                 constant.setdefault((self._plane(index), self._constant(index)), []).append(index)
             else:
                 words.setdefault(self._plane(index), []).append(index)
-        # most synapses first: what is too much for sets of their own gets words
+        # most synapses first: projections beyond the number of constant sets get words
         by_size = sorted(constant, key=lambda key: -sum(map(self._synapses, constant[key])))
         for key in by_size[MOST_CONSTANT_SETS:]:
             words.setdefault(key[0], []).extend(constant.pop(key))
-        made = [
+        plans = [
             plan
             for (plane, weight), members in constant.items()
             for plan in self._constant_sets(plane, weight, members)
         ]
         for plane, members in words.items():
-            made += self._word_sets(plane, sorted(members))
-        made += [self._generated(plane, members) for plane, members in generated.items()]
-        return made + scaled
+            plans += self._word_sets(plane, sorted(members))
+        plans += [self._generated(plane, members) for plane, members in generated.items()]
+        return plans + scaled
 
     def _is_constant(self, index: int) -> bool:
         weight = self.projections[index].weight
@@ -313,22 +318,24 @@ class _Chooser:
         )
 
     def _plane(self, index: int) -> int:
-        one = self.projections[index]
-        positive, negative = planes(self.layout, one)
-        assert one.weight is not None
-        return positive if mean_of(one.weight) >= 0.0 else negative
+        projection = self.projections[index]
+        positive, negative = planes(self.layout, projection)
+        assert projection.weight is not None
+        return positive if mean_of(projection.weight) >= 0.0 else negative
 
     def _constant(self, index: int) -> int:
-        one = self.projections[index]
-        assert isinstance(one.weight, float)
-        receptors = self.layout.network.population(one.post.population).model.receptors
-        key = (one.post.population, receptors[self._plane(index)])
+        projection = self.projections[index]
+        assert isinstance(projection.weight, float)
+        receptors = self.layout.network.population(projection.post.population).model.receptors
+        key = (projection.post.population, receptors[self._plane(index)])
         shift = self.quanta.shift[index]
-        return int(to_integers(one.weight, self.quanta.exponent[key], shift))
+        return int(to_integers(projection.weight, self.quanta.exponent[key], shift))
 
     def _synapses(self, index: int) -> float:
-        one = self.projections[index]
-        return one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
+        projection = self.projections[index]
+        return projection.rule.expected_synapses(
+            projection.pre.size, projection.post.size, projection.same
+        )
 
     def _delays(self, members: list[int]) -> tuple[int | None, int, int]:
         """Return the common delay or None, the longest in words, and the longest possible."""
@@ -398,7 +405,7 @@ class _Chooser:
         for index in members:
             by_shift.setdefault(self.quanta.shift[index], []).append(index)
         plans: list[RowSetPlan] = []
-        rest: list[int] = []
+        remaining: list[int] = []
         for _, group in sorted(by_shift.items()):
             # a spike takes less time in fewer sets, which may hold weights of several shifts
             wider = self._packed(plane, sorted([*plans[-1].projections, *group])) if plans else None
@@ -410,15 +417,15 @@ class _Chooser:
                 if packed is not None:
                     plans.append(packed)
                     break
-                rest.append(max(group, key=self.quanta.field_bits.__getitem__))
-                group.remove(rest[-1])
-        if rest:
-            delay, in_words, longest = self._delays(rest)
-            pull = self._pull(rest, longest)
+                remaining.append(max(group, key=self.quanta.field_bits.__getitem__))
+                group.remove(remaining[-1])
+        if remaining:
+            delay, in_words, longest = self._delays(remaining)
+            pull = self._pull(remaining, longest)
             plans.append(
                 _plan(
                     self.layout,
-                    tuple(sorted(rest)),
+                    tuple(sorted(remaining)),
                     plane,
                     pull,
                     64,
@@ -443,8 +450,8 @@ class _Chooser:
         pull = self._pull(members, longest)
         delay_bits = 0 if pull or delay is not None else max(1, in_words.bit_length())
         # delivery makes a field's weight within 32 bits: field and shift must not exceed them
-        most = min(32 - self.layout.target_bits - delay_bits, 32 - shift)
-        if needed > most:
+        max_bits = min(32 - self.layout.target_bits - delay_bits, 32 - shift)
+        if needed > max_bits:
             return None
         return _plan(
             self.layout,
@@ -457,5 +464,5 @@ class _Chooser:
             shift,
             None,
             longest,
-            most,
+            max_bits,
         )

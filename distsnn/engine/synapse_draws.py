@@ -19,7 +19,7 @@ def key_draws(layout: Layout, rows: PlasticRows, seed: int, words: int, call: Ca
     layout : Layout
         The rank's neurons.
     rows : PlasticRows
-        The synapses. Those of a pair are numbered in the order of drawing.
+        The synapses. Multapses are numbered in the order of drawing.
     seed : int
         The run's seed.
     words : int
@@ -40,6 +40,6 @@ def key_draws(layout: Layout, rows: PlasticRows, seed: int, words: int, call: Ca
         # all spikes of a step are delivered before a run can end: no checkpoint needs these
         plastic.REPEATS: np.zeros(rows.row_set.rows.size - 1, np.uint32),
     }
-    for at, array in arrays.items():
-        call.point(at, array)
-    return sum(one.nbytes for one in arrays.values())
+    for position, array in arrays.items():
+        call.point(position, array)
+    return sum(array.nbytes for array in arrays.values())

@@ -54,13 +54,13 @@ class Call:
     phase: int = 0
     keep: dict[int, npt.NDArray[Any]] = field(default_factory=dict)
 
-    def point(self, at: int, array: npt.NDArray[Any], offset: int = 0) -> None:
+    def point(self, position: int, array: npt.NDArray[Any], offset: int = 0) -> None:
         """Set a word of the table to an array's address (less `offset` elements), and keep it.
 
-        The array that the word pointed at before is let go.
+        The previous array of this word is released.
         """
-        self.table[at] = address(array) - offset * array.itemsize
-        self.keep[at] = array
+        self.table[position] = address(array) - offset * array.itemsize
+        self.keep[position] = array
 
 
 def invoke(call: Call, step: int, first: int | None = None, last: int | None = None) -> int:

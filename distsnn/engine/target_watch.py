@@ -22,7 +22,7 @@ _LONG_HISTORY = 1024
 
 
 class TargetWatch(PlasticTargets):
-    """Targets whose states act in every step, and what is kept of these.
+    """Targets whose states act in every step, and the stored states.
 
     Parameters
     ----------
@@ -59,17 +59,17 @@ class TargetWatch(PlasticTargets):
         self._longest, self._n_acts = longest, n_levels(calls.rule)
         entry = watch_entry(WatchVariant(calls.variant, targets.real))
         first, last = targets.first, targets.last
-        self.after_update = self._call = mine = Call(entry, calls.table, first, last, calls.scalars)
-        mine.point(plastic.FIRSTS, self.history.firsts, first)
+        self.after_update = self._call = call = Call(entry, calls.table, first, last, calls.scalars)
+        call.point(plastic.FIRSTS, self.history.firsts, first)
         self._offsets = where.offsets
         for name in watched(calls.rule):
-            mine.point(where.watched[name], targets.states[name], first)
-            mine.point(where.offsets[name], _offset(targets, name))
+            call.point(where.watched[name], targets.states[name], first)
+            call.point(where.offsets[name], _offset(targets, name))
 
-        # others' spikes come up to an epoch late, which is no longer than their delays
+        # spikes of other ranks arrive up to an epoch late, which is at most their delay
         rows, table = 1 << (2 * longest).bit_length(), calls.table
         self._levels = np.zeros((rows, size), calls.precision)
-        mine.point(plastic.LEVELS, self._levels, first)
+        call.point(plastic.LEVELS, self._levels, first)
         table[plastic.LEVEL_MASK], table[plastic.LEVEL_STRIDE] = rows - 1, size
         self._late_names = late = late_states(calls.variant.kernel)
         self._late_steps = model.late_steps(calls.layout.network.dt)
@@ -77,11 +77,11 @@ class TargetWatch(PlasticTargets):
         # before the start they were what they are at the start
         start = np.array([targets.states[name] for name in late]).reshape(len(late), size)
         self._late = np.broadcast_to(start, (rows, *start.shape)).copy()
-        mine.point(plastic.LATE, self._late)
+        call.point(plastic.LATE, self._late)
         table[plastic.LATE_MASK], table[plastic.LATE_STEPS] = rows - 1, self._late_steps
-        mine.point(plastic.HAS_SYNAPSES, reached.astype(np.uint8))
-        mine.point(plastic.ACTS, np.zeros(size * self._n_acts))
-        mine.point(plastic.LOOP_STATE, loop_state)
+        call.point(plastic.HAS_SYNAPSES, reached.astype(np.uint8))
+        call.point(plastic.ACTS, np.zeros(size * self._n_acts))
+        call.point(plastic.LOOP_STATE, loop_state)
         sizes = {"levels of targets": longest, "acts of targets": longest * self._n_acts}
         variables = dict.fromkeys(sizes, (calls.precision, "1"))
         if self._late_steps and late:
@@ -91,9 +91,9 @@ class TargetWatch(PlasticTargets):
 
     def follow(self, neurons: Neurons) -> None:
         """Follow the targets' parameters, which were changed: states that act late stay."""
-        for name, at in self._offsets.items():
-            before, now = self._call.keep[at], _offset(neurons, name)
-            self._call.point(at, now)
+        for name, position in self._offsets.items():
+            before, now = self._call.keep[position], _offset(neurons, name)
+            self._call.point(position, now)
             if name in self._late_names:
                 late = self._late[:, self._late_names.index(name)]
                 late[:] = np.where(before == now, late, late + before - now)
@@ -101,7 +101,7 @@ class TargetWatch(PlasticTargets):
     @property
     def is_full(self) -> bool:
         """Whether a history may lack room for another step of the targets."""
-        return self.history.is_full(int(self._table[plastic.SETTLED]))
+        return self.history.is_full(int(self._table[plastic.DELIVERED_UNTIL]))
 
     @property
     def is_long(self) -> bool:
@@ -110,26 +110,26 @@ class TargetWatch(PlasticTargets):
 
     def take(self, step: int) -> list[Values]:
         """Return levels, acts and late states, target by target, of the steps up to this one."""
-        own = self.neurons >= 0
+        is_local = self.neurons >= 0
         acts = self.history.since(step - self._longest, self._longest)
         levels = self._levels[self._level_rows(step)].T
         late = self._late[self._late_rows(step)].transpose(2, 0, 1)
-        found = levels[own], acts[own], late[own]
-        return [values.reshape(-1) for values in found[: len(self.fields)]]
+        values = levels[is_local], acts[is_local], late[is_local]
+        return [array.reshape(-1) for array in values[: len(self.fields)]]
 
     def put(self, values: Sequence[Values], step: int) -> None:
-        """Set what is kept to what was taken at a step."""
-        own = self.neurons >= 0
+        """Restore the values that were taken at a step."""
+        is_local = self.neurons >= 0
         levels = values[0].reshape(-1, self._longest)
-        self._levels[np.ix_(self._level_rows(step), own)] = levels.T
-        of_slots = np.zeros((own.size, self._longest, self._n_acts), self._levels.dtype)
-        of_slots[own] = values[1].reshape(-1, self._longest, self._n_acts)
+        self._levels[np.ix_(self._level_rows(step), is_local)] = levels.T
+        of_slots = np.zeros((is_local.size, self._longest, self._n_acts), self._levels.dtype)
+        of_slots[is_local] = values[1].reshape(-1, self._longest, self._n_acts)
         self.history.begin(of_slots, step - self._longest)
         self._point()
-        for given in values[2:]:
-            late = given.reshape(-1, self._late_steps, len(self._late_names))
-            at = np.ix_(self._late_rows(step), np.arange(len(self._late_names)), own)
-            self._late[at] = late.transpose(1, 2, 0)
+        for levels_of_step in values[2:]:
+            late = levels_of_step.reshape(-1, self._late_steps, len(self._late_names))
+            positions = np.ix_(self._late_rows(step), np.arange(len(self._late_names)), is_local)
+            self._late[positions] = late.transpose(1, 2, 0)
 
     def _late_rows(self, step: int) -> npt.NDArray[np.int64]:
         steps = np.arange(step - self._late_steps + 1, step + 1)
@@ -141,6 +141,6 @@ class TargetWatch(PlasticTargets):
 
 
 def _offset(neurons: Neurons, name: str) -> npt.NDArray[np.float64]:
-    """Return what is to be added to a state of each of the neurons."""
+    """Return the offset of a state for each of the neurons."""
     size = neurons.last - neurons.first
     return np.array(np.broadcast_to(neurons.offset(name), size), np.float64)

@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def value_columns(layout: Layout, quanta: Quanta, index: int) -> tuple[Ints, Floats]:
-    """Return a projection's integer and float columns, with those of its values filled.
+    """Return a projection's integer and float columns, with the columns of its values filled.
 
     Parameters
     ----------
@@ -28,24 +28,24 @@ def value_columns(layout: Layout, quanta: Quanta, index: int) -> tuple[Ints, Flo
     index : int
         The projection.
     """
-    one, dt = layout.network.projections[index], layout.network.dt
+    projection, dt = layout.network.projections[index], layout.network.dt
     ints, floats = np.zeros(columns.N_INT, np.int64), np.zeros(columns.N_FLOAT)
-    ints[columns.WEIGHT_AT] = ints[columns.DELAY_AT] = -1
+    ints[columns.WEIGHT_START] = ints[columns.DELAY_START] = -1
     ints[columns.WEIGHT_SHIFT] = quanta.shift[index]
-    if isinstance(one.weight, float | Distribution):
-        ints[columns.WEIGHT_KIND], values = coded(one.weight)
+    if isinstance(projection.weight, float | Distribution):
+        ints[columns.WEIGHT_KIND], values = coded(projection.weight)
         floats[columns.WEIGHT_A : columns.WEIGHT_HIGH + 1] = values
-    if isinstance(one.delay, float):
-        floats[columns.DELAY_A] = int(delay_steps(one.delay, dt))
-    elif isinstance(one.delay, Distribution):
-        kind, values = coded(one.delay)
+    if isinstance(projection.delay, float):
+        floats[columns.DELAY_A] = int(delay_steps(projection.delay, dt))
+    elif isinstance(projection.delay, Distribution):
+        kind, values = coded(projection.delay)
         ints[columns.DELAY_KIND] = kind
         floats[columns.DELAY_A : columns.DELAY_HIGH + 1] = _in_steps(kind, values, dt)
-        ints[columns.LARGEST_DELAY] = delay_support(one.delay, dt)[1]
+        ints[columns.MAX_DELAY] = delay_support(projection.delay, dt)[1]
     scales = (columns.SCALE_POSITIVE, columns.SCALE_NEGATIVE)
-    for column, exponent in zip(scales, _exponents(layout, quanta, one), strict=True):
+    for column, exponent in zip(scales, _exponents(layout, quanta, projection), strict=True):
         floats[column] = 2.0 ** -(exponent + quanta.shift[index])
-    ints[columns.RECEPTOR_POSITIVE], ints[columns.RECEPTOR_NEGATIVE] = planes(layout, one)
+    ints[columns.RECEPTOR_POSITIVE], ints[columns.RECEPTOR_NEGATIVE] = planes(layout, projection)
     return ints, floats
 
 
@@ -58,10 +58,10 @@ def integer_weights(layout: Layout, quanta: Quanta, index: int, weights: Floats)
     )
 
 
-def _exponents(layout: Layout, quanta: Quanta, one: Projection) -> tuple[int, int]:
-    receptors = layout.network.population(one.post.population).model.receptors
-    positive, negative = planes(layout, one)
-    name = one.post.population
+def _exponents(layout: Layout, quanta: Quanta, projection: Projection) -> tuple[int, int]:
+    receptors = layout.network.population(projection.post.population).model.receptors
+    positive, negative = planes(layout, projection)
+    name = projection.post.population
     return quanta.exponent[name, receptors[positive]], quanta.exponent[name, receptors[negative]]
 
 

@@ -20,7 +20,7 @@ class Choice:
     Attributes
     ----------
     recording : RecordWeights
-        What is recorded.
+        The recording.
     synapses : ndarray of int64, shape (n,), or None
         Their numbers on this rank, ascending; None: all.
     total : int
@@ -40,12 +40,12 @@ class WeightProbe:
     delivery : PlasticDelivery
         The projection.
     choice : Choice
-        What is recorded.
+        The selection.
 
     Attributes
     ----------
     recording : RecordWeights
-        What is recorded.
+        The selection.
     every : int
         Steps between samples, which are taken at its multiples.
     total : int
@@ -93,17 +93,17 @@ class WeightProbe:
         ValueError
             If they do not: too many steps, or the samples before were not drained.
         """
-        more = last // self.every - first // self.every if self.on else 0
+        n_added = last // self.every - first // self.every if self.on else 0
         capacity = len(next(iter(self._samples.values())))
-        if self._n_rows + more > capacity:
-            raise ValueError(f"no room for {more} samples of weights in {capacity} rows")
+        if self._n_rows + n_added > capacity:
+            raise ValueError(f"no room for {n_added} samples of weights in {capacity} rows")
 
     def act(self, step: int) -> None:
         """Take a sample at a step up to which all ranks' spikes were delivered."""
-        found = self._delivery.read(step, self._rows, self._synapses)
-        found["weight"] *= self._delivery.sign
+        values = self._delivery.read(step, self._rows, self._synapses)
+        values["weight"] *= self._delivery.sign
         for name, samples in self._samples.items():
-            samples[self._n_rows] = found[name]
+            samples[self._n_rows] = values[name]
         self._n_rows += 1
 
     def drain(self) -> dict[str, npt.NDArray[Any]]:

@@ -39,7 +39,7 @@ class Wiring:
     synapses : int
         Their number.
     smallest_delay, largest_delay : int
-        Of the delays drawn, steps; (0, 0) where there is no synapse.
+        Minimum and maximum of the drawn delays, steps; (0, 0) without synapses.
     load : ndarray of int64, shape (n_planes, n_local)
         Sum of \\|weights\\| onto each local neuron, quanta.
     """
@@ -55,8 +55,8 @@ class Wiring:
     @property
     def nbytes(self) -> int:
         """Bytes of the synapses, and of what those that are not stored are drawn from."""
-        static = sum(one.nbytes for one in (*self.row_sets, *self.generators))
-        return static + sum(one.nbytes for one in self.plastic)
+        static = sum(part.nbytes for part in (*self.row_sets, *self.generators))
+        return static + sum(part.nbytes for part in self.plastic)
 
 
 def build(
@@ -67,7 +67,7 @@ def build(
     delivery: str = "auto",
     storage: str = "auto",
     memory_bytes: float = math.inf,
-    given: Mapping[int, list[edges.Records]] | None = None,
+    explicit_edges: Mapping[int, list[edges.Records]] | None = None,
 ) -> Wiring:
     """Build the synapses onto a rank's neurons.
 
@@ -81,7 +81,7 @@ def build(
         The run's seed.
     delivery, storage, memory_bytes
         See `storage.choose`.
-    given : mapping of int to list of ndarray, optional
+    explicit_edges : mapping of int to list of ndarray, optional
         By index of the projection, records of the edges in its file that end on this rank's
         neurons, in the file's order. The lists are emptied, to free the memory for synapses.
 
@@ -97,12 +97,12 @@ def build(
     for plan in plans:
         builder.add(plan, NO_EDGES)
     plastic = []
-    for index, one in enumerate(network.projections):
-        pieces = _given_edges(network, index, given)
-        if one.plasticity is not None:
+    for index, projection in enumerate(network.projections):
+        pieces = _given_edges(network, index, explicit_edges)
+        if projection.plasticity is not None:
             plastic.append(plastic_rows.build(layout, quanta, keys, load, index, pieces))
         elif pieces is not None:
-            builder.give(index, one, pieces)
+            builder.give(index, projection, pieces)
     for scaled in list(builder.spilled):
         left = np.concatenate(builder.spilled.pop(scaled))
         for plane in np.unique(left[:, 4]).tolist():
@@ -110,41 +110,41 @@ def build(
             plan = explicit_plan(layout, int(plane), int(prepared[:, 3].max()), delivery, scaled)
             _check_weights(layout, quanta, plan, prepared)
             builder.add(plan, prepared)
-    made: list[RowBuilder | PlasticRows] = [builder, *plastic]
-    counted = [one for one in made if one.synapses]
+    parts: list[RowBuilder | PlasticRows] = [builder, *plastic]
+    filled = [projection for projection in parts if projection.synapses]
     return Wiring(
         builder.row_sets,
         builder.generators,
         plastic,
-        sum(one.synapses for one in counted),
-        min((one.smallest for one in counted), default=0),
-        max((one.largest for one in counted), default=0),
+        sum(projection.synapses for projection in filled),
+        min((projection.smallest for projection in filled), default=0),
+        max((projection.largest for projection in filled), default=0),
         load,
     )
 
 
 def plastic_as_described(
-    layout: Layout, quanta: Quanta, seed: int, given: Mapping[int, list[edges.Records]]
+    layout: Layout, quanta: Quanta, seed: int, explicit_edges: Mapping[int, list[edges.Records]]
 ) -> Iterator[PlasticRows]:
     """Yield the synapses of each plastic projection as `build` makes them."""
     builder, network = make_row_builder(layout, quanta, seed), layout.network
-    for index, one in enumerate(network.projections):
-        if one.plasticity is not None:
-            pieces = _given_edges(network, index, given)
+    for index, projection in enumerate(network.projections):
+        if projection.plasticity is not None:
+            pieces = _given_edges(network, index, explicit_edges)
             load = np.zeros_like(builder.load)
             yield plastic_rows.build(layout, quanta, builder.keys, load, index, pieces)
 
 
 def _given_edges(
-    network: Network, index: int, given: Mapping[int, list[edges.Records]] | None
+    network: Network, index: int, explicit_edges: Mapping[int, list[edges.Records]] | None
 ) -> Iterable[edges.Records] | None:
     """Return the records of a projection's edges; None where a rule draws them."""
-    one = network.projections[index]
-    if isinstance(one.rule, Explicit):
-        return edges.array_records(one, network.dt)
-    if isinstance(one.rule, ExplicitFile):
-        assert given is not None
-        return edges.emptied(given[index])
+    projection = network.projections[index]
+    if isinstance(projection.rule, Explicit):
+        return edges.array_records(projection, network.dt)
+    if isinstance(projection.rule, ExplicitFile):
+        assert explicit_edges is not None
+        return edges.emptied(explicit_edges[index])
     return None
 
 
@@ -162,8 +162,8 @@ def _check_weights(layout: Layout, quanta: Quanta, plan: RowSetPlan, prepared: I
             value=f"a weight of {weight} quanta",
             allowed="pull or auto",
         )
-    at = int(np.searchsorted(layout.last, local, side="right"))
-    population = layout.network.populations[at]
+    population_index = int(np.searchsorted(layout.last, local, side="right"))
+    population = layout.network.populations[population_index]
     receptor = population.model.receptors[plan.plane]
     k = quanta.exponent[population.name, receptor]
     raise too_wide_for_a_word(layout.network, population.name, weight, receptor, k, plan.field_bits)

@@ -122,7 +122,7 @@ def place_rates(observation: npt.ArrayLike) -> Floats:
     Returns
     -------
     ndarray of float64, shape (2 * CELLS,), spikes/s
-        First the cells of the cart, then those of the pole.
+        First the cells of the cart, then the cells of the pole.
     """
     scaled = np.clip(np.asarray(observation, np.float64) / SPAN, -1.0, 1.0)
     activity = FIELDS.encode(scaled[np.newaxis]).reshape(2, 2, FIELDS.n_fields)

@@ -1,7 +1,7 @@
 """Synfire chain: a pulse packet of spikes travels through groups of neurons, or dies out.
 
 Diesmann, Gewaltig & Aertsen (1999), "Stable propagation of synchronous spiking in cortical neural
-networks", Nature 402:529-533; doi:10.1038/990101. The neurons are those of the paper without
+networks", Nature 402:529-533; doi:10.1038/990101. The neurons are as in the paper, without
 relative refractoriness. Background spikes through 20,000 synapses of 0.14 mV hold them below
 threshold. Each group projects all-to-all to the next group. A packet of `a` spikes with standard
 deviation `sigma` either dies out, or converges to spikes of nearly all neurons of a group within 1

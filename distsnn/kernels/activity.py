@@ -1,4 +1,4 @@
-"""How active neurons are: a trace of each neuron's spikes, kept as its value after the last one.
+"""Traces of neurons' spikes, each stored as its value after the last spike.
 
 Axes: i spike, n neuron.
 """
@@ -10,23 +10,23 @@ from distsnn.kernels.functions import exp, flush
 
 
 @inline
-def faded(n, tau):
-    """Return exp(-n / tau), or 0 where it is so small that products were denormal."""
+def decay_factor(n, tau):
+    """Return exp(-n / tau), or 0 if the result is so small that products would be denormal."""
     return flush(exp(-np.float64(n) / tau))
 
 
 @kernel
-def follow_spikes(steps, neurons, jump, tau, traces, last):
-    """Let traces follow spikes, given in the order of their steps.
+def add_spikes_to_traces(steps, neurons, jump, tau, traces, last):
+    """Add spikes, in the order of their steps, to traces.
 
     Parameters
     ----------
     steps : ndarray of int32, shape (i,)
-        Stamps.
+        Steps of the spikes.
     neurons : ndarray of int64, shape (i,)
-        Who spikes.
+        Neurons that spike.
     jump : float
-        What a spike adds.
+        Amount that a spike adds.
     tau : float
         Time constant, steps.
     traces : ndarray of float64, shape (n,)
@@ -35,12 +35,12 @@ def follow_spikes(steps, neurons, jump, tau, traces, last):
     """
     for i in range(steps.size):
         n = neurons[i]
-        traces[n] = traces[n] * faded(np.int64(steps[i]) - np.int64(last[n]), tau) + jump
+        traces[n] = traces[n] * decay_factor(np.int64(steps[i]) - np.int64(last[n]), tau) + jump
         last[n] = steps[i]
 
 
 @kernel
 def traces_at(step, tau, traces, last, out):
-    """Fill out with what traces have faded to at a step."""
+    """Fill `out` with the values of traces at a step."""
     for n in range(traces.size):
-        out[n] = traces[n] * faded(step - np.int64(last[n]), tau)
+        out[n] = traces[n] * decay_factor(step - np.int64(last[n]), tau)

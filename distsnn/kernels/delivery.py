@@ -4,24 +4,24 @@ A row holds a source's local synapses as words
 
     delay | target | weight      (high to low bits)
 
-with the fields a storage needs: no weight where all are the same, no delay where all are the same
-or where rows are pulled. A weight field counts 2^shift quanta.
+with the fields that the storage format needs: no weight if all weights are equal, no delay if all
+delays are equal or rows are pulled. A weight field is in units of 2^shift quanta.
 
-*Push* adds a whole row to the ring of future input rows when the spike is known. *Pull* keeps a
-row sorted by delay; a spike enters each of its runs (equal delay) into a calendar, and in the loop
-in which a run is due it is added to that loop's input row, which stays in the cache. All sums are
-exact integer sums, so the choice never shows.
+*Push delivery* adds a whole row to the input ring when its spike arrives. *Pull delivery* sorts a
+row by delay. A spike schedules each delay run of its row in a calendar queue, and the iteration in
+which a run is due adds it to the input row of this iteration, which stays in the cache. All sums
+are exact integer sums, so push and pull delivery have the same result.
 
-Where a synapse model scales the weights, a row has the state of its source. The spike advances it
-when it is found, and all of the row's weights count times the factor that comes of it, rounded to
-whole quanta. A pulled run takes the factor with it into the calendar.
+If a synapse model scales the weights, a row has the state of its source. The spike advances the
+state, and all weights of the row are multiplied by the resulting factor and rounded to quanta. A
+scheduled run stores its factor in the calendar queue.
 
-The calendar: bucket b holds the runs due in the loops = b (mod n_buckets), in pages of 64 words
-from a shared pool: 63 entries ``start << 24 | length`` and, in word 63, the next page. Factors lie
-in a pool of their own, each at its entry's place.
+The calendar queue: bucket b contains the runs due in the iterations = b (mod n_buckets), in pages
+of 64 words from a shared pool: 63 entries ``start << 24 | length`` and, in word 63, the next page.
+The factors are in a second pool, each at the position of its entry.
 
-Entries take ``first`` and ``last`` as a range of the list of spikes (`deliver`) or ignore them
-(`collect`), and return DONE or GROW (the pool is too small; nothing has been changed).
+Kernel entries take ``first`` and ``last`` as a range of the list of spikes (`deliver`) or ignore
+them (`deliver_due_runs`), and return DONE or GROW (the pool is too small; nothing has changed).
 """
 
 from functools import cache
@@ -33,12 +33,12 @@ from distsnn.kernels.rows import MASK, RING
 from distsnn.kernels.source_spikes import factor as factor_of
 
 # Table of a row set: the receptor's ring (kernels.rows: RING, MASK, STRIDE), then
-SPIKE_GID, SPIKE_STEP, BITMAP, RANK, ROW, WORDS = 3, 4, 5, 6, 7, 8
+SPIKE_GID, SPIKE_STEP, BITMAP, ROWS_BEFORE, ROW, WORDS = 3, 4, 5, 6, 7, 8
 STRIDE_BITS, WEIGHT_BITS, SHIFT, WEIGHT, DELAY, FOUND = 9, 10, 11, 12, 13, 14
 RUN_ROW, RUNS, BUCKET_MASK, HEAD, NEXT, POOL, FREE, N_FREE, CURSOR = range(15, 24)
 EVENTS = 24  # synaptic events so far
-# Of rows whose weights are scaled: sources' records, their words, the model's entry that advances
-# them, and the calendar's pool of factors.
+# For rows with scaled weights: sources' records, words of a record, the model's kernel entry that
+# advances a record, and the pool of factors.
 RECORDS, RECORD_SIZE, ADVANCE, FACTORS = 25, 26, 27, 28
 TABLE_SIZE = 29
 
@@ -55,14 +55,14 @@ _RUNS_AHEAD = 4
 
 
 @inline
-def find_row(bitmap, rank, gid):
-    """Return the index of a source's row, or -1 where it has none here."""
+def find_row(bitmap, rows_before, gid):
+    """Return the index of a source's row, or -1 if it has none on this rank."""
     word = bitmap[gid >> 6]
     bit = np.uint64(gid & 63)
     if (word >> bit) & np.uint64(1) == 0:
         return np.int64(-1)
     below = word & ((np.uint64(1) << bit) - np.uint64(1))
-    return np.int64(rank[gid >> 6]) + _popcount(below)
+    return np.int64(rows_before[gid >> 6]) + _popcount(below)
 
 
 @inline
@@ -78,39 +78,39 @@ _MANY = 1 << 40
 
 @inline
 def _factor(table, row, step):
-    """Advance the state of a row's source to its spike; return the factor of the row's weights."""
+    """Advance the state of a row's source to its spike; return the factor of the weights."""
     return factor_of(table[ADVANCE], table[RECORDS], table[RECORD_SIZE], row, step)
 
 
 @inline
 def _find(table, first, last, scaled, starts, ends, loops, factors):
-    """Fill starts, ends (words), loops and factors of spikes' rows; return how many there are."""
+    """Fill starts, ends (words), loops and factors of the spikes' rows; return their number."""
     gids = array(table[SPIKE_GID], last, np.uint32)
     steps = array(table[SPIKE_STEP], last, np.int64)
     bitmap = array(table[BITMAP], _MANY, np.uint64)
-    rank = array(table[RANK], _MANY, np.uint32)
-    row = array(table[ROW], _MANY, np.int64)
+    rows_before = array(table[ROWS_BEFORE], _MANY, np.uint32)
+    row_starts = array(table[ROW], _MANY, np.int64)
     n = 0
     for i in range(first, last):
-        at = find_row(bitmap, rank, np.int64(gids[i]))
-        if at >= 0:
-            starts[n] = row[at]
-            ends[n] = row[at + 1]
+        row_index = find_row(bitmap, rows_before, np.int64(gids[i]))
+        if row_index >= 0:
+            starts[n] = row_starts[row_index]
+            ends[n] = row_starts[row_index + 1]
             loops[n] = steps[i]
             if scaled:
-                factors[n] = _factor(table, at, steps[i] + 1)
+                factors[n] = _factor(table, row_index, steps[i] + 1)
             n += 1
     return n
 
 
 @inline
 def prefetch_words(address, start, end, word_bytes):
-    """Ask for the words from `start` to `end` of an array at an address."""
-    at = address + start * word_bytes
+    """Prefetch the words from `start` to `end` of an array at an address."""
+    line = address + start * word_bytes
     stop = address + end * word_bytes
-    while at < stop + 63:
-        prefetch(at)
-        at += 64
+    while line < stop + 63:
+        prefetch(line)
+        line += 64
 
 
 def _types(word_bits: int, row_bits: int) -> tuple[type, type, type]:
@@ -120,7 +120,7 @@ def _types(word_bits: int, row_bits: int) -> tuple[type, type, type]:
     return unsigned, signed, np.int32 if row_bits == 32 else np.int64
 
 
-# Slots are unsigned: a signed index costs numba's test for a negative one in every event.
+# Slots are unsigned: for a signed index, numba tests in every event whether it is negative.
 
 
 @inline
@@ -194,8 +194,8 @@ def _add(
 
 
 @cache
-def push(word_bits: int, row_bits: int, constant: bool, scaled: bool) -> Entry:
-    """Return the deliver entry that adds whole rows to the ring.
+def push_rows(word_bits: int, row_bits: int, constant: bool, scaled: bool) -> Entry:
+    """Return the kernel entry that adds whole rows to the ring.
 
     Parameters
     ----------
@@ -261,19 +261,21 @@ def push(word_bits: int, row_bits: int, constant: bool, scaled: bool) -> Entry:
 
 @inline
 def _append(heads, nexts, pool, free, n_free, bucket, value):
-    """Append an entry to a bucket, whose page has room or there is a free one; return its place."""
-    at = nexts[bucket]
-    if at & _PER_PAGE == _PER_PAGE:  # the page is full, or (at = -1) there is none
+    """Append an entry to a bucket; return its position. A page must be free if the last is full."""
+    position = nexts[bucket]
+    if (
+        position & _PER_PAGE == _PER_PAGE
+    ):  # the page is full, or (position = -1) the bucket has no page
         n_free[0] -= 1
         page = free[np.uint64(n_free[0])]
-        if at < 0:
+        if position < 0:
             heads[bucket] = page
         else:
-            pool[np.uint64(at)] = page
-        at = page * PAGE
-    pool[np.uint64(at)] = value
-    nexts[bucket] = at + 1
-    return np.uint64(at)
+            pool[np.uint64(position)] = page
+        position = page * PAGE
+    pool[np.uint64(position)] = value
+    nexts[bucket] = position + 1
+    return np.uint64(position)
 
 
 @inline
@@ -289,10 +291,10 @@ def _calendar(table):
 
 
 @cache
-def enqueue(scaled: bool) -> Entry:
-    """Return the deliver entry of pulled rows: it enters the rows' runs into the calendar.
+def schedule_runs(scaled: bool) -> Entry:
+    """Return the kernel entry that schedules the delay runs of rows in the calendar queue.
 
-    The entry resumes at CURSOR after the pool was made larger.
+    After the pool has grown, the entry resumes at CURSOR.
 
     Parameters
     ----------
@@ -304,43 +306,43 @@ def enqueue(scaled: bool) -> Entry:
         gids = array(table[SPIKE_GID], last, np.uint32)
         steps = array(table[SPIKE_STEP], last, np.int64)
         bitmap = array(table[BITMAP], _MANY, np.uint64)
-        rank = array(table[RANK], _MANY, np.uint32)
-        row = array(table[ROW], _MANY, np.int64)
+        rows_before = array(table[ROWS_BEFORE], _MANY, np.uint32)
+        row_starts = array(table[ROW], _MANY, np.int64)
         run_row = array(table[RUN_ROW], _MANY, np.int64)
         runs = array(table[RUNS], _MANY, np.uint32)
-        found = array(table[FOUND], _BATCH, np.int64)
+        found_rows = array(table[FOUND], _BATCH, np.int64)
         heads, nexts, pool, free, n_free = _calendar(table)
         factors = array(table[FACTORS], _MANY, np.float64)
         factor = 1.0
         mask = table[BUCKET_MASK]
         for batch in range(first + table[CURSOR], last, _BATCH):
             stop = min(batch + _BATCH, last)
-            # the look-ups of a batch overlap their cache misses: bitmap, then row, then runs
+            # in a batch, cache misses of the look-ups overlap: bitmap, then row, then runs
             for i in range(batch, stop):
                 prefetch(table[BITMAP] + 8 * np.int64(gids[i] >> np.uint32(6)))
-                prefetch(table[RANK] + 4 * np.int64(gids[i] >> np.uint32(6)))
+                prefetch(table[ROWS_BEFORE] + 4 * np.int64(gids[i] >> np.uint32(6)))
             for i in range(batch, stop):
-                at = find_row(bitmap, rank, np.int64(gids[i]))
-                found[i - batch] = at
-                if at >= 0:
-                    prefetch(table[ROW] + 8 * at)
-                    prefetch(table[RUN_ROW] + 8 * at)
+                row_index = find_row(bitmap, rows_before, np.int64(gids[i]))
+                found_rows[i - batch] = row_index
+                if row_index >= 0:
+                    prefetch(table[ROW] + 8 * row_index)
+                    prefetch(table[RUN_ROW] + 8 * row_index)
             for i in range(batch, stop):
-                at = found[i - batch]
-                if at >= 0:
-                    prefetch(table[RUNS] + 4 * run_row[at])
-                    prefetch(table[RUNS] + 4 * run_row[at] + 64)
+                row_index = found_rows[i - batch]
+                if row_index >= 0:
+                    prefetch(table[RUNS] + 4 * run_row[row_index])
+                    prefetch(table[RUNS] + 4 * run_row[row_index] + 64)
             for i in range(batch, stop):
-                at = found[i - batch]
-                if at < 0:
+                row_index = found_rows[i - batch]
+                if row_index < 0:
                     continue
-                start = row[at]
-                if run_row[at + 1] - run_row[at] > n_free[0]:
+                start = row_starts[row_index]
+                if run_row[row_index + 1] - run_row[row_index] > n_free[0]:
                     table[CURSOR] = i - first
                     return GROW
                 if scaled:
-                    factor = _factor(table, at, steps[i] + 1)
-                for r in range(np.uint64(run_row[at]), np.uint64(run_row[at + 1])):
+                    factor = _factor(table, row_index, steps[i] + 1)
+                for r in range(np.uint64(run_row[row_index]), np.uint64(run_row[row_index + 1])):
                     run = np.int64(runs[r])
                     length = run & LONGEST_RUN
                     bucket = np.uint64((steps[i] + (run >> 16)) & mask)
@@ -356,8 +358,8 @@ def enqueue(scaled: bool) -> Entry:
 
 
 @cache
-def collect(word_bits: int, row_bits: int, constant: bool, scaled: bool) -> Entry:
-    """Return the entry that adds the runs due in a loop to that loop's row (see `push`)."""
+def deliver_due_runs(word_bits: int, row_bits: int, constant: bool, scaled: bool) -> Entry:
+    """Return the kernel entry that adds an iteration's due runs to its row (see `push_rows`)."""
     # numba cannot cache a function whose closure holds compiled functions; types are fine
     unsigned, signed, integer = _types(word_bits, row_bits)
 

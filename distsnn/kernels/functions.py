@@ -1,4 +1,4 @@
-"""exp, expm1, log and erf made of + − × ÷ alone: the same bits on every machine.
+"""exp, expm1, log and erf from + − × ÷ only: the same bits on every machine.
 
 libm's versions differ between releases, numpy's between instruction sets. Errors are below 1.1 ulp,
 erf's below 1.4, expm1's below 2.2; `tests/unit/kernels` measures them.
@@ -20,7 +20,7 @@ _LN2_HIGH = 0.693147180369123816490
 _LN2_LOW = 1.90821492927058770002e-10
 _ROUND = 6755399441055744.0  # 1.5 * 2^52: adding it rounds to an integer, held in the low bits
 
-# (e^r - 1 - r) / r^2 for r in ±0.35: the polynomial that is at most 2.1e-17 off in e^r - 1.
+# (e^r - 1 - r) / r^2 for r in ±0.35: a polynomial with an error of at most 2.1e-17 in e^r - 1.
 _E2, _E3, _E4 = 0.5000000000000006, 0.1666666666666658, 0.04166666666656885
 _E5, _E6, _E7 = 0.008333333333394513, 0.0013888888934354491, 0.0001984126971099713
 _E8, _E9 = 2.4801501733224593e-05, 2.7557411359045066e-06
@@ -165,9 +165,9 @@ def log_of_complement(p):
 
 
 def flush(x):
-    """Return x, or 0 where it is so small that silent neurons would end on slow denormals.
+    """Return x, or 0 if it is so small that silent neurons would reach slow denormal numbers.
 
-    What is no number stays none: it must be seen.
+    NaN remains NaN, so that it is detected.
     """
     return x * 0 if abs(x) <= 1e-20 else x
 
@@ -176,18 +176,18 @@ def flush(x):
 def _flush(x):
     # float32 code must see float32 constants, or the whole loop is promoted to float64
     real = np.float32 if x == types.float32 else np.float64
-    least, zero = real(1e-20), real(0.0)
+    smallest, zero = real(1e-20), real(0.0)
 
     def compiled(x):
-        return zero if abs(x) <= least else x
+        return zero if abs(x) <= smallest else x
 
     return compiled
 
 
 @inline
-def bounded(x, least, most):
-    """Return x clipped to [least, most], in its precision; what is no number stays none."""
-    return least if x < least else (most if x > most else x)
+def clip(x, low, high):
+    """Return x clipped to [low, high], in its precision; NaN remains NaN."""
+    return low if x < low else (high if x > high else x)
 
 
 @inline
@@ -228,7 +228,7 @@ def _erf64(x):
             p = p * z + factor
         return x + x * p
     if not size < _ERF_END:
-        # what is no number stays none
+        # NaN remains NaN
         return x if x != x else (1.0 if x > 0.0 else -1.0)
     t, p = 1.0 / (1.0 + _ERFC_SLOPE * size) - _ERFC_CENTRE, 0.0
     for factor in _ERFC:
@@ -250,36 +250,36 @@ def _erf(x):
 
 
 def checked_log(x):
-    """Return the logarithm of x in its precision; -inf at 0 and no number below."""
+    """Return the logarithm of x in its precision; -inf at 0 and NaN below."""
     return log(x) if x > 0.0 else (-np.inf if x == 0.0 else np.nan)
 
 
 @overload(checked_log, jit_options={"forceinline": True, **FLAGS})
 def _checked_log(x):
     real = np.float32 if x == types.float32 else np.float64
-    zero, least, none = real(0.0), real(-np.inf), real(np.nan)
+    zero, at_zero, below_zero = real(0.0), real(-np.inf), real(np.nan)
 
     def single(x):
-        return _log32(x) if x > zero else (least if x == zero else none)
+        return _log32(x) if x > zero else (at_zero if x == zero else below_zero)
 
     def double(x):
-        return log(x) if x > zero else (least if x == zero else none)
+        return log(x) if x > zero else (at_zero if x == zero else below_zero)
 
     return single if x == types.float32 else double
 
 
 @inline
 def power(x, y):
-    """Return x^y of x >= 0, in the arguments' precision; no number where x is negative."""
-    one = type(x)(1)
-    return one if y == type(x)(0) else exp(y * checked_log(x))
+    """Return x^y of x >= 0, in the arguments' precision; NaN if x is negative."""
+    unity = type(x)(1)
+    return unity if y == type(x)(0) else exp(y * checked_log(x))
 
 
 @inline
 def bounded_power(x, y):
     """Return x^y of x >= 0 and y >= 0, in the arguments' precision; x below 0 counts as 0."""
-    zero, one = type(x)(0), type(x)(1)
-    return one if y == zero else (x if y == one else (power(x, y) if x > zero else zero))
+    zero, unity = type(x)(0), type(x)(1)
+    return unity if y == zero else (x if y == unity else (power(x, y) if x > zero else zero))
 
 
 @kernel

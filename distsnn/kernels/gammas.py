@@ -1,12 +1,12 @@
-"""Superpositions of gamma processes, exact for rates that vary, in operational time.
+"""Superpositions of gamma processes, exact for varying rates, in operational time.
 
-Operational time is the expected number of spikes of a process, in which intervals have the mean 1
-whatever the rate (Cox & Isham 1980, Point Processes). A neuron's clock is the operational time at
-the end of its last step. The next spike of each process is in a binary heap, so that a step without
-spikes reads one of them. At a spike, an interval of the gamma distribution is drawn (Marsaglia &
-Tsang 2000, ACM Trans. Math. Softw. 26). Processes have no numbers: they are alike.
+Operational time is the expected number of spikes of a process; in this time, intervals have the
+mean 1 for any rate (Cox & Isham 1980, Point Processes). A neuron's clock is the operational time at
+the end of its last step. A binary heap contains the next spike of each process, so that a step
+without spikes reads a single one. At a spike, an interval of the gamma distribution is drawn
+(Marsaglia & Tsang 2000, ACM Trans. Math. Softw. 26). The order of the processes does not matter.
 
-Axes: i neuron (padded to 64), j process, from 1 on; at 0 is the clock. Philox blocks: (neuron,
+Axes: i neuron (padded to 64), j process, from 1; index 0 is the clock. Philox blocks: (neuron,
 step, stimulus, NOISE and the number of the draw in this step).
 """
 
@@ -31,7 +31,7 @@ from distsnn.kernels.poisson import (
 from distsnn.kernels.rows import row_of
 from distsnn.kernels.sampling import normal
 
-# The table has the words of a Poisson entry that it shares, and
+# The table consists of the words that it shares with a Poisson entry, and
 TIMES, N_TIMES = THRESHOLDS, N_THRESHOLDS
 ORDER = 0  # of the scalars
 
@@ -60,31 +60,31 @@ def _gamma(order, draw, counter, step, stimulus, low, high):
 
 @inline
 def _sink(times, value):
-    # put a value in the place of the smallest, and restore the heap
+    # replace the smallest value, and restore the heap
     last = times.size - 1
-    at = 1
-    while 2 * at <= last:
-        child = 2 * at
+    parent = 1
+    while 2 * parent <= last:
+        child = 2 * parent
         if child < last and times[child + 1] < times[child]:
             child += 1
         if value <= times[child]:
             break
-        times[at] = times[child]
-        at = child
-    times[at] = value
+        times[parent] = times[child]
+        parent = child
+    times[parent] = value
 
 
 @kernel
 def fill_in_equilibrium(times, counters, order, stimulus, low, high):
-    """Draw the next spikes of processes in equilibrium, with clocks at 0; not yet heaps.
+    """Draw the next spikes of processes in equilibrium, with clocks at 0, not in heap order.
 
     The interval around an arbitrary moment has the density x f(x), a gamma distribution of the
-    order above, and the moment is anywhere in it (Cox 1962, Renewal Theory, 5.2).
+    order + 1, and the moment is uniformly distributed in it (Cox 1962, Renewal Theory, 5.2).
 
     Parameters
     ----------
     times : ndarray of float64, shape (n, 1 + processes)
-        Gets them, in operational time.
+        Filled, in operational time.
     counters : ndarray of uint32, shape (n / 8,)
         `Layout.counters` of these neurons, one for eight.
     order : float
@@ -109,7 +109,7 @@ def fill_in_equilibrium(times, counters, order, stimulus, low, high):
 
 @cache
 def gammas(row_bits: int) -> Entry:
-    """Return the entry that adds the spikes of a step, of which MEANS are expected of a process.
+    """Return the kernel entry that adds the spikes of a step; MEANS are expected for a process.
 
     TIMES hold a clock and a heap of N_TIMES - 1 processes for each neuron, ORDER is a scalar.
     """

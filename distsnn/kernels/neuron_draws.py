@@ -1,4 +1,4 @@
-"""Random numbers of neurons: for each place in a model that asks for one, one a neuron and step.
+"""Random numbers of neurons: for each occurrence in a model, one number per neuron and step.
 
 Axes: b Philox block.
 """
@@ -10,12 +10,12 @@ from distsnn.counter_rng import NEURON, philox
 from distsnn.jit import inline
 from distsnn.kernels.sampling import normal
 
-# A part of the update entry's table: counters, the population's number, the seed.
+# Part of the update entry's table: counters, index of the population, the seed.
 COUNTERS, POPULATION, SEED_LOW, SEED_HIGH = range(4)
 TABLE_SIZE = 4
 
 
-# The largest number below 1 in float32, to which larger ones would not be rounded.
+# The largest number below 1 in float32: larger ones would round to 1.
 _MOST = 1.0 - 2.0**-24
 
 
@@ -31,18 +31,18 @@ def _purpose(place):
 
 @inline
 def fill_uniform(out, counters, loop, place, population, seed_low, seed_high):
-    """Fill an array with numbers in (0, 1), four of each Philox block.
+    """Fill an array with numbers in (0, 1), four from each Philox block.
 
-    The largest are limited to what float32 has below 1, the smallest keep their digits.
+    Large numbers are limited to the largest float32 below 1; small numbers keep their digits.
 
     Parameters
     ----------
     out : ndarray of float32 or float64
-        A multiple of 64.
+        The size is a multiple of 64.
     counters : ndarray of uint32
-        `Layout.counters` of these neurons, one for eight.
+        `Layout.counters` of these neurons, one for eight neurons.
     loop, place, population, seed_low, seed_high : int
-        What the stream belongs to; `place` counts those of the model.
+        Key of the stream; `place` is the index of the occurrence in the model.
     """
     step, number, purpose = uint32(loop), uint32(population), _purpose(place)
     low, high = uint32(seed_low), uint32(seed_high)
@@ -57,7 +57,7 @@ def fill_uniform(out, counters, loop, place, population, seed_low, seed_high):
 
 @inline
 def fill_normal(out, counters, loop, place, population, seed_low, seed_high):
-    """Fill an array with standard normal numbers, two of a Philox block; see `fill_uniform`."""
+    """Fill an array with standard normal numbers, two from a Philox block; see `fill_uniform`."""
     step, number, purpose = uint32(loop), uint32(population), _purpose(place)
     low, high = uint32(seed_low), uint32(seed_high)
     for b in range(out.size >> 1):
@@ -69,9 +69,9 @@ def fill_normal(out, counters, loop, place, population, seed_low, seed_high):
 
 @inline
 def fill_bits(out, counters, loop, place, population, seed_low, seed_high):
-    """Fill an array with words of random bits (uint64), two of a Philox block; see `fill_uniform`.
+    """Fill an array with random words (uint64), two from a Philox block; see `fill_uniform`.
 
-    Each word is the key of a stream of its own, of which counts are drawn.
+    Each word is the key of a separate stream, from which a count is drawn.
     """
     step, number, purpose = uint32(loop), uint32(population), _purpose(place)
     low, high = uint32(seed_low), uint32(seed_high)

@@ -1,28 +1,27 @@
-"""What all rules of plasticity share: the words of a projection's table, fading, queue and ring.
+"""Common kernels of plasticity rules: the projection's table, traces, axonal queue and input ring.
 
-The synapses of a source lie in a row, as words `delay | target`, with their weights and states in
-arrays beside. Nothing happens to a row until its source spikes: then all spikes of its targets
-since are taken, each at its time, from a short history that every target keeps. A history is a
-record of `DEPTH` spikes, newest first: of each its step (int32, in the room of a real) and what the
-target's traces were after it. Unused entries have a step long before the start, and traces of 0.
+The synapses of a source are a row of words `delay | target`; weights and states are in parallel
+arrays. A row is updated when its source spikes. The update processes all target spikes since the
+last update, each at its time, from a short spike history of each target. A history has `DEPTH`
+entries, newest first: the step of a spike (int32, in the space of a real) and the target's traces
+after it. Unused entries have a step long before the start, and traces of 0.
 
-A trace is kept as its value after the last spike and faded by one factor to where it is needed. So
-it does not matter when, and how often, a row is brought up to date.
+A trace is stored as its value after the last spike, and decays by one factor to the time where it
+is needed. The result therefore does not depend on the times of updates.
 
-A rule may follow states of its targets in place of their spikes. Its histories hold the steps in
-which these act, and the values by which they do. There are many of them: a record is filled from
-its end, and FIRSTS says where its newest entry is. What a spike of the source meets at a step is in
-a ring of LEVELS.
+A rule may use states of its targets instead of their spikes. Its histories contain the steps in
+which these states act, and their values. These entries are numerous: a history is filled from its
+end, and FIRSTS is the index of its newest entry. A ring of LEVELS contains the values that a spike
+of the source uses.
 
-A modulator is the same for all synapses: a list of steps at which it changed, with what it became.
-In between it fades, or stays.
+A modulator is common to all synapses: a list of the steps at which it changed, with its new values.
+Between changes it decays, or is constant.
 
-A rule may transmit something else than the weight, and draw random numbers: words of Philox at the
-counter (step of the spike, gids of target and source, number of the synapse among those of its
-pair), under keys of the run's seed and the projection. So they are a synapse's own, wherever it is
-stored.
+A rule may transmit a value other than the weight, and draw random numbers: words of Philox with the
+counter (step of the spike, gids of target and source, index of the synapse in its pair) and keys of
+the run's seed and the projection. They are therefore independent of the place of the synapse.
 
-Weights act through a ring of their own, whose due row is added to that of all other input.
+Plastic weights have their own input ring, whose due row is added to the row of all other input.
 
 Axes: r row (source), i synapse, j spike of a history (newest first).
 """
@@ -35,73 +34,80 @@ from distsnn.kernels.rows import MASK, RING, STRIDE
 
 # Words of a projection's table: the ring (kernels.rows: RING, MASK, STRIDE), then
 SPIKE_GID, SPIKE_STEP = 3, 4  # the list of spikes
-BITMAP, RANK, ROW = 5, 6, 7  # rows
-WORDS, WEIGHTS, SINCE = 8, 9, 10  # by synapse; SINCE: step of its last event, where states fade
-SOURCES, LAST, UNTIL = 11, 12, 13  # by row: traces, step of the last spike, events taken so far
-HISTORY, DEPTH, SETTLED = 14, 15, 16  # spikes up to SETTLED were taken by all rows
+BITMAP, ROWS_BEFORE, ROW = 5, 6, 7  # rows
+WORDS, WEIGHTS, LAST_EVENT = (
+    8,
+    9,
+    10,
+)  # by synapse; LAST_EVENT: step of its last event
+SOURCES, LAST, PROCESSED_UNTIL = (
+    11,
+    12,
+    13,
+)  # by row: traces, step of the last spike, step up to which events are processed
+HISTORY, DEPTH, DELIVERED_UNTIL = 14, 15, 16  # spikes processed by all rows
 TARGET_BITS, AXONAL, LEARNS, EVENTS = 17, 18, 19, 20
-FAULT_ROW, FAULT_STEP = 21, 22  # first row with a weight out of range, and when
+FAULT_ROW, FAULT_STEP = 21, 22  # first row with a weight out of range, and its step
 POST_GID, N_POST, POST_START, BLOCKS, BLOCK_BITS, CURSOR = 23, 24, 25, 26, 27, 28
 QUEUE_ROW, QUEUE_LOOP, QUEUED, QUEUE_ROOM = 29, 30, 31, 32
-# the modulator: when it changed and what it became, what is to come, and whose spikes it follows
+# the modulator: steps and values of its changes, pending spikes, and the neurons it depends on
 MOD_STEP, MOD_VALUE, N_MOD, MOD_ROOM, MOD_AHEAD, MOD_MASK = 33, 34, 35, 36, 37, 38
 MOD_GID, N_MOD_NEURONS, MOD_DELAY = 39, 40, 41
 FOUND_ROW, FOUND_LOOP = 42, 43  # scratch for BATCH rows
-# targets whose states are followed: the newest entries of their records, the ring of levels, that
-# of states that act late, and who has synapses
+# targets whose states are used: the newest entries of their histories, the ring of levels, the ring
+# of delayed states, and whether a target has synapses
 FIRSTS, LEVELS, LEVEL_MASK, LEVEL_STRIDE, LATE, LATE_MASK, LATE_STEPS = 44, 45, 46, 47, 48, 49, 50
 HAS_SYNAPSES, ACTS, LOOP_STATE = 51, 52, 53  # ACTS: scratch, float64 of each target
-SWEPT = 54  # numbers of rows
-# the entry that advances the rows found, the addresses of this table and its scalars, and whether
+SWEPT = 54  # indices of rows
+# the entry that advances a batch of rows, the addresses of this table and its scalars, and whether
 # the sources of these rows spike
 ADVANCE, TABLE, SCALARS, SPIKES = 55, 56, 57, 58
-# the synapse, counted from 1, that transmitted more than it may
+# the synapse, counted from 1, that transmitted a value above its limit
 FAULT_SENT = 59
-# what random numbers of synapses are keyed by: gids of targets and sources, the number of a synapse
-# among those of its pair, keys of the projection, and how often a row's source has spiked before in
-# the step
+# keys of the random numbers of synapses: gids of targets and sources, index of a synapse in its
+# pair, keys of the projection, and the number of earlier spikes of a row's source in the step
 TARGET_GIDS, SOURCE_GIDS, NUMBERS, DRAW_KEYS, REPEATS = 60, 61, 62, 63, 64
 TABLE_SIZE = 65
-# Words of its scalars: what turns a weight into quanta, the least and the largest weight.
+# Words of its scalars: quanta per unit of weight, the smallest and the largest weight.
 SCALE, LEAST, LIMIT = 0, 1, 2
 N_SCALARS = 3
 
-# The ring's own table goes on with the ring that it is added to.
+# The table of this ring continues with the ring to which it is added.
 INPUT, INPUT_MASK = 3, 4
 MERGE_TABLE_SIZE = 5
 
-# Where no trace is left it does not matter that differences to it may be more than 31 bits.
+# Differences to this step may exceed 31 bits, but all traces at this distance are 0.
 NEVER = -(1 << 30)
-# Synapses of a row that pass through each stage together: all they need fits the first-level cache.
+# Synapses of a row that pass each stage together: their data fits the first-level cache.
 PIECE = 128
-# Loops over gathered values go on to a multiple of this.
+# Loops over gathered values continue to a multiple of this number.
 LANES = 32
-MANY = 1 << 40
+UNBOUNDED = 1 << 40
 BATCH = 1024
-# What is asked for in advance: the first synapses of rows.
+# Prefetched rows, and the number of their first synapses that are prefetched.
 ROWS_AHEAD, _AHEAD_IN_ROW = 3, 256
 
 
 @inline
 def find_rows(table, first, last, rows, loops):
-    """Fill rows, and the loops of their spikes, of a range of spikes; return how many there are."""
+    """Fill the rows, and the iterations, of a range of spikes; return the number of rows."""
     gids = array(table[SPIKE_GID], last, np.uint32)
-    its_loops = array(table[SPIKE_STEP], last, np.int64)
-    bitmap = array(table[BITMAP], MANY, np.uint64)
-    rank = array(table[RANK], MANY, np.uint32)
+    spike_loops = array(table[SPIKE_STEP], last, np.int64)
+    bitmap = array(table[BITMAP], UNBOUNDED, np.uint64)
+    rows_before = array(table[ROWS_BEFORE], UNBOUNDED, np.uint32)
     n = 0
     for i in range(first, last):
-        row = find_row(bitmap, rank, np.int64(gids[i]))
+        row = find_row(bitmap, rows_before, np.int64(gids[i]))
         if row >= 0:
-            rows[n], loops[n] = row, its_loops[i]
+            rows[n], loops[n] = row, spike_loops[i]
             n += 1
     return n
 
 
 @inline
 def prefetch_row(table, row, word_bytes, real_bytes):
-    """Ask for the first synapses of a row, behind which the machine goes on by itself."""
-    rows = array(table[ROW], MANY, np.int64)
+    """Prefetch the first synapses of a row; the processor prefetches the following ones."""
+    rows = array(table[ROW], UNBOUNDED, np.int64)
     start = rows[row]
     end = min(rows[row + 1], start + _AHEAD_IN_ROW)
     prefetch_words(table[WORDS], start, end, word_bytes)
@@ -110,7 +116,7 @@ def prefetch_row(table, row, word_bytes, real_bytes):
 
 @inline
 def entries_ahead(steps, words, record, depth, settled):
-    """Return how many entries of a full record not all rows have taken yet."""
+    """Return the number of entries of a full history that some rows have not processed."""
     n = 0
     while n < depth and steps[(record + n) * words] > settled:
         n += 1
@@ -119,23 +125,23 @@ def entries_ahead(steps, words, record, depth, settled):
 
 @inline
 def insert(steps, values, words, firsts, target, depth, settled, now, acts):
-    """Add an entry to a record that is filled from its end; return whether another has room.
+    """Add an entry to a history that is filled from its end; return whether another entry fits.
 
-    A record is full where its newest entry is its first. It then keeps what not all rows have
-    taken, if that is no more than half of it, and begins anew from its end; its last entry has a
-    step long before the start. An entry takes `words` int32, which are a real for its step and one
-    for each of `acts`.
+    A history is full if its newest entry is its first. Its entries that some rows have not
+    processed then move to its end, if they are at most half of the history; its last entry gets a
+    step long before the start. An entry has `words` int32: a real for its step and a real for each
+    of `acts`.
     """
     record = target * depth
     first, n = firsts[target], acts.size
     width = 1 + n
     if first == 0:
-        kept = entries_ahead(steps, words, record, depth, settled)
-        first = depth - 1 - kept
+        n_kept = entries_ahead(steps, words, record, depth, settled)
+        first = depth - 1 - n_kept
         last = record + depth - 1
         steps[last * words] = NEVER
         values[width * last + 1 : width * (last + 1)] = 0
-        for j in range(kept - 1, -1, -1):
+        for j in range(n_kept - 1, -1, -1):
             steps[(record + first + j) * words] = steps[(record + j) * words]
             for i in range(1, width):
                 values[width * (record + first + j) + i] = values[width * (record + j) + i]
@@ -149,7 +155,7 @@ def insert(steps, values, words, firsts, target, depth, settled, now, acts):
 
 @entry
 def enqueue(table, scalars, first, last, step):
-    """Keep the rows of sources that spiked until the spikes have gone along their axons."""
+    """Queue the rows of sources that spiked for the duration of their axonal delays."""
     queued = table[QUEUED]
     if queued + last - first > table[QUEUE_ROOM]:
         return GROW
@@ -161,14 +167,14 @@ def enqueue(table, scalars, first, last, step):
 
 @inline
 def _advance(table, n, spikes):
-    """Let the first n of the rows found take their events."""
+    """Process the events of the first n rows of the batch."""
     table[SPIKES] = spikes
     call(table[ADVANCE], table[TABLE], table[SCALARS], 0, n, 0)
 
 
 @inline
 def _add(table, rows, loops, n, row, loop, spikes):
-    """Add one to the n rows found; a full batch takes its events. Return how many are left."""
+    """Add a row to a batch of n rows; process a full batch. Return the number of pending rows."""
     rows[n], loops[n] = row, loop
     if n + 1 < BATCH:
         return n + 1
@@ -178,7 +184,7 @@ def _add(table, rows, loops, n, row, loop, spikes):
 
 @entry
 def deliver(table, scalars, first, last, step):
-    """Let the sources of a list of spikes spike at once."""
+    """Process a range of spikes without axonal delay."""
     rows = array(table[FOUND_ROW], BATCH, np.int64)
     loops = array(table[FOUND_LOOP], BATCH, np.int64)
     for batch in range(first, last, BATCH):
@@ -189,28 +195,28 @@ def deliver(table, scalars, first, last, step):
 
 @entry
 def release(table, scalars, first, last, step):
-    """Let the sources in the queue spike whose spikes have gone along their axons by a loop."""
-    queue = array(table[QUEUE_ROW], MANY, np.int64)
-    queue_loops = array(table[QUEUE_LOOP], MANY, np.int64)
+    """Process the queued spikes whose axonal delay has passed by an iteration."""
+    queue = array(table[QUEUE_ROW], UNBOUNDED, np.int64)
+    queue_loops = array(table[QUEUE_LOOP], UNBOUNDED, np.int64)
     rows = array(table[FOUND_ROW], BATCH, np.int64)
     loops = array(table[FOUND_LOOP], BATCH, np.int64)
-    kept = n = 0
+    n_queued = n = 0
     for i in range(table[QUEUED]):
         if queue_loops[i] + 1 + table[AXONAL] > step:
-            queue[kept], queue_loops[kept] = queue[i], queue_loops[i]
-            kept += 1
+            queue[n_queued], queue_loops[n_queued] = queue[i], queue_loops[i]
+            n_queued += 1
         else:
             n = _add(table, rows, loops, n, queue[i], queue_loops[i], 1)
     _advance(table, n, 1)
-    table[QUEUED] = kept
+    table[QUEUED] = n_queued
     return DONE
 
 
 @entry
 def sweep(table, scalars, first, last, step):
-    """Let a range of the rows in SWEPT take the spikes of their targets up to a step."""
+    """Process the target spikes up to a step for a range of the rows in SWEPT."""
     swept = array(table[SWEPT], last, np.int64)
-    until = array(table[UNTIL], MANY, np.int32)
+    until = array(table[PROCESSED_UNTIL], UNBOUNDED, np.int32)
     rows = array(table[FOUND_ROW], BATCH, np.int64)
     loops = array(table[FOUND_LOOP], BATCH, np.int64)
     n, loop = 0, step - 1 - table[AXONAL]
@@ -222,13 +228,13 @@ def sweep(table, scalars, first, last, step):
 
 
 @entry
-def note(table, scalars, first, last, step):
-    """Note the spikes of the modulator's neurons for when they reach the synapses."""
+def queue_modulator_spikes(table, scalars, first, last, step):
+    """Queue the spikes of the modulator's neurons until they reach the synapses."""
     if table[N_MOD] + table[MOD_MASK] >= table[MOD_ROOM]:
         return GROW
     gids = array(table[SPIKE_GID], last, np.uint32)
     loops = array(table[SPIKE_STEP], last, np.int64)
-    ahead = array(table[MOD_AHEAD], MANY, np.int64)
+    ahead = array(table[MOD_AHEAD], UNBOUNDED, np.int64)
     for i in range(first, last):
         n = np.int64(gids[i]) - table[MOD_GID]
         if n >= 0 and n < table[N_MOD_NEURONS]:
@@ -239,22 +245,22 @@ def note(table, scalars, first, last, step):
 @inline
 def _merge(table, step, integer, width):
     stride = table[STRIDE]
-    own = array(table[RING] + width * (step & table[MASK]) * stride, stride, integer)
+    plastic_row = array(table[RING] + width * (step & table[MASK]) * stride, stride, integer)
     row = array(table[INPUT] + width * (step & table[INPUT_MASK]) * stride, stride, integer)
     for i in range(stride):
-        row[i] += own[i]
-        own[i] = 0
+        row[i] += plastic_row[i]
+        plastic_row[i] = 0
 
 
 @entry
 def merge32(table, scalars, first, last, step):
-    """Move what is due in a loop to that loop's row of input, int32."""
+    """Add the due row of plastic input to the input row of an iteration, int32."""
     _merge(table, step, np.int32, 4)
     return DONE
 
 
 @entry
 def merge64(table, scalars, first, last, step):
-    """Move what is due in a loop to that loop's row of input, int64."""
+    """Add the due row of plastic input to the input row of an iteration, int64."""
     _merge(table, step, np.int64, 8)
     return DONE

@@ -1,21 +1,21 @@
-"""Poisson input of every neuron and step, independent or copied of one process.
+"""Poisson input of every neuron and step, independent or copied from one process.
 
-Common rate. A step's count is the number of thresholds T_k = round(2^32 P(X <= k)) that a uniform
-32-bit u does not stay below. Its upper 16 bits decide almost always, so that one Philox block
-serves eight neurons: the lower 16 are drawn once a step for all neurons and round every threshold
-up or down (a marginal exact to 2^-32), except in the tail, from the threshold number COMPARED - 1
-on, where each neuron draws its own. Means above COMPARE_UP_TO draw all 32 bits for every neuron
-and search the thresholds from a guide table (Devroye 1986, III.2.4). So do means below
-COMPARE_FROM: shared bits correlate neurons by 2^-34 / mean, which the sum over a large population
-would show.
+Shared rate. The count of a step is the number of thresholds T_k = round(2^32 P(X <= k)) that a
+uniform 32-bit u reaches. Its upper 16 bits nearly always decide, so that one Philox block is enough
+for eight neurons: the lower 16 bits are drawn once per step for all neurons and round every
+threshold up or down (a marginal distribution exact to 2^-32). In the tail, from threshold
+COMPARED - 1, each neuron draws its lower bits. For means above COMPARE_UP_TO, every neuron draws
+all 32 bits and searches the thresholds from a guide table (Devroye 1986, III.2.4). So it does for
+means below COMPARE_FROM: shared bits correlate neurons by 2^-34 / mean, which the sum over a large
+population would reveal.
 
-The tables of a rate that varies are made anew in every step; its counts are always searched.
+The tables of a varying rate are computed in every step; its counts are always searched.
 
-Own rates. Sequential inversion (Devroye 1986, X.3.3) below a mean of 10, transformed rejection
-(Hörmann 1993, PTRS, Insurance: Mathematics and Economics 12) above.
+Rates of neurons. Sequential inversion (Devroye 1986, X.3.3) below a mean of 10, transformed
+rejection (Hörmann 1993, PTRS, Insurance: Mathematics and Economics 12) above.
 
-Copies. A mother process has one count in each step, drawn like an own rate; each neuron gets each
-of its spikes with a probability (Kuhn, Aertsen & Rotter 2003, Neural Computation 15).
+Copies. A mother process has one count in each step, drawn as for a neuron's rate; each neuron gets
+each of its spikes with a probability (Kuhn, Aertsen & Rotter 2003, Neural Computation 15).
 
 Axes: i neuron (padded to 64), g group of 64 neurons. Counters: (8 g + j, step, stimulus, purpose).
 """
@@ -36,7 +36,7 @@ COUNTERS, THRESHOLDS, N_THRESHOLDS, WEIGHTS, STIMULUS_ID, SEED_LOW, SEED_HIGH, M
 SCRATCH, GUIDE, CONSTANTS, COPIED = 11, 12, 13, 14
 TABLE_SIZE = 15
 
-COMPARED = 10  # thresholds that every neuron is compared with; larger counts are rare
+COMPARED = 10  # thresholds in the comparison of every neuron; larger counts are rare
 COMPARE_FROM, COMPARE_UP_TO = 0.02, 3.0  # mean counts
 LARGEST_COMMON_MEAN = 600.0  # exp(-mean) must not underflow; above it every neuron rejects
 MOST_THRESHOLDS = 1024  # more than a mean below 700 has
@@ -47,16 +47,16 @@ SCRATCH_BYTES = 8 * _CHUNK
 
 @kernel
 def tabulate(mean, exact, guide):
-    """Write the tables of a common rate.
+    """Write the tables of a shared rate.
 
     Parameters
     ----------
     mean : float
         Expected count of a step, above 0; ``exp(-mean)`` must not underflow (mean < 700).
     exact : ndarray of uint64, shape (MOST_THRESHOLDS,)
-        Gets T_k = round(2^32 P(X <= k)) for k = 0, 1, ... up to one that is 2^32.
+        Filled with T_k = round(2^32 P(X <= k)) for k = 0, 1, ... up to 2^32.
     guide : ndarray of int64, shape (GUIDE_SIZE,)
-        Gets, for each upper byte of a 32-bit uniform, the smallest count it can mean.
+        Filled, for each upper byte of a uniform 32-bit number, with its smallest count.
 
     Returns
     -------
@@ -80,15 +80,15 @@ def tabulate(mean, exact, guide):
     return last + 1
 
 
-def searches(mean: float) -> bool:
-    """Return whether counts of a common mean are searched, with 32 bits of each neuron's own."""
+def uses_table_search(mean: float) -> bool:
+    """Return whether counts of a shared mean are searched, with 32 bits for each neuron."""
     return not COMPARE_FROM <= mean <= COMPARE_UP_TO
 
 
-def own_constants(
+def neuron_rate_constants(
     means: "np.ndarray[tuple[int], np.dtype[np.float64]]",
 ) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
-    """Return what every step needs of own rates' means: e^-mean to invert, log(mean) to reject."""
+    """Return the constants of means: e^-mean (for inversion) or log(mean) (for rejection)."""
     return np.where(
         means < INVERTED_BELOW, exp_array(-means), log_array(np.maximum(means, INVERTED_BELOW))
     )
@@ -101,7 +101,7 @@ def _at_least(x, threshold):
 
 @subroutine
 def _words(out, counters, step, stimulus, purpose, low, high):
-    # plain strides and one output array: what LLVM needs to vectorise the generator
+    # LLVM vectorises the generator only with plain strides and one output array
     for j in range(counters.size):
         a, b, c, d = philox(counters[j], step, stimulus, purpose, low, high)
         out[4 * j] = a
@@ -129,9 +129,9 @@ def _compare(halves, counts, t):
 
 
 @subroutine
-def _search(halves, own, counts, exact, start):
+def _search(halves, low_halves, counts, exact, start):
     for i in range(halves.size):
-        u = (uint64(halves[i]) << uint64(16)) | uint64(own[i])
+        u = (uint64(halves[i]) << uint64(16)) | uint64(low_halves[i])
         k = start[u >> uint64(24)]
         while u >= exact[k]:
             k += 1
@@ -142,7 +142,7 @@ def _search(halves, own, counts, exact, start):
 def _resolve_tail(halves, counts, counters, exact, tail, step, stimulus, low, high):
     for i in range(halves.size):
         if halves[i] >= tail:
-            own = philox(
+            low_word = philox(
                 uint32(counters[i >> 3] * uint32(8) + uint32(i & 7)),
                 step,
                 stimulus,
@@ -150,7 +150,7 @@ def _resolve_tail(halves, counts, counters, exact, tail, step, stimulus, low, hi
                 low,
                 high,
             )[0]
-            u = (uint64(halves[i]) << uint64(16)) | (uint64(own) >> uint64(16))
+            u = (uint64(halves[i]) << uint64(16)) | (uint64(low_word) >> uint64(16))
             k = 0
             while u >= exact[k]:
                 k += 1
@@ -159,7 +159,7 @@ def _resolve_tail(halves, counts, counters, exact, tail, step, stimulus, low, hi
 
 @inline
 def _rounded(exact, shared, rounded):
-    # x >= rounded  <=>  (x << 16 | shared) >= exact, as far as 16 bits can say it
+    # x >= rounded  <=>  (x << 16 | shared) >= exact, limited to 16 bits
     for k in range(COMPARED):
         top = exact[k] >> uint64(16)
         if shared < (exact[k] & uint64(0xFFFF)):
@@ -173,20 +173,22 @@ def _row_type(row_bits: int) -> tuple[type, int]:
 
 
 @cache
-def common_rate(row_bits: int, search: bool, single_weight: bool, varies: bool = False) -> Entry:
-    """Return the entry for one rate of all neurons.
+def shared_rate_entry(
+    row_bits: int, search: bool, single_weight: bool, varies: bool = False
+) -> Entry:
+    """Return the kernel entry for one rate of all neurons.
 
     Parameters
     ----------
     row_bits : {32, 64}
         Width of the input rows.
     search : bool
-        Whether counts are searched (`searches`) or compared.
+        Whether counts are searched (`uses_table_search`) or compared.
     single_weight : bool
         Whether all neurons of the range have the weight ``weights[0]``; else one each.
     varies : bool
-        Whether the tables are those of MEANS' only value in this step, at most
-        LARGEST_COMMON_MEAN; none come where it is not above 0. Counts must be searched.
+        Whether the tables are computed in each step for the only value of MEANS, at most
+        LARGEST_COMMON_MEAN (no spikes if it is not above 0). Counts must be searched.
     """
     integer, width = _row_type(row_bits)
 
@@ -202,7 +204,7 @@ def common_rate(row_bits: int, search: bool, single_weight: bool, varies: bool =
         low, high = uint32(table[SEED_LOW]), uint32(table[SEED_HIGH])
         stimulus, now = uint32(table[STIMULUS_ID]), uint32(step)
         words = array(table[SCRATCH], _CHUNK // 2, np.uint32)
-        own = array(table[SCRATCH] + 2 * _CHUNK, _CHUNK // 2, np.uint32)
+        low_words = array(table[SCRATCH] + 2 * _CHUNK, _CHUNK // 2, np.uint32)
         all_counts = array(table[SCRATCH] + 4 * _CHUNK, _CHUNK, np.int16)
         rounded = array(table[SCRATCH] + 6 * _CHUNK, COMPARED, np.uint16)
         shared = uint64(
@@ -217,10 +219,10 @@ def common_rate(row_bits: int, search: bool, single_weight: bool, varies: bool =
             _words(words, counters, now, stimulus, uint32(STIMULUS), low, high)
             halves = array(table[SCRATCH], n, np.uint16)
             if search:
-                _words(own, counters, now, stimulus, uint32(NOISE), low, high)
-                halves_own = array(table[SCRATCH] + 2 * _CHUNK, n, np.uint16)
+                _words(low_words, counters, now, stimulus, uint32(NOISE), low, high)
+                low_halves = array(table[SCRATCH] + 2 * _CHUNK, n, np.uint16)
                 _search(
-                    halves, halves_own, counts, exact, array(table[GUIDE], GUIDE_SIZE, np.int64)
+                    halves, low_halves, counts, exact, array(table[GUIDE], GUIDE_SIZE, np.int64)
                 )
             elif _compare(halves, counts, rounded) >= tail:
                 _resolve_tail(halves, counts, counters, exact, tail, now, stimulus, low, high)
@@ -260,10 +262,10 @@ def _rejection(mean, log_mean, key0, key1, counter, step, stimulus):
 
 
 @cache
-def own_rates(row_bits: int, varies: bool = False) -> Entry:
-    """Return the entry for one rate per neuron (MEANS of a step, and their CONSTANTS).
+def neuron_rates_entry(row_bits: int, varies: bool = False) -> Entry:
+    """Return the kernel entry for one rate per neuron (MEANS of a step, and their CONSTANTS).
 
-    Where rates vary, MEANS are those of this step and there are no CONSTANTS.
+    If rates vary, MEANS are the means of the current step, and CONSTANTS are not used.
     """
     integer, width = _row_type(row_bits)
 
@@ -294,10 +296,10 @@ def own_rates(row_bits: int, varies: bool = False) -> Entry:
 
 
 @cache
-def copied_rate(row_bits: int) -> Entry:
-    """Return the entry for copies of one process, whose mean count of this step is MEANS' only one.
+def copied_rate_entry(row_bits: int) -> Entry:
+    """Return the kernel entry for copies of one process; its mean count in the step is MEANS[0].
 
-    Each neuron gets each spike of it with the probability 2^-32 COPIED.
+    Each neuron gets each spike of the process with the probability 2^-32 COPIED.
     """
     integer, width = _row_type(row_bits)
 

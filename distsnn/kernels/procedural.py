@@ -1,8 +1,8 @@
-"""Synapses that are not stored: a source's are drawn again, whole, whenever its spike arrives.
+"""Procedural synapses: the whole row of a source is drawn again when its spike arrives.
 
-The kernels are those that write stored rows, called for one source, so the synapses are the same.
-Only how many synapses each group of 64 sources has in each cell is kept for projections with a
-fixed total number: one word for 64 sources.
+The kernels that write stored rows are called for one source, so the synapses are the same as stored
+ones. For projections with a fixed total number, the number of synapses of each group of 64 sources
+in each cell is stored: one word for 64 sources.
 
 Axes: p projection, c cell, g group of 64 sources, n synapse of the row.
 """
@@ -11,11 +11,16 @@ import numpy as np
 
 from distsnn.counter_rng import stream
 from distsnn.jit import array, entry, kernel, subroutine
+from distsnn.kernels.count_trees import (
+    GROUP,
+    SOURCES_IN_GROUP,
+    count_in_group,
+    split_over_source_groups,
+)
 from distsnn.kernels.delivery import DONE
-from distsnn.kernels.digest import folded, row_key, value
+from distsnn.kernels.digest import fold_product, row_key, synapse_value
 from distsnn.kernels.rows import MASK, RING, STRIDE
-from distsnn.kernels.trees import GROUP, SOURCES_IN_GROUP, count_in_group, split_sources
-from distsnn.kernels.wiring import append_synapses
+from distsnn.kernels.wiring import append_block_synapses
 from distsnn.kernels.wiring_columns import (
     AUTAPSES,
     BLOCK,
@@ -64,7 +69,7 @@ def group_shares(ints, cells, keys, shares):
         for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
             size = cells[c, SIZE]
             first_self = -size - 1 if ints[p, AUTAPSES] else cells[c, FIRST_TARGET]
-            split_sources(
+            split_over_source_groups(
                 cells[c, TOTAL_SYNAPSES],
                 ints[p, N_PRE],
                 size,
@@ -77,7 +82,7 @@ def group_shares(ints, cells, keys, shares):
 
 
 @subroutine
-def _count_source(p, ints, cells, cell_keys, shares, source, found, counts):
+def _count_source(p, ints, cells, cell_keys, shares, source, group_counts, counts):
     group = source // SOURCES_IN_GROUP
     begin = group * SOURCES_IN_GROUP
     sources = min(SOURCES_IN_GROUP, ints[p, N_PRE] - begin)
@@ -87,8 +92,10 @@ def _count_source(p, ints, cells, cell_keys, shares, source, found, counts):
             size = cells[c, SIZE]
             first_self = -size - 1 if ints[p, AUTAPSES] else cells[c, FIRST_TARGET]
             key = stream(cell_keys[c], GROUP + group)
-            count_in_group(shares[c, group], begin, sources, size, first_self, key, found[:sources])
-            counts[c] = found[source - begin]
+            count_in_group(
+                shares[c, group], begin, sources, size, first_self, key, group_counts[:sources]
+            )
+            counts[c] = group_counts[source - begin]
 
 
 @subroutine
@@ -106,12 +113,12 @@ def _digest(sums, source, n, targets, weights, delays, plane, receptors):
     factor, offset = row_key(source, plane)
     for i in range(n):
         if (receptors[0] if weights[i] >= 0 else receptors[1]) == plane:
-            sums[targets[i]] += folded(offset + value(weights[i], delays[i]) * factor)
+            sums[targets[i]] += fold_product(offset + synapse_value(weights[i], delays[i]) * factor)
 
 
 @kernel
 def _draw(table, first, last, ring, sums):
-    """Draw the rows of a range of spikes; add them to the ring or, if any, to the sums."""
+    """Draw the rows of a range of spikes; add them to the sums, if any, else to the ring."""
     gids = array(table[SPIKE_GID], last, np.uint32)
     steps = array(table[SPIKE_STEP], last, np.int64)
     n_projections, n_cells, longest = table[N_PROJECTIONS], table[N_CELLS], table[LONGEST]
@@ -127,16 +134,16 @@ def _draw(table, first, last, ring, sums):
     owned_before = array(table[OWNED_BEFORE], table[N_TREE], np.int64)
     given_weights = array(table[WEIGHTS], table[N_WEIGHTS], np.float64)
     given_delays = array(table[DELAYS], table[N_DELAYS], np.int32)
-    taken = array(table[TAKEN], 1 << 40, np.uint64)
+    used_bits = array(table[TAKEN], 1 << 40, np.uint64)
     step = 8 * longest
     row_keys = array(table[SCRATCH], longest, np.uint64)
     reals = array(table[SCRATCH] + step, longest, np.float64)
     targets = array(table[SCRATCH] + 2 * step, longest, np.int64)
     weights = array(table[SCRATCH] + 3 * step, longest, np.int64)
     delays = array(table[SCRATCH] + 4 * step, longest, np.int64)
-    found = array(table[SCRATCH] + 5 * step, longest, np.int64)
+    found_targets = array(table[SCRATCH] + 5 * step, longest, np.int64)
     sizes = array(table[SCRATCH] + 6 * step, longest, np.int64)
-    at = array(table[SCRATCH] + 7 * step, longest, np.int64)
+    value_index = array(table[SCRATCH] + 7 * step, longest, np.int64)
     settled = array(table[SCRATCH] + 8 * step, longest, np.uint8)
     in_group = np.empty(SOURCES_IN_GROUP, np.int32)
     counts = np.empty(n_cells, np.int32)
@@ -156,7 +163,7 @@ def _draw(table, first, last, ring, sums):
                 continue
             if ints[p, RULE] == TOTAL:
                 _count_source(p, ints, cells, cell_keys, shares, source, in_group, counts)
-            n = append_synapses(
+            n = append_block_synapses(
                 p,
                 ints,
                 floats,
@@ -167,20 +174,20 @@ def _draw(table, first, last, ring, sums):
                 counts,
                 capacity,
                 owned_before,
-                taken,
-                found,
+                used_bits,
+                found_targets,
                 numbers,
                 np.int64(0),
                 row_keys,
                 sizes,
                 targets,
-                at,
+                value_index,
             )
             draw_weights(
                 ints[p],
                 floats[p],
                 row_keys[:n],
-                at[:n],
+                value_index[:n],
                 given_weights,
                 reals[:n],
                 settled[:n],
@@ -190,7 +197,7 @@ def _draw(table, first, last, ring, sums):
                 ints[p],
                 floats[p],
                 row_keys[:n],
-                at[:n],
+                value_index[:n],
                 given_delays,
                 reals[:n],
                 settled[:n],

@@ -1,8 +1,8 @@
-"""Exact steps of linear equations: the matrix exponential, by + − × ÷ alone.
+"""Exact steps of linear equations: the matrix exponential, from + − × ÷ only.
 
-The same bits on every machine and for every way of cutting up the neurons: no matrix product of a
-library, whose sums are taken in an order of its own, and no number of steps that depends on other
-neurons. There is no special case where time constants are equal.
+The result has the same bits on every machine and for every division of the neurons: the products
+use no library, whose order of sums may vary, and the number of steps does not depend on other
+neurons. Equal time constants need no special case.
 """
 
 from collections.abc import Mapping
@@ -18,21 +18,21 @@ _TERMS = 18
 
 
 def exponential(size: int, entries: Mapping[tuple[int, int], Floats], h: float) -> Matrix:
-    """Return what takes x' = A x + B u over a time h: x(h) = P x(0) + Q u, u constant.
+    """Return the propagators of x' = A x + B u over a time h: x(h) = P x(0) + Q u, u constant.
 
     Parameters
     ----------
     size : int
         Number of equations.
     entries : mapping of (int, int) to ndarray of float64, shape () or (n,)
-        Entries of (A, B): those from column `size` on are B's. What is missing is 0.
+        Entries of (A, B), where columns from `size` belong to B. Missing entries are 0.
     h : float
         Time.
 
     Returns
     -------
     dict of (int, int) to ndarray
-        All entries of P, and those of Q in columns that B has.
+        All entries of P, and entries of Q in the columns of B.
     """
     matrix = {place: np.asarray(value * h) for place, value in entries.items()}
     halvings = _halvings(size, matrix)
@@ -41,25 +41,25 @@ def exponential(size: int, entries: Mapping[tuple[int, int], Floats], h: float) 
     columns = {column for _, column in matrix} | set(range(size))
     identity: Matrix = {(column, column): np.ones(()) for column in columns}
     # 1 + A/1 (1 + A/2 (1 + ... A/18))
-    found = identity
+    series = identity
     for term in range(_TERMS, 0, -1):
-        product = _product(matrix, found)
-        found = dict(identity)
+        product = _product(matrix, series)
+        series = dict(identity)
         for place, value in product.items():
-            found[place] = value / term + (1.0 if place in identity else 0.0)
-    for done in range(int(np.max(halvings))):
-        squared = _product(found, found)
-        found = {
-            place: np.where(done < halvings, value, found.get(place, 0.0))
+            series[place] = value / term + (1.0 if place in identity else 0.0)
+    for squaring in range(int(np.max(halvings))):
+        squared = _product(series, series)
+        series = {
+            place: np.where(squaring < halvings, value, series.get(place, 0.0))
             for place, value in squared.items()
         }
-    # what a long chain of equations couples by more steps than there are terms is 0
+    # equations that are coupled by a chain longer than the series have an entry of 0
     places = ((row, column) for row in range(size) for column in sorted(columns))
-    return {place: found.get(place, np.zeros(())) for place in places}
+    return {place: series.get(place, np.zeros(())) for place in places}
 
 
 def _halvings(size: int, matrix: Matrix) -> npt.NDArray[np.intc]:
-    """Return how often each neuron's matrix is halved for its rows to sum to 1 at most."""
+    """Return how often each neuron's matrix is halved until its rows sum to at most 1."""
     largest = np.zeros(())
     for row in range(size):
         total = np.zeros(())
@@ -71,11 +71,11 @@ def _halvings(size: int, matrix: Matrix) -> npt.NDArray[np.intc]:
 
 
 def _product(left: Matrix, right: Matrix) -> Matrix:
-    found: Matrix = {}
+    product: Matrix = {}
     for (row, inner), a in left.items():
-        for (other, column), b in right.items():
-            if other == inner:
+        for (middle, column), b in right.items():
+            if middle == inner:
                 term = a * b
                 place = row, column
-                found[place] = found[place] + term if place in found else term
-    return found
+                product[place] = product[place] + term if place in product else term
+    return product

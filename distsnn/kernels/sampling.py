@@ -1,7 +1,7 @@
-"""Our own samplers: normal, lognormal, exponential, uniform, binomial, Poisson, hypergeometric.
+"""Samplers: normal, lognormal, exponential, uniform, binomial, Poisson, hypergeometric.
 
-numpy's and scipy's change their streams between versions. Every sampler takes one 64-bit word
-(and derives more from it when it rejects) or a keyed stream, so a draw depends on its key alone.
+The streams of numpy and scipy change between versions. Every sampler takes one 64-bit word
+(and derives more from it when it rejects) or a keyed stream, so a draw depends on its key only.
 """
 
 import numpy as np
@@ -13,12 +13,12 @@ from distsnn.kernels.functions import exp, log, log_of_complement
 
 CONSTANT, NORMAL, TRUNCATED_NORMAL, LOGNORMAL, UNIFORM, EXPONENTIAL = range(6)
 
-# A redraw must share no word with those that the rejected draw, itself a chain of tries one
-# GOLDEN apart, may have used up.
+# A redraw must share no word with the rejected draw, which may have used a chain of words one
+# GOLDEN apart.
 _REDRAW, _REDRAW_DELAY = np.uint64(0xD1B54A32D192ED03), np.uint64(0xABC98388FB8FAC03)
 
 INVERTED_BELOW = 10.0  # mean of a Poisson count
-MOST_POISSON = 1e9  # mean; of larger ones float64 does not resolve the probabilities
+MOST_POISSON = 1e9  # mean; float64 does not resolve the probabilities of larger means
 
 _LAYERS = 256
 _R = 3.6541528853610088  # start of the tail
@@ -69,10 +69,10 @@ def normal(bits):
 
 @inline
 def first_try(bits):
-    """Return what `normal` returns where it accepts at once, and whether it does.
+    """Return the first proposal of `normal`, and whether `normal` accepts it.
 
-    Without a branch, so that a loop over many words is vectorised; the caller repairs the few
-    (1 in 80) that are not accepted with `normal` itself.
+    The function has no branch, so that a loop over many words is vectorised; the caller draws the
+    few others (1 in 80) with `normal`.
     """
     layer = bits & uint64(255)
     x = np.float64(np.int64(bits >> uint64(11))) * 1.1102230246251565e-16 * _X[layer]
@@ -148,20 +148,20 @@ def log_factorial(k):
 
 
 @kernel
-def binomial(n, part, whole, key):
-    """Return how many of n independent trials of probability part / whole succeed.
+def binomial(n, successes, total, key):
+    """Return how many of n independent trials of probability successes / total succeed.
 
-    Few trials are counted one by one; many use transformed rejection (Hörmann 1993, BTRS,
-    J. Stat. Comput. Simul. 46). `key` is a stream of its own.
+    A few trials are drawn individually; many use transformed rejection (Hörmann 1993, BTRS,
+    J. Stat. Comput. Simul. 46). `key` is the key of a separate stream.
     """
-    if part <= 0 or n <= 0:
+    if successes <= 0 or n <= 0:
         return np.int64(0)
-    if part >= whole:
+    if successes >= total:
         return np.int64(n)
-    if n <= 64 and whole < (1 << 32):
+    if n <= 64 and total < (1 << 32):
         # two trials a word, each exact to 2**-32: uniform in [0, whole) below part
-        limit = uint64(part)
-        size = uint64(whole)
+        limit = uint64(successes)
+        size = uint64(total)
         count = np.int64(0)
         for i in range((n + 1) >> 1):
             bits = word(key, i)
@@ -169,10 +169,10 @@ def binomial(n, part, whole, key):
             if 2 * i + 1 < n:
                 count += np.int64(((low_half(bits) * size) >> uint64(32)) < limit)
         return count
-    p = np.float64(part) / np.float64(whole)
+    p = np.float64(successes) / np.float64(total)
     flipped = p > 0.5
     if flipped:
-        p = np.float64(whole - part) / np.float64(whole)
+        p = np.float64(total - successes) / np.float64(total)
     trials = np.float64(n)
     mean = trials * p
     k = _binomial_small(trials, p, key) if mean < 10.0 else _binomial_large(trials, p, key)
@@ -229,7 +229,7 @@ def _binomial_large(n, p, key):
 
 @inline
 def poisson(mean, key):
-    """Return a Poisson count of a mean up to `MOST_POISSON` from a stream of its own.
+    """Return a Poisson count of a mean up to `MOST_POISSON` from a separate stream.
 
     Sequential inversion (Devroye 1986, X.3.3) of 52 bits below a mean of 10, transformed rejection
     (Hörmann 1993, PTRS, Insurance: Mathematics and Economics 12) above.
@@ -249,7 +249,7 @@ def poisson(mean, key):
 @inline
 def inverted_poisson(mean, p, u):
     """Return the Poisson count of a uniform number u; p is e^-mean of a mean below 10."""
-    # terms under 1e-18 are all in the tail: what u is left with is rounding
+    # terms below 1e-18 are in the tail: the rest of u is rounding
     k = 0
     while u > p and p > 1e-18:
         u -= p
@@ -260,9 +260,9 @@ def inverted_poisson(mean, p, u):
 
 @inline
 def proposed_poisson(mean, log_mean, u, v):
-    """Return the Poisson count that uniform numbers propose, for a mean of 10 or more.
+    """Return the Poisson count that uniform numbers propose, for a mean of at least 10.
 
-    PTRS: u is in (-0.5, 0.5), v in (0, 1). The result is -1 where the count is rejected.
+    PTRS: u is in (-0.5, 0.5), v in (0, 1). The result is -1 if the count is rejected.
     """
     b = 0.931 + 2.53 * np.sqrt(mean)
     a = -0.059 + 0.02483 * b
@@ -272,41 +272,41 @@ def proposed_poisson(mean, log_mean, u, v):
         return np.int64(k)
     if k < 0.0 or (us < 0.013 and v > us):
         return np.int64(-1)
-    left = log(v) + log(1.1239 + 1.1328 / (b - 3.4)) - log(a / (us * us) + b)
-    return np.int64(k) if left <= k * log_mean - mean - log_factorial(k) else np.int64(-1)
+    log_ratio = log(v) + log(1.1239 + 1.1328 / (b - 3.4)) - log(a / (us * us) + b)
+    return np.int64(k) if log_ratio <= k * log_mean - mean - log_factorial(k) else np.int64(-1)
 
 
 @kernel
-def hypergeometric(drawn, part, whole, key):
-    """Return how many of `drawn` items, taken without replacement from `whole`, are of `part`.
+def hypergeometric(drawn, marked, total, key):
+    """Return how many of `drawn` items, drawn without replacement from `total`, are `marked`.
 
-    Few draws are made one by one; many use the ratio-of-uniforms rejection HRUA (Stadlober 1990,
-    J. Comput. Appl. Math. 31) on the smaller of the four symmetric cases.
+    A few items are drawn individually; many use the ratio-of-uniforms rejection HRUA (Stadlober
+    1990, J. Comput. Appl. Math. 31) on the smaller of the four symmetric cases.
     """
-    if drawn <= 0 or part <= 0:
+    if drawn <= 0 or marked <= 0:
         return np.int64(0)
-    if part >= whole:
+    if marked >= total:
         return np.int64(drawn)
-    if drawn >= whole:
-        return np.int64(part)
-    sample = min(drawn, whole - drawn)
+    if drawn >= total:
+        return np.int64(marked)
+    sample = min(drawn, total - drawn)
     if sample <= 32:
         count = np.int64(0)
-        left = np.int64(part)
+        n_marked = np.int64(marked)
         for i in range(sample):
             bits = high_half(word(key, i))
-            if np.int64((bits * uint64(whole - i)) >> uint64(32)) < left:
+            if np.int64((bits * uint64(total - i)) >> uint64(32)) < n_marked:
                 count += 1
-                left -= 1
+                n_marked -= 1
     else:
-        count = _hypergeometric_large(sample, part, whole, key)
-    return np.int64(count if sample == drawn else part - count)
+        count = _hypergeometric_large(sample, marked, total, key)
+    return np.int64(count if sample == drawn else marked - count)
 
 
 @inline
-def _hypergeometric_large(sample, part, whole, key):
-    minority = min(part, whole - part)
-    m, s, total = np.float64(minority), np.float64(sample), np.float64(whole)
+def _hypergeometric_large(sample, marked, population, key):
+    minority = min(marked, population - marked)
+    m, s, total = np.float64(minority), np.float64(sample), np.float64(population)
     p = m / total
     centre = s * p + 0.5
     deviation = np.sqrt((total - s) * s * p * (1.0 - p) / (total - 1.0) + 0.5)
@@ -341,4 +341,4 @@ def _hypergeometric_large(sample, part, whole, key):
         if 2.0 * log(x) <= gain:
             break
     count = np.int64(k)
-    return count if minority == part else np.int64(sample) - count
+    return count if minority == marked else np.int64(sample) - count

@@ -1,7 +1,7 @@
-"""All weights onto a neuron summed, and multiplied by one factor.
+"""Sums of all weights onto a neuron, and multiplication of these weights by a factor.
 
-Words are those of `kernels.plastic`. A neuron's synapses are summed one after another in the order
-of the words: of source, then of drawing, whatever others lie between them on a rank.
+Words have the layout of `kernels.plastic`. A neuron's synapses are summed in the order of the
+words: by source, then by draw, independent of other neurons' synapses between them on a rank.
 """
 
 import numpy as np
@@ -17,9 +17,9 @@ def add_weights(words, weights, mask, sums):
 
 
 @kernel
-def scale_weights(words, weights, mask, factors, least, most):
-    """Multiply each weight by its target's factor, within bounds: one for all, or its own."""
+def scale_weights(words, weights, mask, factors, lower, upper):
+    """Multiply each weight by its target's factor, within bounds: one for all, or one each."""
     for i in range(words.size):
         scaled = np.float64(weights[i]) * factors[np.int64(words[i]) & mask]
-        low, high = least[i if least.size > 1 else 0], most[i if most.size > 1 else 0]
+        low, high = lower[i if lower.size > 1 else 0], upper[i if upper.size > 1 else 0]
         weights[i] = min(max(scaled, low), high)

@@ -1,8 +1,8 @@
-"""Sines of time, computed anew in every step, of + − × alone: the same bits on every machine.
+"""Sines of time, computed in every step from + − × only: the same bits on every machine.
 
-A phase is a fraction of a turn in units of 2^-64, which whole numbers hold and wrap at a full turn.
-The turns of a step have 32 bits more, so that the phase of step k is within 2^-63 of a turn of the
-exact one for every k below 2^32: nothing adds up.
+A phase is a fraction of a turn in units of 2^-64, an integer that wraps at a full turn. The turns
+of a step have 32 more bits, so that the phase of step k is within 2^-63 of a turn of the exact
+phase for every k below 2^32: errors do not accumulate.
 
 Axes: i value (neuron, or the only one of all neurons).
 """
@@ -14,7 +14,7 @@ from numba import int64, uint64
 
 from distsnn.jit import Entry, array, entry, inline
 
-# Where values go; what they are made of; whole phases and turns (uint64).
+# Output; amplitudes and offsets; integer phases and turns (uint64).
 VALUES, AMPLITUDES, OFFSETS, PHASES, TURNS, REMAINDERS = range(6)
 TABLE_SIZE = 6
 
@@ -39,12 +39,12 @@ def sine_of(phase):
 
 @cache
 def sines(common_wave: bool) -> Entry:
-    """Return the entry that computes OFFSETS + AMPLITUDES · sine, at the begin of the step.
+    """Return the kernel entry that computes OFFSETS + AMPLITUDES · sine at the start of the step.
 
     Parameters
     ----------
     common_wave : bool
-        Whether all values share phase and frequency, the words of `first`; else one each.
+        Whether all values share phase and frequency, the words of `first`; else each has its own.
     """
 
     def compute(table, scalars, first, last, step):

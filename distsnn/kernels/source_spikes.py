@@ -1,4 +1,4 @@
-"""Advances the states of sources whose synapse model scales weights.
+"""States of sources whose synapse model scales weights.
 
 The model's entry is called by address (see `distsnn.kernels.synapses`).
 
@@ -25,9 +25,9 @@ def factor(spike, records, size, source, step):
     step : int
         The spike's step.
     """
-    at = source * size
-    call(spike, np.int64(0), records, at, np.int64(0), step)
-    return array(records, at + size, np.float64)[at + size - 1]
+    offset = source * size
+    call(spike, np.int64(0), records, offset, np.int64(0), step)
+    return array(records, offset + size, np.float64)[offset + size - 1]
 
 
 @kernel

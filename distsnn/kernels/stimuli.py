@@ -1,4 +1,4 @@
-"""Given spikes and currents as stimuli, and probes that sample states.
+"""Listed spikes and currents as stimuli, and probes that sample states.
 
 Axes: i local neuron, e event.
 """
@@ -13,7 +13,7 @@ from distsnn.jit import Entry, array, entry
 from distsnn.kernels.rows import row_of
 from distsnn.kernels.sampling import normal
 
-# Given spikes: the row (kernels.rows), then
+# Listed spikes: the row (kernels.rows), then
 EVENT_STEPS, EVENT_TARGETS, EVENT_WEIGHTS, N_EVENTS, POSITION = 3, 4, 5, 6, 7
 SPIKES_TABLE_SIZE = 8
 
@@ -29,8 +29,8 @@ PROBE_TABLE_SIZE = 5
 
 
 @cache
-def given_spikes(row_bits: int) -> Entry:
-    """Return the entry that adds given events (sorted by loop) to the row of their loop."""
+def listed_spikes(row_bits: int) -> Entry:
+    """Return the kernel entry that adds listed events, sorted by iteration, to their rows."""
     integer, width = (np.int32, 4) if row_bits == 32 else (np.int64, 8)
 
     def stimulate(table, scalars, first, last, step):
@@ -38,13 +38,13 @@ def given_spikes(row_bits: int) -> Entry:
         targets = array(table[EVENT_TARGETS], table[N_EVENTS], np.int64)
         weights = array(table[EVENT_WEIGHTS], table[N_EVENTS], np.int64)
         row = row_of(table, first, last, step, integer, width)
-        at = table[POSITION]
-        while at < steps.size and steps[at] < step:
-            at += 1
-        while at < steps.size and steps[at] == step:
-            row[targets[at]] += weights[at]
-            at += 1
-        table[POSITION] = at
+        position = table[POSITION]
+        while position < steps.size and steps[position] < step:
+            position += 1
+        while position < steps.size and steps[position] == step:
+            row[targets[position]] += weights[position]
+            position += 1
+        table[POSITION] = position
         return 0
 
     return entry(stimulate)
@@ -56,7 +56,7 @@ def _real(precision: str) -> tuple[type, int]:
 
 @cache
 def clear_current(precision: str) -> Entry:
-    """Return the entry that sets the currents of a population to 0 before stimuli add theirs."""
+    """Return the kernel entry that sets the currents of a population to 0 before stimuli act."""
     real, width = _real(precision)
 
     def stimulate(table, scalars, first, last, step):
@@ -70,7 +70,7 @@ def clear_current(precision: str) -> Entry:
 
 @cache
 def add_current(precision: str) -> Entry:
-    """Return the entry that adds one amplitude per neuron (float64, pA) to the currents."""
+    """Return the kernel entry that adds one amplitude per neuron (float64, pA) to the currents."""
     real, width = _real(precision)
 
     def stimulate(table, scalars, first, last, step):
@@ -85,12 +85,12 @@ def add_current(precision: str) -> Entry:
 
 @cache
 def add_noise(precision: str) -> Entry:
-    """Return the entry that adds Gaussian noise, constant over intervals of INTERVAL loops.
+    """Return the kernel entry that adds Gaussian noise, constant for INTERVAL iterations.
 
     The normal draw of a neuron and interval comes from the Philox block (neuron, interval,
-    stimulus, NOISE); AMPLITUDES hold each neuron's mean, DEVIATIONS its standard deviation, below 0
-    where it is no target. HELD (float64) keeps the currents of the interval in DRAWN (int64, one
-    for 64 neurons; -1 at first).
+    stimulus, NOISE); AMPLITUDES contain each neuron's mean, DEVIATIONS its standard deviation
+    (below 0: the neuron is not a target). HELD (float64) contains the currents of the interval in
+    DRAWN (int64, one for 64 neurons; initially -1).
     """
     real, width = _real(precision)
 
@@ -111,7 +111,7 @@ def add_noise(precision: str) -> Entry:
                 continue
             drawn[g] = interval
             start, stop = uint64(64 * g), uint64(64 * g + 64)
-            # all random bits, in a loop that is vectorised; then what they stand for
+            # all random bits, in a vectorised loop; then the currents
             for i in range(start, stop):
                 counter = uint32(counters[i >> uint64(3)] * uint32(8) + uint32(i & uint64(7)))
                 a, b, _, _ = philox(counter, uint32(interval), number, purpose, low, high)
@@ -128,7 +128,7 @@ def add_noise(precision: str) -> Entry:
 
 @cache
 def probe(kind: str) -> Entry:
-    """Return the entry that samples a state of chosen neurons into the next row of SAMPLES.
+    """Return the kernel entry that copies a state of selected neurons to the next row of SAMPLES.
 
     Parameters
     ----------

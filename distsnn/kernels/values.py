@@ -61,13 +61,13 @@ def draw_by_synapse(kind, a, b, low, high, key, rows, sources, targets, gids, ou
         Gids of all local neurons.
     out : ndarray of float64, shape (n,)
     """
-    seen = np.zeros(gids.size, np.int64)  # synapses of the row's source onto each target
+    counts = np.zeros(gids.size, np.int64)  # synapses of the row's source onto each target
     for r in range(sources.size):
         source_key = stream(key, sources[r])
         for i in range(rows[r], rows[r + 1]):
             target = targets[i]
-            bits = word(stream(source_key, gids[target]), seen[target])
+            bits = word(stream(source_key, gids[target]), counts[target])
             out[i] = draw(kind, a, b, low, high, bits)
-            seen[target] += 1
+            counts[target] += 1
         for i in range(rows[r], rows[r + 1]):
-            seen[targets[i]] = 0
+            counts[targets[i]] = 0

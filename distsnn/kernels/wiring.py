@@ -1,12 +1,12 @@
-"""Wiring: every rule as a function of (seed, projection, block, source), no communication.
+"""Wiring: every connection rule as a function of (seed, projection, block, source), without MPI.
 
-A *cell* is an owned block of a projection's targets. The synapses of (projection, block, source)
-are keyed by the cell's stream and the source alone: target, weight and delay of synapse j come
-from its words 3 j, 3 j + 1 and 3 j + 2. Rows are written source by source, all cells of a source
-one after another, sorted by delay where the row is to be pulled.
+A *cell* (projection block) is an owned block of a projection's targets. The synapses of
+(projection, block, source) depend on the cell's stream and the source only: target, weight and
+delay of synapse j come from its words 3 j, 3 j + 1 and 3 j + 2. Rows are written by source, with
+all cells of a source in order, and are sorted by delay for pull delivery.
 
-Fixed indegrees are drawn at the target, keyed by it; their edges are first sorted by source (for a
-slice of sources at a time), and weight and delay come from the target's stream.
+Fixed indegrees are drawn for each target, from its stream; their edges are first sorted by source
+(for a chunk of sources at a time), and weight and delay come from the target's stream.
 
 Axes: p projection of the row set, c cell, s source of the slice, n synapse of the row.
 """
@@ -16,9 +16,9 @@ from numba import uint64
 
 from distsnn.counter_rng import GOLDEN, below, high_half, label, labelled, mix, stream, unit, word
 from distsnn.jit import inline, kernel, subroutine
+from distsnn.kernels.count_trees import OUT, SKIP, TARGET, split_over_blocks
 from distsnn.kernels.functions import log, log_of_complement
-from distsnn.kernels.row_words import finish_piece, write_row
-from distsnn.kernels.trees import OUT, SKIP, TARGET, split_blocks
+from distsnn.kernels.row_words import finish_chunk, write_row
 from distsnn.kernels.wiring_columns import (
     ALL_TO_ALL,
     AUTAPSES,
@@ -62,16 +62,16 @@ def _block_of(prefix, target):
 
 
 @inline
-def _outdegree_counts(p, ints, key, source, capacity, owned_before, own, shares):
+def _outdegree_counts(p, ints, key, source, capacity, owned_before, itself, shares):
     first, size = ints[p, TREE_FIRST], ints[p, TREE_SIZE]
     prefix = capacity[first : first + size]
-    if own >= 0:
-        # the block that holds the source has one target less
+    if itself >= 0:
+        # the block that contains the source has one target less
         prefix = prefix.copy()
-        block = _block_of(prefix, own)
+        block = _block_of(prefix, itself)
         for b in range(block, size):
             prefix[b] -= 1
-    split_blocks(
+    split_over_blocks(
         ints[p, NUMBER],
         prefix,
         owned_before[first : first + size],
@@ -82,32 +82,32 @@ def _outdegree_counts(p, ints, key, source, capacity, owned_before, own, shares)
 
 
 @inline
-def _targets(p, ints, floats, n, size, own, cell_key, source, taken, out):
-    """Fill out with the targets (within the block) of one source in one cell; return how many."""
+def _targets(p, ints, floats, n, size, itself, cell_key, source, used_bits, out):
+    """Fill `out` with the targets (within the block) of a source in a cell; return their number."""
     rule = ints[p, RULE]
     synapse_key = stream(cell_key, source)
     if rule == TOTAL or (rule == OUTDEGREE and ints[p, MULTAPSES]):
-        choices = size if own < 0 or own >= size else size - 1
+        choices = size if itself < 0 or itself >= size else size - 1
         for j in range(n):
             t = np.int64(below(high_half(word(synapse_key, 3 * j)), choices))
-            out[j] = t + 1 if choices < size and t >= own else t
+            out[j] = t + 1 if choices < size and t >= itself else t
         return n
     if rule == OUTDEGREE:
-        choices = size if own < 0 or own >= size else size - 1
+        choices = size if itself < 0 or itself >= size else size - 1
         for j in range(n):
             top = choices - n + j
             t = np.int64(below(high_half(word(synapse_key, 3 * j)), top + 1))
-            if (taken[t >> 6] >> uint64(t & 63)) & uint64(1):
+            if (used_bits[t >> 6] >> uint64(t & 63)) & uint64(1):
                 t = top
-            taken[t >> 6] |= uint64(1) << uint64(t & 63)
+            used_bits[t >> 6] |= uint64(1) << uint64(t & 63)
             out[j] = t
         for j in range(n):
             t = out[j]
-            taken[t >> 6] = uint64(0)
-            out[j] = t + 1 if choices < size and t >= own else t
+            used_bits[t >> 6] = uint64(0)
+            out[j] = t + 1 if choices < size and t >= itself else t
         return n
     if rule == BERNOULLI:
-        choices = size if own < 0 or own >= size else size - 1
+        choices = size if itself < 0 or itself >= size else size - 1
         probability = floats[p, PROBABILITY]
         n = 0
         if probability >= 1.0:
@@ -125,13 +125,13 @@ def _targets(p, ints, floats, n, size, own, cell_key, source, taken, out):
                 out[n] = np.int64(position)
                 n += 1
         for j in range(n):
-            if choices < size and out[j] >= own:
+            if choices < size and out[j] >= itself:
                 out[j] += 1
         return n
     # all to all
     n = 0
     for t in range(size):
-        if t != own:
+        if t != itself:
             out[n] = t
             n += 1
     return n
@@ -139,14 +139,14 @@ def _targets(p, ints, floats, n, size, own, cell_key, source, taken, out):
 
 @inline
 def _uniform_targets(keys, sizes, targets):
-    """Add to each synapse's target (its cell's first) a uniform one of the cell's `sizes`."""
+    """Add a uniform index below the cell's size to each target (the first of its cell)."""
     for n in range(keys.size):
         half = mix(keys[n]) >> uint64(32)
         targets[n] += np.int64((half * uint64(sizes[n])) >> uint64(32))
 
 
 @kernel
-def append_synapses(
+def append_block_synapses(
     p,
     ints,
     floats,
@@ -157,14 +157,14 @@ def append_synapses(
     counts,
     capacity,
     owned_before,
-    taken,
-    found,
+    used_bits,
+    found_targets,
     shares,
     n,
     keys,
     sizes,
     targets,
-    at,
+    value_index,
 ):
     """Append a source's synapses (keys and targets) in all cells of a projection.
 
@@ -177,7 +177,7 @@ def append_synapses(
     first_cell, last_cell = ints[p, CELL_FIRST], ints[p, CELL_LAST]
     self_excluded = ints[p, AUTAPSES] == 0
     its_label = label(source)
-    begin = n
+    start = n
     if rule == TOTAL and not self_excluded:
         for c in range(first_cell, last_cell):
             m = counts[c]
@@ -187,12 +187,12 @@ def append_synapses(
                 sizes[n + j] = cells[c, SIZE]
                 targets[n + j] = cells[c, LOCAL]
             n += m
-        _uniform_targets(keys[begin:n], sizes[begin:n], targets[begin:n])
+        _uniform_targets(keys[start:n], sizes[start:n], targets[start:n])
         return n
     if rule == OUTDEGREE:
-        own = source if self_excluded else np.int64(-1)
+        itself = source if self_excluded else np.int64(-1)
         _outdegree_counts(
-            p, ints, key, source, capacity, owned_before, own, shares[: last_cell - first_cell]
+            p, ints, key, source, capacity, owned_before, itself, shares[: last_cell - first_cell]
         )
     for c in range(first_cell, last_cell):
         size, first_target = cells[c, SIZE], cells[c, FIRST_TARGET]
@@ -206,17 +206,19 @@ def append_synapses(
         if m == 0:
             continue
         if rule == ONE_TO_ONE:
-            found[0] = source - first_target
+            found_targets[0] = source - first_target
         else:
-            own = source - first_target if self_excluded else np.int64(-1)
-            m = _targets(p, ints, floats, m, size, own, cell_keys[c], source, taken, found)
+            itself = source - first_target if self_excluded else np.int64(-1)
+            m = _targets(
+                p, ints, floats, m, size, itself, cell_keys[c], source, used_bits, found_targets
+            )
         synapse_key = labelled(cell_keys[c], its_label)
         for j in range(m):
             keys[n + j] = synapse_key + uint64(3 * j) * GOLDEN
-            targets[n + j] = cells[c, LOCAL] + found[j]
-            at[n + j] = source
+            targets[n + j] = cells[c, LOCAL] + found_targets[j]
+            value_index[n + j] = source
             if rule == ALL_TO_ALL:
-                at[n + j] = source * ints[p, N_POST] + first_target + found[j]
+                value_index[n + j] = source * ints[p, N_POST] + first_target + found_targets[j]
         n += m
     return n
 
@@ -258,10 +260,10 @@ def build_rows(
     prepared,
     scratch,
     settled,
-    taken,
+    used_bits,
     delay_counts,
-    load,
-    spilled,
+    weight_sums,
+    overflow,
     words,
     runs,
     rows,
@@ -273,9 +275,9 @@ def build_rows(
     Parameters
     ----------
     row_set : ndarray of int64, shape (N_SET,)
-        The row set's numbers; what is used and counted is changed.
+        Columns of the row set; used and counted amounts are changed.
     gid : int
-        Gid of source 0 of the slice's numbering.
+        Gid of source 0.
     first, last : int
         Sources.
     ints, floats, keys, cells : ndarray
@@ -289,28 +291,28 @@ def build_rows(
     edge_starts, edges : ndarray of int64 shape (n_projections, last - first + 1), uint64
         Sorted edges of fixed-indegree projections.
     given_weights, given_delays : ndarray of float64, int32
-        All given arrays, one after another.
+        All listed arrays, concatenated.
     prepared_starts, prepared : ndarray of int64, shapes (last - first + 1,), (n, 4)
-        Edges that are already drawn: local target, weight (quanta), delay, receptor.
+        Explicit edges: local target, weight (quanta), delay, receptor.
     scratch : ndarray of int64, shape (8, longest row)
         Scratch for the row's synapses.
     settled : ndarray of uint8, shape (longest row,)
         Scratch.
-    taken : ndarray of uint64
+    used_bits : ndarray of uint64
         Scratch: one bit per target of a block, all 0.
     delay_counts : ndarray of int64
         Scratch: one word per delay.
-    load : ndarray of int64, shape (n_receptors, n_local)
-        Sum of \\|weights\\| onto each neuron, quanta; added to.
-    spilled : ndarray of int64, shape (n, 5)
+    weight_sums : ndarray of int64, shape (n_receptors, n_local)
+        Sum of \\|weights\\| onto each neuron, quanta; increased.
+    overflow : ndarray of int64, shape (n, 5)
         Synapses that do not fit: gid, local target, weight, delay, receptor; appended to.
     words, runs, rows, run_rows, bitmap : ndarray
         The row set's storage; appended to. Words of any width are passed as a view of uint16: this
-        function takes long to compile, and is compiled once.
+        function takes long to compile and is compiled once.
     """
     keys_of_row, reals = scratch[0].view(np.uint64), scratch[1].view(np.float64)
-    targets, weights, delays, found = scratch[2], scratch[3], scratch[4], scratch[5]
-    sizes, at = scratch[6], scratch[7]
+    targets, weights, delays, found_targets = scratch[2], scratch[3], scratch[4], scratch[5]
+    sizes, value_index = scratch[6], scratch[7]
     cell_keys = np.empty(cells.shape[0], np.uint64)
     shares = np.empty(cells.shape[0] + 1, np.int64)
     receptors = np.empty(2, np.int64)
@@ -324,14 +326,14 @@ def build_rows(
             source = s - ints[p, PRE_START]
             if source < 0 or source >= ints[p, N_PRE]:
                 continue
-            begin = n
+            start = n
             if ints[p, RULE] == INDEGREE:
-                own = edges[edge_starts[p, s - first] : edge_starts[p, s - first + 1]]
+                source_edges = edges[edge_starts[p, s - first] : edge_starts[p, s - first + 1]]
                 n = _edges_of_source(
-                    p, ints, keys[p], own, capacity, local_of, n, keys_of_row, targets
+                    p, ints, keys[p], source_edges, capacity, local_of, n, keys_of_row, targets
                 )
             else:
-                n = append_synapses(
+                n = append_block_synapses(
                     p,
                     ints,
                     floats,
@@ -342,40 +344,49 @@ def build_rows(
                     counts[s - first],
                     capacity,
                     owned_before,
-                    taken,
-                    found,
+                    used_bits,
+                    found_targets,
                     shares,
                     n,
                     keys_of_row,
                     sizes,
                     targets,
-                    at,
+                    value_index,
                 )
-            if n == begin:
+            if n == start:
                 continue
             draw_weights(
                 ints[p],
                 floats[p],
-                keys_of_row[begin:n],
-                at[begin:n],
+                keys_of_row[start:n],
+                value_index[start:n],
                 given_weights,
-                reals[begin:n],
-                settled[begin:n],
-                weights[begin:n],
+                reals[start:n],
+                settled[start:n],
+                weights[start:n],
             )
             draw_delays(
                 ints[p],
                 floats[p],
-                keys_of_row[begin:n],
-                at[begin:n],
+                keys_of_row[start:n],
+                value_index[start:n],
                 given_delays,
-                reals[begin:n],
-                settled[begin:n],
-                delays[begin:n],
+                reals[start:n],
+                settled[start:n],
+                delays[start:n],
             )
             receptors[0], receptors[1] = ints[p, RECEPTOR_POSITIVE], ints[p, RECEPTOR_NEGATIVE]
-            n = finish_piece(
-                row_set, gid + s, begin, n, targets, weights, delays, receptors, spilled, load
+            n = finish_chunk(
+                row_set,
+                gid + s,
+                start,
+                n,
+                targets,
+                weights,
+                delays,
+                receptors,
+                overflow,
+                weight_sums,
             )
         for e in range(prepared_starts[s - first], prepared_starts[s - first + 1]):
             targets[n] = prepared[e, 0]

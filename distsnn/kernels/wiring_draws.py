@@ -1,6 +1,6 @@
-"""What must be known before rows are written: counts per source, edges sorted by source.
+"""Draws before rows are written: counts per source, edges sorted by source.
 
-Axes: p projection of the row set, c cell, s source of the slice.
+Axes: p projection of the row set, c cell, s source of the chunk.
 """
 
 import numpy as np
@@ -8,8 +8,14 @@ from numba import uint64
 
 from distsnn.counter_rng import below, high_half, stream, word
 from distsnn.jit import kernel, subroutine
+from distsnn.kernels.count_trees import (
+    GROUP,
+    SOURCES_IN_GROUP,
+    TARGET,
+    count_in_group,
+    split_over_source_groups,
+)
 from distsnn.kernels.sampling import draw, draw_delay
-from distsnn.kernels.trees import GROUP, SOURCES_IN_GROUP, TARGET, count_in_group, split_sources
 from distsnn.kernels.wiring_columns import (
     AUTAPSES,
     BLOCK,
@@ -21,7 +27,7 @@ from distsnn.kernels.wiring_columns import (
     DELAY_KIND,
     DELAY_LOW,
     FIRST_TARGET,
-    LARGEST_DELAY,
+    MAX_DELAY,
     MULTAPSES,
     N_PRE,
     NUMBER,
@@ -72,7 +78,7 @@ def total_number_counts(ints, cells, keys, first, last, counts):
     """
     counts[:] = 0
     share = np.empty((last - first) // SOURCES_IN_GROUP + 2, np.int64)
-    found = np.empty(SOURCES_IN_GROUP, np.int32)
+    group_counts = np.empty(SOURCES_IN_GROUP, np.int32)
     for p in range(ints.shape[0]):
         if ints[p, RULE] != TOTAL:
             continue
@@ -87,7 +93,7 @@ def total_number_counts(ints, cells, keys, first, last, counts):
             size = cells[c, SIZE]
             first_self = -size - 1 if ints[p, AUTAPSES] else cells[c, FIRST_TARGET]
             key = stream(keys[p], cells[c, BLOCK])
-            split_sources(
+            split_over_source_groups(
                 cells[c, TOTAL_SYNAPSES],
                 n_pre,
                 size,
@@ -104,15 +110,18 @@ def total_number_counts(ints, cells, keys, first, last, counts):
                 begin = g * SOURCES_IN_GROUP
                 sources = min(SOURCES_IN_GROUP, n_pre - begin)
                 group_key = stream(key, GROUP + g)
-                count_in_group(n, begin, sources, size, first_self, group_key, found[:sources])
+                count_in_group(
+                    n, begin, sources, size, first_self, group_key, group_counts[:sources]
+                )
                 for i in range(max(low - begin, 0), min(high - begin, sources)):
-                    counts[begin + i + start - first, c] = found[i]
+                    counts[begin + i + start - first, c] = group_counts[i]
 
 
 @subroutine
-def _draw_indegree(n_pre, number, own, multapses, key, taken, out):
-    # own < 0: no source is left out; distinct sources by Floyd's algorithm (Bentley & Floyd 1987)
-    n = n_pre if own < 0 else n_pre - 1
+def _draw_indegree(n_pre, number, itself, multapses, key, used_bits, out):
+    # itself < 0: no source is excluded; distinct sources by Floyd's algorithm (Bentley & Floyd
+    # 1987)
+    n = n_pre if itself < 0 else n_pre - 1
     for j in range(number):
         bits = high_half(word(key, 3 * j))
         if multapses:
@@ -120,16 +129,16 @@ def _draw_indegree(n_pre, number, own, multapses, key, taken, out):
         else:
             top = n - number + j
             source = np.int64(below(bits, top + 1))
-            if (taken[source >> 6] >> uint64(source & 63)) & uint64(1):
+            if (used_bits[source >> 6] >> uint64(source & 63)) & uint64(1):
                 source = top
-            taken[source >> 6] |= uint64(1) << uint64(source & 63)
+            used_bits[source >> 6] |= uint64(1) << uint64(source & 63)
         out[j] = source
     if not multapses:
         for j in range(number):
-            taken[out[j] >> 6] = uint64(0)
-    if own >= 0:
+            used_bits[out[j] >> 6] = uint64(0)
+    if itself >= 0:
         for j in range(number):
-            if out[j] >= own:
+            if out[j] >= itself:
                 out[j] += 1
 
 
@@ -154,36 +163,36 @@ def indegree_edges(p, ints, cells, key, first, last, starts, edges):
     """
     start, n_pre, number = ints[p, PRE_START], ints[p, N_PRE], ints[p, NUMBER]
     counting = edges.size == 0
-    at = np.zeros(last - first + 1, np.int64)
+    positions = np.zeros(last - first + 1, np.int64)
     if not counting:
         # assigned as a whole, numba compiles the error message of unequal shapes: 2 s
-        for s in range(at.size):
-            at[s] = starts[s]
+        for s in range(positions.size):
+            positions[s] = starts[s]
     drawn = np.empty(number, np.int64)
-    taken = np.zeros((n_pre >> 6) + 1, np.uint64)
+    used_bits = np.zeros((n_pre >> 6) + 1, np.uint64)
     for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
         for i in range(cells[c, SIZE]):
             target = cells[c, FIRST_TARGET] + i
-            own = np.int64(-1) if ints[p, AUTAPSES] else target
+            itself = np.int64(-1) if ints[p, AUTAPSES] else target
             target_key = stream(key, TARGET + target)
-            _draw_indegree(n_pre, number, own, ints[p, MULTAPSES], target_key, taken, drawn)
+            _draw_indegree(n_pre, number, itself, ints[p, MULTAPSES], target_key, used_bits, drawn)
             for j in range(number):
                 s = drawn[j] + start - first
                 if 0 <= s < last - first:
                     if not counting:
-                        edges[at[s]] = (uint64(target) << uint64(32)) | uint64(j)
-                    at[s] += 1
+                        edges[positions[s]] = (uint64(target) << uint64(32)) | uint64(j)
+                    positions[s] += 1
     if counting:
         total = 0
         for s in range(last - first):
             starts[s] = total
-            total += at[s]
+            total += positions[s]
         starts[last - first] = total
 
 
 @kernel
 def draw_edges(numbers, key, ints, floats, draw_weights, draw_delays):
-    """Return weights (float64) and delays (steps) of given edges, keyed by the edge's number.
+    """Return weights (float64) and delays (steps) of explicit edges, keyed by the edge's number.
 
     Parameters
     ----------
@@ -194,7 +203,7 @@ def draw_edges(numbers, key, ints, floats, draw_weights, draw_delays):
     ints, floats : ndarray of int64, float64
         The projection's row.
     draw_weights, draw_delays : bool
-        Which of the two are wanted; the other is left empty.
+        Which of the two to draw; the other is empty.
     """
     n = numbers.size
     weights = np.empty(n if draw_weights else 0)
@@ -216,7 +225,7 @@ def draw_edges(numbers, key, ints, floats, draw_weights, draw_delays):
                 floats[DELAY_B],
                 floats[DELAY_LOW],
                 floats[DELAY_HIGH],
-                ints[LARGEST_DELAY],
+                ints[MAX_DELAY],
                 word(key, 2 * numbers[i] + 1),
             )
     return weights, delays

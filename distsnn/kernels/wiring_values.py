@@ -1,7 +1,7 @@
-"""Weights and delays of a piece of a row, from the keys of its synapses.
+"""Weights and delays of a chunk of a row, from the keys of its synapses.
 
-Each pass is a plain loop over arrays that LLVM vectorises; the few draws that a pass cannot settle
-are drawn again one by one, from the same word and so with the same result.
+Each pass is a plain loop over arrays that LLVM vectorises. The few draws that a pass does not
+settle are drawn again individually, from the same words and so with the same results.
 
 Axes: n synapse of the row.
 """
@@ -21,27 +21,27 @@ from distsnn.kernels.sampling import (
 )
 from distsnn.kernels.wiring_columns import (
     DELAY_A,
-    DELAY_AT,
     DELAY_B,
     DELAY_HIGH,
     DELAY_KIND,
     DELAY_LOW,
-    LARGEST_DELAY,
+    DELAY_START,
+    MAX_DELAY,
     SCALE_NEGATIVE,
     SCALE_POSITIVE,
     WEIGHT_A,
-    WEIGHT_AT,
     WEIGHT_B,
     WEIGHT_HIGH,
     WEIGHT_KIND,
     WEIGHT_LOW,
     WEIGHT_SHIFT,
+    WEIGHT_START,
 )
 
 
 @kernel
 def normal_tries(keys, step, a, b, low, high, values, settled):
-    """Fill values with a + b·normal of the word at key + step·GOLDEN where one try settles it."""
+    """Fill values with a + b·normal of the word at key + step·GOLDEN if one try settles it."""
     offset = uint64(step) * GOLDEN
     for n in range(keys.size):
         z, accepted = first_try(mix(keys[n] + offset))
@@ -51,7 +51,7 @@ def normal_tries(keys, step, a, b, low, high, values, settled):
 
 
 @kernel
-def draw_weights(ints, floats, keys, at, given, reals, settled, weights):
+def draw_weights(ints, floats, keys, value_index, listed, reals, settled, weights):
     """Fill weights (quanta) of synapses of one projection.
 
     Parameters
@@ -60,19 +60,19 @@ def draw_weights(ints, floats, keys, at, given, reals, settled, weights):
         The projection's row.
     keys : ndarray of uint64, shape (n,)
         Keys of the synapses; the weight comes from the word at key + GOLDEN.
-    at : ndarray of int64, shape (n,)
-        Where each synapse's given weight stands, if weights are given.
-    given : ndarray of float64
-        Given weights.
+    value_index : ndarray of int64, shape (n,)
+        Index of each synapse's listed weight, if weights are listed.
+    listed : ndarray of float64
+        Listed weights.
     reals, settled : ndarray of float64, uint8, shape (n,)
         Scratch.
     weights : ndarray of int64, shape (n,)
     """
     kind, a, b = ints[WEIGHT_KIND], floats[WEIGHT_A], floats[WEIGHT_B]
     low, high = floats[WEIGHT_LOW], floats[WEIGHT_HIGH]
-    if ints[WEIGHT_AT] >= 0:
+    if ints[WEIGHT_START] >= 0:
         for n in range(keys.size):
-            reals[n] = given[ints[WEIGHT_AT] + at[n]]
+            reals[n] = listed[ints[WEIGHT_START] + value_index[n]]
     elif kind == CONSTANT:
         reals[:] = a
     elif kind in (NORMAL, TRUNCATED_NORMAL):
@@ -93,27 +93,27 @@ def draw_weights(ints, floats, keys, at, given, reals, settled, weights):
 
 
 @kernel
-def draw_delays(ints, floats, keys, at, given, reals, settled, delays):
+def draw_delays(ints, floats, keys, value_index, listed, reals, settled, delays):
     """Fill delays (steps) of synapses of one projection, from the words at key + 2·GOLDEN.
 
-    Parameters as in `draw_weights`, with given delays in steps (int32).
+    Parameters as in `draw_weights`, with listed delays in steps (int32).
     """
     kind, a, b = ints[DELAY_KIND], floats[DELAY_A], floats[DELAY_B]
-    low, high, largest = floats[DELAY_LOW], floats[DELAY_HIGH], ints[LARGEST_DELAY]
-    if ints[DELAY_AT] >= 0:
+    low, high, max_delay = floats[DELAY_LOW], floats[DELAY_HIGH], ints[MAX_DELAY]
+    if ints[DELAY_START] >= 0:
         for n in range(keys.size):
-            delays[n] = given[ints[DELAY_AT] + at[n]]
+            delays[n] = listed[ints[DELAY_START] + value_index[n]]
     elif kind == CONSTANT:
         delays[:] = np.int64(a)
     elif kind == NORMAL:
-        normal_tries(keys, np.int64(2), a, b, 0.5, np.float64(largest) + 0.5, reals, settled)
+        normal_tries(keys, np.int64(2), a, b, 0.5, np.float64(max_delay) + 0.5, reals, settled)
         for n in range(keys.size):
             delays[n] = np.int64(np.floor(reals[n] + 0.5))
         for n in range(keys.size):
             if settled[n] == 0:
                 bits = mix(keys[n] + uint64(2) * GOLDEN)
-                delays[n] = draw_delay(kind, a, b, low, high, largest, bits)
+                delays[n] = draw_delay(kind, a, b, low, high, max_delay, bits)
     else:
         for n in range(keys.size):
             bits = mix(keys[n] + uint64(2) * GOLDEN)
-            delays[n] = draw_delay(kind, a, b, low, high, largest, bits)
+            delays[n] = draw_delay(kind, a, b, low, high, max_delay, bits)

@@ -1,4 +1,4 @@
-"""What the user says: a network's description, frozen, checked and serialisable.
+"""Network descriptions: frozen, validated and serialisable.
 
 `blocks` and `quanta` derive from it how it is cut up and how weights are rounded.
 """

@@ -16,8 +16,8 @@ from distsnn.errors import unknown
 
 V = TypeVar("V")
 
-# In a field's metadata: it is newer than stores that must still be known as those of the same
-# network, and so is not written while it has its default.
+# In a field's metadata: the field is newer than some stores of the same network, so it is
+# not written while it has its default.
 ADDED = "added"
 
 
@@ -46,17 +46,17 @@ class FrozenMapping(Mapping[str, V]):
         return repr(self._items)
 
 
-def readonly(array: npt.NDArray[Any], given: object) -> npt.NDArray[Any]:
-    """Return an array that nobody can write to.
+def readonly(array: npt.NDArray[Any], value: object) -> npt.NDArray[Any]:
+    """Return a read-only array.
 
     Parameters
     ----------
     array : ndarray
-        What was made of `given`.
-    given : object
+        The array converted from `value`.
+    value : object
         What the user gave; where the array may share its memory, it is copied.
     """
-    shared = array is given or array.base is not None
+    shared = array is value or array.base is not None
     if shared and (array.flags.writeable or array.base is not None):
         array = np.array(array)
     array.setflags(write=False)
@@ -140,7 +140,7 @@ class _Text(str):
 
 
 def _annotation(annotation: object, aliases: Mapping[str, object]) -> str:
-    """Return an annotation as a text, with names of type aliases and without those of modules."""
+    """Return an annotation as a text, with names of type aliases and without module names."""
     for name, alias in aliases.items():
         if alias == annotation:
             return name
@@ -173,10 +173,10 @@ class Description:
     def __new__(cls, *args: object, **keywords: object) -> Self:
         """Refuse unknown keywords before the constructor does, naming the nearest."""
         if keywords:
-            known = [field.name for field in fields(cls)]
+            field_names = [field.name for field in fields(cls)]
             for keyword in keywords:
-                if keyword not in known:
-                    raise unknown(cls.keyword_noun(), keyword, known, where=cls.__name__)
+                if keyword not in field_names:
+                    raise unknown(cls.keyword_noun(), keyword, field_names, where=cls.__name__)
         return super().__new__(cls)
 
     @classmethod
@@ -185,7 +185,7 @@ class Description:
         return "argument"
 
     def stored(self) -> Self:
-        """Return what is written in this object's place when the description is stored."""
+        """Return the object that is stored for this object in a description."""
         return self
 
     def _fill(self, **values: object) -> None:

@@ -80,7 +80,7 @@ def slices(network: Network, step: int) -> BlockTable:
     """
     if step < 1:
         raise DescriptionError("at least one neuron", where="neurons of a slice", value=step)
-    sizes = np.array([one.size for one in network.populations], np.int64)
+    sizes = np.array([population.size for population in network.populations], np.int64)
     counts = -(-sizes // step)
     population = np.repeat(np.arange(sizes.size, dtype=np.int32), counts)
     start = (np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)) * step

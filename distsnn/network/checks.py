@@ -37,9 +37,9 @@ class Range:
     @property
     def is_empty(self) -> bool:
         """Whether no value is within."""
-        one = self.low == self.high
+        is_point = self.low == self.high
         infinite = self.low == math.inf or self.high == -math.inf
-        return self.low > self.high or infinite or (one and (self.open_low or self.open_high))
+        return self.low > self.high or infinite or (is_point and (self.open_low or self.open_high))
 
     def starts_below(self, other: "Range") -> bool:
         """Return whether a value below another range's lower bound may lie within."""
@@ -83,17 +83,17 @@ def as_number(value: object, *, where: str) -> float:
 
 
 def as_integer(value: Any, *, where: str, low: int = 0, high: int = 2**62) -> int:
-    """Return a whole number within [low, high]; a DescriptionError for anything else."""
-    allowed = f"a whole number >= {low}" if high == 2**62 else f"a whole number, {low} to {high}"
+    """Return an integer within [low, high]; a DescriptionError for anything else."""
+    allowed = f"an integer >= {low}" if high == 2**62 else f"an integer, {low} to {high}"
     try:
-        whole = operator.index(value)
+        integer = operator.index(value)
     except TypeError:
-        whole = None
-    if whole is None or isinstance(value, bool):
-        raise DescriptionError("must be a whole number", where=where, value=value, allowed=allowed)
-    if not low <= whole <= high:
+        integer = None
+    if integer is None or isinstance(value, bool):
+        raise DescriptionError("must be an integer", where=where, value=value, allowed=allowed)
+    if not low <= integer <= high:
         raise DescriptionError("out of range", where=where, value=value, allowed=allowed)
-    return whole
+    return integer
 
 
 def as_floats(value: object, *, where: str) -> FloatArray:
@@ -116,7 +116,7 @@ def as_indices(value: object, *, where: str) -> IntArray:
     if array.size == 0 and array.dtype == np.float64:
         array = array.astype(np.int32)  # an empty list
     if array.dtype.kind not in "iu":
-        raise DescriptionError("must be an array of whole numbers", where=where, value=value)
+        raise DescriptionError("must be an array of integers", where=where, value=value)
     if array.ndim != 1:
         raise DescriptionError(
             "must be one-dimensional", where=where, value=f"an array of shape {array.shape}"
@@ -159,16 +159,21 @@ def check_range(value: float | FloatArray, allowed: Range, *, where: str, first:
     if not array.size or not allowed.excludes(np.array([array.min(), array.max()])).any():
         return
     position = int(np.argmax(allowed.excludes(array)))
-    place, given = where + _index(position, array.shape, first), float(array.flat[position])
-    what = "must be finite" if not math.isfinite(given) else "out of range"
-    raise DescriptionError(what, where=place, value=given, allowed=str(allowed))
+    place, number = where + _index(position, array.shape, first), float(array.flat[position])
+    problem = "must be finite" if not math.isfinite(number) else "out of range"
+    raise DescriptionError(problem, where=place, value=number, allowed=str(allowed))
 
 
-def check_shape(array: npt.NDArray[Any], shape: tuple[int, ...], *, where: str, of: str) -> None:
-    """Check an array's shape; `of` says what the expected one stands for."""
+def check_shape(
+    array: npt.NDArray[Any], shape: tuple[int, ...], *, where: str, meaning: str
+) -> None:
+    """Check an array's shape; `meaning` explains the expected shape."""
     if array.shape != shape:
         raise DescriptionError(
-            "array of the wrong shape", where=where, value=array.shape, allowed=f"{shape}, {of}"
+            "array of the wrong shape",
+            where=where,
+            value=array.shape,
+            allowed=f"{shape}, {meaning}",
         )
 
 
@@ -198,13 +203,13 @@ def steps_array(times: FloatArray, dt: float, *, where: str, first: int = 0) -> 
     # infinite times are no multiple either, nor those that are too long
     with np.errstate(invalid="ignore", over="ignore"):
         exact = times / dt
-        whole = np.rint(exact)
-        good = np.abs(exact - whole) <= GRID_TOLERANCE * np.maximum(1.0, np.abs(exact) * 1e-6)
+        rounded = np.rint(exact)
+        good = np.abs(exact - rounded) <= GRID_TOLERANCE * np.maximum(1.0, np.abs(exact) * 1e-6)
         good &= np.abs(exact) < MOST_STEPS
     if not good.all():
         bad = int(np.argmin(good))
         steps(float(times.flat[bad]), dt, where=where + _index(bad, times.shape, first))
-    return whole.astype(np.int64)
+    return rounded.astype(np.int64)
 
 
 def sorted_events(

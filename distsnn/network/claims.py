@@ -24,7 +24,7 @@ from distsnn.network.values import TAIL, Value, bounds, scale_of
 
 # A given weight has a rounding error of at most 2^-FINE_BITS of the largest.
 FINE_BITS = 20
-# A synapse model may scale a weight down to 2^-6; what is added then still has RELATIVE_BITS.
+# A synapse model may scale a weight down to 2^-6; the scaled weight still has RELATIVE_BITS.
 _FACTOR_BITS = 6
 # How often its first scale a plastic weight without a bound is taken for.
 _GROWTH = 16.0
@@ -63,7 +63,7 @@ class Claim:
     sums : mapping of (population, receptor) to float
         Estimated largest sum of \\|weights\\| onto a neuron in one step, by receptor.
     magnitudes : Magnitudes
-        Magnitudes of the weights; of a plastic projection those of the first weights.
+        Magnitudes of the weights; of the initial weights, for a plastic projection.
     finest : int
         k of the quantum 2^k that gives the precision sought.
     coarsest : int
@@ -85,50 +85,57 @@ class Claim:
         return self.magnitudes.scale
 
 
-def projection_claim(network: Network, one: Projection, summary: EdgeSummary | None) -> Claim:
+def projection_claim(
+    network: Network, projection: Projection, summary: EdgeSummary | None
+) -> Claim:
     """Return a projection's claim.
 
     Raises
     ------
     DescriptionError
-        If its weights are in a file and there is no summary of it, or they are not such as the
-        receptor takes.
+        If its weights are in a file without a summary, or the receptor does not accept them.
     """
-    model, name = network.population(one.post.population).model, one.post.population
-    degree = one.rule.max_indegree_bound(one.pre.size, one.post.size)
+    model, name = network.population(projection.post.population).model, projection.post.population
+    degree = projection.rule.max_indegree_bound(projection.pre.size, projection.post.size)
     weight: Value
-    if one.weight is not None:
-        weight = one.weight
+    if projection.weight is not None:
+        weight = projection.weight
     elif summary is None:
         raise DescriptionError(
             "the scale of weights in a file needs the file's summary",
-            where=f"projection {one.name!r}",
+            where=f"projection {projection.name!r}",
         )
     else:
         weight = np.array([summary.low, summary.high])
         for end in (summary.low, summary.high):
-            model.check_weight(one.receptor, end, where=f"projection {one.name!r}, field weight")
+            model.check_weight(
+                projection.receptor, end, where=f"projection {projection.name!r}, field weight"
+            )
     if summary is not None:
         degree = summary.max_indegree
-    magnitudes = summary.magnitudes if one.weight is None and summary else magnitudes_of(weight)
-    if one.plasticity is not None:
+    magnitudes = (
+        summary.magnitudes if projection.weight is None and summary else magnitudes_of(weight)
+    )
+    if projection.plasticity is not None:
         # any weight may grow to its bound; without one, far beyond where it started
-        bound = one.plasticity.largest
+        bound = projection.plasticity.largest
         if not magnitudes.scale:
             magnitudes = magnitudes_of(bound if math.isfinite(bound) else 1.0)
         scale = magnitudes.scale
-        weight = one.plasticity.sign * (bound if math.isfinite(bound) else _GROWTH * scale)
-    largest_factor = one.scaling.largest_factor() if one.scaling is not None else 1.0
+        weight = projection.plasticity.sign * (bound if math.isfinite(bound) else _GROWTH * scale)
+    largest_factor = projection.scaling.largest_factor() if projection.scaling is not None else 1.0
     sums = {}
-    likely = model.reached(one.receptor, *bounds(weight, TAIL))
+    likely = model.reached(projection.receptor, *bounds(weight, TAIL))
     for receptor in likely:
         side = weight
         if len(likely) > 1 and isinstance(weight, np.ndarray):
             positive = receptor == likely[0]
             side = np.maximum(weight, 0.0) if positive else np.minimum(weight, 0.0)
-        sums[name, receptor] = largest_factor * _largest_sum(one.rule, side, degree)
-    keys = tuple((name, receptor) for receptor in model.reached(one.receptor, *bounds(weight)))
-    return _precise(Claim(keys, sums, magnitudes), one)
+        sums[name, receptor] = largest_factor * _largest_sum(projection.rule, side, degree)
+    keys = tuple(
+        (name, receptor) for receptor in model.reached(projection.receptor, *bounds(weight))
+    )
+    return _precise(Claim(keys, sums, magnitudes), projection)
 
 
 def exponent_of(magnitude: float, bits: int) -> int:
@@ -137,36 +144,36 @@ def exponent_of(magnitude: float, bits: int) -> int:
     return math.frexp(magnitude)[1] - bits
 
 
-def is_listed(one: Projection) -> bool:
+def is_listed(projection: Projection) -> bool:
     """Return whether each weight of a projection is given and stored with all its bits."""
-    given = one.weight is None or isinstance(one.weight, np.ndarray)
-    return given and isinstance(one.rule, Explicit | ExplicitFile | OneToOne)
+    is_array = projection.weight is None or isinstance(projection.weight, np.ndarray)
+    return is_array and isinstance(projection.rule, Explicit | ExplicitFile | OneToOne)
 
 
-def _precise(claim: Claim, one: Projection | RateInput | SpikeInput) -> Claim:
+def _precise(claim: Claim, source: Projection | RateInput | SpikeInput) -> Claim:
     """Return the claim with its exponents, whose rules `quanta` states."""
     magnitudes = claim.magnitudes
     if not magnitudes.scale:
         return claim
-    kept = magnitudes.least + 1 - RELATIVE_BITS
-    fine = min(kept, exponent_of(magnitudes.scale, FINE_BITS))
-    if not isinstance(one, Projection):
+    min_bit = magnitudes.least + 1 - RELATIVE_BITS
+    fine = min(min_bit, exponent_of(magnitudes.scale, FINE_BITS))
+    if not isinstance(source, Projection):
         listed = min(fine, exponent_of(magnitudes.smallest, RELATIVE_BITS))
-        return replace(claim, finest=listed, coarsest=kept, stored=fine)
-    drawn, constant = isinstance(one.weight, Distribution), isinstance(one.weight, float)
-    stored = kept if drawn else fine
-    if one.plasticity is not None or constant:
-        finest, coarsest = fine, kept
-    elif is_listed(one):
+        return replace(claim, finest=listed, coarsest=min_bit, stored=fine)
+    drawn, constant = isinstance(source.weight, Distribution), isinstance(source.weight, float)
+    stored = min_bit if drawn else fine
+    if source.plasticity is not None or constant:
+        finest, coarsest = fine, min_bit
+    elif is_listed(source):
         finest, coarsest = min(fine, exponent_of(magnitudes.smallest, RELATIVE_BITS)), fine
     else:
         finest, coarsest = stored, stored
-    if one.scaling is not None:
-        coarsest = min(coarsest, kept - _FACTOR_BITS)
+    if source.scaling is not None:
+        coarsest = min(coarsest, min_bit - _FACTOR_BITS)
         finest = min(finest, fine, coarsest)
-    if one.weight_bits is not None:
-        stored = exponent_of(magnitudes.scale, one.weight_bits)
-        if one.plasticity is None:
+    if source.weight_bits is not None:
+        stored = exponent_of(magnitudes.scale, source.weight_bits)
+        if source.plasticity is None:
             finest = coarsest = stored
         # learnt weights act no less finely than without weight_bits
         finest, coarsest = min(finest, stored), min(coarsest, stored)
@@ -195,29 +202,29 @@ def _array_sum(rule: Rule, magnitude: FloatArray) -> float:
     return float(magnitude.max())
 
 
-def stimulus_claim(network: Network, one: RateInput | SpikeInput) -> Claim:
+def stimulus_claim(network: Network, stimulus: RateInput | SpikeInput) -> Claim:
     """Return the claim of a stimulus that adds weights."""
-    model, name = network.population(one.target.population).model, one.target.population
-    reached = model.reached(one.receptor, *bounds(one.weight))
+    model, name = network.population(stimulus.target.population).model, stimulus.target.population
+    reached = model.reached(stimulus.receptor, *bounds(stimulus.weight))
     keys = tuple((name, receptor) for receptor in reached)
-    if isinstance(one, RateInput):
-        total = _rate_sum(one, network.dt)
+    if isinstance(stimulus, RateInput):
+        total = _rate_sum(stimulus, network.dt)
     else:
-        total = _event_sum(one, network.dt)
+        total = _event_sum(stimulus, network.dt)
     sums = dict.fromkeys(keys, total)
-    return _precise(Claim(keys, sums, magnitudes_of(one.weight)), one)
+    return _precise(Claim(keys, sums, magnitudes_of(stimulus.weight)), stimulus)
 
 
-def _rate_sum(one: RateInput, dt: float) -> float:
+def _rate_sum(stimulus: RateInput, dt: float) -> float:
     # No count exceeds mean + 8 standard deviations + 16; the last term covers small means.
-    mean = one.max_rate() * dt * 1e-3
-    return (mean + 8.0 * math.sqrt(mean) + 16.0) * abs(one.weight)
+    mean = stimulus.max_rate() * dt * 1e-3
+    return (mean + 8.0 * math.sqrt(mean) + 16.0) * abs(stimulus.weight)
 
 
-def _event_sum(one: SpikeInput, dt: float) -> float:
-    if one.times.size == 0:
+def _event_sum(stimulus: SpikeInput, dt: float) -> float:
+    if stimulus.times.size == 0:
         return 0.0
-    slot = steps_array(one.times, dt, where="times") * one.target.size + one.neurons
+    slot = steps_array(stimulus.times, dt, where="times") * stimulus.target.size + stimulus.neurons
     _, inverse = np.unique(slot, return_inverse=True)
-    magnitude = np.broadcast_to(np.abs(one.weight), inverse.shape)
+    magnitude = np.broadcast_to(np.abs(stimulus.weight), inverse.shape)
     return float(np.bincount(inverse, weights=magnitude).max())

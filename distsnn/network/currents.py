@@ -179,7 +179,7 @@ class SineCurrent(Stimulus):
 
 @dataclass(frozen=True, eq=False, init=False)
 class NoiseCurrent(Stimulus):
-    """Gaussian noise, drawn anew for each target neuron every `interval`.
+    """Gaussian noise, drawn for each target neuron every `interval`.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The network: what is simulated, checked as a whole when it is made."""
+"""The network description, validated as a whole when it is created."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -80,11 +80,11 @@ class Network(Description):
     ) -> None:
         dt = as_number(dt, where="network, field dt")
         check_range(dt, POSITIVE, where="network, field dt")
-        made = _items(populations, Population, "populations")
-        self._fill(dt=dt, populations=made)
+        checked = _items(populations, Population, "populations")
+        self._fill(dt=dt, populations=checked)
         self._check_populations()
         if recordings is None:
-            recordings = [RecordSpikes(population) for population in made]
+            recordings = [RecordSpikes(population) for population in checked]
         self._fill(projections=self._projections(_items(projections, Projection, "projections")))
         self._fill(stimuli=self._stimuli(_items(stimuli, Stimulus, "stimuli")))
         self._check_names()
@@ -95,7 +95,9 @@ class Network(Description):
         """Check that a name belongs to one part: a simulation finds its parts by their names."""
         kinds = {population.name: "population" for population in self.populations}
         parts = [(str(projection.name), "projection") for projection in self.projections]
-        parts += [(one.name, "stimulus") for one in self.stimuli if one.name is not None]
+        parts += [
+            (stimulus.name, "stimulus") for stimulus in self.stimuli if stimulus.name is not None
+        ]
         for name, kind in parts:
             if kinds.setdefault(name, kind) != kind:
                 raise DescriptionError(
@@ -116,13 +118,17 @@ class Network(Description):
         for population in self.populations:
             population.model.check_grid(self.dt, where=f"population {population.name!r}")
 
-    def _projections(self, given: tuple[Projection, ...]) -> tuple[Projection, ...]:
-        _unique([one.name for one in given if one.name is not None], "projection")
-        taken = {one.name for one in given}
-        made = []
-        for one in given:
-            where = f"projection {one.name or f'{one.pre.population}->{one.post.population}'!r}"
-            pre = self.resolve(one.pre, where=f"{where}, field pre")
+    def _projections(self, projections: tuple[Projection, ...]) -> tuple[Projection, ...]:
+        _unique(
+            [projection.name for projection in projections if projection.name is not None],
+            "projection",
+        )
+        names = {projection.name for projection in projections}
+        named = []
+        for projection in projections:
+            ends = f"{projection.pre.population}->{projection.post.population}"
+            where = f"projection {projection.name or ends!r}"
+            pre = self.resolve(projection.pre, where=f"{where}, field pre")
             source = self.population(pre.population)
             if not source.model.can_spike:
                 raise DescriptionError(
@@ -130,54 +136,62 @@ class Network(Description):
                     where=f"{where}, field pre",
                     allowed="a population of neurons that spike",
                 )
-            post = self.resolve(one.post, where=f"{where}, field post")
-            name = one.name or _free(f"{self.label(pre)}->{self.label(post)}", taken)
-            taken.add(name)
-            made.append(replace(one, pre=pre, post=post, name=name))
+            post = self.resolve(projection.post, where=f"{where}, field post")
+            name = projection.name or _free(f"{self.label(pre)}->{self.label(post)}", names)
+            names.add(name)
+            named.append(replace(projection, pre=pre, post=post, name=name))
             model = self.population(post.population).model
-            made[-1].check(model, self.dt, where=f"projection {name!r}")
-            if isinstance(one.synapse, ModulatedSynapse) and one.synapse.modulator:
+            named[-1].check(model, self.dt, where=f"projection {name!r}")
+            if isinstance(projection.synapse, ModulatedSynapse) and projection.synapse.modulator:
                 place = f"projection {name!r}, field synapse.modulator"
-                self.population(one.synapse.modulator, where=place)
-        return tuple(made)
+                self.population(projection.synapse.modulator, where=place)
+        return tuple(named)
 
-    def _stimuli(self, given: tuple[Stimulus, ...]) -> tuple[Stimulus, ...]:
-        _unique([one.name for one in given if one.name is not None], "stimulus")
-        made = []
-        for index, one in enumerate(given):
-            where = f"stimulus {one.name!r}" if one.name else f"stimulus {index}"
-            where += f" ({type(one).__name__} onto {one.target.population!r})"
-            target = self.resolve(one.target, where=f"{where}, field target")
-            made.append(replace(one, target=target))
-            made[-1].check(self.population(target.population).model, self.dt, where=where)
-        return tuple(made)
+    def _stimuli(self, stimuli: tuple[Stimulus, ...]) -> tuple[Stimulus, ...]:
+        _unique([stimulus.name for stimulus in stimuli if stimulus.name is not None], "stimulus")
+        named = []
+        for index, stimulus in enumerate(stimuli):
+            where = f"stimulus {stimulus.name!r}" if stimulus.name else f"stimulus {index}"
+            where += f" ({type(stimulus).__name__} onto {stimulus.target.population!r})"
+            target = self.resolve(stimulus.target, where=f"{where}, field target")
+            named.append(replace(stimulus, target=target))
+            named[-1].check(self.population(target.population).model, self.dt, where=where)
+        return tuple(named)
 
-    def _recordings(self, given: tuple[Recording, ...]) -> tuple[Recording, ...]:
-        made: list[Recording] = []
-        for one in given:
-            if isinstance(one, RecordWeights):
-                made.append(self._weights(one))
+    def _recordings(self, recordings: tuple[Recording, ...]) -> tuple[Recording, ...]:
+        named: list[Recording] = []
+        for recording in recordings:
+            if isinstance(recording, RecordWeights):
+                named.append(self._weights(recording))
                 continue
-            where = f"{type(one).__name__} of {one.target.population!r}"
-            target = self.resolve(one.target, where=f"{where}, field target")
-            if isinstance(one, RecordState):
-                state = replace(one, target=target, name=one.name or self._path_name(target))
+            where = f"{type(recording).__name__} of {recording.target.population!r}"
+            target = self.resolve(recording.target, where=f"{where}, field target")
+            if isinstance(recording, RecordState):
+                state = replace(
+                    recording, target=target, name=recording.name or self._path_name(target)
+                )
                 model = self.population(target.population).model
                 state.check(model, self.dt, where=f"recording {state.name!r}")
-                made.append(state)
+                named.append(state)
             else:
-                made.append(RecordSpikes(target))
-        _unique([one.name for one in made if isinstance(one, RecordState)], "state recording")
-        _unique([one.name for one in made if isinstance(one, RecordWeights)], "weight recording")
-        for one in made:
-            if isinstance(one, RecordState) and one.name == "spikes":
+                named.append(RecordSpikes(target))
+        _unique(
+            [recording.name for recording in named if isinstance(recording, RecordState)],
+            "state recording",
+        )
+        _unique(
+            [recording.name for recording in named if isinstance(recording, RecordWeights)],
+            "weight recording",
+        )
+        for recording in named:
+            if isinstance(recording, RecordState) and recording.name == "spikes":
                 raise DescriptionError(
                     "the name belongs to recordings of spikes",
-                    where=f"recording of states of {one.target.population!r}, field name",
-                    value=one.name,
+                    where=f"recording of states of {recording.target.population!r}, field name",
+                    value=recording.name,
                     allowed="any other name",
                 )
-        spikes = [one.target for one in made if isinstance(one, RecordSpikes)]
+        spikes = [recording.target for recording in named if isinstance(recording, RecordSpikes)]
         spikes.sort(key=lambda view: self.first_gid[view.population] + view.start)
         # ranges in their order need only be compared with the next one
         listed = any(view.neurons is not None for view in spikes)
@@ -189,27 +203,27 @@ class Network(Description):
                     value=self.label(right),
                     allowed=f"no overlap with {self.label(left)}",
                 )
-        return tuple(made)
+        return tuple(named)
 
-    def _homeostasis(self, given: tuple[Homeostasis, ...]) -> tuple[Homeostasis, ...]:
-        made = tuple(one.named() for one in given)
-        _unique([one.name for one in made], "homeostasis")
-        known = {str(one.name): one for one in self.projections}
-        for one in made:
-            one.check(known, self.dt)
-        return made
+    def _homeostasis(self, rules: tuple[Homeostasis, ...]) -> tuple[Homeostasis, ...]:
+        named = tuple(rule.named() for rule in rules)
+        _unique([rule.name for rule in named], "homeostasis")
+        by_name = {str(rule.name): rule for rule in self.projections}
+        for rule in named:
+            rule.check(by_name, self.dt)
+        return named
 
-    def _weights(self, given: RecordWeights) -> RecordWeights:
-        one = replace(given, name=given.name or given.projection)
-        where = f"recording {one.name!r}"
-        of = self.projection(one.projection, where=f"{where}, field projection")
+    def _weights(self, recording: RecordWeights) -> RecordWeights:
+        named = replace(recording, name=recording.name or recording.projection)
+        where = f"recording {named.name!r}"
+        projection = self.projection(named.projection, where=f"{where}, field projection")
         views = [
             None if view is None else self.resolve(view, where=f"{where}, field {field}")
-            for field, view in (("sources", one.sources), ("targets", one.targets))
+            for field, view in (("sources", named.sources), ("targets", named.targets))
         ]
-        one = replace(one, sources=views[0], targets=views[1])
-        one.check(of, self.dt, where=where)
-        return one
+        named = replace(named, sources=views[0], targets=views[1])
+        named.check(projection, self.dt, where=where)
+        return named
 
     @cached_property
     def n_neurons(self) -> int:
@@ -219,11 +233,11 @@ class Network(Description):
     @cached_property
     def first_gid(self) -> dict[str, int]:
         """First gid of each population, by name, in order of creation."""
-        first, found = 0, {}
+        first, first_gids = 0, {}
         for population in self.populations:
-            found[population.name] = first
+            first_gids[population.name] = first
             first += population.size
-        return found
+        return first_gids
 
     @cached_property
     def _by_name(self) -> dict[str, Population]:
@@ -235,7 +249,7 @@ class Network(Description):
         Raises
         ------
         DescriptionError
-            If there is none; it names the nearest.
+            If it does not exist; the message names the closest one.
         """
         if name not in self._by_name:
             raise unknown("population", name, self._by_name, where=where)
@@ -247,12 +261,17 @@ class Network(Description):
         Raises
         ------
         DescriptionError
-            If there is none; it names the nearest.
+            If it does not exist; the message names the closest one.
         """
-        for one in self.projections:
-            if one.name == name:
-                return one
-        raise unknown("projection", name, [str(one.name) for one in self.projections], where=where)
+        for projection in self.projections:
+            if projection.name == name:
+                return projection
+        raise unknown(
+            "projection",
+            name,
+            [str(projection.name) for projection in self.projections],
+            where=where,
+        )
 
     def resolve(self, target: Target, *, where: str = "") -> View:
         """Return the view of a target within this network.
@@ -277,18 +296,20 @@ class Network(Description):
 
     def label(self, view: View) -> str:
         """Return a view's short name: ``E`` for all of E, else such as ``E[0:50]``."""
-        whole = view.size == self.population(view.population).size
-        return view.population if whole else f"{view.population}[{view.text}]"
+        is_whole = view.size == self.population(view.population).size
+        return view.population if is_whole else f"{view.population}[{view.text}]"
 
     def _path_name(self, view: View) -> str:
-        whole = view.size == self.population(view.population).size
-        return view.population if whole else view.path_name
+        is_whole = view.size == self.population(view.population).size
+        return view.population if is_whole else view.path_name
 
     def expected_synapses(self) -> float:
         """Return the expected number of synapses, from the rules' closed forms."""
         return sum(
-            one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
-            for one in self.projections
+            projection.rule.expected_synapses(
+                projection.pre.size, projection.post.size, projection.same
+            )
+            for projection in self.projections
         )
 
     def to_dict(self, *, fingerprints: bool = True) -> tuple[dict[str, Any], Arrays]:
@@ -333,11 +354,11 @@ class Network(Description):
         return self == other
 
 
-def _items(given: Any, kind: Any, field: str) -> tuple[Any, ...]:
+def _items(value: Any, kind: Any, field: str) -> tuple[Any, ...]:
     where = f"network, field {field}"
-    if isinstance(given, Description | str) or not isinstance(given, Iterable):
-        raise DescriptionError("must be a list", where=where, value=given)
-    items = tuple(given)
+    if isinstance(value, Description | str) or not isinstance(value, Iterable):
+        raise DescriptionError("must be a list", where=where, value=value)
+    items = tuple(value)
     for index, item in enumerate(items):
         if not isinstance(item, kind):
             raise DescriptionError(
@@ -347,32 +368,30 @@ def _items(given: Any, kind: Any, field: str) -> tuple[Any, ...]:
 
 
 def _unique(names: list[str | None], kind: str) -> None:
-    seen: set[str | None] = set()
+    names_so_far: set[str | None] = set()
     for name in names:
-        if name in seen:
+        if name in names_so_far:
             raise DescriptionError(f"duplicate name of a {kind}", where="network", value=name)
-        seen.add(name)
+        names_so_far.add(name)
 
 
-def _free(name: str, taken: set[str | None]) -> str:
-    if name not in taken:
+def _free(name: str, used: set[str | None]) -> str:
+    if name not in used:
         return name
     number = 2
-    while f"{name}#{number}" in taken:
+    while f"{name}#{number}" in used:
         number += 1
     return f"{name}#{number}"
 
 
 _CLASSES: dict[str, type[Description]] = {
-    name: made
+    name: cls
     for module in (currents, distributions, edges, rules, stimuli)
-    for name, made in vars(module).items()
-    if isinstance(made, type)
-    and issubclass(made, Description)
-    and made.__module__ == module.__name__
+    for name, cls in vars(module).items()
+    if isinstance(cls, type) and issubclass(cls, Description) and cls.__module__ == module.__name__
 } | {
-    made.__name__: made
-    for made in (
+    cls.__name__: cls
+    for cls in (
         *(Network, NeuronModel, PlasticityModel, Population, View),
         *(Projection, RecordSpikes, RecordState, RecordWeights, SynapseRange),
         *(NormaliseWeights, SynapticScaling),
@@ -382,11 +401,11 @@ _CLASSES: dict[str, type[Description]] = {
 
 def _classes() -> dict[str, type[Description]]:
     """Return the classes of descriptions but models by name, with users' subclasses of these."""
-    derived = {made.__name__: made for base in _CLASSES.values() for made in _derived(base)}
+    derived = {cls.__name__: cls for base in _CLASSES.values() for cls in _derived(base)}
     return derived | _CLASSES
 
 
 def _derived(base: type[Description]) -> Iterator[type[Description]]:
-    for made in base.__subclasses__():
-        yield made
-        yield from _derived(made)
+    for subclass in base.__subclasses__():
+        yield subclass
+        yield from _derived(subclass)

@@ -1,4 +1,4 @@
-"""Distributions: what is drawn, with moments, bounds and quantiles in closed form."""
+"""Distributions, with moments, bounds and quantiles in closed form."""
 
 import math
 from abc import ABC, abstractmethod
@@ -62,7 +62,7 @@ class Distribution(Description, ABC):
 
     @abstractmethod
     def parameters(self) -> tuple[float, float, float, float]:
-        """Return (a, b, low, high) as kernels take them; what is unused is 0."""
+        """Return (a, b, low, high) as kernels take them; unused parameters are 0."""
 
     @abstractmethod
     def expectation(self) -> float:

@@ -15,7 +15,7 @@ from distsnn.errors import DescriptionError, unknown
 
 _MALFORMED = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 _MOST_METADATA = 2**24
-# 32 times what is recommended: a million edges of 8 bytes.
+# 32 times the recommended size, a million edges of 8 bytes.
 _MOST_CHUNK = 2**28
 _HEADER_BYTES = 18  # the longest of zstd and blosc
 _MOST_OVERHEAD = 2**16
@@ -107,8 +107,8 @@ def _npz_header(file: Path, name: str) -> ArrayHeader:
 
 
 def _zarr_header(folder: Path, name: str) -> ArrayHeader:
-    found = zarr_layout(folder, name)
-    return ArrayHeader(found.shape, found.dtype.kind)
+    layout = zarr_layout(folder, name)
+    return ArrayHeader(layout.shape, layout.dtype.kind)
 
 
 def zarr_layout(folder: Path, name: str) -> ZarrLayout:
@@ -119,7 +119,7 @@ def zarr_layout(folder: Path, name: str) -> ZarrLayout:
     Raises
     ------
     DescriptionError
-        If there is no such array, or it is malformed or encoded in another way.
+        If the array is missing, malformed or encoded in another way.
     """
     for metadata_name, read in (("zarr.json", _layout_3), (".zarray", _layout_2)):
         file = folder / name / metadata_name
@@ -132,24 +132,24 @@ def zarr_layout(folder: Path, name: str) -> ZarrLayout:
             metadata = json.loads(file.read_bytes())
             if "shape" not in metadata:  # a group
                 continue
-            found = read(metadata)
+            layout = read(metadata)
         except _MALFORMED as error:
             raise DescriptionError(f"cannot be read: {error}", where=where) from error
-        if found.compressor and found.compressor not in _COMPRESSORS:
+        if layout.compressor and layout.compressor not in _COMPRESSORS:
             raise DescriptionError(
                 "the chunks cannot be decoded",
                 where=where,
-                value=found.compressor,
+                value=layout.compressor,
                 allowed="chunks that are not compressed, or by zstd or blosc alone; no shards",
             )
-        if found.chunk_bytes > _MOST_CHUNK:
+        if layout.chunk_bytes > _MOST_CHUNK:
             raise DescriptionError(
                 "the chunks are too large",
                 where=where,
-                value=found.chunks,
+                value=layout.chunks,
                 allowed=f"at most {_MOST_CHUNK} bytes a chunk",
             )
-        return found
+        return layout
     arrays = {
         file.parent.relative_to(folder).as_posix()
         for metadata in ("zarr.json", ".zarray")
@@ -174,7 +174,7 @@ def _layout_3(metadata: dict[str, Any]) -> ZarrLayout:
 
 def _layout_2(metadata: dict[str, Any]) -> ZarrLayout:
     compressor, filters = metadata.get("compressor"), metadata.get("filters")
-    names = [one["id"] for one in filters or ()]
+    names = [codec["id"] for codec in filters or ()]
     names += [] if compressor is None else [compressor["id"]]
     chunks, dtype = _sizes(metadata["chunks"]), _number_type(metadata["dtype"])
     return ZarrLayout(_sizes(metadata["shape"]), chunks, dtype, ", ".join(map(str, names)))
@@ -231,7 +231,7 @@ def _zstd_size(head: bytes) -> int:
     return int.from_bytes(field, "little") + (256 if width == 2 else 0)
 
 
-# What a chunk's header says of its size, by the compressor.
+# The size from a chunk's header, by compressor.
 _COMPRESSORS = {"zstd": _zstd_size, "blosc": _blosc_size}
 
 

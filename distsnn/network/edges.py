@@ -29,7 +29,9 @@ class Explicit(Rule):
         super().__post_init__()
         sources = as_indices(self.sources, where=self._place("sources"))
         targets = as_indices(self.targets, where=self._place("targets"))
-        check_shape(targets, sources.shape, where=self._place("targets"), of="that of sources")
+        check_shape(
+            targets, sources.shape, where=self._place("targets"), meaning="the shape of sources"
+        )
         self._fill(sources=sources, targets=targets)
 
     def check(self, n_pre: int, n_post: int, same: bool, *, where: str) -> None:
@@ -73,11 +75,11 @@ class ExplicitFile(Rule):
 
     Notes
     -----
-    The values in the file are checked while it is read. Every rank reads its share of it, and sends
-    the edges on to the ranks that own their targets. Zarr arrays (chunked alike, by about a million
-    edges) are read chunk by chunk, each by one rank. A compressed ``.npz`` array can only be
-    read from its beginning, so every rank decompresses it all: for small files. A Zarr chunk that
-    is missing is an error unless the hash is known: there is no telling what it should have held.
+    The values in the file are checked while it is read. Every rank reads a share of it, and sends
+    the edges to the ranks that own their targets. Zarr arrays (with equal chunks of about a million
+    edges) are read by chunks, each by one rank. A compressed ``.npz`` array can only be
+    read from its beginning, so every rank decompresses it all: for small files. A missing
+    Zarr chunk is an error unless the hash is known, because its content is unknown.
     Chunks may be compressed by zstd (as by default) or Blosc, and take at most 256 MiB:
     the memory that they need is known before it is allocated. Other codecs and shards are refused.
     """
@@ -104,29 +106,29 @@ class ExplicitFile(Rule):
         DescriptionError
             If the file or one of the arrays is missing, or arrays do not fit together.
         """
-        found = {}
-        for one in ("sources", "targets", "weights", "delays"):
-            name = getattr(self, one)
+        headers = {}
+        for field_name in ("sources", "targets", "weights", "delays"):
+            name = getattr(self, field_name)
             if name is None:
                 continue
             place = f"file {self.path}, array {name!r}"
-            found[one] = header(self.path, name)
-            shape, kind = found[one].shape, found[one].kind
-            if len(shape) != 1 or shape != found["sources"].shape:
+            headers[field_name] = header(self.path, name)
+            shape, kind = headers[field_name].shape, headers[field_name].kind
+            if len(shape) != 1 or shape != headers["sources"].shape:
                 raise DescriptionError(
                     "array of the wrong shape",
                     where=place,
                     value=shape,
-                    allowed=f"one-dimensional, {found['sources'].shape}",
+                    allowed=f"one-dimensional, {headers['sources'].shape}",
                 )
-            if kind not in ("iu" if one in ("sources", "targets") else "iuf"):
+            if kind not in ("iu" if field_name in ("sources", "targets") else "iuf"):
                 raise DescriptionError(
                     "array of the wrong type",
                     where=place,
                     value=kind,
-                    allowed="integers" if one in ("sources", "targets") else "numbers",
+                    allowed="integers" if field_name in ("sources", "targets") else "numbers",
                 )
-        return found
+        return headers
 
     @cached_property
     def n_edges(self) -> int:
@@ -143,7 +145,7 @@ class ExplicitFile(Rule):
         Raises
         ------
         DescriptionError
-            If size or hash differ from the stored ones (there are none before it is stored).
+            If size or hash differ from the stored values, if any.
         """
         if self.sha256 is None:
             return
@@ -169,5 +171,5 @@ class ExplicitFile(Rule):
         return float(self.n_edges)
 
     def max_indegree_bound(self, n_pre: int, n_post: int) -> int:
-        """Return n_edges; the file itself tells the engine more."""
+        """Return n_edges; the engine reads more from the file."""
         return self.n_edges

@@ -27,8 +27,8 @@ def eprop_iaf(
 ) -> EquationNeuron:
     """Return neurons for e-prop with a surrogate gradient of choice.
 
-    Their equations are those of `EpropIaf`. With d the distance of V_m from V_th in units of
-    surrogate_gradient_width, the surrogate gradient is surrogate_gradient_height times
+    Their equations are the equations of `EpropIaf`. With d the distance of V_m from V_th in units
+    of surrogate_gradient_width, the surrogate gradient is surrogate_gradient_height times
 
     - ``"piecewise_linear"``: max(0, 1 - d) (Bellec et al. 2020),
     - ``"exponential"``: exp(-d) (Shrestha & Orchard 2018),
@@ -45,14 +45,14 @@ def eprop_iaf(
     Raises
     ------
     DescriptionError
-        If there is no such function or parameter.
+        If the function or parameter does not exist.
     """
     if surrogate_gradient not in SURROGATE_GRADIENTS:
         where = "eprop_iaf, surrogate_gradient"
         raise unknown("function", surrogate_gradient, SURROGATE_GRADIENTS, where=where)
     if surrogate_gradient == "piecewise_linear":
-        given: Mapping[str, Any] = parameters
-        return EpropIaf(**given)
+        specs: Mapping[str, Any] = parameters
+        return EpropIaf(**specs)
     text = EpropIaf.equations
     shape = SURROGATE_GRADIENTS[surrogate_gradient]
     model = NeuronModel(
@@ -63,8 +63,8 @@ def eprop_iaf(
         receptors=text.receptors,
         initial=text.initial,
         parameters={
-            name: (getattr(EpropIaf, name), known.unit, str(known.allowed))
-            for name, known in EpropIaf.parameters().items()
+            name: (getattr(EpropIaf, name), parameter.unit, str(parameter.allowed))
+            for name, parameter in EpropIaf.parameters().items()
         },
         name="eprop_iaf",
     )

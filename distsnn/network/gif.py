@@ -26,7 +26,7 @@ _SPIKES = """
 
 @dataclass(frozen=True, eq=False)
 class GifNeuron(EquationNeuron):
-    """Base class of these neurons: all parameters but those of synapses."""
+    """Base class of these neurons, with all parameters except synaptic ones."""
 
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
 
@@ -53,7 +53,7 @@ class GifNeuron(EquationNeuron):
     q_sfa_3: Value = parameter(default=0.0, unit="mV", doc="what a spike adds to sfa_3")
 
 
-def gif_equations(synapses: str, receptors: Mapping[str, str], **given: Any) -> NeuronEquations:
+def gif_equations(synapses: str, receptors: Mapping[str, str], **texts: Any) -> NeuronEquations:
     """Return the equations of a neuron of these with synapses.
 
     Parameters
@@ -78,5 +78,5 @@ def gif_equations(synapses: str, receptors: Mapping[str, str], **given: Any) -> 
         receptors=receptors,
         initial={"V_m": "E_L"},
         late=("stc_1", "stc_2", "stc_3", "sfa_1", "sfa_2", "sfa_3"),
-        **given,
+        **texts,
     )

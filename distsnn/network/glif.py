@@ -28,7 +28,7 @@ _MEMBRANE = """
 
 @dataclass(frozen=True, eq=False)
 class GlifNeuron(EquationNeuron):
-    """Base class of these neurons: all parameters but those of synapses."""
+    """Base class of these neurons, with all parameters except synaptic ones."""
 
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
 
@@ -42,7 +42,7 @@ class GlifNeuron(EquationNeuron):
         default=0.0, unit="1", doc="part of V_m - E_L that a spike leaves", low=0.0, high=1.0
     )
     voltage_reset_add: Value = parameter(
-        default=0.0, unit="mV", doc="what is added to it at a spike"
+        default=0.0, unit="mV", doc="amount added to it at a spike"
     )
     th_spike_add: Value = parameter(
         default=0.0, unit="mV", doc="rise of threshold_spike at a spike"

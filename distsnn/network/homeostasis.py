@@ -52,18 +52,18 @@ class Homeostasis(Description, ABC):
         """Set what all have, and return the place for errors."""
         noun = type(self).__name__
         single = isinstance(projections, str | Projection)
-        given = [projections] if single else projections
-        if not isinstance(given, Sequence) or not given:
+        listed = [projections] if single else projections
+        if not isinstance(listed, Sequence) or not listed:
             raise DescriptionError(
-                "must be names of projections", where=f"{noun}, field projections", value=given
+                "must be names of projections", where=f"{noun}, field projections", value=listed
             )
-        names = tuple(one.name if isinstance(one, Projection) else one for one in given)
-        for one in names:
-            if not isinstance(one, str):
+        names = tuple(item.name if isinstance(item, Projection) else item for item in listed)
+        for item in names:
+            if not isinstance(item, str):
                 raise DescriptionError(
                     "must be a projection's name",
                     where=f"{noun}, field projections",
-                    value=one,
+                    value=item,
                     allowed="a name, or a Projection with one; without, it becomes 'pre->post'",
                 )
         if name is not None:
@@ -84,7 +84,7 @@ class Homeostasis(Description, ABC):
         """Return the same with a name."""
         return replace(self, name=self.name or ", ".join(self.projections))
 
-    def check(self, known: Mapping[str, Projection], dt: float) -> None:
+    def check(self, by_name: Mapping[str, Projection], dt: float) -> None:
         """Check that a network's projections are such as can be scaled together.
 
         Raises
@@ -94,24 +94,24 @@ class Homeostasis(Description, ABC):
             of different signs, or the interval is off the grid.
         """
         where = f"{type(self).__name__} {self.name!r}"
-        found = []
+        projections = []
         for name in self.projections:
             place = f"{where}, field projections"
-            if name not in known:
-                raise unknown("projection", name, known, where=place)
-            if known[name].plasticity is None:
+            if name not in by_name:
+                raise unknown("projection", name, by_name, where=place)
+            if by_name[name].plasticity is None:
                 raise DescriptionError(
                     f"projection {name!r} is not plastic",
                     where=place,
                     allowed="projections whose `synapse` is a model of plasticity, such as STDP",
                 )
-            found.append(known[name])
-            model, first = known[name].plasticity, found[0].plasticity
+            projections.append(by_name[name])
+            model, first = by_name[name].plasticity, projections[0].plasticity
             assert model is not None
             assert first is not None
-            if known[name].post != found[0].post or model.sign != first.sign:
+            if by_name[name].post != projections[0].post or model.sign != first.sign:
                 raise DescriptionError(
-                    f"{found[0].name!r} and {name!r} have different targets or signs",
+                    f"{projections[0].name!r} and {name!r} have different targets or signs",
                     where=place,
                     allowed="projections onto the same neurons, with weights of one sign",
                 )
@@ -122,10 +122,10 @@ class Homeostasis(Description, ABC):
                 value=self.projections,
             )
         self.every_steps(dt)
-        self._check_goal(found[0], where=where)
+        self._check_goal(projections[0], where=where)
 
     @abstractmethod
-    def _check_goal(self, one: Projection, *, where: str) -> None: ...
+    def _check_goal(self, projection: Projection, *, where: str) -> None: ...
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -165,10 +165,10 @@ class NormaliseWeights(Homeostasis):
         check_range(share, _SHARE, where=f"{where}, field share")
         self._fill(total=_per_target(total, where=f"{where}, field total"), share=share)
 
-    def _check_goal(self, one: Projection, *, where: str) -> None:
-        assert one.plasticity is not None
-        allowed = POSITIVE if one.plasticity.sign > 0 else Range(high=0.0, open_high=True)
-        _check_per_target(self.total, one, allowed, where=f"{where}, field total")
+    def _check_goal(self, projection: Projection, *, where: str) -> None:
+        assert projection.plasticity is not None
+        allowed = POSITIVE if projection.plasticity.sign > 0 else Range(high=0.0, open_high=True)
+        _check_per_target(self.total, projection, allowed, where=f"{where}, field total")
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -225,20 +225,22 @@ class SynapticScaling(Homeostasis):
             check_range(numbers[field], allowed, where=f"{where}, field {field}")
         self._fill(rate=_per_target(rate, where=f"{where}, field rate"), **numbers)
 
-    def _check_goal(self, one: Projection, *, where: str) -> None:
-        _check_per_target(self.rate, one, NOT_NEGATIVE, where=f"{where}, field rate")
+    def _check_goal(self, projection: Projection, *, where: str) -> None:
+        _check_per_target(self.rate, projection, NOT_NEGATIVE, where=f"{where}, field rate")
 
 
-def _per_target(given: object, *, where: str) -> float | FloatArray:
-    value = as_value(given, where=where)
+def _per_target(argument: object, *, where: str) -> float | FloatArray:
+    value = as_value(argument, where=where)
     if not isinstance(value, float | np.ndarray):
         raise DescriptionError("must be a number or an array", where=where, value=value)
     return value
 
 
 def _check_per_target(
-    value: float | FloatArray, one: Projection, allowed: Range, *, where: str
+    value: float | FloatArray, projection: Projection, allowed: Range, *, where: str
 ) -> None:
     if isinstance(value, np.ndarray):
-        check_shape(value, (one.post.size,), where=where, of="one value per target neuron")
+        check_shape(
+            value, (projection.post.size,), where=where, meaning="one value per target neuron"
+        )
     check_range(value, allowed, where=where)

@@ -77,12 +77,12 @@ class Magnitudes(ABC):
     @property
     @abstractmethod
     def smallest(self) -> float:
-        """Smallest magnitude, of a distribution all but 2^-20; 0 if there is none."""
+        """Smallest magnitude, of a distribution all but 2^-20; 0 without magnitudes."""
 
     @property
     @abstractmethod
     def largest(self) -> float:
-        """Largest magnitude, of a distribution all but 2^-20; 0 if there is none."""
+        """Largest magnitude, of a distribution all but 2^-20; 0 without magnitudes."""
 
     @abstractmethod
     def below(self, exponent: int) -> tuple[float, float]:
@@ -120,7 +120,7 @@ class GivenMagnitudes(Magnitudes):
         By e, of weights in [2^(e-1), 2^e): their number, and the sum of 2^20·\\|w\\|/2^e, each
         rounded to an integer.
     extremes : (float, float)
-        Smallest and largest magnitude other than 0; (0, 0) if there is none.
+        Smallest and largest magnitude other than 0; (0, 0) if all are 0.
     """
 
     bins: Mapping[int, tuple[int, int]]
@@ -143,7 +143,8 @@ class GivenMagnitudes(Magnitudes):
             numbers += np.bincount(exponent, minlength=_BINS)
             sums += np.bincount(exponent, units, minlength=_BINS)
         bins = {
-            int(at) + _LEAST: (int(numbers[at]), int(sums[at])) for at in np.flatnonzero(numbers)
+            int(bin_index) + _LEAST: (int(numbers[bin_index]), int(sums[bin_index]))
+            for bin_index in np.flatnonzero(numbers)
         }
         return cls(bins, (float(smallest) if bins else 0.0, float(largest)))
 
@@ -154,8 +155,8 @@ class GivenMagnitudes(Magnitudes):
         extremes = []
         for part in parts:
             for exponent, (number, units) in part.bins.items():
-                known = bins.get(exponent, (0, 0))
-                bins[exponent] = known[0] + number, known[1] + units
+                previous = bins.get(exponent, (0, 0))
+                bins[exponent] = previous[0] + number, previous[1] + units
             extremes += [part.extremes] if part.bins else []
         smallest, largest = zip(*extremes, strict=True) if extremes else ((0.0,), (0.0,))
         return cls(dict(sorted(bins.items())), (min(smallest), max(largest)))
@@ -181,9 +182,9 @@ class GivenMagnitudes(Magnitudes):
         top = max(self.bins, default=0)
         for e, (number, units) in self.bins.items():
             total = math.ldexp(units, e - top)
-            for at in range(1 + (e <= exponent)):
-                numbers[at] += number
-                totals[at] += total
+            for bin_index in range(1 + (e <= exponent)):
+                numbers[bin_index] += number
+                totals[bin_index] += total
         return numbers[1] / max(1, numbers[0]), totals[1] / (totals[0] or 1.0)
 
     def is_negligible(self, exponent: int) -> bool:
@@ -221,13 +222,16 @@ class DrawnMagnitudes(Magnitudes):
 
     def below(self, exponent: int) -> tuple[float, float]:
         """Return the share of the weights below 2^exponent, and their part of the total."""
-        one, below = self.distribution, math.nextafter(math.ldexp(1.0, min(exponent, 1023)), 0.0)
-        share = one.cdf(below) - one.cdf(math.nextafter(-below, -math.inf))
+        distribution, below = (
+            self.distribution,
+            math.nextafter(math.ldexp(1.0, min(exponent, 1023)), 0.0),
+        )
+        share = distribution.cdf(below) - distribution.cdf(math.nextafter(-below, -math.inf))
         # E|w| = E[w] - 2 E[w; w <= 0]
-        negative = one.partial_expectation(0.0)
-        part = one.partial_expectation(below) - 2.0 * negative
-        part += one.partial_expectation(math.nextafter(-below, -math.inf))
-        return max(0.0, share), max(0.0, part) / (one.expectation() - 2.0 * negative)
+        negative = distribution.partial_expectation(0.0)
+        part = distribution.partial_expectation(below) - 2.0 * negative
+        part += distribution.partial_expectation(math.nextafter(-below, -math.inf))
+        return max(0.0, share), max(0.0, part) / (distribution.expectation() - 2.0 * negative)
 
     def is_negligible(self, exponent: int) -> bool:
         """Return whether the weights below 2^exponent do not matter."""

@@ -37,7 +37,7 @@ def kernel_module_of(folder: str, name: str) -> str:
 
 @dataclass(frozen=True)
 class Parameter:
-    """What is known of a model's parameter.
+    """Properties of a model's parameter.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ class Parameter:
     on_grid : bool
         Whether given values must be multiples of dt (draws are rounded to it).
     integer : bool
-        Whether it is one whole number for all neurons.
+        Whether it is one integer for all neurons.
     """
 
     unit: str
@@ -62,7 +62,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class State:
-    """What is known of a model's state variable.
+    """Properties of a model's state variable.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class State:
     relative_to : str, optional
         Parameter that is subtracted where the state is kept (precision of float32).
     integer : bool
-        Whether it is a count (of steps, if `unit` says so), >= 0.
+        Whether it is a count (of steps, if `unit` is steps), >= 0.
     """
 
     unit: str
@@ -111,16 +111,16 @@ def parameter(
     on_grid : bool
         Whether given values must be multiples of dt.
     integer : bool
-        Whether it is one whole number for all neurons.
+        Whether it is one integer for all neurons.
     """
     open_low = math.isfinite(above)
     allowed = Range(above if open_low else low, high, open_low)
     return declared(default, Parameter(unit, doc, allowed, on_grid, integer))
 
 
-def declared(default: object, known: Parameter) -> Any:
+def declared(default: object, parameter: Parameter) -> Any:
     """Return the field of a parameter of which all is known."""
-    return field(default=default, metadata={_KEY: known})
+    return field(default=default, metadata={_KEY: parameter})
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,14 +192,14 @@ class Model(Description):
         self._check_parameters((size,), where=where)
 
     def _check_parameters(self, shape: tuple[int, ...] | None, *, where: str) -> None:
-        for name, known in self.parameters().items():
+        for name, parameter in self.parameters().items():
             value, place = self.value(name), f"{where}, field {name}"
             self._check_array(name, shape, where=place)
-            if known.integer and not (isinstance(value, float) and value.is_integer()):
+            if parameter.integer and not (isinstance(value, float) and value.is_integer()):
                 raise DescriptionError(
-                    "must be one whole number for all neurons", where=place, value=value
+                    "must be one integer for all neurons", where=place, value=value
                 )
-            check_value(value, known.allowed, where=place)
+            check_value(value, parameter.allowed, where=place)
         for smaller, larger in self.ordered:
             self.check_order(smaller, larger, where=where)
 
@@ -211,7 +211,7 @@ class Model(Description):
             raise DescriptionError(
                 "such synapses take no array", where=where, allowed="a number or a distribution"
             )
-        check_shape(value, shape, where=where, of=f"one value per {self.each}")
+        check_shape(value, shape, where=where, meaning=f"one value per {self.each}")
 
     def check_order(self, smaller: str, larger: str, *, where: str) -> None:
         """Check that one parameter's values are below another's.
@@ -238,9 +238,9 @@ class Model(Description):
 
     def check_grid(self, dt: float, *, where: str) -> None:
         """Check that given values of times lie on the grid of `dt` (ms)."""
-        for name, known in self.parameters().items():
+        for name, parameter in self.parameters().items():
             value = self.value(name)
-            if known.on_grid and not isinstance(value, Distribution):
+            if parameter.on_grid and not isinstance(value, Distribution):
                 steps_array(np.atleast_1d(value), dt, where=f"{where}, field {name}")
 
 

@@ -1,6 +1,6 @@
 """Documentation of a model, made from its description: the end of what ``help(MODEL)`` shows.
 
-The sections are numpydoc's. What a class says by itself, it does not say again in its docstring.
+The sections are numpydoc's. Docstrings of classes do not repeat their declarations.
 """
 
 import inspect
@@ -27,18 +27,18 @@ def documentation(model: type[Model], text: str) -> str:
     if parameters:
         defaults = {name: getattr(model, name) for name in parameters}
         lines += ["", "Parameters", "----------"]
-        for name, known in parameters.items():
-            lines += [f"{name} : {_kind(known, defaults[name])}", f"    {known.doc}"]
+        for name, parameter in parameters.items():
+            lines += [f"{name} : {_kind(parameter, defaults[name])}", f"    {parameter.doc}"]
     if model.states:
         lines += ["", "Notes", "-----", "State variables:", ""]
         lines += [f"- {name} ({state.unit}): {state.doc}" for name, state in model.states.items()]
     return "\n".join([*lines, ""])
 
 
-def _kind(known: Parameter, default: object) -> str:
+def _kind(parameter: Parameter, default: object) -> str:
     """Return a parameter's type, unit, range and default, as numpydoc writes them."""
-    kind = "int" if known.integer else "float, array_like or Distribution"
-    about = [kind, known.unit]
-    about += [] if known.allowed == ANY else [str(known.allowed)]
-    about += ["multiple of dt"] if known.on_grid else []
-    return ", ".join([*about, f"default {default}"])
+    kind = "int" if parameter.integer else "float, array_like or Distribution"
+    parts = [kind, parameter.unit]
+    parts += [] if parameter.allowed == ANY else [str(parameter.allowed)]
+    parts += ["multiple of dt"] if parameter.on_grid else []
+    return ", ".join([*parts, f"default {default}"])

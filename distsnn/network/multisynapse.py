@@ -40,7 +40,7 @@ def iaf_psc_exp_multisynapse(
 ) -> EquationNeuron:
     """Return leaky integrate-and-fire neurons with several exponential synaptic currents.
 
-    Their equations, threshold and reset are those of `IafPscExp` (NEST's iaf_psc_exp_multisynapse).
+    Equations, threshold and reset are as in `IafPscExp` (NEST: iaf_psc_exp_multisynapse).
     Receptor ``"1"`` adds weights, of either sign, to the current I_syn_1, which decays with the
     first time constant, and so on. Source: Rotter & Diesmann (1999), Biol Cybern 81:381.
 
@@ -49,13 +49,13 @@ def iaf_psc_exp_multisynapse(
     tau_syn : iterable of float, array_like (n,) or Distribution
         Time constants of the receptors, ms, > 0.
     **parameters : float, array_like (n,) or Distribution
-        C_m (pF), tau_m, t_ref (ms), E_L, V_reset, V_th (mV), I_e (pA), where they are not those of
+        C_m (pF), tau_m, t_ref (ms), E_L, V_reset, V_th (mV), I_e (pA); by default as in
         `IafPscExp`.
 
     Raises
     ------
     DescriptionError
-        If there is no time constant, or a parameter is unknown or not valid.
+        If no time constant is given, or a parameter is unknown or not valid.
     """
 
     def current(k: int) -> tuple[str, str]:
@@ -82,7 +82,7 @@ def iaf_psc_alpha_multisynapse(
     Raises
     ------
     DescriptionError
-        If there is no time constant, or a parameter is unknown or not valid.
+        If no time constant is given, or a parameter is unknown or not valid.
     """
 
     def current(k: int) -> tuple[str, str]:
@@ -104,7 +104,7 @@ def aeif_cond_alpha_multisynapse(
 ) -> EquationNeuron:
     """Return adaptive exponential neurons with several alpha-shaped synaptic conductances.
 
-    Their equations, threshold and reset are those of `AeifCondExp` (NEST's
+    Equations, threshold and reset are as in `AeifCondExp` (NEST:
     aeif_cond_alpha_multisynapse). Receptor ``"1"`` takes weights, at least 0: the peak of the
     conductance g_1, after the first time constant, with the first reversal potential; and so on.
     Source: Brette & Gerstner (2005), J Neurophysiol 94:3637.
@@ -120,12 +120,12 @@ def aeif_cond_alpha_multisynapse(
         0.0055 C_m/g_L; here the number is given.
     **parameters : float, array_like (n,) or Distribution
         C_m (pF), g_L, a (nS), E_L, V_th, Delta_T, V_peak, V_reset (mV), b, I_e (pA), tau_w,
-        t_ref (ms), where they are not those of `AeifCondExp`.
+        t_ref (ms); by default as in `AeifCondExp`.
 
     Raises
     ------
     DescriptionError
-        If there is no receptor, one lacks a value, or a parameter is unknown or not valid.
+        If no receptor is given, a receptor lacks a value, or a parameter is unknown or not valid.
     """
 
     def conductance(k: int) -> tuple[str, str]:
@@ -173,7 +173,7 @@ def aeif_cond_beta_multisynapse(
     Raises
     ------
     DescriptionError
-        If there is no receptor, one lacks a value, or a parameter is unknown or not valid.
+        If no receptor is given, a receptor lacks a value, or a parameter is unknown or not valid.
     """
 
     def conductance(k: int) -> tuple[str, str]:
@@ -259,7 +259,7 @@ def _adaptive(
 def _neurons(
     name: str,
     receptor: _Receptor,
-    given: _Values,
+    arguments: _Values,
     parameters: dict[str, ValueLike],
     current: str,
     membrane: str,
@@ -268,19 +268,19 @@ def _neurons(
     **text: Any,
 ) -> EquationNeuron:
     """Return neurons whose I_syn is the sum of a current for each receptor."""
-    values = {field: _sequence(name, field, each) for field, (each, _) in given.items()}
+    values = {field: _sequence(name, field, each) for field, (each, _) in arguments.items()}
     first = next(iter(values))
     for field, each in values.items():
         if len(each) != len(values[first]):
             raise DescriptionError(
-                f"the number of values must be that of {first}",
+                f"the number of values must equal the number of {first}",
                 where=f"{name}, {field}",
                 value=len(each),
                 allowed=f"{len(values[first])}",
             )
     numbers = range(1, len(values[first]) + 1)
     lines, receptors = zip(*map(receptor, numbers), strict=True)
-    of_receptors = {f"{field}_{k}": spec for k in numbers for field, (_, spec) in given.items()}
+    of_receptors = {f"{field}_{k}": spec for k in numbers for field, (_, spec) in arguments.items()}
     model = NeuronModel(
         "\n".join(
             [
@@ -296,17 +296,17 @@ def _neurons(
         name=name,
         **text,
     )
-    by_name = {f"{field}_{k}": values[field][k - 1] for k in numbers for field in given}
+    by_name = {f"{field}_{k}": values[field][k - 1] for k in numbers for field in arguments}
     return model(**by_name, **parameters)
 
 
-def _sequence(name: str, field: str, given: Iterable[ValueLike]) -> tuple[ValueLike, ...]:
-    values = tuple(given) if isinstance(given, Iterable) else ()
-    if isinstance(given, str) or not values:
+def _sequence(name: str, field: str, items: Iterable[ValueLike]) -> tuple[ValueLike, ...]:
+    values = tuple(items) if isinstance(items, Iterable) else ()
+    if isinstance(items, str) or not values:
         raise DescriptionError(
             "must be a sequence with a value for each receptor",
             where=f"{name}, {field}",
-            value=given,
+            value=items,
             allowed="such as (0.5, 2.0, 10.0)",
         )
     return values

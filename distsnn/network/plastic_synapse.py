@@ -25,7 +25,7 @@ from distsnn.units import steps
 AUTO = "auto"
 PRECISIONS = (AUTO, "float32", "float64")
 # Least typical step of learning that float32 resolves well enough, in distances between its
-# numbers at the bound of the weights: rounding then changes what is learnt by less than 0.6 %.
+# numbers at the bound of the weights: rounding then changes learnt weights by less than 0.6 %.
 LEAST_STEP = 64.0
 # Share of small draws of a parameter that a choice for all synapses may leave out.
 _FEW = 0.05
@@ -41,28 +41,28 @@ class PlasticSynapse(SynapseModel):
     target's is first, and the two do not see each other. The weight after the source's spike acts
     on the target at s + d.
 
-    A model is a class decorated with `synapse_model`; its kernel module tells what spikes do (see
-    `distsnn.kernels.plasticity`). Weights are kept as magnitudes, which rules see.
+    A model is a class decorated with `synapse_model`; its kernel module defines the effect of
+    spikes (see `distsnn.kernels.plasticity`). Weights are stored as magnitudes.
 
     Parameters
     ----------
     w_max : float, array_like or Distribution
-        Bound of the weights, in their unit. Its sign is that of all weights; it may be infinite.
+        Bound of the weights, in their unit. It has the sign of all weights; it may be infinite.
     w_min : float, array_like or Distribution
         The other bound, nearer to 0, of the same sign or 0. By keyword only.
     axonal_delay : float
         Axonal part of the delays, ms, at least dt below the shortest of them.
     precision : {"auto", "float32", "float64"}
-        Type of weights, states and traces. With "auto" float32, unless steps of learning are so
-        small that rounding would change what is learnt (see `weight_type`).
+        Type of weights, states and traces. With "auto" float32, unless learning steps are so
+        small that rounding would change learnt weights (see `weight_type`).
 
     Attributes
     ----------
     per_synapse : tuple of str
-        Parameters that may differ from synapse to synapse: drawn, or given in an array such as
-        weights are given in. What is not given so takes no memory.
+        Parameters that may differ from synapse to synapse: drawn, or in an array in
+        the form of weights. A number takes no memory.
     weight_unit : str
-        Unit of the weights; empty: whatever that of the target's input is.
+        Unit of the weights; empty: the unit of the target's input.
     kernel : str
         Import name of the kernel module; empty: ``distsnn.kernels.plasticity.<name>``.
     """
@@ -102,7 +102,7 @@ class PlasticSynapse(SynapseModel):
 
     @property
     def synapse_states(self) -> Mapping[str, State]:
-        """What is kept of each synapse besides its weight, as its rule's kernel names it."""
+        """States of each synapse besides its weight, as named in the rule's kernel."""
         return self.states
 
     @property
@@ -123,14 +123,15 @@ class PlasticSynapse(SynapseModel):
     def steps(self, weight: float) -> Iterable[float]:
         """Return typical changes of a weight (a magnitude) by events of each kind.
 
-        They are those of single pairings, with traces of 1. 0 and what is not finite are unknown.
+        Steps of single pairings, with traces of 1. A step of 0 or a step that is not finite is
+        unknown.
         """
         return ()
 
     def least_step(self, scale: float) -> float:
         """Return the smallest typical change of weights up to a magnitude; NaN if unknown."""
         steps = self.steps(0.5 * (self.least + scale))
-        return min((abs(one) for one in steps if one and math.isfinite(one)), default=math.nan)
+        return min((abs(step) for step in steps if step and math.isfinite(step)), default=math.nan)
 
     def weight_type(self, weight: Value | None) -> str:
         """Return the type in which weights, states and traces are kept.
@@ -235,7 +236,7 @@ class WatchingSynapse(PlasticSynapse):
     watched : tuple of str
         States that the target must have.
     late : str
-        Parameter that says by how much some of them are late, ms; empty: none is.
+        Parameter with the delay of some of them, ms; empty: no state is delayed.
     """
 
     watched: ClassVar[tuple[str, ...]] = ()

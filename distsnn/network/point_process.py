@@ -7,15 +7,15 @@ from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.neurons.pp_psc_delta import PpPscDelta
 from distsnn.network.values import ValueLike
 
-# Every stage takes a random number in each step, and a product of so many is never 0 in float32.
+# Every stage takes a random number in each step, and a product of 5 numbers is never 0 in float32.
 _MOST_STAGES = 5
 
 
 def pp_psc_delta_random(dead_time_shape: int = 1, **parameters: ValueLike) -> EquationNeuron:
     """Return point process neurons with a dead time that is drawn at each spike.
 
-    Their equations are those of `PpPscDelta`, which is NEST's pp_psc_delta; here dead_time_random
-    is true. Dead times have a gamma distribution with the mean dead_time, as the sum of
+    The equations are as in `PpPscDelta`, which is NEST's pp_psc_delta, with dead_time_random
+    true. Dead times have a gamma distribution with the mean dead_time, as the sum of
     dead_time_shape exponentially distributed stages. As in NEST, a neuron is dead for the whole
     steps in it. It takes 1 + dead_time_shape random numbers a step.
 
@@ -36,16 +36,16 @@ def pp_psc_delta_random(dead_time_shape: int = 1, **parameters: ValueLike) -> Eq
     shape = as_integer(dead_time_shape, where=where, low=1, high=_MOST_STAGES)
     text = PpPscDelta.equations
     draws = "*".join(["uniform()"] * shape)
-    given = {
-        name: (getattr(PpPscDelta, name), known.unit, str(known.allowed))
-        for name, known in PpPscDelta.parameters().items()
+    specs = {
+        name: (getattr(PpPscDelta, name), parameter.unit, str(parameter.allowed))
+        for name, parameter in PpPscDelta.parameters().items()
     }
     model = NeuronModel(
         f"{text.equations}\nddead/dt = -1 : ms  # dead time that is left, if it is above 0",
         threshold=f"dead < 0 and {text.threshold}",
         reset=f"{text.reset}; dead = -dead_time/{shape}*log({draws})",
         receptors=text.receptors,
-        parameters=given | {"dead_time": (PpPscDelta.dead_time, "ms", "> 0")},
+        parameters=specs | {"dead_time": (PpPscDelta.dead_time, "ms", "> 0")},
         name="pp_psc_delta_random",
     )
     return model(**parameters)

@@ -142,9 +142,9 @@ class View(Description):
         if self.neurons is None:
             inside = (neurons >= self.start) & (neurons < self.stop)
             return np.where(inside, neurons - self.start, -1)
-        found = np.searchsorted(self.neurons, neurons)
-        found[found == self.neurons.size] = 0
-        return np.where(self.neurons[found] == neurons, found, -1)
+        positions = np.searchsorted(self.neurons, neurons)
+        positions[positions == self.neurons.size] = 0
+        return np.where(self.neurons[positions] == neurons, positions, -1)
 
     def overlap(self, other: "View") -> int:
         """Return how many neurons two views share."""
@@ -193,7 +193,7 @@ class Population(Description):
 
     Examples
     --------
-    ``E[0:50]`` is the `View` of the first 50 neurons, ``E[-1]`` that of the last neuron.
+    ``E[0:50]`` is the `View` of the first 50 neurons, ``E[-1]`` a view of the last neuron.
     ``E[::2]``, ``E[[1, 5]]`` and ``E[mask]`` are views of neurons that are not consecutive.
     """
 
@@ -240,7 +240,7 @@ class Population(Description):
         """Return the type in which states are kept at a step of dt (ms).
 
         In float32 a part of a step may change a state by less than it resolves: with more than
-        a few parts the sum of their rounding exceeds that of the step.
+        a few parts the sum of rounding errors exceeds the error of a whole step.
         """
         return "float64" if self.model.parts(dt) > MOST_FLOAT32_PARTS else self.precision
 
@@ -262,7 +262,9 @@ class Population(Description):
             item = np.array([operator.index(item)])
         neurons = np.asarray(item)
         if neurons.dtype == np.bool_:
-            check_shape(neurons, (self.size,), where=f"{where}, mask", of="one value per neuron")
+            check_shape(
+                neurons, (self.size,), where=f"{where}, mask", meaning="one value per neuron"
+            )
             neurons = np.flatnonzero(neurons)
         if neurons.dtype.kind not in "iu" or neurons.ndim != 1:
             raise DescriptionError(
@@ -288,32 +290,32 @@ def _checked_initial(
             "must map state variables to values", where=f"{where}, field initial", value=initial
         )
     checked = {}
-    for name, given in initial.items():
+    for name, described in initial.items():
         if name not in model.states:
             raise unknown("state variable", str(name), model.states, where=f"{where}, initial")
         place = f"{where}, initial {name}"
-        checked[name] = state_value(given, model.states[name], size, precision, where=place)
+        checked[name] = state_value(described, model.states[name], size, precision, where=place)
     return FrozenMapping(checked)
 
 
 def state_value(
-    given: ValueLike, state: State, size: int, precision: Precision, *, where: str
+    described: ValueLike, state: State, size: int, precision: Precision, *, where: str
 ) -> Value:
-    """Return what is given for a state variable of `size` neurons, checked.
+    """Return the checked values of a state variable of `size` neurons.
 
     Raises
     ------
     DescriptionError
-        If it is no value, has the wrong shape, or cannot be kept in the variable's type.
+        If it is not a value, has the wrong shape, or cannot be stored in the variable's type.
     """
-    value = as_value(given, where=where)
+    value = as_value(described, where=where)
     if isinstance(value, np.ndarray):
-        check_shape(value, (size,), where=where, of="one value per neuron")
+        check_shape(value, (size,), where=where, meaning="one value per neuron")
     largest = float(np.finfo(precision).max)
     check_value(value, COUNT if state.integer else Range(-largest, largest), where=where)
     if state.integer and (isinstance(value, Distribution) or (np.asarray(value) % 1.0).any()):
         raise DescriptionError(
-            "counts whole steps", where=where, value=value, allowed="whole numbers >= 0"
+            "must be an integer number of steps", where=where, value=value, allowed="integers >= 0"
         )
     return value
 

@@ -31,7 +31,7 @@ MAX_DELAY_STEPS = 2**16 - 1
 
 
 def _allowed(dt: float) -> Range:
-    # What is a rounding error below dt is on the grid.
+    # A delay within a rounding error of dt is allowed.
     return Range(dt * (1.0 - 1e-9), MAX_DELAY_STEPS * dt)
 
 
@@ -168,7 +168,7 @@ class Projection(Description):
                 self.synapse.check(n_pre, where=place)
             if self.plasticity is None and not model.takes_scaled:
                 raise DescriptionError(
-                    f"{model.name} counts spikes, and shares of spikes there are none",
+                    f"{model.name} relays whole spikes: a synapse model cannot scale its weights",
                     where=f"{where}, field synapse",
                     value=self.synapse.name,
                     allowed="None",
@@ -181,12 +181,12 @@ class Projection(Description):
             self.synapse.check_target(model.states, model.name, where=f"{where}, field synapse")
 
     def _check_unit(self, unit: str, model: Neuron, *, where: str) -> None:
-        theirs = model.weight_unit
-        if unit and theirs and unit not in theirs.split(", "):
+        target_unit = model.weight_unit
+        if unit and target_unit and unit not in target_unit.split(", "):
             raise DescriptionError(
-                f"its weights are in {unit}, those of the input of {model.name} in {theirs}",
+                f"its weights are in {unit}, but the input of {model.name} is in {target_unit}",
                 where=f"{where}, field synapse",
-                allowed=f"a rule with weight_unit={theirs!r}",
+                allowed=f"a rule with weight_unit={target_unit!r}",
             )
 
     def _check_source(self, name: str, value: Value | None, *, where: str) -> None:
@@ -202,15 +202,15 @@ class Projection(Description):
                 raise DescriptionError(
                     f"{rule} takes no array", where=where, allowed="a number or a distribution"
                 )
-            check_shape(value, shape, where=where, of=f"as {rule} makes synapses")
+            check_shape(value, shape, where=where, meaning=f"as {rule} makes synapses")
 
 
-def _no_synapse_model(given: object, *, where: str) -> DescriptionError:
-    name = given.__name__ if isinstance(given, type) else given
+def _no_synapse_model(value: object, *, where: str) -> DescriptionError:
+    name = value.__name__ if isinstance(value, type) else value
     return DescriptionError(
         "must be a synapse model",
         where=where,
-        value=given,
+        value=value,
         allowed="None for static synapses, or an instance, such as Tsodyks2(U=0.5)",
         nearest=nearest_synapse_class(name) if isinstance(name, str) else None,
     )
@@ -272,8 +272,8 @@ def delay_support(delay: Value, dt: float, *, where: str = "delay") -> tuple[int
         ones is not positive or less than 1 draw in 1000 reaches dt/2.
     """
     if not isinstance(delay, Distribution):
-        whole = delay_steps(delay, dt, where=where)
-        return (int(whole.min()), int(whole.max())) if whole.size else (1, 1)
+        steps = delay_steps(delay, dt, where=where)
+        return (int(steps.min()), int(steps.max())) if steps.size else (1, 1)
     if delay.expectation() <= 0.0:
         raise DescriptionError("the mean must be > 0", where=where, value=delay)
     if 1.0 - delay.cdf(0.5 * dt) < MIN_ACCEPTANCE:

@@ -13,14 +13,14 @@ not depend on their order. The smaller q is, the smaller is the rounding error, 
    weight.
 2. More is sought: 2^-20 of the scale for constants, scaled and plastic weights, 2^-10 for every
    weight listed by `Explicit`, `ExplicitFile`, `OneToOne` and `SpikeInput`. While twice the
-   estimated sum of one step's input exceeds 2^31 quanta, double q, but not beyond rule 1. What is
-   left over needs 64-bit rows.
+   estimated sum of one step's input exceeds 2^31 quanta, double q, but not beyond rule 1. Sums
+   that are still larger need 64-bit rows.
 3. Drawn weights and arrays of `AllToAll` get the largest s that keeps to rule 1.
 
-A plastic weight w is a real number, and the integer ``rint(w / q)`` whenever it acts. Its scale is
-that of the first weights, its sum that of the bounds. With `weight_bits` the first weights are
-multiples of q·2^s, as others are, or at a bound that the nearest one is beyond; q is no larger than
-without.
+A plastic weight w is a real number, which acts as the integer ``rint(w / q)``. Its scale is the
+scale of the initial weights, its sum follows from the bounds. With `weight_bits` the initial
+weights are multiples of q·2^s, like other weights, or at a bound if the nearest multiple is beyond
+the bound; q is at most the q without `weight_bits`.
 
 A synapse model's spike adds ``rint(weight · factor)`` quanta, factor >= 0, whatever s is.
 
@@ -95,7 +95,7 @@ class Quanta:
             ],
             "shift": list(self.shift),
             "field_bits": list(self.field_bits),
-            "errors": [{"projection": name} | vars(one) for name, one in self.errors.items()],
+            "errors": [{"projection": name} | vars(error) for name, error in self.errors.items()],
         }
 
     @classmethod
@@ -138,39 +138,46 @@ def quanta(network: Network, files: Mapping[int, EdgeSummary] | None = None) -> 
     Raises
     ------
     DescriptionError
-        If a summary is missing, or weights onto a receptor differ so much that no quantum fits.
+        If a summary is missing, or the range of weights onto a receptor is too large for any
+        quantum.
     """
     files = files or {}
     projected = [
-        projection_claim(network, one, files.get(index))
-        for index, one in enumerate(network.projections)
+        projection_claim(network, described, files.get(index))
+        for index, described in enumerate(network.projections)
     ]
-    given = [one for one in network.stimuli if isinstance(one, RateInput | SpikeInput)]
-    claims = projected + [stimulus_claim(network, one) for one in given]
+    stimuli = [
+        described for described in network.stimuli if isinstance(described, RateInput | SpikeInput)
+    ]
+    claims = projected + [stimulus_claim(network, described) for described in stimuli]
     exponent: dict[Receptor, int] = {}
     bound: dict[Receptor, float] = {}
     for group in _groups(network, claims):
-        ours = [claim for claim in claims if claim.scale and claim.receptors[0] in group]
-        totals = {key: sum(claim.sums.get(key, 0.0) for claim in ours) for key in group}
-        k = _choose(ours, max(totals.values()))
+        group_claims = [claim for claim in claims if claim.scale and claim.receptors[0] in group]
+        totals = {key: sum(claim.sums.get(key, 0.0) for claim in group_claims) for key in group}
+        k = _choose(group_claims, max(totals.values()))
         for key, total in totals.items():
             if _least_exponent(total, LARGEST_SUM_BITS) > k:
                 raise _too_wide(network, projected, key, k, total)
             exponent[key], bound[key] = k, math.ldexp(total, -k)
     shift, fields, errors = [], [], {}
-    for index, (one, claim) in enumerate(zip(network.projections, projected, strict=True)):
+    for index, (described, claim) in enumerate(zip(network.projections, projected, strict=True)):
         k = exponent[claim.receptors[0]]
-        s = 0 if _is_plain(one) or not claim.scale else claim.stored - k
+        s = 0 if _is_plain(described) or not claim.scale else claim.stored - k
         shift.append(s)
-        fields.append(_field_bits(one, files.get(index), k + s))
-        errors[one.name or ""] = claim.magnitudes.rounded(k + s)
+        fields.append(_field_bits(described, files.get(index), k + s))
+        errors[described.name or ""] = claim.magnitudes.rounded(k + s)
     return Quanta(exponent, bound, tuple(shift), tuple(fields), errors)
 
 
-def _is_plain(one: Projection) -> bool:
-    if one.weight_bits is not None:
+def _is_plain(projection: Projection) -> bool:
+    if projection.weight_bits is not None:
         return False
-    return isinstance(one.weight, float) or one.plasticity is not None or is_listed(one)
+    return (
+        isinstance(projection.weight, float)
+        or projection.plasticity is not None
+        or is_listed(projection)
+    )
 
 
 def _least_exponent(total: float, bits: int) -> int:
@@ -197,8 +204,8 @@ def _groups(network: Network, claims: list[Claim]) -> list[tuple[Receptor, ...]]
     for claim in claims:
         if len(claim.receptors) > 1:
             tied = [group for group in groups if set(group) & set(claim.receptors)]
-            rest = [group for group in groups if group not in tied]
-            groups = [*rest, tuple(key for group in tied for key in group)]
+            remaining = [group for group in groups if group not in tied]
+            groups = [*remaining, tuple(key for group in tied for key in group)]
     return groups
 
 
@@ -207,8 +214,8 @@ def _too_wide(
 ) -> DescriptionError:
     """Return the error of weights whose sum has too many quanta, with what 2^62 would change."""
     named = {
-        one.name: claim.magnitudes
-        for one, claim in zip(network.projections, claims, strict=True)
+        projection.name: claim.magnitudes
+        for projection, claim in zip(network.projections, claims, strict=True)
         if key in claim.receptors
     }
     held = _least_exponent(total, LARGEST_SUM_BITS)
@@ -239,9 +246,9 @@ def too_wide_for_a_word(
         Signed bits that a word has for a weight.
     """
     named = {
-        one.name: magnitudes_of(one.weight)
-        for one in network.projections
-        if one.post.population == population and one.weight is not None
+        projection.name: magnitudes_of(projection.weight)
+        for projection in network.projections
+        if projection.post.population == population and projection.weight is not None
     }
     held = k + abs(weight).bit_length() - (bits - 1)
     return DescriptionError(
@@ -261,9 +268,9 @@ def _lost(named: Mapping[str | None, Magnitudes], exponent: int) -> str:
     return f"; rounded to 2^{exponent}, {errors[worst]} in projection {worst!r}"
 
 
-def _field_bits(one: Projection, summary: EdgeSummary | None, exponent: int) -> int:
-    if one.weight is not None:
-        ends = bounds(one.weight, PACKED_TAIL)
+def _field_bits(projection: Projection, summary: EdgeSummary | None, exponent: int) -> int:
+    if projection.weight is not None:
+        ends = bounds(projection.weight, PACKED_TAIL)
     else:
         ends = (summary.low, summary.high) if summary is not None else (0.0, 0.0)
     return 1 + max(abs(int(end)) for end in to_integers(ends, exponent)).bit_length()

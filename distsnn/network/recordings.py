@@ -41,7 +41,7 @@ class RecordState(Description):
     every : float, optional, ms
         Interval between records, on the grid; dt if left out.
     name : str, optional
-        Name of the recording, unique; in a network None becomes that of the target.
+        Name of the recording, unique; in a network None becomes the name of the target.
     """
 
     target: View
@@ -91,7 +91,7 @@ class SynapseRange(Description):
     start : int
         The first.
     stop : int, optional
-        The first that is too far; None: there is none.
+        End of the range, exclusive; None: no end.
     step : int
         From one to the next, >= 1.
     """
@@ -131,11 +131,11 @@ class RecordWeights(Description):
         ``"weight"`` and names of states of the synapses, such as the eligibility ``"c"`` of
         `DopamineSTDP`.
     synapses : int or slice, optional
-        Which of them are recorded: the first so many, or a slice; by default all.
+        Recorded synapses: the number of first synapses, or a slice; by default all.
     sources, targets : Population, View or str, optional
         Only synapses from and onto these neurons are recorded, and counted by `synapses`.
     name : str, optional
-        Name of the recording, unique; in a network None becomes that of the projection.
+        Name of the recording, unique; in a network None becomes the name of the projection.
     """
 
     projection: str
@@ -156,23 +156,23 @@ class RecordWeights(Description):
         targets: Target | None = None,
         name: str | None = None,
     ) -> None:
-        of = projection.name if isinstance(projection, Projection) else projection
-        if not isinstance(of, str):
+        projection_name = projection.name if isinstance(projection, Projection) else projection
+        if not isinstance(projection_name, str):
             raise DescriptionError(
                 "must be a projection's name",
                 where="RecordWeights, field projection",
-                value=of,
+                value=projection_name,
                 allowed="a name, or a Projection with one; without, it becomes 'pre->post'",
             )
-        where = f"recording {name or of!r}"
+        where = f"recording {name or projection_name!r}"
         if name is not None:
             as_name(name, where=f"{where}, field name")
         views = [
-            None if one is None else as_range(one, where=f"{where}, field {field}")
-            for field, one in (("sources", sources), ("targets", targets))
+            None if value is None else as_range(value, where=f"{where}, field {field}")
+            for field, value in (("sources", sources), ("targets", targets))
         ]
         self._fill(
-            projection=of,
+            projection=projection_name,
             every=as_number(every, where=f"{where}, field every"),
             variables=_names(variables, where=f"{where}, field variables"),
             synapses=_range(synapses, where=f"{where}, field synapses"),
@@ -185,29 +185,29 @@ class RecordWeights(Description):
         """Return the interval in steps."""
         return _interval(self.every, dt, where=f"recording {self.name!r}, field every")
 
-    def check(self, of: Projection, dt: float, *, where: str) -> None:
-        """Check that the projection in a network has what is to be recorded.
+    def check(self, projection: Projection, dt: float, *, where: str) -> None:
+        """Check that the projection in a network has the recorded variables.
 
         Raises
         ------
         DescriptionError
             If it is not plastic, has no such states or neurons, or the interval is off the grid.
         """
-        if of.plasticity is None:
+        if projection.plasticity is None:
             raise DescriptionError(
-                f"projection {of.name!r} is not plastic",
+                f"projection {projection.name!r} is not plastic",
                 where=f"{where}, field projection",
                 allowed="a projection whose `synapse` is a model of plasticity, such as STDP",
             )
-        known = ["weight", *of.plasticity.synapse_states]
-        _check_names(self.variables, known, where=f"{where}, field variables")
+        valid_names = ["weight", *projection.plasticity.synapse_states]
+        _check_names(self.variables, valid_names, where=f"{where}, field variables")
         for field, view, its in (
-            ("sources", self.sources, of.pre),
-            ("targets", self.targets, of.post),
+            ("sources", self.sources, projection.pre),
+            ("targets", self.targets, projection.post),
         ):
             if view is not None and not view.overlap(its):
                 raise DescriptionError(
-                    f"projection {of.name!r} has no such {field}",
+                    f"projection {projection.name!r} has no such {field}",
                     where=f"{where}, field {field}",
                     value=f"{view.population}[{view.start}:{view.stop}]",
                     allowed=f"some of {its.population}[{its.start}:{its.stop}]",
@@ -223,30 +223,30 @@ def _interval(every: float, dt: float, *, where: str) -> int:
     return steps(every, dt, where=where)
 
 
-def _names(given: str | Sequence[str], *, where: str) -> tuple[str, ...]:
-    names = (given,) if isinstance(given, str) else given
-    if not isinstance(names, Sequence) or not all(isinstance(one, str) for one in names):
+def _names(value: str | Sequence[str], *, where: str) -> tuple[str, ...]:
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise DescriptionError("must be names of variables", where=where, value=names)
     return tuple(names)
 
 
-def _check_names(names: tuple[str, ...], known: Iterable[str], *, where: str) -> None:
-    known = [*known]
+def _check_names(names: tuple[str, ...], valid_names: Iterable[str], *, where: str) -> None:
+    valid_names = [*valid_names]
     if not names:
         raise DescriptionError("no variable to record", where=where)
-    for one in names:
-        if one not in known:
-            raise unknown("state variable", one, known, where=where)
+    for name in names:
+        if name not in valid_names:
+            raise unknown("state variable", name, valid_names, where=where)
     if len(set(names)) < len(names):
         raise DescriptionError("variable named twice", where=where, value=names)
 
 
-def _range(given: object, *, where: str) -> SynapseRange:
-    if isinstance(given, SynapseRange):
-        return given
-    if isinstance(given, slice):
-        start = 0 if given.start is None else given.start
-        return SynapseRange(start, given.stop, 1 if given.step is None else given.step)
-    if given is None:
+def _range(value: object, *, where: str) -> SynapseRange:
+    if isinstance(value, SynapseRange):
+        return value
+    if isinstance(value, slice):
+        start = 0 if value.start is None else value.start
+        return SynapseRange(start, value.stop, 1 if value.step is None else value.step)
+    if value is None:
         return SynapseRange()
-    return SynapseRange(0, as_integer(given, where=where, low=1))
+    return SynapseRange(0, as_integer(value, where=where, low=1))

@@ -30,16 +30,16 @@ def neuron_model(cls: type[N]) -> type[N]:
         has a parameter ``substeps``.
     """
     where = f"neuron model {cls.__qualname__}"
-    made = dataclass(frozen=True, eq=False)(cls)
-    made.derive()
-    if "substeps" in made.parameters():
+    model = dataclass(frozen=True, eq=False)(cls)
+    model.derive()
+    if "substeps" in model.parameters():
         # precision and warnings follow from the number of parts, which a parameter would hide
         raise DescriptionError(
             "a neuron model cannot have a parameter substeps, the number of parts of a step",
             where=where,
             allowed="the field substeps of the base class SubsteppedNeuron",
         )
-    return _registered(made, _MODELS, where)
+    return _registered(model, _MODELS, where)
 
 
 @dataclass_transform(eq_default=False, frozen_default=True, field_specifiers=(parameter,))
@@ -51,29 +51,29 @@ def synapse_model(cls: type[S]) -> type[S]:
     DescriptionError
         If its name is taken, or if it names parameters that it does not have.
     """
-    made = dataclass(frozen=True, eq=False)(cls)
-    made.derive()
-    return _registered(made, _SYNAPSES, f"synapse model {cls.__qualname__}")
+    model = dataclass(frozen=True, eq=False)(cls)
+    model.derive()
+    return _registered(model, _SYNAPSES, f"synapse model {cls.__qualname__}")
 
 
-def _registered(made: type[M], models: dict[str, Any], where: str) -> type[M]:
-    if not isinstance(getattr(made, "name", None), str):
+def _registered(model: type[M], models: dict[str, Any], where: str) -> type[M]:
+    if not isinstance(getattr(model, "name", None), str):
         raise DescriptionError("a model needs a class attribute `name`", where=where)
-    if not made.__module__.startswith(_BUILT_IN):
-        check_model(made, where)
-    taken = models.get(made.name)
+    if not model.__module__.startswith(_BUILT_IN):
+        check_model(model, where)
+    registered = models.get(model.name)
     # A user's file that is loaded once more replaces its own models.
-    ours = (made.__module__, made.__qualname__)
-    if taken is not None and (taken.__module__, taken.__qualname__) != ours:
+    identity = (model.__module__, model.__qualname__)
+    if registered is not None and (registered.__module__, registered.__qualname__) != identity:
         raise DescriptionError(
-            f"the name is taken by {taken.__module__}.{taken.__qualname__}",
+            f"the name is taken by {registered.__module__}.{registered.__qualname__}",
             where=where,
-            value=made.name,
+            value=model.name,
         )
-    text = made.__doc__ or ""
-    type.__setattr__(made, "__doc__", derived(lambda cls: documentation(cls, text)))
-    models[made.name] = made
-    return made
+    text = model.__doc__ or ""
+    type.__setattr__(model, "__doc__", derived(lambda cls: documentation(cls, text)))
+    models[model.name] = model
+    return model
 
 
 def register(model: type[Model]) -> None:
@@ -93,12 +93,12 @@ def check_model(model: type[Model], where: str) -> None:
     parameters = model.parameters()
     for name, state in model.states.items():
         used = [state.relative_to, state.default if isinstance(state.default, str) else None]
-        for one in used:
-            if one is not None and one not in parameters:
-                raise unknown("parameter", one, parameters, where=f"{where}, state {name}")
-    for one in (one for pair in model.ordered for one in pair):
-        if one not in parameters:
-            raise unknown("parameter", one, parameters, where=f"{where}, ordered")
+        for name_used in used:
+            if name_used is not None and name_used not in parameters:
+                raise unknown("parameter", name_used, parameters, where=f"{where}, state {name}")
+    for name in (name for pair in model.ordered for name in pair):
+        if name not in parameters:
+            raise unknown("parameter", name, parameters, where=f"{where}, ordered")
     if not issubclass(model, Neuron):
         return
     for field in ("signed_receptors", "allowed_weights"):
@@ -113,7 +113,7 @@ def model_named(name: str) -> type[Neuron]:
     Raises
     ------
     DescriptionError
-        If there is none; it names the nearest.
+        If it does not exist; the message names the closest one.
     """
     if name not in _MODELS:
         raise unknown("neuron model", name, _MODELS)
@@ -131,7 +131,7 @@ def synapse_named(name: str) -> type[SynapseModel]:
     Raises
     ------
     DescriptionError
-        If there is none; it names the nearest.
+        If it does not exist; the message names the closest one.
     """
     if name not in _SYNAPSES:
         raise unknown("synapse model", name, _SYNAPSES)
@@ -145,7 +145,7 @@ def synapse_models() -> list[type[SynapseModel]]:
 
 def nearest_synapse_class(name: str) -> str | None:
     """Return the class of synapses whose name, or whose model's name, is most like a name."""
-    classes = {name: made.__name__ for name, made in _SYNAPSES.items()}
-    classes |= {made: made for made in classes.values()}
-    found = nearest(name, sorted(classes))
-    return found and classes[found]
+    classes = {name: model.__name__ for name, model in _SYNAPSES.items()}
+    classes |= {model: model for model in classes.values()}
+    closest = nearest(name, sorted(classes))
+    return closest and classes[closest]

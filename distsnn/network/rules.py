@@ -27,7 +27,7 @@ def binomial_bound(trials: float, probability: float) -> int:
 class Rule(Description, ABC):
     """Base class of connection rules.
 
-    ``n_pre`` and ``n_post`` are the numbers of sources and targets, ``same`` says that they are
+    ``n_pre`` and ``n_post`` are the numbers of sources and targets, ``same`` is true if they are
     the same neurons.
     """
 
@@ -77,7 +77,7 @@ class Rule(Description, ABC):
     def reach(
         self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, same: bool
     ) -> npt.NDArray[np.float64]:
-        """Return the probability that a source has a synapse onto one of so many targets.
+        """Return the probability that a source has a synapse onto one of its targets.
 
         Parameters
         ----------
@@ -96,13 +96,20 @@ class Rule(Description, ABC):
 
 
 def _check_degree(
-    degree: int, candidates: int, rule: Rule, same: bool, *, multapses: bool, where: str, of: str
+    degree: int,
+    candidates: int,
+    rule: Rule,
+    same: bool,
+    *,
+    multapses: bool,
+    where: str,
+    meaning: str,
 ) -> None:
     # A neuron that may not connect to itself has one candidate less.
     candidates -= same and rule.skips_autapses
     if degree > (candidates if not multapses else math.inf) or (degree and not candidates):
         raise DescriptionError(
-            f"more synapses than {of}" + ("" if multapses else " without multapses"),
+            f"more synapses than {meaning}" + ("" if multapses else " without multapses"),
             where=where,
             value=degree,
             allowed=f"at most {candidates}",
@@ -191,7 +198,7 @@ class FixedIndegree(Rule):
         place = f"{where}, field rule.indegree"
         multapses = self.multapses
         _check_degree(
-            self.indegree, n_pre, self, same, multapses=multapses, where=place, of="sources"
+            self.indegree, n_pre, self, same, multapses=multapses, where=place, meaning="sources"
         )
 
     def expected_synapses(self, n_pre: int, n_post: int, same: bool) -> float:
@@ -239,7 +246,7 @@ class FixedOutdegree(Rule):
         place = f"{where}, field rule.outdegree"
         multapses = self.multapses
         _check_degree(
-            self.outdegree, n_post, self, same, multapses=multapses, where=place, of="targets"
+            self.outdegree, n_post, self, same, multapses=multapses, where=place, meaning="targets"
         )
 
     def expected_synapses(self, n_pre: int, n_post: int, same: bool) -> float:

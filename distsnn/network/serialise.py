@@ -143,22 +143,22 @@ def decode(
         return _decoded_items(data[_MAP], arrays, classes, path)
     if _FIELDS not in data:
         raise DescriptionError("not a stored description", where=path, value=sorted(data))
-    kind = next((one for one in (_MODEL, _SYNAPSE, _CLASS) if one in data), _CLASS)
+    kind = next((tag for tag in (_MODEL, _SYNAPSE, _CLASS) if tag in data), _CLASS)
     name = data.get(kind)
-    made: type[Description] | None = None
+    cls: type[Description] | None = None
     if isinstance(name, dict):
         model = decode(name, arrays, classes, f"{path}.model")
         if isinstance(model, NeuronModel):
-            made = model.neuron
+            cls = model.neuron
         elif isinstance(model, PlasticityModel):
-            made = model.synapse
+            cls = model.synapse
     elif isinstance(name, str):
-        made = _found(kind, name, classes, path)
-    if made is None or isabstract(made):
+        cls = _found(kind, name, classes, path)
+    if cls is None or isabstract(cls):
         raise unknown("kind of description", name, classes, where=path)
     items = _decoded_items(data[_FIELDS], arrays, classes, path)
-    _check_fields(made, items, path)
-    return made(**items)
+    _check_fields(cls, items, path)
+    return cls(**items)
 
 
 def _stored_name(value: Description) -> tuple[str, str]:
@@ -185,21 +185,23 @@ def _found(kind: str, name: str, classes: Classes, path: str) -> type[Descriptio
         return named[kind](name)
     except DescriptionError as error:
         raise DescriptionError(
-            f"{error.what}: if it is a class in a file of yours, name that file as MODEL, also "
-            "beside --resume RUN; in Python, import it first",
+            f"{error.problem}: if your own file defines the class, name this file as MODEL, also "
+            "with --resume RUN; in Python, import it first",
             where=path,
             allowed=error.allowed,
             nearest=error.nearest,
         ) from error
 
 
-def _check_found(made: type, found: type, name: str, path: str) -> None:
+def _check_found(cls: type, stored_class: type, name: str, path: str) -> None:
     """Raise DescriptionError if a class is not what its stored name finds."""
-    place, other = (f"{one.__module__}.{one.__qualname__}" for one in (made, found))
+    place, other = (
+        f"{candidate.__module__}.{candidate.__qualname__}" for candidate in (cls, stored_class)
+    )
     # a file that was loaded again has other classes of the same names
     if place != other:
         raise DescriptionError(
-            f"{place} is stored by its name, which is that of {other}",
+            f"{place} is stored by its name, which is also the name of {other}",
             where=path or "network",
             value=name,
             allowed="a name of its own, and @neuron_model or @synapse_model before a model's class",
@@ -217,16 +219,20 @@ def _decoded_items(
     return {key: decode(item, arrays, classes, f"{path}.{key}") for key, item in items.items()}
 
 
-def _check_fields(made: type[Description], items: dict[str, Any], path: str) -> None:
+def _check_fields(cls: type[Description], items: dict[str, Any], path: str) -> None:
     """Raise DescriptionError if the constructor does not take the fields, or needs others."""
-    arguments = signature(made).parameters
+    arguments = signature(cls).parameters
     for name in items:
         if name not in arguments:
             raise DescriptionError(
-                f"the constructor of {made.__name__} does not take the field {name!r}",
+                f"the constructor of {cls.__name__} does not take the field {name!r}",
                 where=path,
                 allowed=", ".join(arguments),
             )
-    for name, one in arguments.items():
-        if one.default is one.empty and name not in items and one.kind is one.POSITIONAL_OR_KEYWORD:
-            raise DescriptionError(f"field {name!r} of {made.__name__} is missing", where=path)
+    for name, argument in arguments.items():
+        if (
+            argument.default is argument.empty
+            and name not in items
+            and argument.kind is argument.POSITIONAL_OR_KEYWORD
+        ):
+            raise DescriptionError(f"field {name!r} of {cls.__name__} is missing", where=path)

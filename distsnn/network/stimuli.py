@@ -40,17 +40,17 @@ MOST_PROCESSES = 10_000  # of a GammaInput, onto a neuron
 
 def as_per_neuron(value: object, *, where: str) -> PerNeuron:
     """Return a number or an array of one number per target neuron."""
-    made = as_value(value, where=where)
-    if isinstance(made, Distribution):
+    checked = as_value(value, where=where)
+    if isinstance(checked, Distribution):
         raise DescriptionError(
             "must be a number or an array", where=where, value=value, allowed="no distribution"
         )
-    return made
+    return checked
 
 
 def _check_per_neuron(value: PerNeuron, size: int, allowed: Range, *, where: str) -> None:
     if isinstance(value, np.ndarray):
-        check_shape(value, (size,), where=where, of="one value per target neuron")
+        check_shape(value, (size,), where=where, meaning="one value per target neuron")
     check_range(value, allowed, where=where)
 
 
@@ -80,7 +80,9 @@ class Piecewise(Description):
         steps_array(self.times, dt, where=f"{where}.times")
         n = self.times.size
         shape = (n, size) if self.values.ndim == 2 else (n,)
-        check_shape(self.values, shape, where=f"{where}.values", of="(times,) or (times, targets)")
+        check_shape(
+            self.values, shape, where=f"{where}.values", meaning="(times,) or (times, targets)"
+        )
         check_range(self.values, allowed, where=f"{where}.values")
 
     def largest(self) -> float:
@@ -134,7 +136,7 @@ class Sine(Description):
 
     def values(self) -> dict[str, PerNeuron]:
         """Return all parameters by name."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def check(self, size: int, offsets: Range, dt: float, *, where: str) -> None:
         """Check the parameters for `size` target neurons."""
@@ -395,7 +397,8 @@ class GammaInput(RateInput):
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check rate, order, weight, receptor and window."""
         super().check(model, dt, where=where)
-        # at least 1: counts then vary no more than those of a Poisson process, which bounds sums
+        # at least 1: the variance of counts is then at most the variance of a Poisson process,
+        # which bounds sums
         check_range(self.order, Range(1.0, 1e6), where=f"{where}, field order")
 
 
@@ -441,9 +444,9 @@ class SpikeInput(Stimulus):
         when = as_floats(times, where=self._place("times"))
         who = as_indices(neurons, where=self._place("neurons"))
         how = as_per_neuron(weight, where=self._place("weight"))
-        check_shape(when, who.shape, where=self._place("times"), of="one per event")
+        check_shape(when, who.shape, where=self._place("times"), meaning="one per event")
         if isinstance(how, np.ndarray):
-            check_shape(how, who.shape, where=self._place("weight"), of="one per event")
+            check_shape(how, who.shape, where=self._place("weight"), meaning="one per event")
         when, who, order = sorted_events(when, who)
         if order is not None and isinstance(how, np.ndarray):
             how = how[order]

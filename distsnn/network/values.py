@@ -13,7 +13,7 @@ from distsnn.network.distributions import Distribution
 # A draw this far out never happens; bounds of unbounded distributions are cut here.
 TAIL = 2.0**-60
 
-# Mass on either side of a distribution that what is chosen for all draws may leave out.
+# Mass on either side of a distribution that choices for all draws may ignore.
 _RARE = 1e-3
 
 CONSTANT = 0

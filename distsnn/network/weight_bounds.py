@@ -1,4 +1,4 @@
-"""Bounds of plastic weights: w_max, whose sign is that of all weights, and w_min, nearer to 0."""
+"""Bounds of plastic weights: w_max, with the sign of all weights, and w_min, closer to 0."""
 
 import numpy as np
 import numpy.typing as npt
@@ -46,9 +46,9 @@ def check_bounds(w_min: Value, w_max: Value, *, where: str) -> None:
     DescriptionError
         If not. Arrays of different shapes pass: one of them is refused with its projection.
     """
-    least, most = bounds(w_max, TAIL)
-    alike = least > 0.0 or most < 0.0  # neither with nan
-    if not (alike and (isinstance(w_max, float) or np.isfinite([least, most]).all())):
+    lower, upper = bounds(w_max, TAIL)
+    has_one_sign = lower > 0.0 or upper < 0.0  # neither with nan
+    if not (has_one_sign and (isinstance(w_max, float) or np.isfinite([lower, upper]).all())):
         raise DescriptionError(
             "must be a bound with the sign of the weights",
             where=where + "w_max",
@@ -64,7 +64,7 @@ def check_bounds(w_min: Value, w_max: Value, *, where: str) -> None:
         if w_min.shape != w_max.shape:
             return
         first = int(np.argmax(np.abs(w_min) >= np.abs(w_max)))
-        low, high = (abs(float(one.flat[first])) for one in (w_min, w_max))
+        low, high = (abs(float(bound.flat[first])) for bound in (w_min, w_max))
     if low >= high:
         raise DescriptionError(
             "must be nearer to 0 than w_max",

@@ -145,7 +145,7 @@ class Built:
     exchange : Exchange, GroupExchange or None
         The exchange of spikes; None on a single rank.
     connections : Connections or None
-        What synapses come to by the rank of their sources; None where not all are stored.
+        Counts of synapses by the rank of their sources; None if some are not stored.
     """
 
     engine: RankEngine
@@ -188,7 +188,7 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
     assignment = _assigned(network, table, settings.partition, communicator)
     with collective_phase(communicator, "describing the network"):
         layout = Layout(network, table, assignment, communicator.rank)
-    given, files = route_files(layout, communicator)
+    explicit_edges, files = route_files(layout, communicator)
     with collective_phase(communicator, "describing the network"):
         scales = quanta(network, files)
     # Quantiles come from the C library, whose last bits may differ between nodes: rank 0's count.
@@ -201,19 +201,19 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
             delivery=settings.delivery,
             storage=settings.storage,
             memory_bytes=_MEMORY_SHARE * available_bytes() / communicator.node_size,
-            given=given,
+            explicit_edges=explicit_edges,
         )
         engine = RankEngine(layout, scales, wired, settings.seed)
-        found = connections(layout, wired)
+        counts = connections(layout, wired)
     # Only delays between ranks bound an epoch: a rank's own spikes are delivered step by step.
-    here = np.array(_smallest_across(layout, wired, found))
-    nearest, between = (-communicator.allreduce_max(-here)).tolist()
+    local_minima = np.array(_smallest_across(layout, wired, counts))
+    nearest, between = (-communicator.allreduce_max(-local_minima)).tolist()
     reach = communicator.allreduce_max(max([wired.largest_delay, *modulation_delays(network)]))
     # An epoch in which every neuron spikes in every step must fit the exchange's buffers.
     room = _MOST_SPIKES // (sum(communicator.allgather(engine.most_spikes)) + communicator.size)
     epochs = EpochLengths.from_delays(nearest, between, min(max_epoch_steps(network), room))
     synapses = sum(communicator.allgather(wired.synapses))
-    built = Built(engine, assignment, scales, epochs, reach, synapses, None, found)
+    built = Built(engine, assignment, scales, epochs, reach, synapses, None, counts)
     return _connected(built, communicator)
 
 
@@ -238,30 +238,35 @@ def restart(built: Built, communicator: Communicator, *, keep_weights: bool) -> 
         If the edges in a file have changed.
     """
     engine, layout = built.engine, built.engine.layout
-    learns = [one.learns for one in engine.plastic]
-    given = {} if keep_weights else route_files(layout, communicator, plastic_only=True)[0]
+    learns = [item.learns for item in engine.plastic]
+    explicit_edges = {} if keep_weights else route_files(layout, communicator, plastic_only=True)[0]
     with collective_phase(communicator, "going back"):
         if keep_weights:
             for plastic in engine.plastic:
                 plastic.rows.weights[:] = plastic.read_weights(engine.step)
         else:
-            _renew_weights(engine, plastic_as_described(layout, built.quanta, engine.seed, given))
+            _renew_weights(
+                engine, plastic_as_described(layout, built.quanta, engine.seed, explicit_edges)
+            )
         engine.restart(
             {
-                name: {parameter: one.parameters[parameter] for parameter in one.changed}
-                for name, one in engine.neurons.items()
+                name: {parameter: item.parameters[parameter] for parameter in item.changed}
+                for name, item in engine.neurons.items()
             }
         )
-    again = _connected(built, communicator)
+    rebuilt = _connected(built, communicator)
     for plastic, on in zip(engine.plastic, learns, strict=True):
         plastic.learns = on
-    return again
+    return rebuilt
 
 
 def _renew_weights(engine: RankEngine, described: Iterable[PlasticRows]) -> None:
-    """Set the plastic weights to those of synapses that were made again."""
+    """Reset the plastic weights to newly drawn values."""
     for plastic, rows in zip(engine.plastic, described, strict=True):
-        edges = [(one.words, one.rows, one.bitmap) for one in (plastic.rows.row_set, rows.row_set)]
+        edges = [
+            (row_set.words, row_set.rows, row_set.bitmap)
+            for row_set in (plastic.rows.row_set, rows.row_set)
+        ]
         if not all(map(np.array_equal, *edges)):
             raise DescriptionError(
                 "the edges in its file have changed since the network was built",
@@ -271,7 +276,7 @@ def _renew_weights(engine: RankEngine, described: Iterable[PlasticRows]) -> None
 
 
 def _connected(built: Built, communicator: Communicator) -> Built:
-    """Connect an engine that is before its first step with those of the other ranks. Collective."""
+    """Connect an engine, before its first step, with the engines of other ranks. Collective."""
     engine, epochs = built.engine, built.epochs
     most_spikes = communicator.allgather(engine.most_spikes)
     exchange = _exchange(communicator, most_spikes, epochs, built.assignment)
@@ -289,10 +294,10 @@ def _connected(built: Built, communicator: Communicator) -> Built:
 
 def _warn(network: Network) -> None:
     """Warn of each population whose step is too long for accurate rates."""
-    for one in network.populations:
-        concern = one.model.concern(network.dt)
+    for population in network.populations:
+        concern = population.model.concern(network.dt)
         if concern:
-            warnings.warn(f"population {one.name!r}: {concern}", stacklevel=2)
+            warnings.warn(f"population {population.name!r}: {concern}", stacklevel=2)
 
 
 def _assigned(
@@ -306,31 +311,31 @@ def _assigned(
         partition = Graph()
     if isinstance(partition, Graph):
         # Libraries may decide otherwise on another machine: rank 0's word counts.
-        made = None
+        assignment = None
         with collective_phase(communicator, "partitioning"):
             if communicator.rank == 0:
                 reader = partial(read_edges, dt=network.dt)
-                made = partition.assign(network, table, communicator.size, reader)
-        made = communicator.bcast(made)
-        assert made is not None
-        return made
+                assignment = partition.assign(network, table, communicator.size, reader)
+        assignment = communicator.bcast(assignment)
+        assert assignment is not None
+        return assignment
     with collective_phase(communicator, "describing the network"):
         return make_assignment(table, communicator.size, partition)
 
 
-def _smallest_across(layout: Layout, wired: Wiring, found: Connections | None) -> tuple[int, int]:
-    """Return the smallest delays onto this rank from others, and from those of other groups.
+def _smallest_across(layout: Layout, wired: Wiring, counts: Connections | None) -> tuple[int, int]:
+    """Return the minimum delays from other ranks, and from ranks of other groups.
 
     They are in steps; where they are not known, bounds of them.
     """
     network, assignment = layout.network, layout.assignment
-    if found is not None and assignment.ranks > 1:
-        delay, group = found.smallest_delay, assignment.group_of_rank
+    if counts is not None and assignment.ranks > 1:
+        delay, group = counts.smallest_delay, assignment.group_of_rank
         others = np.arange(assignment.ranks) != layout.rank, group != group[layout.rank]
-        near, far = (delay[one & (delay > 0)].min(initial=MAX_EPOCH_STEPS) for one in others)
+        near, far = (delay[mask & (delay > 0)].min(initial=MAX_EPOCH_STEPS) for mask in others)
         return int(near), int(far)
-    # nobody to exchange with; or not known without reading a file: what was wired tells
-    files = any(isinstance(one.rule, ExplicitFile) for one in network.projections)
+    # no other rank, or unknown without reading a file: use the built synapses
+    files = any(isinstance(mask.rule, ExplicitFile) for mask in network.projections)
     bound = wired.smallest_delay or MAX_EPOCH_STEPS
     if assignment.ranks == 1 or files:
         return bound, bound
@@ -361,24 +366,28 @@ def check_same(network: Network, settings: Settings, communicator: Communicator)
         return
     # A file's hash would cost every rank a reading: it must do that it has the same length.
     lengths = [
-        one.rule.n_edges for one in network.projections if isinstance(one.rule, ExplicitFile)
+        projection.rule.n_edges
+        for projection in network.projections
+        if isinstance(projection.rule, ExplicitFile)
     ]
-    given = settings.to_dict()
-    partition = hashlib.sha256(str(given.pop("partition")).encode())
+    chosen = settings.to_dict()
+    partition = hashlib.sha256(str(chosen.pop("partition")).encode())
     if isinstance(settings.partition, Assignment):
         partition.update(settings.partition.owner.tobytes())
         partition.update(str(list(settings.partition.groups)).encode())
-    rest = json.dumps([lengths, given], sort_keys=True)
-    digest = hashlib.sha256((network_digest(network, fingerprints=False) + rest).encode())
-    found = communicator.allgather((digest.digest(), partition.digest()))
-    for rank, other in enumerate(found):
-        if other[0] != found[0][0]:
+    lengths_and_settings = json.dumps([lengths, chosen], sort_keys=True)
+    digest = hashlib.sha256(
+        (network_digest(network, fingerprints=False) + lengths_and_settings).encode()
+    )
+    digests = communicator.allgather((digest.digest(), partition.digest()))
+    for rank, other in enumerate(digests):
+        if other[0] != digests[0][0]:
             raise DescriptionError(
                 f"rank {rank} has another network or seed than rank 0",
                 where="network",
                 allowed="the same on all ranks: what draws random numbers must seed them",
             )
-        if other != found[0]:
+        if other != digests[0]:
             raise DescriptionError(
                 f"rank {rank} has another partition or assignment than rank 0",
                 where="partition",
@@ -408,7 +417,7 @@ def network_digest(network: Network, *, fingerprints: bool = True) -> str:
 @cache
 def warm_up() -> None:
     """Compile (or load) the wiring kernels by building a small network with every rule."""
-    one = Population("a", 64, IafPscExp())
+    population = Population("a", 64, IafPscExp())
     rules = (
         OneToOne(),
         AllToAll(autapses=False),
@@ -418,16 +427,16 @@ def warm_up() -> None:
         PairwiseBernoulli(0.1),
     )
     drawn = [
-        Projection(one, one, rule, weight=Normal(1.0, 0.1), delay=Normal(1.0, 0.5))
+        Projection(population, population, rule, weight=Normal(1.0, 0.1), delay=Normal(1.0, 0.5))
         for rule in rules
     ]
-    fixed = [Projection(one, one, rule, weight=1.0, delay=1.0) for rule in rules]
+    fixed = [Projection(population, population, rule, weight=1.0, delay=1.0) for rule in rules]
     for network, storage in (
-        (Network([one], drawn), "packed"),
-        (Network([one], drawn), "explicit"),
-        (Network([one], fixed), "auto"),
+        (Network([population], drawn), "packed"),
+        (Network([population], drawn), "explicit"),
+        (Network([population], fixed), "auto"),
     ):
         table = blocks(network)
         layout = Layout(network, table, make_assignment(table, 1, "contiguous"), 0)
-        made = wiring.build(layout, quanta(network), 0, storage=storage, delivery="pull")
-        assert np.all(made.load >= 0)
+        wired = wiring.build(layout, quanta(network), 0, storage=storage, delivery="pull")
+        assert np.all(wired.load >= 0)

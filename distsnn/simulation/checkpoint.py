@@ -1,4 +1,4 @@
-"""Saving a simulation, and going on from what was saved on the same or any other ranks."""
+"""Saving a simulation, and resuming it on any number of ranks."""
 
 import hashlib
 import time
@@ -31,7 +31,7 @@ _VERSIONS = ("distsnn", "python", "numpy", "numba", "zarr")
 
 
 class Checkpoints:
-    """Saves a simulation, and sets it to what was saved. Every method is collective.
+    """Saves and restores a simulation. Every method is collective.
 
     Parameters
     ----------
@@ -106,8 +106,8 @@ class Checkpoints:
         communicator, rank = self._communicator, self._communicator.rank
         wiring = self._known_wiring()
         with collective_phase(communicator, "saving the state"):
-            taken = snapshot.take(self._built.engine)
-        parts = communicator.gather((taken.blocks, taken.digests, wiring))
+            saved_snapshot = snapshot.take(self._built.engine)
+        parts = communicator.gather((saved_snapshot.blocks, saved_snapshot.digests, wiring))
         number = 0
         with collective_phase(communicator, "saving the state"), _as_recording():
             number = 1 + max(generations(store), default=0) if rank == 0 else 0
@@ -119,7 +119,7 @@ class Checkpoints:
                     self._about["network"] = network_digest(self._network)
                 blocks = self._index(parts)
                 digest = hashlib.sha256(blocks["digest"].tobytes()).hexdigest()
-                now = {"step": taken.step, "reach": self._built.reach, "digest": digest}
+                now = {"step": saved_snapshot.step, "reach": self._built.reach, "digest": digest}
                 now["fields"] = [asdict(field) for field in snapshot.fields(self._built.engine)]
                 so_far = {
                     "spikes": spikes,
@@ -132,7 +132,7 @@ class Checkpoints:
         seal = ""
         try:
             with collective_phase(communicator, "saving the state"), _as_recording():
-                seal = writer.write_rank(rank, taken.states, taken.spikes)
+                seal = writer.write_rank(rank, saved_snapshot.states, saved_snapshot.spikes)
             seals = communicator.gather(seal)
             with collective_phase(communicator, "saving the state"), _as_recording():
                 if seals is not None:
@@ -153,12 +153,12 @@ class Checkpoints:
         Raises
         ------
         StoreError
-            If what is read is not what was saved.
+            If the checkpoint is corrupt.
         DescriptionError
             If the synapses were drawn differently when it was saved.
         """
         communicator, engine = self._communicator, self._built.engine
-        layout, about = engine.layout, generation.about
+        layout, attributes = engine.layout, generation.attributes
         with collective_phase(communicator, "reading the checkpoint"):
             index = generation.blocks(layout.table.n_blocks)
             _check_index(generation, layout, index)
@@ -174,27 +174,29 @@ class Checkpoints:
                     where=f"{generation.folder}, population {name!r}, block {block}",
                 )
         with collective_phase(communicator, "reading the checkpoint"):
-            if about["reach"] != engine.reach:
-                raise StoreError("damaged: the longest delay", path=str(generation.folder))
+            if attributes["reach"] != engine.reach:
+                raise StoreError("corrupt: the longest delay", path=str(generation.folder))
             check_declared(generation, engine)
             states = read_states(generation, engine, index["rank"])
             ranks = range(communicator.rank, generation.ranks, communicator.size)
-            most = sum(spikes_per_step(one) * one.size for one in layout.network.populations)
-            own = [generation.spikes(one, most * engine.reach) for one in ranks]
-        everyones = [one for part in communicator.allgather(own) for one in part]
-        step = np.concatenate([one[0] for one in everyones])
-        gid = np.concatenate([one[1] for one in everyones])
+            max_spikes = sum(
+                spikes_per_step(item) * item.size for item in layout.network.populations
+            )
+            local_spikes = [generation.spikes(item, max_spikes * engine.reach) for item in ranks]
+        everyones = [item for part in communicator.allgather(local_spikes) for item in part]
+        step = np.concatenate([item[0] for item in everyones])
+        gid = np.concatenate([item[1] for item in everyones])
         order = np.lexsort((gid, step))
         with collective_phase(communicator, "restoring the state"):
             _check_spikes(generation, layout, step, gid)
             try:
-                snapshot.put(engine, states, int(about["step"]), (step[order], gid[order]))
+                snapshot.put(engine, states, int(attributes["step"]), (step[order], gid[order]))
             except (IndexError, ValueError) as error:
-                raise StoreError(f"damaged: {error}", path=str(generation.folder)) from error
-            again = snapshot.take(engine)
-            if not np.array_equal(again.digests, index["digest"][layout.owned]):
+                raise StoreError(f"corrupt: {error}", path=str(generation.folder)) from error
+            current = snapshot.take(engine)
+            if not np.array_equal(current.digests, index["digest"][layout.owned]):
                 raise StoreError(
-                    "damaged: states are not those that were saved", path=str(generation.folder)
+                    "corrupt: states are not those that were saved", path=str(generation.folder)
                 )
         self._good[generation.store.resolve()] = generation.number
 
@@ -217,25 +219,27 @@ class Checkpoints:
 
 @contextmanager
 def _as_recording() -> Iterator[None]:
-    """Tell a store that cannot be written as what it is: nothing was wrong with the request."""
+    """Convert a StoreError to a RecordingError: the request was valid."""
     try:
         yield
     except RecordingError:
         raise
     except StoreError as error:
-        raise RecordingError(f"checkpoint: {error.what}", path=error.path) from error
+        raise RecordingError(f"checkpoint: {error.problem}", path=error.path) from error
 
 
-def note_versions(generation: Generation, here: dict[str, str], note: Note) -> None:
-    """Note that a checkpoint was saved with other versions than those that go on, if it was."""
-    there = {name: printable(str(value)) for name, value in generation.about["versions"].items()}
-    other = [name for name in _VERSIONS if there.get(name, "unknown") != here[name]]
+def note_versions(generation: Generation, current: dict[str, str], note: Note) -> None:
+    """Report it if a checkpoint was saved with other versions of distsnn or libraries."""
+    stored = {
+        name: printable(str(value)) for name, value in generation.attributes["versions"].items()
+    }
+    other = [name for name in _VERSIONS if stored.get(name, "unknown") != current[name]]
     if other:
-        saved = ", ".join(f"{name} {there.get(name, 'unknown')[:40]}" for name in other)
-        now = ", ".join(f"{name} {here[name]}" for name in other)
+        saved = ", ".join(f"{name} {stored.get(name, 'unknown')[:40]}" for name in other)
+        now = ", ".join(f"{name} {current[name]}" for name in other)
         note(
             f"checkpoint {generation.number} was saved with {saved}; this is {now}: "
-            "spikes may differ from those of a run with one version"
+            "spikes may differ from a run with one version"
         )
 
 
@@ -245,13 +249,13 @@ def check_store(store: Path, network: Network, seed: int) -> None:
     Raises
     ------
     DescriptionError
-        If it is that of another network or seed, or of a run of its own.
+        If it belongs to another network or seed, or to a run.
     """
     reader = StoreReader(store)
-    found = list(_differences(reader.metadata["seed"], seed, "seed"))
-    found += _network_differences(reader, network)
-    if found:
-        raise DescriptionError(f"is of another network: {found[0]}", where=str(store))
+    differences = list(_differences(reader.metadata["seed"], seed, "seed"))
+    differences += _network_differences(reader, network)
+    if differences:
+        raise DescriptionError(f"is of another network: {differences[0]}", where=str(store))
     if reader.attempts:
         raise DescriptionError(
             "holds a run of its own", where=str(store), allowed="a new path, or what `save` wrote"
@@ -259,14 +263,14 @@ def check_store(store: Path, network: Network, seed: int) -> None:
 
 
 def _network_differences(reader: StoreReader, network: Network) -> list[str]:
-    stored, here = reader.network(), network.to_dict()
-    found = list(_differences(stored[0], here[0], ""))
-    found += [
+    stored, current = reader.network(), network.to_dict()
+    differences = list(_differences(stored[0], current[0], ""))
+    differences += [
         f"array {name!r} differs"
-        for name in sorted({*stored[1], *here[1]})
-        if not np.array_equal(stored[1].get(name, _NONE), here[1].get(name, _NONE))
+        for name in sorted({*stored[1], *current[1]})
+        if not np.array_equal(stored[1].get(name, _NONE), current[1].get(name, _NONE))
     ]
-    return found
+    return differences
 
 
 def same_run(reader: StoreReader, network: Network, seed: int) -> bool:
@@ -282,21 +286,21 @@ def check_same(generation: Generation, network: Network, seed: int) -> None:
     DescriptionError
         If not; it names the differences.
     """
-    about, found = generation.about, []
-    if about["dt"] != network.dt:
-        found.append(f"dt is {about['dt']} ms there, {network.dt} ms here")
-    if about["seed"] != seed:
-        found.append(f"seed is {about['seed']} there, {seed} here")
-    if about["network"] != network_digest(network):
-        found += _network_differences(StoreReader(generation.store, resuming=True), network)
-        if not found:
-            found.append("it is not that of the store it lies in")
-    if found:
-        more = f" and {len(found) - _MOST_DIFFERENCES} more"
+    attributes, differences = generation.attributes, []
+    if attributes["dt"] != network.dt:
+        differences.append(f"dt is {attributes['dt']} ms there, {network.dt} ms here")
+    if attributes["seed"] != seed:
+        differences.append(f"seed is {attributes['seed']} there, {seed} here")
+    if attributes["network"] != network_digest(network):
+        differences += _network_differences(StoreReader(generation.store, resuming=True), network)
+        if not differences:
+            differences.append("it does not belong to its store")
+    if differences:
+        suffix = f" and {len(differences) - _MOST_DIFFERENCES} more"
         raise DescriptionError(
             "the checkpoint is of another network: "
-            + "; ".join(found[:_MOST_DIFFERENCES])
-            + (more if len(found) > _MOST_DIFFERENCES else ""),
+            + "; ".join(differences[:_MOST_DIFFERENCES])
+            + (suffix if len(differences) > _MOST_DIFFERENCES else ""),
             where=str(generation.folder),
         )
 
@@ -304,21 +308,21 @@ def check_same(generation: Generation, network: Network, seed: int) -> None:
 _NONE = np.empty(0)
 
 
-def _differences(there: Any, here: Any, path: str) -> Iterator[str]:
-    if isinstance(there, dict) and isinstance(here, dict):
-        for name in sorted({*there, *here}):
+def _differences(stored: Any, current: Any, path: str) -> Iterator[str]:
+    if isinstance(stored, dict) and isinstance(current, dict):
+        for name in sorted({*stored, *current}):
             place = f"{path}/{name}" if path else name
-            if name not in here:
-                yield f"{place} is {_short(there[name])} there, and is not here"
-            elif name not in there:
-                yield f"{place} is {_short(here[name])} here, and is not there"
+            if name not in current:
+                yield f"{place} is {_short(stored[name])} there, and is not here"
+            elif name not in stored:
+                yield f"{place} is {_short(current[name])} here, and is not there"
             else:
-                yield from _differences(there[name], here[name], place)
-    elif isinstance(there, list) and isinstance(here, list) and len(there) == len(here):
-        for index, (left, right) in enumerate(zip(there, here, strict=True)):
+                yield from _differences(stored[name], current[name], place)
+    elif isinstance(stored, list) and isinstance(current, list) and len(stored) == len(current):
+        for index, (left, right) in enumerate(zip(stored, current, strict=True)):
             yield from _differences(left, right, f"{path}/{index}")
-    elif there != here:
-        yield f"{path} is {_short(there)} there, {_short(here)} here"
+    elif stored != current:
+        yield f"{path} is {_short(stored)} there, {_short(current)} here"
 
 
 def _short(value: Any) -> str:
@@ -330,13 +334,13 @@ def _check_index(
     generation: Generation, layout: Layout, index: dict[str, npt.NDArray[Any]]
 ) -> None:
     n, ranks = layout.table.n_blocks, index["rank"]
-    fits = all(len(one) == n for one in index.values())
+    fits = all(len(values) == n for values in index.values())
     fits = fits and index["digest"].shape == (n, snapshot.DIGEST_BYTES)
-    counts = generation.about["spikes"]
+    counts = generation.attributes["spikes"]
     fits = fits and len(counts) == len(layout.network.populations)
-    fits = fits and all(isinstance(one, int) for one in counts)
+    fits = fits and all(isinstance(values, int) for values in counts)
     if not fits or ranks.min() < 0 or ranks.max() >= generation.ranks:
-        raise StoreError("damaged: blocks of another network", path=str(generation.folder))
+        raise StoreError("corrupt: blocks of another network", path=str(generation.folder))
 
 
 def _check_spikes(
@@ -345,11 +349,11 @@ def _check_spikes(
     step: npt.NDArray[np.int32],
     gid: npt.NDArray[np.uint32],
 ) -> None:
-    # Kernels look gids up without asking: what is no neuron must not reach them.
-    at, reach = int(generation.about["step"]), int(generation.about["reach"])
+    # Kernels do not check gids: a value that is not a neuron must not reach them.
+    saved_step, reach = int(generation.attributes["step"]), int(generation.attributes["reach"])
     fits = True
     if step.size:
-        fits = gid.max() < layout.network.n_neurons and at - reach < step.min()
-        fits = fits and step.max() <= at
+        fits = gid.max() < layout.network.n_neurons and saved_step - reach < step.min()
+        fits = fits and step.max() <= saved_step
     if not fits:
-        raise StoreError("damaged: spikes that cannot be in flight", path=str(generation.folder))
+        raise StoreError("corrupt: spikes that cannot be in flight", path=str(generation.folder))

@@ -66,23 +66,23 @@ class Times:
         return {"build_s": self.build_s, "run_s": self.run_s, "real_time_factor": factor}
 
     def own(self) -> dict[str, float]:
-        """Return seconds by phase; what was spent waiting for others is among "exchange"."""
+        """Return seconds by phase; "exchange" includes the time of waiting for other ranks."""
         spent = {phase: self._clock.seconds(ticks) for phase, ticks in self._engine.spent().items()}
         spent["record"] += self.recording_s
         return {"build": self.build_s, **spent, "wait": 0.0, "total": self.run_s}
 
     def shared(self) -> dict[str, float]:
-        """Return seconds by phase, with waiting told from exchanging. Collective."""
-        own = self.own()
-        waits = split_wait(self._communicator.allgather(own["exchange"]))
+        """Return seconds by phase, with waiting separate from exchange. Collective."""
+        local = self.own()
+        waits = split_wait(self._communicator.allgather(local["exchange"]))
         wait = waits[self._communicator.rank]
-        return own | {"wait": wait, "exchange": own["exchange"] - wait}
+        return local | {"wait": wait, "exchange": local["exchange"] - wait}
 
 
 def peak_rss_bytes() -> int:
     """Return the largest resident memory of this process so far, bytes."""
     status = Path("/proc/self/status")
-    if status.exists():  # unlike getrusage, it starts anew with the program
+    if status.exists():  # unlike getrusage, it starts at 0 with the program
         for line in status.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
@@ -105,5 +105,5 @@ def split_wait(exchange_s: list[float]) -> list[float]:
     The rank that waits least is the one the others wait for; what it spends is the exchange
     itself.
     """
-    least = float(np.min(exchange_s))
-    return [spent - least for spent in exchange_s]
+    shortest = float(np.min(exchange_s))
+    return [spent - shortest for spent in exchange_s]

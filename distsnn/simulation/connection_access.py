@@ -1,4 +1,4 @@
-"""Connections of any projection, on all ranks alike."""
+"""Connections of any projection, the same on all ranks."""
 
 from collections.abc import Iterable
 
@@ -40,40 +40,45 @@ def read_connections(
     Raises
     ------
     DescriptionError
-        If there is no such projection, it does not connect these neurons, or ranks name different
-        ones.
+        If the projection does not exist or does not connect these neurons, or ranks name different
+        projections.
     """
     layout = engine.layout
     network = layout.network
     with collective_phase(communicator, "looking for connections"):
-        one = network.projection(projection, where="connections")
+        described = network.projection(projection, where="connections")
         index = [other.name for other in network.projections].index(projection)
         where = f"connections of {projection!r}"
         limits = [
-            _limits(engine, end, given, where=f"{where}, {field}")
-            for end, given, field in ((one.pre, source, "source"), (one.post, target, "target"))
+            _limits(engine, end, bounds, where=f"{where}, {field}")
+            for end, bounds, field in (
+                (described.pre, source, "source"),
+                (described.post, target, "target"),
+            )
         ]
-    asked = projection, limits
+    request = projection, limits
     # every rank is asked the same, before they read a file together
-    allgather_checked(communicator, lambda: (asked, None), where=where)
+    allgather_checked(communicator, lambda: (request, None), where=where)
     # the projection counts its sources from its own first one
-    low, high = (gid - network.first_gid[one.pre.population] - one.pre.start for gid in limits[0])
+    low, high = (
+        gid - network.first_gid[described.pre.population] - described.pre.start for gid in limits[0]
+    )
 
     def wanted(records: Records) -> Records:
         return records[(records["source"] >= low) & (records["source"] < high)]
 
-    given: Iterable[Records] | None = None
-    if isinstance(one.rule, ExplicitFile):
-        given = [*route_file(layout, one, communicator, wanted)]
+    bounds: Iterable[Records] | None = None
+    if isinstance(described.rule, ExplicitFile):
+        bounds = [*route_file(layout, described, communicator, wanted)]
 
     def own() -> Table:
         plastic = {delivery.projection.name: delivery for delivery in engine.plastic}
         if projection in plastic:
             table = plastic_connections(plastic[projection], engine.step, limits[0])
         else:
-            records = given
-            if isinstance(one.rule, Explicit):
-                records = map(wanted, array_records(one, network.dt))
+            records = bounds
+            if isinstance(described.rule, Explicit):
+                records = map(wanted, array_records(described, network.dt))
             table = static_connections(
                 *(layout, engine.quanta, engine.seed, index, records, limits[0])
             )
@@ -82,22 +87,22 @@ def read_connections(
 
     with collective_phase(communicator, "drawing connections"):
         table = own()
-    found = sum(communicator.allgather(table.nbytes))
-    if found > _MOST_BYTES:
+    n_bytes = sum(communicator.allgather(table.nbytes))
+    if n_bytes > _MOST_BYTES:
         raise DescriptionError(
             "too many to send to all ranks at once",
             where=where,
-            value=f"{found // table.itemsize:,} connections",
+            value=f"{n_bytes // table.itemsize:,} connections",
             allowed=f"{_MOST_BYTES // table.itemsize:,}; limit source or target",
         )
     joined = np.concatenate(communicator.allgather(table))
     return joined[np.lexsort((joined["target"], joined["source"]))]
 
 
-def _limits(engine: RankEngine, end: View, given: Target | None, *, where: str) -> tuple[int, int]:
+def _limits(engine: RankEngine, end: View, target: Target | None, *, where: str) -> tuple[int, int]:
     """Return the first gid and the end of the neurons that are asked for."""
     network = engine.layout.network
-    view = end if given is None else network.resolve(as_range(given, where=where), where=where)
+    view = end if target is None else network.resolve(as_range(target, where=where), where=where)
     if view.population != end.population or view.overlap(end) == 0:
         raise DescriptionError(
             "the projection does not reach these neurons",

@@ -25,18 +25,20 @@ def shared_slices(n_edges: int, grain: int, rank: int, ranks: int) -> Iterator[t
         yield first, min(first + length, n_edges)
 
 
-def read_edges(one: Projection, dt: float) -> Iterator[Records]:
+def read_edges(projection: Projection, dt: float) -> Iterator[Records]:
     """Yield all edges of a projection's file, slice by slice, on this rank alone."""
-    assert isinstance(one.rule, ExplicitFile)
-    return edges.file_records(one, dt, shared_slices(one.rule.n_edges, edges.grain(one), 0, 1))
+    assert isinstance(projection.rule, ExplicitFile)
+    return edges.file_records(
+        projection, dt, shared_slices(projection.rule.n_edges, edges.grain(projection), 0, 1)
+    )
 
 
 def file_summaries(network: Network) -> dict[int, EdgeSummary]:
     """Return, by index of the projection, what edge files hold; this rank alone reads them."""
     return {
-        index: edges.merged([edges.summary(one, read_edges(one, network.dt))])
-        for index, one in enumerate(network.projections)
-        if isinstance(one.rule, ExplicitFile)
+        index: edges.merged([edges.summary(projection, read_edges(projection, network.dt))])
+        for index, projection in enumerate(network.projections)
+        if isinstance(projection.rule, ExplicitFile)
     }
 
 
@@ -56,7 +58,7 @@ def route_files(
 
     Returns
     -------
-    own : dict of int to list of ndarray
+    local_edges : dict of int to list of ndarray
         By index of the projection, the records of the edges onto this rank's neurons, in the
         order of the file.
     summaries : dict of int to EdgeSummary
@@ -69,36 +71,37 @@ def route_files(
     RankError
         If another rank found that.
     """
-    own: dict[int, list[Records]] = {}
+    local_edges: dict[int, list[Records]] = {}
     summaries: dict[int, EdgeSummary] = {}
-    for index, one in enumerate(layout.network.projections):
-        if isinstance(one.rule, ExplicitFile) and (one.plasticity is not None or not plastic_only):
-            own[index] = list(route_file(layout, one, communicator))
-            found = communicator.allgather(edges.summary(one, own[index]))
-            summaries[index] = edges.merged(found)
-    return own, summaries
+    for index, projection in enumerate(layout.network.projections):
+        if isinstance(projection.rule, ExplicitFile) and (
+            projection.plasticity is not None or not plastic_only
+        ):
+            local_edges[index] = list(route_file(layout, projection, communicator))
+            all_summaries = communicator.allgather(edges.summary(projection, local_edges[index]))
+            summaries[index] = edges.merged(all_summaries)
+    return local_edges, summaries
 
 
 def route_file(
     layout: Layout,
-    one: Projection,
+    projection: Projection,
     communicator: Communicator,
-    wanted: Callable[[Records], Records] = lambda records: records,
+    select: Callable[[Records], Records] = lambda records: records,
 ) -> Iterator[Records]:
     """Yield the records of the edges of a file onto this rank's neurons. Collective.
 
-    Parameters and errors are those of `route_files`; only the records that `wanted` returns are
-    sent.
+    Parameters and errors are as in `route_files`; only the records that `select` returns are sent.
     """
-    assert isinstance(one.rule, ExplicitFile)
+    assert isinstance(projection.rule, ExplicitFile)
     with collective_phase(communicator, "reading edge files"):
         if communicator.rank == 0:
-            one.rule.verify()
-        sizes = one.rule.n_edges, edges.grain(one)
+            projection.rule.verify()
+        sizes = projection.rule.n_edges, edges.grain(projection)
     slices = list(shared_slices(*sizes, communicator.rank, communicator.size))
-    pieces = edges.file_records(one, layout.network.dt, slices)
+    pieces = edges.file_records(projection, layout.network.dt, slices)
     for _ in slices:
-        # One slice of each rank is on its way at a time: that bounds what is held beside own edges.
+        # Each rank sends one file chunk at a time, which bounds the memory beside its own edges.
         with collective_phase(communicator, "reading edge files"):
-            parts = edges.split(layout, one, wanted(next(pieces)))
+            parts = edges.split(layout, projection, select(next(pieces)))
         yield np.concatenate(communicator.alltoall(parts))

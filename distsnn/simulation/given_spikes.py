@@ -1,4 +1,4 @@
-"""Spikes that a script adds to those of a `SpikeInput`, and the room that their sums need."""
+"""Spikes that a script adds to a `SpikeInput`, and the headroom that their sums need."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class Events:
         return Events(self.step[first:], self.neuron[first:], self.weight[first:])
 
     def joined(self, other: "Events") -> "Events":
-        """Return both, those of a step in the order in which they were given."""
+        """Return both; spikes of the same step keep their order."""
         step = np.concatenate([self.step, other.step])
         order = np.argsort(step, kind="stable")
         neuron = np.concatenate([self.neuron, other.neuron])
@@ -73,23 +73,25 @@ class GivenSpikes:
         Raises
         ------
         DescriptionError
-            If there is no such weight, or sums of a step's input could overflow.
+            If a weight is missing, or sums of a step's input could overflow.
         """
-        one = self.stimulus
-        where = f"spikes of {one.name!r}, weights"
-        if weights is None and isinstance(one.weight, np.ndarray):
+        stimulus = self.stimulus
+        where = f"spikes of {stimulus.name!r}, weights"
+        if weights is None and isinstance(stimulus.weight, np.ndarray):
             raise DescriptionError(
                 "are missing, as those described have no weight in common", where=where
             )
-        weight = as_floats(np.asarray(one.weight if weights is None else weights), where=where)
+        weight = as_floats(np.asarray(stimulus.weight if weights is None else weights), where=where)
         if weight.ndim:
-            check_shape(weight, step.shape, where=where, of="one per spike")
-        model = self._engine.layout.network.population(one.target.population).model
-        model.check_weight(one.receptor, float(weight) if not weight.ndim else weight, where=where)
+            check_shape(weight, step.shape, where=where, meaning="one per spike")
+        model = self._engine.layout.network.population(stimulus.target.population).model
+        model.check_weight(
+            stimulus.receptor, float(weight) if not weight.ndim else weight, where=where
+        )
         order = np.argsort(step, kind="stable")
         new = Events(step[order], neuron[order], np.broadcast_to(weight, step.shape)[order].copy())
-        for plane, more in self._needed(self.left().joined(new)).items():
-            if more - self._taken.get(plane, 0) > self._room[plane]:
+        for plane, needed in self._needed(self.left().joined(new)).items():
+            if needed - self._taken.get(plane, 0) > self._room[plane]:
                 raise DescriptionError(
                     "sums of a step's input have no room for them",
                     where=where,
@@ -109,12 +111,12 @@ class GivenSpikes:
         self._engine.stimuli.emit(self.stimulus.name, new.step, new.neuron, new.weight)
 
     def left(self) -> Events:
-        """Return what is still to come."""
+        """Return the pending spikes."""
         return self.coming.after(self._engine.step)
 
     def _needed(self, events: Events) -> dict[int, int]:
         """Return by how much these may add to a step's input, quanta, by receptor plane."""
-        found: dict[int, int] = {}
+        needed: dict[int, int] = {}
         slot = events.step * self.stimulus.target.size + events.neuron
         for chosen in (events.weight > 0.0, events.weight < 0.0):
             if chosen.any():
@@ -124,5 +126,5 @@ class GivenSpikes:
                 _, inverse = np.unique(slot[chosen], return_inverse=True)
                 sums = np.zeros(int(inverse.max()) + 1, np.int64)
                 np.add.at(sums, inverse, np.abs(weights))
-                found[plane] = found.get(plane, 0) + int(sums.max())
-        return found
+                needed[plane] = needed.get(plane, 0) + int(sums.max())
+        return needed

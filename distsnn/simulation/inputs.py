@@ -60,13 +60,13 @@ class _Settable:
     Attributes
     ----------
     stimulus : PoissonInput, GammaInput, ConstantCurrent, StepCurrent, SineCurrent or NoiseCurrent
-        What is described.
+        The description.
     plane, weight : int
         Of random spikes, the receptor plane and \\|weight\\|, quanta; else 0.
     counts : int
         A bound of its spikes onto a neuron in one step; 0 for a current.
     values : dict of str to (float or ndarray, shape (n_targets,))
-        What was set last, by field.
+        The values set last, by field.
     """
 
     stimulus: Stimulus
@@ -89,7 +89,7 @@ class Inputs(StateHolder):
     communicator : Communicator
         The ranks.
     scripted : Scripted
-        What is told of everything that is set.
+        Notified of everything that is set.
     """
 
     def __init__(self, engine: RankEngine, communicator: Communicator, scripted: Scripted) -> None:
@@ -98,16 +98,16 @@ class Inputs(StateHolder):
         # by how many quanta the input of a step may grow on every rank, by receptor plane
         self._room: list[int] = (-communicator.allreduce_max(-engine.room)).tolist()
         self._settable: dict[str, _Settable] = {}
-        for one in network.stimuli:
-            if one.name is not None and isinstance(one, Stimulus):
-                self._settable[one.name] = self._as_described(one)
+        for item in network.stimuli:
+            if item.name is not None and isinstance(item, Stimulus):
+                self._settable[item.name] = self._as_described(item)
         self._sources = {
-            one.name: one for one in network.populations if isinstance(one.model, SpikeSource)
+            item.name: item for item in network.populations if isinstance(item.model, SpikeSource)
         }
         self._given = {
-            one.name: GivenSpikes(engine, one, self._room)
-            for one in network.stimuli
-            if isinstance(one, SpikeInput) and one.name is not None
+            item.name: GivenSpikes(engine, item, self._room)
+            for item in network.stimuli
+            if isinstance(item, SpikeInput) and item.name is not None
         }
         self._emitted: dict[str, Keys] = {}
         self._declared: tuple[StateField, ...] = ()
@@ -122,8 +122,8 @@ class Inputs(StateHolder):
         """Return a stimulus's values by name, as they were set last or are described."""
         settable = self._find(name)
         return {
-            of: settable.values.get(of, _described(settable.stimulus, of))
-            for of in self._allowed(settable)
+            field_name: settable.values.get(field_name, _described(settable.stimulus, field_name))
+            for field_name in self._allowed(settable)
         }
 
     def emit(
@@ -142,8 +142,10 @@ class Inputs(StateHolder):
 
     @property
     def set_values(self) -> dict[str, Values]:
-        """What was set of stimuli, by name and field."""
-        return {name: one.values for name, one in self._settable.items() if one.values}
+        """Values that were set, by stimulus and field."""
+        return {
+            name: settable.values for name, settable in self._settable.items() if settable.values
+        }
 
     def set_again(self, values: Mapping[str, Mapping[str, ValueLike]]) -> None:
         """Set values of several stimuli, in any order; not collective.
@@ -161,15 +163,17 @@ class Inputs(StateHolder):
 
     @property
     def fields(self) -> tuple[StateField, ...]:
-        """What was set, and spikes that are still to come; or what a checkpoint has of these."""
+        """Values that were set, and pending spikes, here or in a checkpoint."""
         held = {key: (values.dtype.name, values.size) for key, values in self._held().items()}
         return self._declared or tuple(
-            StateField(self._population(name), f"{kind} / {of} / {name}", "script", dtype, size=n)
-            for (kind, of, name), (dtype, n) in held.items()
+            StateField(
+                self._population(name), f"{kind} / {field_name} / {name}", "script", dtype, size=n
+            )
+            for (kind, field_name, name), (dtype, n) in held.items()
         )
 
     def declare(self, saved: Iterable[StateField]) -> None:
-        """Declare what was set before a checkpoint."""
+        """Declare the values that were set before a checkpoint."""
         self._declared = tuple(field for field in saved if field.owner == "script")
 
     def _held(self) -> dict[tuple[str, str, str], npt.NDArray[Any]]:
@@ -177,35 +181,41 @@ class Inputs(StateHolder):
         self._forget_past()
         held: dict[tuple[str, str, str], npt.NDArray[Any]] = {}
         for name, values in self.set_values.items():
-            for of, value in values.items():
-                described = _described(self._settable[name].stimulus, of)
-                # what is as described again is nothing that was set
+            for field_name, value in values.items():
+                described = _described(self._settable[name].stimulus, field_name)
+                # a value equal to the description is not a set value
                 if type(value) is type(described) and np.array_equal(value, described):
                     continue
                 kind = _EACH if isinstance(value, np.ndarray) else _COMMON
-                held[kind, of, name] = np.atleast_1d(value)
+                held[kind, field_name, name] = np.atleast_1d(value)
         for name, keys in self._emitted.items():
             columns = {"step": keys >> 32, "neuron": keys & 0xFFFFFFFF}
-            held |= {(_COMING, of, name): values for of, values in columns.items() if keys.size}
-        for name, given in self._given.items():
-            columns = vars(given.left()) if given.left().step.size else {}
-            held |= {(_COMING, of, name): values for of, values in columns.items()}
+            held |= {
+                (_COMING, field_name, name): values
+                for field_name, values in columns.items()
+                if keys.size
+            }
+        for name, spikes in self._given.items():
+            columns = vars(spikes.left()) if spikes.left().step.size else {}
+            held |= {(_COMING, field_name, name): values for field_name, values in columns.items()}
         return held
 
     def take(self, step: int) -> list[npt.NDArray[Any]]:
-        """Return copies of what was set, and of spikes that are still to come."""
+        """Return copies of the set values and of pending spikes."""
         return [values.copy() for values in self._held().values()]
 
     def put(self, values: Sequence[npt.NDArray[Any]], step: int) -> None:
         """Set all that was taken; not collective."""
         fields: dict[str, dict[str, ValueLike]] = {}
         spikes: dict[str, dict[str, npt.NDArray[Any]]] = {}
-        for known, given in zip(self.fields, values, strict=True):
-            kind, of, name = known.name.split(" / ", 2)
+        for state_field, value in zip(self.fields, values, strict=True):
+            kind, field_name, name = state_field.name.split(" / ", 2)
             if kind == _COMING:
-                spikes.setdefault(name, {})[of] = given
+                spikes.setdefault(name, {})[field_name] = value
             else:
-                fields.setdefault(name, {})[of] = given if kind == _EACH else float(given[0])
+                fields.setdefault(name, {})[field_name] = (
+                    value if kind == _EACH else float(value[0])
+                )
         self._declared = ()
         self.set_again(fields)
         for name, columns in spikes.items():
@@ -216,21 +226,27 @@ class Inputs(StateHolder):
         """Return the population of a spike source, or the target's of a stimulus."""
         if name in self._sources:
             return name
-        return next(one.target.population for one in self._network.stimuli if one.name == name)
+        return next(
+            stimulus.target.population
+            for stimulus in self._network.stimuli
+            if stimulus.name == name
+        )
 
-    def _as_described(self, one: Stimulus) -> _Settable:
-        if not isinstance(one, RateInput):
-            return _Settable(one)
-        engine, counts = self._engine, self._most(one.max_rate())
-        plane, weight = receptor_weights(engine.layout, engine.quanta, one, np.asarray(one.weight))
-        return _Settable(one, plane, abs(int(weight)), counts)
+    def _as_described(self, stimulus: Stimulus) -> _Settable:
+        if not isinstance(stimulus, RateInput):
+            return _Settable(stimulus)
+        engine, counts = self._engine, self._most(stimulus.max_rate())
+        plane, weight = receptor_weights(
+            engine.layout, engine.quanta, stimulus, np.asarray(stimulus.weight)
+        )
+        return _Settable(stimulus, plane, abs(int(weight)), counts)
 
     def _find(self, name: str) -> _Settable:
         if not isinstance(name, str) or name not in self._settable:
-            for one in self._network.stimuli:
-                if one.name is not None and one.name == name:
+            for stimulus in self._network.stimuli:
+                if stimulus.name is not None and stimulus.name == name:
                     raise DescriptionError(
-                        f"a {type(one).__name__} cannot be set",
+                        f"a {type(stimulus).__name__} cannot be set",
                         where=f"stimulus {name!r}",
                         allowed=" or ".join(f"a {kind.__name__}" for kind in get_args(Stimulus)),
                     )
@@ -238,65 +254,65 @@ class Inputs(StateHolder):
         return self._settable[name]
 
     def _checked(self, name: str, fields: Mapping[str, ValueLike]) -> tuple[str, Values]:
-        one = self._find(name)
-        known, values = self._allowed(one), {}
+        settable = self._find(name)
+        ranges, values = self._allowed(settable), {}
         for other in fields or ["nothing"]:
-            if other not in known:
-                raise unknown("field", other, known, where=f"stimulus {name!r}")
-        for of, given in fields.items():
-            where = f"stimulus {name!r}, field {of}"
-            value = as_per_neuron(given, where=where)
+            if other not in ranges:
+                raise unknown("field", other, ranges, where=f"stimulus {name!r}")
+        for field_name, argument in fields.items():
+            where = f"stimulus {name!r}, field {field_name}"
+            value = as_per_neuron(argument, where=where)
             if isinstance(value, np.ndarray):
-                shape = (one.stimulus.target.size,)
-                check_shape(value, shape, where=where, of="one value per target neuron")
-            check_range(value, known[of], where=where)
-            if isinstance(one.stimulus, PoissonInput):
-                one.stimulus.check_common(value, where=where)
-            values[of] = value
-        if isinstance(one.stimulus, RateInput) and isinstance(one.stimulus.rate, Sine):
+                shape = (settable.stimulus.target.size,)
+                check_shape(value, shape, where=where, meaning="one value per target neuron")
+            check_range(value, ranges[field_name], where=where)
+            if isinstance(settable.stimulus, PoissonInput):
+                settable.stimulus.check_common(value, where=where)
+            values[field_name] = value
+        if isinstance(settable.stimulus, RateInput) and isinstance(settable.stimulus.rate, Sine):
             where = f"stimulus {name!r}, offset + |amplitude|"
-            check_range(_largest_rate(one, values), self._allowed_rates(one), where=where)
+            check_range(_largest_rate(settable, values), self._allowed_rates(settable), where=where)
         return name, values
 
     def _put(self, name: str, values: Values) -> None:
-        one = self._settable[name]
-        if isinstance(one.stimulus, RateInput):
-            self._reserve(one, _largest_rate(one, values) * one.stimulus.processes)
-        one.values |= values
+        settable = self._settable[name]
+        if isinstance(settable.stimulus, RateInput):
+            self._reserve(settable, _largest_rate(settable, values) * settable.stimulus.processes)
+        settable.values |= values
         self._scripted.note(name)
         self._engine.stimuli.set(name, values)
 
-    def _reserve(self, one: _Settable, rate: float) -> None:
+    def _reserve(self, settable: _Settable, rate: float) -> None:
         """Let a stimulus have room for the counts of a rate, in place of what it has."""
         counts = self._most(rate)
-        self._room[one.plane] += one.weight * (one.counts - counts)
-        one.counts = counts
+        self._room[settable.plane] += settable.weight * (settable.counts - counts)
+        settable.counts = counts
 
     def _most(self, rate: float) -> int:
         return most_counts(rate * self._network.dt * 1e-3)
 
-    def _allowed(self, one: _Settable) -> dict[str, Range]:
+    def _allowed(self, settable: _Settable) -> dict[str, Range]:
         """Return the values that may be set, by field."""
-        match one.stimulus:
+        match settable.stimulus:
             case RateInput(rate=Sine()):
                 return sine_ranges(self._network.dt) | {"offset": NOT_NEGATIVE}
             case RateInput():
-                return {"rate": self._allowed_rates(one)}
+                return {"rate": self._allowed_rates(settable)}
             case SineCurrent():
                 return sine_ranges(self._network.dt)
             case NoiseCurrent():
                 return {"mean": ANY, "sd": NOT_NEGATIVE}
         return {"amplitude": ANY}
 
-    def _allowed_rates(self, one: _Settable) -> Range:
+    def _allowed_rates(self, settable: _Settable) -> Range:
         """Return the rates with which no sum of a step's input can overflow."""
-        assert isinstance(one.stimulus, RateInput)
-        if one.weight == 0:
+        assert isinstance(settable.stimulus, RateInput)
+        if settable.weight == 0:
             return NOT_NEGATIVE
         # the inverse of `most_counts`
-        counts = one.counts + self._room[one.plane] // one.weight
+        counts = settable.counts + self._room[settable.plane] // settable.weight
         mean = (math.sqrt(max(counts - 40.0, 0.0) + 36.0) - 6.0) ** 2
-        return Range(0.0, mean / (self._network.dt * 1e-3) / one.stimulus.processes)
+        return Range(0.0, mean / (self._network.dt * 1e-3) / settable.stimulus.processes)
 
     def _checked_spikes(
         self,
@@ -305,8 +321,8 @@ class Inputs(StateHolder):
         times: ValueLike | None,
         weights: ValueLike | None,
     ) -> tuple[str, Keys | Events]:
-        sizes = {name: one.size for name, one in self._sources.items()}
-        sizes |= {name: one.stimulus.target.size for name, one in self._given.items()}
+        sizes = {name: item.size for name, item in self._sources.items()}
+        sizes |= {name: item.stimulus.target.size for name, item in self._given.items()}
         if not isinstance(source, str) or source not in sizes:
             raise unknown("spike source or spike input", source, sizes, where="emit")
         where, dt = f"spikes of {source!r}", self._network.dt
@@ -318,7 +334,7 @@ class Inputs(StateHolder):
             place = f"{where}, times"
             when = as_floats(times, where=place)
             when = np.broadcast_to(when, who.shape) if when.ndim == 0 else when
-            check_shape(when, who.shape, where=place, of="one per neuron")
+            check_shape(when, who.shape, where=place, meaning="one per neuron")
             step = steps_array(when, dt, where=place)
             bad = (step <= now) | (step > _LAST_STEP)
             if bad.any():
@@ -333,15 +349,16 @@ class Inputs(StateHolder):
             return source, self._given[source].events(step, who.astype(np.int64), weights)
         if weights is not None:
             raise DescriptionError(
-                "are those of the projections of a spike source", where=f"{where}, weights"
+                "a SpikeSource takes no weights; the weights of its projections apply",
+                where=f"{where}, weights",
             )
         keys = np.sort((step << 32) | who)
-        twice = np.zeros(keys.size, np.bool_)
-        twice[1:] = keys[1:] == keys[:-1]
-        for known in (self._described_keys(source), self._emitted.get(source, _NONE)):
-            twice |= known.searchsorted(keys, side="right") > known.searchsorted(keys)
-        if twice.any():
-            first = int(keys[np.argmax(twice)])
+        is_duplicate = np.zeros(keys.size, np.bool_)
+        is_duplicate[1:] = keys[1:] == keys[:-1]
+        for codes in (self._described_keys(source), self._emitted.get(source, _NONE)):
+            is_duplicate |= codes.searchsorted(keys, side="right") > codes.searchsorted(keys)
+        if is_duplicate.any():
+            first = int(keys[np.argmax(is_duplicate)])
             raise DescriptionError(
                 f"neuron {first & 0xFFFFFFFF} would spike twice in one step",
                 where=where,
@@ -374,18 +391,20 @@ class Inputs(StateHolder):
             self._emitted[source] = keys[keys.searchsorted(past) :]
 
 
-def _described(stimulus: Stimulus, of: str) -> PerNeuron | Piecewise:
+def _described(stimulus: Stimulus, field_name: str) -> PerNeuron | Piecewise:
     """Return a value of a stimulus, as it is described."""
     if isinstance(stimulus, StepCurrent):
         return Piecewise(stimulus.times, stimulus.amplitudes)
     rate = getattr(stimulus, "rate", None)
-    described: PerNeuron | Piecewise = getattr(rate if isinstance(rate, Sine) else stimulus, of)
+    described: PerNeuron | Piecewise = getattr(
+        rate if isinstance(rate, Sine) else stimulus, field_name
+    )
     return described
 
 
-def _largest_rate(one: _Settable, values: Values) -> float:
+def _largest_rate(settable: _Settable, values: Values) -> float:
     """Return the largest rate of a process of random spikes with other values, spikes/s."""
-    assert isinstance(one.stimulus, RateInput)
-    if isinstance(one.stimulus.rate, Sine):
-        return replace(one.stimulus.rate, **one.values | values).largest()
+    assert isinstance(settable.stimulus, RateInput)
+    if isinstance(settable.stimulus.rate, Sine):
+        return replace(settable.stimulus.rate, **settable.values | values).largest()
     return float(np.max(values["rate"]))

@@ -24,7 +24,7 @@ _set_handler: Callable[[int, Any], Any] = _signal.signal
 
 
 class Interrupts:
-    """What the user's and the system's wishes to stop have come to.
+    """Handles signals that ask a run to stop.
 
     Ctrl-C is the user's, who is to see that the job was interrupted. SIGTERM and SIGUSR1 are a
     batch system's, which is to know whether the job can be started again.
@@ -66,8 +66,8 @@ class Interrupts:
     def kept(self) -> Iterator[None]:
         """Take note of a batch system's signals between runs too: the next run acts upon them.
 
-        One that no run has acted upon when the body ends well is sent anew, to whoever handles
-        it then: by default it ends the process.
+        A signal that no run has handled when the body ends is sent again, to the current handler:
+        by default it ends the process.
         """
 
         def note(number: int, frame: FrameType | None) -> None:
@@ -138,8 +138,8 @@ class Interrupts:
                 note = Note()
                 before |= {n: note for n in HELD if before.get(n) == signal.SIG_DFL}
                 ignore_at_exit()
-            for number, one in before.items():
-                _set_handler(number, one)
+            for number, handler_before in before.items():
+                _set_handler(number, handler_before)
 
 
 @contextmanager

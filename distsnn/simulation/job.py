@@ -1,4 +1,4 @@
-"""What the command line knows of a run beside what a script says of its simulation."""
+"""Settings of a run that only the command line uses."""
 
 import os
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Job:
     model : dict or None
         Where the network came from, for the run's metadata.
     start : str, PathLike, StoreReader or None
-        A store with a checkpoint of the network to go on from, written by any number of ranks. If
-        it is where the run is recorded as well, its run goes on in a new attempt. A reader from
+        A store with a checkpoint from which to resume, written by any number of ranks. If the run
+        is recorded to the same store, it continues in a new attempt. A reader from
         `open_shared_reader` is used as it is: rank 0 must have had the lock when it was opened.
     lock : RunLock or None
         The lock on where the run is recorded, if rank 0 has it already; the simulation gives it
@@ -36,16 +36,18 @@ class Job:
     lock: RunLock | None = None
 
 
-def simulation_of(job: Job, network: Network, of: type[_Made], **settings: Any) -> _Made:
+def simulation_of(
+    job: Job, network: Network, simulation_class: type[_Made], **settings: Any
+) -> _Made:
     """Return a simulation that knows of a job. Collective.
 
     Parameters
     ----------
     job : Job
-        What a script cannot say.
+        Settings of the command line.
     network : Network
         The network.
-    of : type
+    simulation_class : type
         `Simulation`, or a class made of it.
     **settings
         As in `Simulation`.
@@ -57,14 +59,14 @@ def simulation_of(job: Job, network: Network, of: type[_Made], **settings: Any) 
     StoreError
         As `Simulation`, and if `start` has no whole checkpoint.
     """
-    made: Any = of.__new__(of)
-    made._job = job
-    made.__init__(network, **settings)
-    return cast(_Made, made)
+    simulation: Any = simulation_class.__new__(simulation_class)
+    simulation._job = job
+    simulation.__init__(network, **settings)
+    return cast(_Made, simulation)
 
 
 def restored(
-    of: type[_Made],
+    simulation_class: type[_Made],
     job: Job,
     *,
     network: Network | None = None,
@@ -80,4 +82,4 @@ def restored(
     if network is None:
         network = Network.from_dict(*reader.network())
     seed = int(reader.metadata["seed"])
-    return simulation_of(job, network, of, seed=seed, out=out, **settings)
+    return simulation_of(job, network, simulation_class, seed=seed, out=out, **settings)

@@ -1,4 +1,4 @@
-"""How a run that goes on is dealt out to ranks: as it was, as far as the ranks are the same."""
+"""The partition of a resumed run: unchanged if the number of ranks is the same."""
 
 import numpy as np
 
@@ -15,55 +15,55 @@ def stored_assignment(reader: StoreReader) -> Assignment | None:
     Raises
     ------
     StoreError
-        If it is damaged.
+        If it is corrupt.
     """
     if not reader.attempts or not reader.attempts[-1].assignment:
         return None
     last = reader.attempts[-1]
-    about = last.assignment
-    strategy, owner, settings = (about.get(name) for name in ("strategy", "owner", "settings"))
+    stored = last.assignment
+    strategy, owner, settings = (stored.get(name) for name in ("strategy", "owner", "settings"))
     try:
         if not isinstance(strategy, str) or not isinstance(owner, list):
             raise TypeError("strategy or owner is missing")
         if settings:
             Graph.from_dict(settings).relative_speeds(last.n_ranks)
-        groups = about.get("groups", [])  # which older runs do not have
-        made = np.array(owner, np.int32)
-        return Assignment(last.n_ranks, made, strategy, settings or {}, groups)
+        groups = stored.get("groups", [])  # which older runs do not have
+        owner_array = np.array(owner, np.int32)
+        return Assignment(last.n_ranks, owner_array, strategy, settings or {}, groups)
     except (TypeError, ValueError, OverflowError) as error:
-        raise StoreError(f"damaged: assignment: {error}", path=str(reader.path)) from error
+        raise StoreError(f"corrupt: assignment: {error}", path=str(reader.path)) from error
 
 
 def kept_partition(reader: StoreReader, ranks: int) -> str | Assignment | Graph:
-    """Return what a run is partitioned by when it goes on.
+    """Return the strategy or assignment of a resumed run.
 
     Parameters
     ----------
     reader : StoreReader
         The run.
     ranks : int
-        Number of ranks that it goes on with.
+        Number of ranks of the resumed run.
 
     Raises
     ------
     DescriptionError
         If its partition is for another number of ranks: given, or with a share of each rank.
     StoreError
-        If what the store holds is damaged.
+        If what the store holds is corrupt.
     """
-    made = stored_assignment(reader)
-    if made is None:
+    assignment = stored_assignment(reader)
+    if assignment is None:
         return "round_robin"
-    if made.ranks == ranks:
-        return made
-    if made.strategy in STRATEGIES:
-        return made.strategy
-    if made.strategy != "graph" or made.settings.get("rank_speeds") is not None:
-        what = "shares of ranks were" if made.strategy == "graph" else "the assignment was"
+    if assignment.ranks == ranks:
+        return assignment
+    if assignment.strategy in STRATEGIES:
+        return assignment.strategy
+    if assignment.strategy != "graph" or assignment.settings.get("rank_speeds") is not None:
+        subject = "shares of ranks were" if assignment.strategy == "graph" else "the assignment was"
         raise DescriptionError(
-            f"{what} given for {counted(made.ranks, 'rank')}",
+            f"{subject} given for {counted(assignment.ranks, 'rank')}",
             where=f"partition of {reader.path}",
             value=counted(ranks, "rank"),
-            allowed=f"{counted(made.ranks, 'rank')}, or another partition",
+            allowed=f"{counted(assignment.ranks, 'rank')}, or another partition",
         )
-    return Graph.from_dict(made.settings)
+    return Graph.from_dict(assignment.settings)

@@ -1,4 +1,4 @@
-"""The spikes of the last run, for a script that reads them before it goes on."""
+"""The spikes of the last run call, for a script that reads them before the next call."""
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +10,8 @@ from distsnn.network import Network, View
 Spikes = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32]]
 Keys = npt.NDArray[np.int64]
 
-# What is kept of one rank's spikes, 32 MiB: some seconds of a large network. The pieces of a closed
-# loop are far shorter, and a long run must not fill the memory with what nobody may ask for.
+# Maximum number of stored spikes of a rank, 32 MiB: some seconds of a large network. Run calls of a
+# closed loop are far shorter, and a long run must not fill the memory with unused spikes.
 MOST_KEPT = 2**22
 
 
@@ -68,12 +68,14 @@ class LastSpikes:
         if self._missing is not None:
             raise DescriptionError(self._missing, where="spikes")
         step, gid = self._joined()
-        mine = self._positions(view, gid) >= 0
-        return f"{view.population}[{view.text}]", (step[mine].astype(np.int64) << 32) | gid[mine]
+        is_local = self._positions(view, gid) >= 0
+        return f"{view.population}[{view.text}]", (step[is_local].astype(np.int64) << 32) | gid[
+            is_local
+        ]
 
     def _joined(self) -> Spikes:
         if len(self._pieces) != 1:
-            step = np.concatenate([np.empty(0, np.int32), *(one[0] for one in self._pieces)])
-            gid = np.concatenate([np.empty(0, np.uint32), *(one[1] for one in self._pieces)])
+            step = np.concatenate([np.empty(0, np.int32), *(piece[0] for piece in self._pieces)])
+            gid = np.concatenate([np.empty(0, np.uint32), *(piece[1] for piece in self._pieces)])
             self._pieces = [(step, gid)]
         return self._pieces[0]

@@ -27,13 +27,13 @@ def find_newest_checkpoint(
     note : callable
         Takes a message about each generation that is not used.
     reader : StoreReader, optional
-        This rank's share of the store, from `open_shared_reader`, if the store's run is to go on:
-        all that came before must be recorded, and still count.
+        This rank's share of the store, from `open_shared_reader`, if the store's run is resumed:
+        all earlier steps must be recorded and valid.
 
     Raises
     ------
     StoreError
-        If there is none.
+        If none exists.
     DescriptionError
         If it was written in another version's format.
     """
@@ -45,27 +45,27 @@ def find_newest_checkpoint(
                 note(str(lost))
     numbers = communicator.bcast(numbers)
     for place, number in enumerate(numbers):
-        found: Generation | None = None
+        generation: Generation | None = None
         damage: str | None = None
         left_out: str | None = None
         with collective_phase(communicator, "verifying the checkpoint"):
             try:
-                found = Generation.open(store, number)
+                generation = Generation.open(store, number)
                 if communicator.rank == 0:
-                    found.verify_index()
-                for rank in range(communicator.rank, found.ranks, communicator.size):
-                    found.verify_rank(rank)
+                    generation.verify_index()
+                for rank in range(communicator.rank, generation.ranks, communicator.size):
+                    generation.verify_rank(rank)
                 if reader is not None:
                     older = numbers[place + 1 :]
-                    left_out = _check_recorded(found, reader, _saved_step(store, older))
+                    left_out = _check_recorded(generation, reader, _saved_step(store, older))
             except StoreError as error:
                 damage = str(error)
-        damages = [one for one in communicator.allgather(damage) if one is not None]
+        damages = [item for item in communicator.allgather(damage) if item is not None]
         if not damages:
-            assert found is not None
+            assert generation is not None
             if left_out is not None:
                 note(left_out)
-            return found
+            return generation
         note(f"checkpoint {number} is not used: {damages[0]}")
     with collective_phase(communicator, "looking for a checkpoint"):
         raise StoreError("the store has no complete checkpoint to resume from", path=str(store))
@@ -74,7 +74,7 @@ def find_newest_checkpoint(
 def open_shared_reader(
     store: str | os.PathLike[str] | StoreReader, communicator: Communicator
 ) -> StoreReader:
-    """Return a reader of this rank's share of a run that is to go on. Collective.
+    """Return a reader of this rank's share of a run to be resumed. Collective.
 
     A reader is returned as it is. Ranks agree on the attempts that are left out, the reason, and
     the complete step.
@@ -90,14 +90,14 @@ def open_shared_reader(
         share = communicator.rank, communicator.size
         reader = StoreReader(store, resuming=True, share=share)
     while True:
-        damage = None if reader.damage is None else (reader.damage.what, reader.damage.path)
-        found = communicator.allgather((len(reader.attempts), damage))
-        fewest, reason = min(found, key=lambda one: one[0])
+        damage = None if reader.damage is None else (reader.damage.problem, reader.damage.path)
+        counts = communicator.allgather((len(reader.attempts), damage))
+        fewest, reason = min(counts, key=lambda item: item[0])
         if reason is not None:
             reader.damage = StoreError(reason[0], path=reason[1])
-        if all(count == fewest for count, _ in found):
+        if all(count == fewest for count, _ in counts):
             break
-        if reason is None:  # on all ranks alike
+        if reason is None:  # the same on all ranks
             raise StoreError(
                 "changed while it was read: another job is writing it, or the file server is late",
                 path=str(store),
@@ -110,10 +110,10 @@ def open_shared_reader(
 
 
 def _saved_step(store: Path, numbers: Iterable[int]) -> int:
-    """Return the step of the first of some generations that can be opened; 0 if there is none."""
+    """Return the step of the first of some generations that can be opened; 0 if none can."""
     for number in numbers:
         with suppress(StoreError, DescriptionError):
-            return int(Generation.open(store, number).about["step"])
+            return int(Generation.open(store, number).attributes["step"])
     return 0
 
 
@@ -139,9 +139,9 @@ def _check_recorded(generation: Generation, reader: StoreReader, after: int) -> 
         A message about a later attempt that cannot be read, if the checkpoint is used.
     """
     attempt = len(reader.attempts)
-    if reader.damage is not None and attempt <= generation.about["attempt"]:
+    if reader.damage is not None and attempt <= generation.attributes["attempt"]:
         raise reader.damage
-    step = generation.about["step"]
+    step = generation.attributes["step"]
     if not reader.reaches(step):
         raise StoreError(
             f"the checkpoint is at step {step}, but the recordings are complete only up to step "

@@ -105,7 +105,7 @@ class Simulation:
     ...     simulation.run(500.0)
     """
 
-    # set before `__init__` where there is more to it than a script says
+    # set before `__init__` for runs of the command line
     _job = Job()
 
     def __init__(
@@ -128,7 +128,7 @@ class Simulation:
         self._communicator = communicator or world()
         rank = self._communicator.rank
         self._progress = shown(progress) if rank == 0 else None
-        again = same_path(out, start.path if isinstance(start, StoreReader) else start)
+        same_store = same_path(out, start.path if isinstance(start, StoreReader) else start)
         self._between, self._scripted = ExitStack(), Scripted()
         with collective_phase(self._communicator, "checking the settings"):
             check_ranks(ranks, self.ranks)
@@ -143,10 +143,10 @@ class Simulation:
             self._communicator, lambda: out is not None, "checking the settings", where="out"
         )
         if out is not None:
-            self._output.lock(out, overwrite=overwrite, resume=again, held=self._job.lock)
+            self._output.lock(out, overwrite=overwrite, resume=same_store, held=self._job.lock)
         self._heartbeat.start()
         with self._ending_on_error():
-            resumed = self._build(start, out if again else None)
+            resumed = self._build(start, out if same_store else None)
             self._begin(out, overwrite=overwrite, resumed=resumed)
         # the slowest rank's, as it is what the user waits for
         self._times.build_s = max(self._communicator.allgather(time.perf_counter() - begin))
@@ -202,7 +202,7 @@ class Simulation:
         out: str | os.PathLike[str] | None = None,
         **settings: Any,
     ) -> Self:
-        """Go on from a store's newest whole checkpoint, on these ranks. Collective.
+        """Resume from a store's newest valid checkpoint, on these ranks. Collective.
 
         Parameters
         ----------
@@ -211,15 +211,16 @@ class Simulation:
         network : Network, optional
             The network, where its models are not distsnn's own; by default the stored one.
         out : str or PathLike, optional
-            Where to record: `store` itself, whose run then goes on, or a new one.
+            Store to record to: `store` itself, whose run then continues, or a new store.
         **settings
-            As in `Simulation`, without seed. Without `partition`, that of the run's
-            last start: on as many ranks the same assignment, else by the same strategy.
+            As in `Simulation`, without seed. Without `partition`, the
+            partition of the run's last start: with the same number of ranks the same assignment,
+            else the same strategy.
 
         Raises
         ------
         StoreError
-            If there is no whole checkpoint, or the store cannot be read.
+            If no checkpoint is valid, or the store cannot be read.
         DescriptionError
             If it is of another network, or its partition is for other ranks than these.
         """
@@ -229,7 +230,7 @@ class Simulation:
     def resume(
         cls, store: str | os.PathLike[str], *, network: Network | None = None, **settings: Any
     ) -> Self:
-        """Go on with a run that is not complete, in its own store. Collective.
+        """Continue a run that is not complete, in its own store. Collective.
 
         As ``Simulation.restore(store, out=store, ...)``.
 
@@ -255,13 +256,13 @@ class Simulation:
         Parameters
         ----------
         store : str or PathLike, optional
-            By default the run's own store; else a store of this network, which is made where
-            there is none. The last two saved states are kept there.
+            By default the run's own store; else a store of this network, which is created if
+            it does not exist. It contains the last two saved states.
 
         Raises
         ------
         DescriptionError
-            If the simulation is closed, or there is no store to save into.
+            If the simulation is closed, or has no store to save into.
         StoreError
             If it cannot be written.
         """
@@ -269,8 +270,8 @@ class Simulation:
         target = recorder.path if store is None and recorder is not None else store
         with collective_phase(self._communicator, "saving"):
             if self._closed or target is None:
-                what = "the simulation is closed" if self._closed else "no store to save into"
-                raise DescriptionError(what, where="save")
+                problem = "the simulation is closed" if self._closed else "no store to save into"
+                raise DescriptionError(problem, where="save")
         assert target is not None
         path = Path(target).resolve()
         if recorder is not None and path != Path(recorder.path).resolve():
@@ -302,30 +303,30 @@ class Simulation:
     def _build(
         self,
         start: str | os.PathLike[str] | StoreReader | None,
-        again: str | os.PathLike[str] | None,
+        same_store: str | os.PathLike[str] | None,
     ) -> tuple[StoreReader, int] | None:
-        """Build the network, and set it to what was saved.
+        """Build the network, and restore its saved state.
 
-        Return a reader of the run that goes on, if one does, and the attempt that saved (-1: none).
+        Return a reader of the resumed run, if any, and the attempt that saved (-1: none).
         """
         network, seed = self.network, self.settings.seed
         generation: Generation | None = None
         reader: StoreReader | None = None
         if start is not None:
-            tell = partial(self._note, always=True)
+            report = partial(self._note, always=True)
             store = start.path if isinstance(start, StoreReader) else Path(start)
             # a store that is recorded into is read under the lock
-            reader = None if again is None else open_shared_reader(start, self._communicator)
-            generation = find_newest_checkpoint(store, self._communicator, tell, reader)
+            reader = None if same_store is None else open_shared_reader(start, self._communicator)
+            generation = find_newest_checkpoint(store, self._communicator, report, reader)
             with collective_phase(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
                     check_same(generation, network, seed)
-                    note_versions(generation, versions(self._communicator), tell)
-        what = f"{counted(network.n_neurons, 'neuron')} on {counted(self.ranks, 'rank')}"
+                    note_versions(generation, versions(self._communicator), report)
+        size_text = f"{counted(network.n_neurons, 'neuron')} on {counted(self.ranks, 'rank')}"
         first = "" if any_compiled() else "; compiling kernels first, once for this version"
-        self._note(f"building {what}{first}")
-        at_ms = 0.0 if generation is None else int(generation.about["step"]) * network.dt
-        self._interrupts = Interrupts(at_ms, None if again is None else os.fspath(again))
+        self._note(f"building {size_text}{first}")
+        at_ms = 0.0 if generation is None else int(generation.attributes["step"]) * network.dt
+        self._interrupts = Interrupts(at_ms, None if same_store is None else os.fspath(same_store))
         with self._interrupts.acting():
             self._use(build(network, self.settings, self._communicator))
             self._access = Access(
@@ -339,7 +340,7 @@ class Simulation:
                 self._load(generation)
         if reader is None or generation is None:
             return None
-        return reader, int(generation.about["attempt"])
+        return reader, int(generation.attributes["attempt"])
 
     def _use(self, built: Built) -> None:
         """Take a network that was built, or taken back to its beginning. Collective."""
@@ -350,21 +351,21 @@ class Simulation:
         self._recordings.use(self._engine, self._output)
 
     def _load(self, generation: Generation) -> None:
-        about = generation.about
-        self._scripted.note(*about["scripted"])  # before what is set again, whose order is another
+        attributes = generation.attributes
+        self._scripted.note(*attributes["scripted"])  # before values are set, in another order
         self._checkpoints.load(generation)
         with collective_phase(self._communicator, "restoring recordings"):
-            switched = about.get("recordings", {})
+            switched = attributes.get("recordings", {})
             self._recordings.restore(switched, path=str(generation.folder))
         self._output.last.lose("those before a checkpoint are not kept in it")
-        self._times.run_s = float(about["run_s"])
+        self._times.run_s = float(attributes["run_s"])
         if self._communicator.rank == 0:
-            self._output.counts.recorded += np.asarray(about["spikes"], np.int64)
+            self._output.counts.recorded += np.asarray(attributes["spikes"], np.int64)
         saved_by = counted(generation.ranks, "rank")
         self._note(f"going on at {self.time_ms:g} ms, saved by {saved_by}")
 
     def _note(self, text: str, *, always: bool = False) -> None:
-        """Tell the user where progress is shown, or always (on rank 0)."""
+        """Print a message with the progress, or always (on rank 0)."""
         if self._progress is not None:
             self._progress.note(text)
         elif always and self._communicator.rank == 0:
@@ -395,7 +396,7 @@ class Simulation:
         Raises
         ------
         DescriptionError
-            If there is no such part, or parts of different kinds have this name.
+            If the part does not exist, or parts of different kinds have this name.
         """
         return handle(self._access, key)
 
@@ -561,11 +562,11 @@ class Simulation:
         ...     simulation.reset(out=f"trial{trial + 1}.zarr")
         """
         begin, communicator = time.perf_counter(), self._communicator
-        asked = require_equal_int(
+        new_seed = require_equal_int(
             *(communicator, lambda: self._check_reset(weights, out, overwrite), "checking"),
             where="reset",
         )
-        keep, values = asked >= _KEEPS_WEIGHTS, self._inputs.set_values
+        keep, values = new_seed >= _KEEPS_WEIGHTS, self._inputs.set_values
         with self._ending_on_error():
             summary = self._complete()
             self._output.unlock()
@@ -576,11 +577,13 @@ class Simulation:
             self._use(restart(self._built, communicator, keep_weights=keep))
             # the handles that a script has act on these from now on
             self._access.inputs, self._access.last = self._inputs, self._output.last
-            changed = [name for name, one in self._engine.neurons.items() if one.changed]
+            changed = [name for name, item in self._engine.neurons.items() if item.changed]
             plastic = [
-                one for one in self._engine.plastic if keep or not one.learns or one.rows.changed
+                item
+                for item in self._engine.plastic
+                if keep or not item.learns or item.rows.changed
             ]
-            names = [*changed, *values, *(str(one.projection.name) for one in plastic)]
+            names = [*changed, *values, *(str(item.projection.name) for item in plastic)]
             names += self._recordings.parts_off
             with collective_phase(communicator, "setting inputs"):
                 self._scripted.note(*names)
@@ -620,12 +623,12 @@ class Simulation:
         try:
             self._output.close(status, self._built, self._times, self._times.own())
         except StoreError as further:
-            # as on a full disk; what made the run fail is told, and what is committed stays
+            # for example, a full disk; the first error is raised, and committed data stays
             error.add_note(f"and the store could not be closed: {further}")
         self._output.unlock()
 
     def counted(self) -> Counted:
-        """Return what was done and spent so far, between two runs. Collective."""
+        """Return counters and times so far, between two run calls. Collective."""
         return count(self._built, self._output, self._times, self._communicator)
 
     def __enter__(self) -> Self:

@@ -68,7 +68,7 @@ class Output:
         out : str or PathLike
             The store.
         overwrite, resume : bool
-            Whether it may replace a run, or goes on with one.
+            Whether it may replace a run, or continues one.
         held : RunLock, optional
             The lock, if rank 0 has it already.
 
@@ -80,7 +80,7 @@ class Output:
         first = self._communicator.rank == 0
         with collective_phase(self._communicator, "checking the settings"):
             if first:
-                # A mistake in the path is better told before the synapses are built.
+                # An error in the path is raised before the synapses are built.
                 check_target(out, overwrite=overwrite, resume=resume)
         with collective_phase(self._communicator, "locking the store"):
             if first:
@@ -117,18 +117,18 @@ class Output:
         if self.recorder is None:
             return
         memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": built.engine.wiring.nbytes}
-        noted: dict[str, Any] = {"timing": timing, "memory": memory}
-        if not status.startswith("failed"):  # for want of memory, say
+        attributes: dict[str, Any] = {"timing": timing, "memory": memory}
+        if not status.startswith("failed"):  # for example, without memory
             spikes = int(self.counts.all.sum())
-            noted["counted"] = rank_counts(built, self.recorder.first_step, spikes)
-        self.recorder.close(status, **noted)
+            attributes["counted"] = rank_counts(built, self.recorder.first_step, spikes)
+        self.recorder.close(status, **attributes)
         self.update(wall=times.wall(built.engine.step * built.engine.layout.network.dt))
 
     def begin(self, end: int, dt: float) -> None:
         """Take note that a run begins, and at which step it is to end."""
         self.last.begin()
         if self.recorder is not None:
-            self.recorder.tell(time_ms=end * dt, n_steps=end)
+            self.recorder.queue_attributes(time_ms=end * dt, n_steps=end)
 
     def advance(self, engine: RankEngine, n_steps: int) -> RecordingError | None:
         """Run some loops and take what comes out of them; return why it cannot be recorded."""

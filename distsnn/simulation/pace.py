@@ -1,4 +1,4 @@
-"""How far a run goes before Python looks at it, and what is to be done then, on all ranks alike."""
+"""Segments of a run: their ends, and the decision after each segment, the same on all ranks."""
 
 import time
 
@@ -19,7 +19,7 @@ _FIRST_PIECE_STEPS = 50
 # What saving is taken to last before it was done once; the first time synapses are digested too.
 _FIRST_SAVING_S = 2.0
 
-# What a rank has to say after a piece; the worst of all ranks counts.
+# Outcomes of a rank after a segment; the worst outcome of all ranks is used.
 RUNNING, SAVE, OUT_OF_TIME, SIGNALLED, FAILED = range(5)
 
 
@@ -44,10 +44,10 @@ def last_step(step: int, time_ms: float, dt: float) -> int:
     return step + n_steps
 
 
-def earliest(communicator: Communicator, own: Fault | None) -> StateError | None:
+def earliest(communicator: Communicator, local_fault: Fault | None) -> StateError | None:
     """Return what went wrong first with a neuron of any rank, the same on all. Collective."""
-    faults = [one for one in communicator.allgather(own) if one is not None]
-    return StateError(min(faults).what) if faults else None
+    faults = [fault for fault in communicator.allgather(local_fault) if fault is not None]
+    return StateError(min(faults).problem) if faults else None
 
 
 class Pace:
@@ -114,17 +114,17 @@ class Pace:
         spent_s : float
             Wall time this rank spent on it, s.
         failed : bool
-            Whether this rank cannot go on.
+            Whether this rank cannot continue.
         signal : int
             The signal that this rank got, or 0.
 
         Returns
         -------
         (int, int)
-            The worst of what all ranks have to say, and a signal.
+            The worst outcome of all ranks, and a signal.
         """
-        mine = [self._verdict(step, failed, signal), signal, round(spent_s * 1e6)]
-        worst, number, slowest_us = self._communicator.allreduce_max(np.array(mine)).tolist()
+        outcome = [self._verdict(step, failed, signal), signal, round(spent_s * 1e6)]
+        worst, number, slowest_us = self._communicator.allreduce_max(np.array(outcome)).tolist()
         # The same on all ranks, since it follows from what all of them know.
         if n_steps == self._piece and slowest_us < _LEAST_PIECE_S * 1e6:
             self._piece = self._whole(2 * self._piece)

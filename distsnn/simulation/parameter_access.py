@@ -44,17 +44,17 @@ class NeuronParameters(NeuronValues):
     def _read(self, name: str) -> Values:
         return neuron_parameters.read(self._neurons, name, self._slots)
 
-    def _set(self, name: str, given: ValueLike) -> None:
+    def _set(self, name: str, described: ValueLike) -> None:
         neurons, engine, communicator = self._neurons, self._engine, self._communicator
         population = neurons.population
         with collective_phase(communicator, _DOING):
-            value = self._checked(name, given)
-        own = self._agreed(name, value)
+            value = self._checked(name, described)
+        local_values = self._agreed(name, value)
         with collective_phase(communicator, _DOING):
             step, seed = engine.step, engine.seed
-            whole = self._size == population.size
+            is_whole = self._size == population.size
             new = neuron_parameters.with_value(
-                neurons, name, self._slots, own, whole=whole, step=step, seed=seed
+                neurons, name, self._slots, local_values, is_whole=is_whole, step=step, seed=seed
             )
         before, after = self._models(name, new)
         with collective_phase(communicator, _DOING), first_on_node(communicator):
@@ -62,16 +62,19 @@ class NeuronParameters(NeuronValues):
             update = engine.update_with(population.name, new)
         engine.set_parameters(population.name, new, changed, update)
 
-    def _checked(self, name: str, given: ValueLike) -> Value:
+    def _checked(self, name: str, described: ValueLike) -> Value:
         """Return a value if it can be one of the parameter's."""
         self._check_name(name)
-        known, where = self._neurons.population.model.parameters()[name], f"{self._where}, {name}"
-        value = as_value(given, where=where)
+        parameter, where = (
+            self._neurons.population.model.parameters()[name],
+            f"{self._where}, {name}",
+        )
+        value = as_value(described, where=where)
         if isinstance(value, np.ndarray):
-            check_shape(value, (self._size,), where=where, of="one value per neuron")
-        if known.integer:
+            check_shape(value, (self._size,), where=where, meaning="one value per neuron")
+        if parameter.integer:
             raise DescriptionError("cannot be changed during a run", where=where)
-        check_value(value, known.allowed, where=where)
+        check_value(value, parameter.allowed, where=where)
         dt = self._engine.layout.network.dt
         # draws are rounded to the grid
         replace(self._neurons.population.model, **{name: value}).check_grid(dt, where=self._where)
@@ -81,12 +84,12 @@ class NeuronParameters(NeuronValues):
         """Return the population's model before and after, with all neurons' values. Collective."""
         neurons = self._neurons
         real = np.flatnonzero(neurons.neurons >= 0)
-        mine = {
+        own_parameters = {
             parameter: neuron_parameters.read(neurons, parameter, real)
             for parameter in neurons.changed
         }
         set_now = neuron_parameters.read(replace(neurons, parameters=new), name, real)
-        parts = self._communicator.allgather((neurons.neurons[real], mine, set_now))
+        parts = self._communicator.allgather((neurons.neurons[real], own_parameters, set_now))
         places = np.concatenate([part[0] for part in parts])
 
         def whole(values: list[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
@@ -98,7 +101,7 @@ class NeuronParameters(NeuronValues):
         changed: dict[str, Any] = {
             parameter: whole([part[1][parameter] for part in parts])
             for parameter in self
-            if parameter in mine
+            if parameter in own_parameters
         }
         after = changed | {name: whole([part[2] for part in parts])}
         return replace(model, **changed), replace(model, **after)

@@ -12,7 +12,7 @@ from distsnn.units import steps
 
 # Ending in time takes some seconds: a piece of the run, the last chunks, the interpreter.
 _LEAST_MARGIN_S = 3.0
-# The mean rates of populations are looked at once in so many ms.
+# Interval in which mean rates of populations are checked, ms.
 RATE_WINDOW_MS = 100.0
 
 
@@ -31,7 +31,7 @@ class Policy:
     max_rate : float or None
         Ceiling on the mean rate of every population, spikes/s.
     heartbeat : float
-        The job is ended if a rank is not heard of for so long, s; inf: never.
+        Time without a heartbeat of a rank after which the job is aborted, s; inf: never.
     """
 
     checkpoint_every: float | None = None
@@ -76,11 +76,11 @@ class Policy:
         return steps(self.checkpoint_every, dt, where="checkpoint_every")
 
     def rate_window(self, dt: float) -> int | None:
-        """Return the steps after which rates are looked at, or None where there is no ceiling."""
+        """Return the number of steps between checks of rates, or None without a limit."""
         return None if self.max_rate is None else max(1, round(RATE_WINDOW_MS / dt))
 
     def out_of_time(self, saving_s: float) -> bool:
-        """Return whether the run must end now, if saving it takes so long."""
+        """Return whether the run must end now, if saving takes this time."""
         if self.wall_limit is None:
             return False
         margin = _LEAST_MARGIN_S + 2.0 * saving_s
@@ -90,5 +90,5 @@ class Policy:
 def process_age_s() -> float:
     """Return the wall time since this process was started, s."""
     since = started(os.getpid())
-    # where the system does not tell: since Python's clock was first read
+    # if the system has no start time: since Python's clock was first read
     return time.perf_counter() if since is None else time.time() - since

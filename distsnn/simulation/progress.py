@@ -1,4 +1,4 @@
-"""What a person or a log sees of a run while it goes on: rank 0 only, on standard error."""
+"""Progress of a run on standard error of rank 0, for terminals and logs."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ def launcher_has_terminal(processes: Path = Path("/proc")) -> bool:
     Parameters
     ----------
     processes : Path
-        Where the system tells of its processes; on systems without it the answer is no.
+        The system's process information; without it, the result is False.
     """
     try:
         process = os.getppid()
@@ -40,12 +40,12 @@ def launcher_has_terminal(processes: Path = Path("/proc")) -> bool:
 
 def clock(seconds: float) -> str:
     """Return a duration as people read it: ``42 s``, ``3:05``, ``2:10:00``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
+    total_s = round(seconds)
+    if total_s < 60:
+        return f"{total_s} s"
+    minutes, remaining_s = divmod(total_s, 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    return f"{hours}:{minutes:02d}:{remaining_s:02d}" if hours else f"{minutes}:{remaining_s:02d}"
 
 
 class Progress:
@@ -59,16 +59,16 @@ class Progress:
     stream : text stream, optional
         Where to write; standard error by default.
     terminal : bool, optional
-        Whether a terminal shows the stream; by default what the stream says, or the environment
-        variable DISTSNN_TERMINAL, or what the MPI launcher's own standard error is.
+        Whether a terminal shows the stream; by default from the stream, the environment
+        variable DISTSNN_TERMINAL, or the standard error of the MPI launcher.
     """
 
     def __init__(self, stream: TextIO | None = None, terminal: bool | None = None) -> None:
         self._stream = stream or sys.stderr
         if terminal is None:
-            told = os.environ.get(TERMINAL_VARIABLE)
-            terminal = self._stream.isatty() or told == "1"
-            if not terminal and told is None and self._stream is sys.stderr:
+            terminal_flag = os.environ.get(TERMINAL_VARIABLE)
+            terminal = self._stream.isatty() or terminal_flag == "1"
+            if not terminal and terminal_flag is None and self._stream is sys.stderr:
                 terminal = launcher_has_terminal()
         self._terminal = terminal
         self._shown = 0.0
@@ -76,7 +76,7 @@ class Progress:
         self._interval = _TERMINAL_EVERY if terminal else _LOG_FIRST
 
     def note(self, text: str) -> None:
-        """Tell what goes on before the run starts."""
+        """Show a message before the run starts."""
         text = printable(text)
         self._write(f"\r{text} ...\x1b[K" if self._terminal else f"distsnn: {text}\n")
 
@@ -91,7 +91,7 @@ class Progress:
         self._shown = self._begin
 
     def update(self, done_ms: float) -> None:
-        """Tell how far the run is; shows it if it is time to."""
+        """Update the biological time, and show it at intervals."""
         now = time.perf_counter()
         if now - self._shown < self._interval:
             return

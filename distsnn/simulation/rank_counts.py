@@ -1,4 +1,4 @@
-"""What a rank counts of its connections to the others, and of what it told and heard."""
+"""Counters of a rank: connections to other ranks, and sent and received spikes."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from distsnn.simulation.build import Built
 
 
 def epoch_steps(built: Built) -> dict[str, int]:
-    """Return most steps between exchanges of all ranks, and inside groups (0: there are none)."""
+    """Return the maximum steps between exchanges of all ranks, and in groups (0: no groups)."""
     epochs = built.epochs
     inside = epochs.group_steps if epochs.in_groups else 0
     return {"epoch_steps": epochs.global_steps, "group_epoch_steps": inside}
@@ -35,7 +35,7 @@ def rank_counts(built: Built, first_step: int, spikes: int) -> dict[str, Any]:
         Spikes of its neurons since.
     """
     engine, exchange = built.engine, built.exchange
-    found: dict[str, Any] = {
+    counters: dict[str, Any] = {
         "steps": engine.step - first_step,
         "neurons": engine.layout.n_neurons,
         "events": engine.events,
@@ -49,14 +49,16 @@ def rank_counts(built: Built, first_step: int, spikes: int) -> dict[str, Any]:
     if exchange is not None:
         inside = exchange.group_counters
         for level in (exchange.counters, *([] if inside is None else [inside])):
-            found["received_spikes"] += level.received_spikes
-            found["received_bytes"] += level.received_bytes
-        found["group_received_spikes"] = 0 if inside is None else inside.received_spikes
+            counters["received_spikes"] += level.received_spikes
+            counters["received_bytes"] += level.received_bytes
+        counters["group_received_spikes"] = 0 if inside is None else inside.received_spikes
     wired = built.connections
     if wired is not None:
-        found["sources"] = wired.sources.tolist()
-        found["synapses"] = wired.synapses.tolist()
-        found["smallest_delay"] = wired.smallest_delay.tolist()
+        counters["sources"] = wired.sources.tolist()
+        counters["synapses"] = wired.synapses.tolist()
+        counters["smallest_delay"] = wired.smallest_delay.tolist()
         ranks = built.assignment.ranks
-        found["heard"] = [0] * ranks if exchange is None else exchange.spikes_from_rank.tolist()
-    return found
+        counters["spikes_from_rank"] = (
+            [0] * ranks if exchange is None else exchange.spikes_from_rank.tolist()
+        )
+    return counters

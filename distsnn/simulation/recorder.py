@@ -54,48 +54,48 @@ def metadata(
     model: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the root attributes of a run's store."""
-    spikes = [one.target for one in network.recordings if isinstance(one, RecordSpikes)]
-    states = [one for one in network.recordings if isinstance(one, RecordState)]
-    found: dict[str, Any] = {
+    spikes = [item.target for item in network.recordings if isinstance(item, RecordSpikes)]
+    states = [item for item in network.recordings if isinstance(item, RecordState)]
+    attributes: dict[str, Any] = {
         "dt": network.dt,
         "seed": settings.seed,
         "time_ms": 0.0,
         "n_steps": 0,
         "populations": [
             {
-                "name": one.name,
-                "first_gid": network.first_gid[one.name],
-                "size": one.size,
-                "model": one.model.name,
-                "precision": one.state_type(network.dt),
-                "substeps": one.model.parts(network.dt),
-                "weight_unit": one.model.weight_unit,
-                "units": {name: state.unit for name, state in one.model.states.items()},
+                "name": item.name,
+                "first_gid": network.first_gid[item.name],
+                "size": item.size,
+                "model": item.model.name,
+                "precision": item.state_type(network.dt),
+                "substeps": item.model.parts(network.dt),
+                "weight_unit": item.model.weight_unit,
+                "units": {name: state.unit for name, state in item.model.states.items()},
             }
-            for one in network.populations
+            for item in network.populations
         ],
         "recorded_spikes": [
             {"population": view.population, **_neurons_of(view)} for view in spikes
         ],
         "recorded_states": [
             {
-                "name": one.name,
-                "population": one.target.population,
-                **_neurons_of(one.target),
-                "variables": list(one.variables),
-                "every": one.every_steps(network.dt),
+                "name": item.name,
+                "population": item.target.population,
+                **_neurons_of(item.target),
+                "variables": list(item.variables),
+                "every": item.every_steps(network.dt),
             }
-            for one in states
+            for item in states
         ],
         "recorded_weights": [
             {
-                "name": one.recording.name,
-                "projection": one.recording.projection,
-                "synapses": one.total,
-                "variables": list(one.recording.variables),
-                "every": one.every,
+                "name": item.recording.name,
+                "projection": item.recording.projection,
+                "synapses": item.total,
+                "variables": list(item.recording.variables),
+                "every": item.every,
             }
-            for one in built.engine.weight_probes
+            for item in built.engine.weight_probes
         ],
         "quanta": built.quanta.to_dict(),
         "versions": versions(communicator),
@@ -105,23 +105,23 @@ def metadata(
         "settings": settings.to_dict() | epoch_steps(built) | _weight_types(network),
     }
     if model is not None:
-        found["model"] = model
-    return found
+        attributes["model"] = model
+    return attributes
 
 
 def _weight_types(network: Network) -> dict[str, dict[str, str]]:
     """Return the types of plastic weights by projection, if there are any."""
-    found = {one.name: one.weight_type for one in network.projections if one.plasticity}
-    return {"plastic_weights": {str(name): kind for name, kind in found.items()}} if found else {}
+    types = {one.name: one.weight_type for one in network.projections if one.plasticity}
+    return {"plastic_weights": {str(name): kind for name, kind in types.items()}} if types else {}
 
 
-# How far the store may lag behind with the time that was asked for, s of wall time: a run in pieces
-# asks anew every few milliseconds, and each answer is a file.
+# Maximum age of the requested time in the store, s of wall-clock time: a run of many segments
+# changes it every few milliseconds, and each write is a file.
 _TELLING_S = 1.0
 
 
 class Recorder:
-    """The store of a run: created by rank 0, appended to by every rank. Collective where it says.
+    """The store of a run: created by rank 0, appended to by every rank. Collective methods say so.
 
     Parameters
     ----------
@@ -140,9 +140,8 @@ class Recorder:
     model : dict, optional
         Where the network came from.
     resumed : (StoreReader, int), optional
-        A reader of the run that is there, and the attempt that saved the engine's step (-1: none).
-        The run goes on in a new attempt; what earlier ones recorded after that step no longer
-        counts.
+        A reader of the existing run, and the attempt that saved the engine's step (-1: none).
+        The run continues in a new attempt; later steps of earlier attempts are superseded.
     off : iterable of str, optional
         Recordings that are switched off.
 
@@ -221,10 +220,10 @@ class Recorder:
         self._untold: dict[str, Any] = {}
         self._tell_from = 0.0
 
-    def tell(self, *, at_once: bool = False, **attributes: Any) -> None:
+    def queue_attributes(self, *, at_once: bool = False, **attributes: Any) -> None:
         """Set attributes of the run (on rank 0), at once or within a second of running.
 
-        A failure is kept until all ranks can be told.
+        A failure is stored until it can be raised on all ranks.
         """
         self._untold |= attributes
         with self._keeping_failure():
@@ -232,7 +231,7 @@ class Recorder:
 
     def scripted(self, names: list[str]) -> None:
         """Take note of what a script has set so far."""
-        self.tell(at_once=True, scripted=names)
+        self.queue_attributes(at_once=True, scripted=names)
 
     def _tell(self, *, at_once: bool) -> None:
         if self._run is None or not self._untold:
@@ -243,7 +242,7 @@ class Recorder:
             self._tell_from = time.monotonic() + _TELLING_S
 
     def spikes(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
-        """Append recorded spikes; a failure is kept until all ranks can be told."""
+        """Append recorded spikes; a failure is stored until it can be raised on all ranks."""
         with self._keeping_failure():
             self._writer.append_spikes(step, gid)
 
@@ -254,7 +253,7 @@ class Recorder:
             yield
         except StoreError as error:
             if self.failure is None:
-                self.failure = RecordingError(error.what, path=error.path)
+                self.failure = RecordingError(error.problem, path=error.path)
         except Exception as error:  # whatever ended the writer's thread
             if self.failure is None:
                 self.failure = RecordingError(f"{type(error).__name__}: {error}", path=self.path)
@@ -283,7 +282,7 @@ class Recorder:
     def switch(self, names: Iterable[str], on: bool) -> None:
         """Take note that recordings are on or off from the next step on.
 
-        Rank 0 writes it; no rank may go on before.
+        Rank 0 writes it before any rank continues.
         """
         step = self._engine.step
         for name in names:
@@ -296,9 +295,9 @@ class Recorder:
                 bounds.append([step, None])
             if bounds[-1][0] == bounds[-1][1]:
                 bounds.pop()
-            folder, _, own = name.partition("/")
-            if on and (folder, own) in self._rows:
-                self._writer.begin_rows(folder, own, step)
+            folder, _, recording = name.partition("/")
+            if on and (folder, recording) in self._rows:
+                self._writer.begin_rows(folder, recording, step)
         if self._run is not None:
             with self._raising():
                 self._run.update_attempt(intervals=self._intervals)
@@ -318,7 +317,8 @@ class Recorder:
     def close(self, status: str, **attributes: Any) -> None:
         """Commit everything and set this rank's status; rank 0 notes the last step.
 
-        After a failure the writer's thread is gone: what it committed stays, the status says why.
+        After a failure the writer's thread has ended: committed data stays, and the status has the
+        reason.
 
         Raises
         ------
@@ -327,7 +327,7 @@ class Recorder:
         """
         self.closed = True
         if self.failure is not None:
-            status = f"failed: {self.failure.what}"
+            status = f"failed: {self.failure.problem}"
         with self._raising():
             self._writer.close(status, **attributes)
             self._tell(at_once=True)
@@ -339,13 +339,13 @@ class Recorder:
         try:
             yield
         except StoreError as error:
-            raise RecordingError(error.what, path=error.path) from error
+            raise RecordingError(error.problem, path=error.path) from error
 
 
 def _neurons_of(view: View) -> dict[str, Any]:
     """Return the neurons of a view as JSON-able data."""
-    found: dict[str, Any] = {"start": view.start, "stop": view.stop}
-    return found if view.neurons is None else {**found, "neurons": view.neurons.tolist()}
+    attributes: dict[str, Any] = {"start": view.start, "stop": view.stop}
+    return attributes if view.neurons is None else {**attributes, "neurons": view.neurons.tolist()}
 
 
 def state_specs(engine: RankEngine) -> list[StateSpec]:
@@ -390,14 +390,18 @@ def weight_specs(engine: RankEngine) -> list[WeightSpec]:
         assert name is not None
         assert model is not None
         unit = network.population(projection.post.population).model.weight_unit
-        about = {"weight": StateVariable(unit, "weight")}
-        for state, known in model.synapse_states.items():
-            of_weights = known.unit == "weight"
-            about[state] = StateVariable(unit if of_weights else known.unit, known.doc)
+        state_variables = {"weight": StateVariable(unit, "weight")}
+        for state, state_spec in model.synapse_states.items():
+            of_weights = state_spec.unit == "weight"
+            state_variables[state] = StateVariable(
+                unit if of_weights else state_spec.unit, state_spec.doc
+            )
         specs.append(
             WeightSpec(
                 name=name,
-                variables={one: about[one] for one in probe.recording.variables},
+                variables={
+                    variable: state_variables[variable] for variable in probe.recording.variables
+                },
                 dtype=projection.weight_type,
                 sources=probe.sources,
                 targets=probe.targets,

@@ -47,18 +47,18 @@ class Recordings:
 
     def __init__(self, network: Network, communicator: Communicator) -> None:
         self._communicator = communicator
-        parts: dict[str, dict[str, str]] = {one.name: {} for one in network.populations}
-        parts |= {str(one.name): {} for one in network.projections}
-        for one in network.recordings:
-            match one:
+        parts: dict[str, dict[str, str]] = {item.name: {} for item in network.populations}
+        parts |= {str(item.name): {} for item in network.projections}
+        for item in network.recordings:
+            match item:
                 case RecordSpikes():
-                    parts[one.target.population][SPIKES] = f"spikes/{one.target.population}"
+                    parts[item.target.population][SPIKES] = f"spikes/{item.target.population}"
                 case RecordState():
-                    parts[one.target.population][str(one.name)] = f"state/{one.name}"
+                    parts[item.target.population][str(item.name)] = f"state/{item.name}"
                 case RecordWeights():
-                    parts[one.projection][str(one.name)] = f"weights/{one.name}"
+                    parts[item.projection][str(item.name)] = f"weights/{item.name}"
         self.parts = parts
-        names = (name for of in parts.values() for name in of.values())
+        names = (name for keys in parts.values() for name in keys.values())
         self._switches = {name: Switch() for name in names}
         self._engine: RankEngine | None = None
         self._output: Output | None = None
@@ -84,11 +84,11 @@ class Recordings:
     @property
     def off(self) -> list[str]:
         """The recordings that are off."""
-        return [name for name, one in self._switches.items() if not one.on]
+        return [name for name, switch in self._switches.items() if not switch.on]
 
     def steps(self, step: int) -> dict[str, int]:
         """Return in how many steps up to one each recording was on, since the network's start."""
-        return {name: one.steps(step) for name, one in self._switches.items()}
+        return {name: switch.steps(step) for name, switch in self._switches.items()}
 
     def switch(self, named: Callable[[], list[str]], on: bool, *, where: str) -> None:
         """Switch recordings from the next step on. Collective.
@@ -105,7 +105,7 @@ class Recordings:
         Raises
         ------
         DescriptionError
-            If `on` is no truth value, the simulation is closed, or ranks ask for different things.
+            If `on` is not a bool, the simulation is closed, or ranks make different calls.
         StoreError
             If the store cannot be written.
         """
@@ -121,8 +121,8 @@ class Recordings:
                 raise DescriptionError("the simulation is closed", where=where)
             return (names, on), names
 
-        found = allgather_checked(communicator, asked, where=where)[0]
-        names = [name for name in found if self._switches[name].on != on]
+        request = allgather_checked(communicator, asked, where=where)[0]
+        names = [name for name in request if self._switches[name].on != on]
         if not names:
             return
         # before any rank records anything after this step
@@ -137,20 +137,20 @@ class Recordings:
     def _act(self, name: str, on: bool) -> None:
         assert self._engine is not None
         assert self._output is not None
-        folder, _, own = name.partition("/")
+        folder, _, recording = name.partition("/")
         if folder == SPIKES:
-            self._output.recorded.switch(own, on)
+            self._output.recorded.switch(recording, on)
         else:
-            self._engine.switch_recording(folder, own, on)
+            self._engine.switch_recording(folder, recording, on)
 
     def saved(self) -> dict[str, dict[str, Any]]:
         """Return what a checkpoint keeps: recordings that were switched."""
         assert self._engine is not None
         step = self._engine.step
         return {
-            name: {"on": one.on, "steps": one.steps(step)}
-            for name, one in self._switches.items()
-            if not one.on or one.steps(step) < step
+            name: {"on": switch.on, "steps": switch.steps(step)}
+            for name, switch in self._switches.items()
+            if not switch.on or switch.steps(step) < step
         }
 
     def restore(self, saved: Mapping[str, Any], *, path: str) -> None:
@@ -165,14 +165,14 @@ class Recordings:
         step = self._engine.step
         for name in self._switches:
             self._switches[name] = Switch(True, step, step)
-        for name, one in saved.items():
-            match one:
+        for name, entry in saved.items():
+            match entry:
                 case {"on": bool() as on, "steps": int() as steps} if (
                     name in self._switches and 0 <= steps <= step
                 ):
                     self._switches[name] = Switch(on, step, steps)
                 case _:
-                    raise StoreError(f"damaged: recording {name!r} is {one!r}"[:200], path=path)
+                    raise StoreError(f"corrupt: recording {name!r} is {entry!r}"[:200], path=path)
         for name, switch in self._switches.items():
             self._act(name, switch.on)
 
@@ -180,8 +180,9 @@ class Recordings:
 class PartRecordings(Mapping[str, bool]):
     """Whether recordings of a part of the network are on, by name; may be set.
 
-    The keys are ``"spikes"`` of a population, and names of recordings of states or weights. What
-    is switched off costs nothing, and its store says so: statistics do not take it for silence.
+    The keys are ``"spikes"`` of a population, and names of recordings of states or weights. A
+    recording that is off costs nothing, and the store lists its intervals, so that statistics do
+    not treat it as silence.
 
     Parameters
     ----------

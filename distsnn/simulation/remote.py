@@ -94,7 +94,7 @@ def simulate(
     StoreError
         If `out` exists or cannot be written.
     RankError
-        If launched ranks failed; what they said is on standard error.
+        If launched ranks failed; their messages are on standard error.
     """
     job = detect_launcher(os.environ)
     if ranks is not None and (isinstance(ranks, bool) or not isinstance(ranks, int) or ranks < 1):
@@ -217,7 +217,7 @@ def pack_classes(network: Network) -> list[bytes]:
     """Return the user-defined classes of a network as bytes, from which ranks make them again.
 
     A class that ranks can import is stored by its name. All others, such as those of a script, a
-    notebook or a function, are stored with their code and what it refers to.
+    notebook or a function, are stored with their code and its references.
 
     Parameters
     ----------

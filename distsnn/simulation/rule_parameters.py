@@ -1,4 +1,4 @@
-"""Parameters of plasticity rules, set between two `run` calls; collective, alike on all ranks."""
+"""Parameters of plasticity rules, set between two run calls: collective, equal on all ranks."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -76,17 +76,17 @@ class RuleParameters(Mapping[str, float | Floats]):
             return self._synapses.read(name, lambda: value)
         return float(value)
 
-    def __setitem__(self, name: str, given: ValueLike) -> None:
+    def __setitem__(self, name: str, described: ValueLike) -> None:
         """Set a parameter from the next step on. Collective.
 
         Parameters
         ----------
         name : str
             The name.
-        given : float, array_like (n_synapses,) or Distribution
+        described : float, array_like (n_synapses,) or Distribution
             In the unit of the name; arrays (in the order of weights) and distributions where the
             description may have them. Draws belong to seed, source, target and time: at time 0
-            they are those of the description.
+            they equal the draws of the description.
 
         Raises
         ------
@@ -96,15 +96,15 @@ class RuleParameters(Mapping[str, float | Floats]):
         synapses = self._synapses
         communicator, engine = synapses.communicator, synapses.engine
         with collective_phase(communicator, _DOING):
-            value = self._checked(name, given)
-        own = synapses.agree(name, value)
+            value = self._checked(name, described)
+        local_values = synapses.agree(name, value)
         with collective_phase(communicator, _DOING):
             delivery = synapses.delivery
-            if isinstance(own, Distribution):
-                at = engine.layout, delivery.rows, name
-                own = drawn(*at, own, engine.seed, engine.step)
-            own = np.abs(own) if name in BOUNDS else np.asarray(own)
-            parameters = delivery.constants.parameters | {name: own}
+            if isinstance(local_values, Distribution):
+                place = engine.layout, delivery.rows, name
+                local_values = drawn(*place, local_values, engine.seed, engine.step)
+            local_values = np.abs(local_values) if name in BOUNDS else np.asarray(local_values)
+            parameters = delivery.constants.parameters | {name: local_values}
             self._check_model(delivery, parameters, name, value)
         with collective_phase(communicator, _DOING), first_on_node(communicator):
             constants = delivery.constants_of(parameters)
@@ -116,11 +116,11 @@ class RuleParameters(Mapping[str, float | Floats]):
         if not isinstance(name, str) or name not in self._names:
             raise unknown("parameter", str(name), self._names, where=self._where)
 
-    def _checked(self, name: str, given: ValueLike) -> Value:
+    def _checked(self, name: str, described: ValueLike) -> Value:
         """Return a value if it can be one of the parameter's, alone."""
         self._check_name(name)
         model, where = self._model, f"{self._where}, {name}"
-        value = as_value(given, where=where)
+        value = as_value(described, where=where)
         if name == getattr(model, "late", ""):
             raise DescriptionError("cannot be changed during a run", where=where)
         if not isinstance(value, float) and name not in model.per_synapse:
@@ -140,12 +140,13 @@ class RuleParameters(Mapping[str, float | Floats]):
         Each rank checks the synapses that it has.
         """
         model, n = self._model, delivery.rows.synapses
-        found = _signed(delivery, parameters)
-        arrays = [one for one, values in found.items() if values.ndim]
+        signed = _signed(delivery, parameters)
+        arrays = [parameter for parameter, values in signed.items() if values.ndim]
         if arrays and n == 0:
             return
         values: dict[str, Any] = {
-            one: values if values.ndim else float(values) for one, values in found.items()
+            parameter: values if values.ndim else float(values)
+            for parameter, values in signed.items()
         }
         if isinstance(value, Distribution):
             drawn_from: dict[str, Any] = {name: value}
@@ -172,5 +173,5 @@ def _signed(delivery: PlasticDelivery, parameters: dict[str, Any]) -> dict[str, 
     """Return parameters of this rank's synapses, bounds with their sign."""
     model = delivery.projection.plasticity
     assert model is not None
-    found = {name: parameters[name] for name in (*model.parameters(), *BOUNDS)}
-    return found | {name: model.sign * found[name] + 0.0 for name in BOUNDS}
+    signed = {name: parameters[name] for name in (*model.parameters(), *BOUNDS)}
+    return signed | {name: model.sign * signed[name] + 0.0 for name in BOUNDS}

@@ -84,7 +84,7 @@ class Counted:
 
 
 def count(built: Built, output: Output, times: Times, communicator: Communicator) -> Counted:
-    """Return what was done and spent so far, between two runs. Collective."""
+    """Return counters and times so far, between two run calls. Collective."""
 
     def total(numbers: Iterable[int]) -> int:
         return sum(communicator.allgather(sum(numbers)))
@@ -93,12 +93,12 @@ def count(built: Built, output: Output, times: Times, communicator: Communicator
     spikes = output.counts.of_all(communicator)
     plastic = built.engine.plastic
     return Counted(
-        phases={phase: [one[phase] for one in phases] for phase in phases[0]},
+        phases={phase: [item[phase] for item in phases] for phase in phases[0]},
         spikes=dict(zip(output.recorded.neurons, spikes, strict=True)),
         events=total([built.engine.events]),
         **exchanges(built),
-        plastic_synapses=total(one.rows.synapses for one in plastic),
-        plastic_bytes=total(one.nbytes for one in plastic),
+        plastic_synapses=total(item.rows.synapses for item in plastic),
+        plastic_bytes=total(item.nbytes for item in plastic),
     )
 
 
@@ -114,7 +114,8 @@ def summarize(
     counts, time_ms = output.counts.of_all(communicator), built.engine.step * network.dt
     steps = recordings.steps(built.engine.step)
     recorded_ms = {
-        one.name: steps.get(f"spikes/{one.name}", 0) * network.dt for one in network.populations
+        population.name: steps.get(f"spikes/{population.name}", 0) * network.dt
+        for population in network.populations
     }
     return Summary(
         path=output.recorder.path if output.recorder is not None else None,

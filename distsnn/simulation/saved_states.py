@@ -16,7 +16,7 @@ from distsnn.io.checkpoint_reader import Generation
 def check_declared(generation: Generation, engine: RankEngine) -> None:
     """Check that a checkpoint has the state variables of this network.
 
-    What was set before the checkpoint is declared by it.
+    The checkpoint declares the values that were set before it.
 
     Raises
     ------
@@ -24,16 +24,16 @@ def check_declared(generation: Generation, engine: RankEngine) -> None:
         If it has not; the error names the first difference.
     """
     names = [attribute.name for attribute in fields(StateField)]
-    saved = [StateField(*(row[name] for name in names)) for row in generation.about["fields"]]
+    saved = [StateField(*(row[name] for name in names)) for row in generation.attributes["fields"]]
     for holder in engine.state_holders:
         holder.declare(saved)
-    there = {field.key: field for field in saved}
-    here = {field.key: field for field in snapshot.fields(engine)}
-    for key in sorted({*there, *here}):
-        if there.get(key) != here.get(key):
+    stored = {field.key: field for field in saved}
+    declared = {field.key: field for field in snapshot.fields(engine)}
+    for key in sorted({*stored, *declared}):
+        if stored.get(key) != declared.get(key):
             raise StoreError(
-                f"state {key[1]!r} of population {key[0]!r} is {there.get(key)} there, and "
-                f"{here.get(key)} in this version of distsnn",
+                f"state {key[1]!r} of population {key[0]!r} is {stored.get(key)} there, and "
+                f"{declared.get(key)} in this version of distsnn",
                 path=str(generation.folder),
             )
 
@@ -57,25 +57,25 @@ def read_states(
     StoreError
         If values are missing or of another type than declared.
     """
-    layout, found, known = engine.layout, dict[Key, Values](), dict[Key, Ints]()
+    layout, result, known_counts = engine.layout, dict[Key, Values](), dict[Key, Ints]()
     for field in snapshot.fields(engine):
         blocks = _blocks(layout, field.population)
-        mine = blocks if field.everywhere else layout.blocks_of_rank(field.population)
-        if not mine.size:
+        local_blocks = blocks if field.everywhere else layout.blocks_of_rank(field.population)
+        if not local_blocks.size:
             continue
         counts = layout.table.size[blocks].astype(np.int64) * field.size
         if field.shared:  # the owner of the first block has saved it
-            blocks = mine = blocks[:1]
+            blocks = local_blocks = blocks[:1]
             counts = np.array([field.size])
         elif field.counted:
             key = field.population, field.counted
-            if key not in known:
+            if key not in known_counts:
                 each = np.ones(blocks.size, np.int64)
-                known[key] = _read(generation, key, "int64", writers, blocks, each, blocks)
-            counts = known[key]
-        values = _read(generation, field.key, field.dtype, writers, blocks, counts, mine)
-        found[field.key] = values
-    return found
+                known_counts[key] = _read(generation, key, "int64", writers, blocks, each, blocks)
+            counts = known_counts[key]
+        values = _read(generation, field.key, field.dtype, writers, blocks, counts, local_blocks)
+        result[field.key] = values
+    return result
 
 
 def _blocks(layout: Layout, population: str) -> npt.NDArray[np.intp]:
@@ -89,20 +89,20 @@ def _read(
     writers: npt.NDArray[np.int32],
     blocks: npt.NDArray[np.integer],
     counts: Ints,
-    mine: npt.NDArray[np.integer],
+    local_blocks: npt.NDArray[np.integer],
 ) -> Values:
-    """Return the values of some blocks, of all of a population, which have so many each."""
+    """Return the values of some blocks of a population; `counts` has the numbers of all blocks."""
     if counts.min() < 0:
-        raise StoreError(f"damaged: the numbers of {key}", path=str(generation.folder))
+        raise StoreError(f"corrupt: the numbers of {key}", path=str(generation.folder))
     writer, first = writers[blocks], np.zeros(blocks.size, np.int64)
     for rank in np.unique(writer):
         its = np.flatnonzero(writer == rank)
         first[its] = np.cumsum(counts[its]) - counts[its]
-    chosen = np.searchsorted(blocks, mine)
+    chosen = np.searchsorted(blocks, local_blocks)
     values = generation.states(*key, writer[chosen], first[chosen], counts[chosen].tolist())
     if values.dtype != dtype:
         raise StoreError(
-            f"damaged: {key} is of type {values.dtype}, and not {dtype}",
+            f"corrupt: {key} is of type {values.dtype}, and not {dtype}",
             path=str(generation.folder),
         )
     return values

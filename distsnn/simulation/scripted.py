@@ -17,13 +17,13 @@ class Scripted:
         self._listener: Callable[[list[str]], None] = lambda names: None
 
     def report_to(self, listener: Callable[[list[str]], None]) -> None:
-        """Tell somebody what was set so far, now and whenever there is something new."""
+        """Call a listener with the names set so far, now and after every new name."""
         self._listener = listener
         if self.names:
             listener(self.names)
 
     def forget(self) -> None:
-        """Forget all names, and tell nobody."""
+        """Remove all names and the listener."""
         self.names, self._listener = [], lambda names: None
 
     def note(self, *names: str) -> None:

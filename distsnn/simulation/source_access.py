@@ -119,7 +119,7 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
             )
         value = as_value(given, where=where)
         if isinstance(value, np.ndarray):
-            check_shape(value, (self._size,), where=where, of="one value per source")
+            check_shape(value, (self._size,), where=where, meaning="one value per source")
         check_value(value, self._model.parameters()[name].allowed, where=where)
         return value
 

@@ -21,10 +21,10 @@ class Recorded:
 
     def __init__(self, network: Network) -> None:
         self._network, self._off = network, set[str]()
-        self.neurons = {one.name: 0 for one in network.populations}
-        for one in network.recordings:
-            if isinstance(one, RecordSpikes):
-                self.neurons[one.target.population] += one.target.size
+        self.neurons = {item.name: 0 for item in network.populations}
+        for item in network.recordings:
+            if isinstance(item, RecordSpikes):
+                self.neurons[item.target.population] += item.target.size
         self._choose()
 
     def switch(self, population: str, on: bool) -> None:
@@ -35,10 +35,10 @@ class Recorded:
     def _choose(self) -> None:
         network = self._network
         chosen = np.zeros((network.n_neurons // 64 + 1) * 64, np.bool_)
-        for one in network.recordings:
-            if isinstance(one, RecordSpikes) and one.target.population not in self._off:
-                first = network.first_gid[one.target.population]
-                chosen[first:][one.target.index] = True
+        for recording in network.recordings:
+            if isinstance(recording, RecordSpikes) and recording.target.population not in self._off:
+                first = network.first_gid[recording.target.population]
+                chosen[first:][recording.target.index] = True
         n = int(chosen.sum())
         self._simple = {network.n_neurons: slice(None), 0: slice(0)}.get(n)
         self._bits = np.packbits(chosen, bitorder="little")
@@ -59,11 +59,11 @@ class Recorded:
         time_ms : mapping of str to float
             Time in which the spikes of a population were recorded.
         """
-        found: dict[str, float | None] = {}
+        rates: dict[str, float | None] = {}
         for (name, neurons), count in zip(self.neurons.items(), spikes, strict=True):
             seconds = time_ms.get(name, 0.0) * 1e-3
-            found[name] = count / neurons / seconds if neurons and seconds else None
-        return found
+            rates[name] = count / neurons / seconds if neurons and seconds else None
+        return rates
 
 
 class SpikeCounts:
@@ -72,7 +72,7 @@ class SpikeCounts:
     Attributes
     ----------
     all, recorded : ndarray of int64, shape (n_populations,)
-        Spikes, and those of recorded neurons.
+        Spikes of all, and of recorded neurons.
     """
 
     def __init__(self, network: Network) -> None:
@@ -81,7 +81,7 @@ class SpikeCounts:
         self.recorded = self.all.copy()
 
     def add(self, gid: npt.NDArray[np.uint32], recorded: npt.NDArray[np.uint32]) -> None:
-        """Count some spikes, and those of them that are recorded."""
+        """Count spikes, and spikes of recorded neurons."""
         counts = self._by_population(gid)
         self.all += counts
         self.recorded += counts if recorded.size == gid.size else self._by_population(recorded)
@@ -104,7 +104,7 @@ class RateCeiling:
     network : Network
         The network.
     ceiling : float or None
-        spikes/s; None where there is no ceiling.
+        spikes/s; None: no limit.
     communicator : Communicator
         The ranks.
     step : int
@@ -120,8 +120,8 @@ class RateCeiling:
     def check(self, counts: npt.NDArray[np.int64], window: int, *, step: int) -> None:
         """Look at the spikes since the last look. Collective.
 
-        What is left of a window in which a run was resumed is looked at with the next one: a rate
-        over a few steps says little.
+        The rest of a window in which a run was resumed is checked with the next window, because a
+        rate over a few steps is not meaningful.
 
         Parameters
         ----------
@@ -135,7 +135,7 @@ class RateCeiling:
         Raises
         ------
         RunawayError
-            On all ranks, if a population is over the ceiling.
+            On all ranks, if a population exceeds the limit.
         """
         span = step - self._since
         if span < window:
@@ -143,7 +143,9 @@ class RateCeiling:
         new = np.sum(self._communicator.allgather(counts - self._before), axis=0)
         self._before, self._since = counts.copy(), step
         dt = self._network.dt
-        for one, count in zip(self._network.populations, new.tolist(), strict=True):
-            rate = count / one.size / (span * dt * 1e-3)
+        for population, count in zip(self._network.populations, new.tolist(), strict=True):
+            rate = count / population.size / (span * dt * 1e-3)
             if self._ceiling is not None and rate > self._ceiling:
-                raise mark_collective(RunawayError(one.name, rate, self._ceiling, at_ms=step * dt))
+                raise mark_collective(
+                    RunawayError(population.name, rate, self._ceiling, at_ms=step * dt)
+                )

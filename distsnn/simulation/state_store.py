@@ -7,7 +7,7 @@ from typing import Any
 
 from distsnn.comm import Communicator
 from distsnn.io.run_lock import RunLock
-from distsnn.io.run_writer import create_state_store, note_scripted
+from distsnn.io.run_writer import create_state_store, write_script_changes
 from distsnn.network import Network
 from distsnn.simulation.build import Built, Settings
 from distsnn.simulation.checkpoint import check_store
@@ -39,12 +39,12 @@ def state_store(
     network, settings, built, communicator, model
         As for a run's `metadata`.
     scripted : list of str
-        What a script has set so far, which such a store tells as a run's does.
+        Names that a script has set so far, stored as in a run.
 
     Raises
     ------
     DescriptionError
-        If what is there is of another network or seed, or of a run of its own.
+        If the store belongs to another network or seed, or to a run.
     StoreError
         If it cannot be read or written, or another process writes to it all the time.
     """
@@ -55,10 +55,10 @@ def state_store(
         if path.exists():
             check_store(path, network, settings.seed)
         else:
-            about = metadata(network, settings, built, communicator, model)
-            create_state_store(path, about, network.to_dict())
+            attributes = metadata(network, settings, built, communicator, model)
+            create_state_store(path, attributes, network.to_dict())
         if scripted:
-            note_scripted(path, scripted)
+            write_script_changes(path, scripted)
         yield
     finally:
         lock.release()

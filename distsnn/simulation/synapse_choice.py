@@ -19,7 +19,7 @@ _COUNTS_AT_A_TIME = 1 << 16  # sources
 
 
 def choices(engine: RankEngine, communicator: Communicator) -> list[Choice]:
-    """Return what is recorded of this rank's synapses, recording by recording. Collective.
+    """Return this rank's recorded synapses for each recording. Collective.
 
     Parameters
     ----------
@@ -29,26 +29,28 @@ def choices(engine: RankEngine, communicator: Communicator) -> list[Choice]:
         The ranks.
     """
     return [
-        _choice(engine, communicator, one)
-        for one in engine.layout.network.recordings
-        if isinstance(one, RecordWeights)
+        _choice(engine, communicator, recording)
+        for recording in engine.layout.network.recordings
+        if isinstance(recording, RecordWeights)
     ]
 
 
-def _choice(engine: RankEngine, communicator: Communicator, one: RecordWeights) -> Choice:
+def _choice(engine: RankEngine, communicator: Communicator, recording: RecordWeights) -> Choice:
     with collective_phase(communicator, "choosing synapses"):
-        candidates = _Candidates(plastic_named(engine, one.projection, where="recordings"), one)
+        candidates = _Candidates(
+            plastic_named(engine, recording.projection, where="recordings"), recording
+        )
         counts = candidates.counts()
-    if one.synapses.everything:
+    if recording.synapses.everything:
         total = sum(communicator.allgather(int(counts.sum())))
-        found = None if candidates.all else candidates.of(0, counts.size)
-        return Choice(one, found, total)
+        selected = None if candidates.all else candidates.of(0, counts.size)
+        return Choice(recording, selected, total)
     everyones = np.zeros_like(counts)
     for first in range(0, counts.size, _COUNTS_AT_A_TIME):
         part = slice(first, first + _COUNTS_AT_A_TIME)
         everyones[part] = np.sum(communicator.allgather(counts[part]), axis=0)
-    found = _numbered(candidates, one.synapses, everyones, communicator)
-    return Choice(one, found, sum(communicator.allgather(found.size)))
+    selected = _numbered(candidates, recording.synapses, everyones, communicator)
+    return Choice(recording, selected, sum(communicator.allgather(selected.size)))
 
 
 class _Candidates:
@@ -60,7 +62,7 @@ class _Candidates:
         Whether these are all of the projection's.
     """
 
-    def __init__(self, delivery: PlasticDelivery, one: RecordWeights) -> None:
+    def __init__(self, delivery: PlasticDelivery, recording: RecordWeights) -> None:
         network, rows = delivery.layout.network, delivery.rows
         self._rows, self._layout = rows, delivery.layout
         self._starts = rows.row_set.rows
@@ -70,11 +72,11 @@ class _Candidates:
             return first + view.start, first + view.stop
 
         projection = delivery.projection
-        first, last = gids(projection.pre if one.sources is None else one.sources)
+        first, last = gids(projection.pre if recording.sources is None else recording.sources)
         self._first_row, self._last_row = np.searchsorted(rows.row_set.sources, [first, last])
         self._pre, self._n_pre = gids(projection.pre)[0], projection.pre.size
-        self._targets = None if one.targets is None else gids(one.targets)
-        self.all = one.sources is None and one.targets is None
+        self._targets = None if recording.targets is None else gids(recording.targets)
+        self.all = recording.sources is None and recording.targets is None
 
     def counts(self) -> Ints:
         """Return how many there are of each of the projection's sources, shape (n_pre,)."""
@@ -93,7 +95,7 @@ class _Candidates:
         return counts
 
     def of(self, first: int, last: int) -> Ints:
-        """Return those of the projection's sources [first, last), in the order of their numbers."""
+        """Return the candidates of sources [first, last), in the order of their numbers."""
         bounds = [self._pre + first, self._pre + last]
         begin, end = np.searchsorted(self._rows.row_set.sources, bounds)
         return self._in_rows(max(begin, self._first_row), min(end, self._last_row))
@@ -107,45 +109,45 @@ class _Candidates:
     def _in_rows(self, first: int, last: int) -> Ints:
         if first >= last:
             return np.empty(0, np.int64)
-        found = np.arange(self._starts[first], self._starts[last])
+        synapses = np.arange(self._starts[first], self._starts[last])
         if self._targets is None:
-            return found
+            return synapses
         part = slice(int(self._starts[first]), int(self._starts[last]))
         target = self._layout.gids(self._rows.targets(part))
-        return found[(target >= self._targets[0]) & (target < self._targets[1])]
+        return synapses[(target >= self._targets[0]) & (target < self._targets[1])]
 
 
 def _numbered(
     candidates: _Candidates, chosen: SynapseRange, counts: Ints, communicator: Communicator
 ) -> Ints:
-    """Return the candidates of a rank whose numbers among those of all are chosen. Collective."""
+    """Return a rank's candidates with selected numbers among all candidates. Collective."""
     ends = np.cumsum(counts)
     stop = int(ends[-1]) if chosen.stop is None else chosen.stop
     first = int(np.searchsorted(ends, chosen.start, side="right"))
     last = int(np.searchsorted(ends - counts, stop))
-    found = [np.empty(0, np.int64)]
+    selected = [np.empty(0, np.int64)]
     for begin, end in _groups(counts[first:last]):
-        own = candidates.of(first + begin, first + end)
-        everyones = communicator.allgather(np.stack(candidates.gids(own)))
+        local_synapses = candidates.of(first + begin, first + end)
+        everyones = communicator.allgather(np.stack(candidates.gids(local_synapses)))
         sources, targets = np.concatenate(everyones, axis=1)
         order = np.lexsort((targets, sources))
         number = np.empty(order.size, np.int64)
         number[order] = ends[first + begin] - counts[first + begin] + np.arange(order.size)
-        at = sum(part.shape[1] for part in everyones[: communicator.rank])
-        mine = number[at : at + own.size]
-        picked = (mine >= chosen.start) & (mine < stop)
-        picked &= (mine - chosen.start) % chosen.step == 0
-        found.append(own[picked])
-    return np.concatenate(found)
+        offset = sum(part.shape[1] for part in everyones[: communicator.rank])
+        local_numbers = number[offset : offset + local_synapses.size]
+        picked = (local_numbers >= chosen.start) & (local_numbers < stop)
+        picked &= (local_numbers - chosen.start) % chosen.step == 0
+        selected.append(local_synapses[picked])
+    return np.concatenate(selected)
 
 
 def _groups(sizes: Ints) -> Iterator[tuple[int, int]]:
     """Yield ranges of sizes whose sums are small, but for those that are large alone."""
     first, total = 0, 0
-    for at, size in enumerate(sizes.tolist()):
-        if at > first and total + size > _AT_A_TIME:
-            yield first, at
-            first, total = at, 0
+    for index, size in enumerate(sizes.tolist()):
+        if index > first and total + size > _AT_A_TIME:
+            yield first, index
+            first, total = index, 0
         total += size
     if first < sizes.size:
         yield first, sizes.size

@@ -1,4 +1,4 @@
-"""Weights of plastic synapses in the user's unit, on all ranks alike; learning on and off."""
+"""Weights of plastic synapses in the user's unit, the same on all ranks; learning on and off."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class PlasticSynapses:
     projection : str
         The projection's name.
     scripted : Scripted
-        What is notified when something is set.
+        Notified when something is set.
     """
 
     def __init__(
@@ -73,17 +73,19 @@ class PlasticSynapses:
             rows = self.delivery.rows
             sources = rows.row_set.source_of_synapse
             targets = self.engine.layout.gids(rows.targets())
-        own = sources, targets, rows.delays()
-        parts = allgather_checked(self.communicator, lambda: (self._where, own), where=self._where)
+        local_columns = sources, targets, rows.delays()
+        parts = allgather_checked(
+            self.communicator, lambda: (self._where, local_columns), where=self._where
+        )
         sources, targets, delays = (np.concatenate(part) for part in zip(*parts, strict=True))
         order = np.lexsort((targets, sources))
         sizes = [part[0].size for part in parts]
         first = sum(sizes[: self.communicator.rank])
         places = np.empty(order.size, np.int64)
         places[order] = np.arange(order.size)
-        mine = places[first : first + sizes[self.communicator.rank]]
+        local_order = places[first : first + sizes[self.communicator.rank]]
         delays = delays[order] * self.engine.layout.network.dt
-        return _Order(sources[order], targets[order], delays, order, mine)
+        return _Order(sources[order], targets[order], delays, order, local_order)
 
     @property
     def sources(self) -> Ints:
@@ -100,22 +102,24 @@ class PlasticSynapses:
         """Delay of each synapse, ms."""
         return self._order.delays
 
-    def read(self, asked: str, own: Callable[[], Floats]) -> Floats:
+    def read(self, request: str, local_values: Callable[[], Floats]) -> Floats:
         """Return values of all synapses, in their order. Collective.
 
         Parameters
         ----------
-        asked : str
-            What is read, which must be the same on all ranks.
-        own : callable
+        request : str
+            The requested values, the same on all ranks.
+        local_values : callable
             Returns the values of this rank's synapses.
         """
         order = self._order.order
-        given = self._name, asked
-        parts = allgather_checked(self.communicator, lambda: (given, own()), where=self._where)
+        call = self._name, request
+        parts = allgather_checked(
+            self.communicator, lambda: (call, local_values()), where=self._where
+        )
         return np.asarray(np.concatenate(parts)[order])
 
-    def agree(self, asked: str, value: Value) -> Value:
+    def agree(self, request: str, value: Value) -> Value:
         """Return this rank's part of a value, which must be the same on all ranks. Collective.
 
         An array has a value for each synapse.
@@ -125,13 +129,15 @@ class PlasticSynapses:
         DescriptionError
             If ranks give different values, or an array has another shape.
         """
-        given = self._name, asked, value_digest(value)
-        allgather_checked(self.communicator, lambda: (given, None), where=self._where)
+        call = self._name, request, value_digest(value)
+        allgather_checked(self.communicator, lambda: (call, None), where=self._where)
         if not isinstance(value, np.ndarray):
             return value
         shape = self.sources.shape
-        check_shape(value, shape, where=f"{self._where}, {asked}", of="one value per synapse")
-        return value[self._order.mine]
+        check_shape(
+            value, shape, where=f"{self._where}, {request}", meaning="one value per synapse"
+        )
+        return value[self._order.local_order]
 
     def note(self) -> None:
         """Note that something was set."""
@@ -141,20 +147,20 @@ class PlasticSynapses:
     def values(self) -> Floats:
         """Weights, in the target model's unit (a copy)."""
 
-        def own() -> Floats:
+        def local_values() -> Floats:
             weights = self.delivery.read_weights(self.engine.step)
             return self.delivery.sign * weights.astype(np.float64)
 
-        return self.read("weights", own)
+        return self.read("weights", local_values)
 
     @values.setter
-    def values(self, given: ValueLike) -> None:
+    def values(self, described: ValueLike) -> None:
         shape = self.sources.shape
         with collective_phase(self.communicator, "setting weights"):
-            value = _numbers(given, shape, where=self._where, of="one weight per synapse")
+            value = _numbers(described, shape, where=self._where, meaning="one weight per synapse")
             self._check_bound(np.broadcast_to(value, shape))
-        own = self.agree("weights", value)
-        self.delivery.set_weights(np.abs(np.asarray(own)), self.engine.step)
+        local_values = self.agree("weights", value)
+        self.delivery.set_weights(np.abs(np.asarray(local_values)), self.engine.step)
         self.note()
 
     def _check_bound(self, values: Floats) -> None:
@@ -162,10 +168,12 @@ class PlasticSynapses:
         low, high = delivery.synapses.lower, delivery.synapses.upper
         synapses = np.arange(values.size)
         if not low.size == high.size == 1:
-            synapses = self._order.mine  # a bound of each, which only the rank knows that has it
+            synapses = (
+                self._order.local_order
+            )  # a bound of each, which only the rank knows that has it
         values, size = values[synapses], delivery.sign * values[synapses]
         kind = delivery.rows.weights.dtype
-        # or as they are stored: what was read may be set again
+        # bounds as stored: read values may be set again
         bad = (size < low) & (size < low.astype(kind))
         bad |= ~((size <= high) | (size <= high.astype(kind)))
         if not bad.any():
@@ -173,7 +181,8 @@ class PlasticSynapses:
         first = int(np.argmax(bad))
         number = int(synapses[first])
         ends = [
-            delivery.sign * float(one[first if one.size > 1 else 0]) + 0.0 for one in (low, high)
+            delivery.sign * float(bound[first if bound.size > 1 else 0]) + 0.0
+            for bound in (low, high)
         ]
         raise DescriptionError(
             "out of range",
@@ -196,7 +205,7 @@ class _Order:
         Delays, ms, in this order.
     order : ndarray of int64, shape (n_synapses,)
         Places of these among the synapses of all ranks, rank by rank.
-    mine : ndarray of int64, shape (n_own_synapses,)
+    local_order : ndarray of int64, shape (n_own_synapses,)
         Numbers of this rank's synapses in this order.
     """
 
@@ -204,16 +213,18 @@ class _Order:
     targets: Ints
     delays: Floats
     order: Ints
-    mine: Ints
+    local_order: Ints
 
 
-def _numbers(given: ValueLike, shape: tuple[int, ...], *, where: str, of: str) -> float | Floats:
+def _numbers(
+    described: ValueLike, shape: tuple[int, ...], *, where: str, meaning: str
+) -> float | Floats:
     """Return a number, or an array of a shape; raise DescriptionError for anything else."""
-    value = as_value(given, where=where)
+    value = as_value(described, where=where)
     if not isinstance(value, float | np.ndarray):
         raise DescriptionError("must be a number or an array", where=where, value=value)
     if isinstance(value, np.ndarray):
-        check_shape(value, shape, where=where, of=of)
+        check_shape(value, shape, where=where, meaning=meaning)
     return value
 
 
@@ -225,18 +236,18 @@ def normalise(
     delivery = plastic_named(engine, projection, where="weights")
     layout, post = engine.layout, delivery.projection.post
     with collective_phase(communicator, "normalising weights"):
-        value = _numbers(total, (post.size,), where=where, of="one total per target neuron")
+        value = _numbers(total, (post.size,), where=where, meaning="one total per target neuron")
         allowed = POSITIVE if delivery.sign > 0 else Range(high=0.0, open_high=True)
         check_range(value, allowed, where=where)
     if communicator.size > 1:
-        asked = where, value_digest(value)
-        allgather_checked(communicator, lambda: (asked, None), where=where)
+        request = where, value_digest(value)
+        allgather_checked(communicator, lambda: (request, None), where=where)
     totals = np.zeros(layout.n_local)
     index = delivery.target_population
     neuron = layout.in_population(index) - post.start
     slots = np.flatnonzero((neuron >= 0) & (neuron < post.size))
-    own = value[neuron[slots]] if isinstance(value, np.ndarray) else value
-    totals[int(layout.first[index]) + slots] = np.abs(own)
+    local_totals = value[neuron[slots]] if isinstance(value, np.ndarray) else value
+    totals[int(layout.first[index]) + slots] = np.abs(local_totals)
     delivery.normalise(totals, engine.step)
 
 
@@ -246,7 +257,7 @@ def set_learning(engine: RankEngine, communicator: Communicator, projection: str
     Raises
     ------
     DescriptionError
-        If there is no such projection, it is not plastic, or ranks were told different things.
+        If the projection does not exist or is not plastic, or ranks make different calls.
     """
 
     def asked() -> tuple[object, None]:
@@ -315,12 +326,12 @@ def plastic_named(engine: RankEngine, projection: str, *, where: str) -> Plastic
     Raises
     ------
     DescriptionError
-        If there is none.
+        If it does not exist.
     """
     engine.layout.network.projection(projection, where=where)
-    for one in engine.plastic:
-        if one.projection.name == projection:
-            return one
+    for delivery in engine.plastic:
+        if delivery.projection.name == projection:
+            return delivery
     raise DescriptionError(
         "is not plastic",
         where=f"{where}, projection {projection!r}",

@@ -40,16 +40,23 @@ def wired_ends(
     warm_up()
     table, scales = blocks(network), quanta(network, file_summaries(network))
     expected = sum(
-        one.rule.expected_synapses(one.pre.size, one.post.size, one.same)
-        for one in network.projections
+        projection.rule.expected_synapses(
+            projection.pre.size, projection.post.size, projection.same
+        )
+        for projection in network.projections
     )
     parts = min(max(1, math.ceil(expected / at_a_time)), table.n_blocks)
-    made = make_assignment(table, parts, "contiguous")
+    assignment = make_assignment(table, parts, "contiguous")
     for part in range(parts):
-        layout = Layout(network, table, made, part)
-        given = {
-            index: [edges.split(layout, one, piece)[part] for piece in read_edges(one, network.dt)]
-            for index, one in enumerate(network.projections)
-            if isinstance(one.rule, ExplicitFile)
+        layout = Layout(network, table, assignment, part)
+        explicit_edges = {
+            index: [
+                edges.split(layout, projection, piece)[part]
+                for piece in read_edges(projection, network.dt)
+            ]
+            for index, projection in enumerate(network.projections)
+            if isinstance(projection.rule, ExplicitFile)
         }
-        yield from connections.ends(layout, wiring.build(layout, scales, seed, given=given))
+        yield from connections.ends(
+            layout, wiring.build(layout, scales, seed, explicit_edges=explicit_edges)
+        )

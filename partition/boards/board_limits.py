@@ -35,7 +35,7 @@ from distsnn.partition.boards.sections import PER_PROJECTION
 from distsnn.partition.traffic import EdgeReader, explicit_edges
 from distsnn.units import counted
 
-# Weights that share a scale: those onto a receptor of a population, or those of one projection.
+# Weights that share a scale: all weights onto a receptor, or all weights of a projection.
 _ReceptorKey = tuple[str, str]
 # A projection or stimulus, and the range of its weights.
 _WeightRanges = dict[_ReceptorKey, tuple[float, float]]
@@ -74,7 +74,7 @@ def apply_board_limits(
 ) -> ConstrainedNetwork:
     """Apply the limits of a board to a network.
 
-    - The time step is that of the board, if it is longer.
+    - The time step is the board's, if it is longer.
     - Explicit and constant delays are rounded to steps and limited to the maximum. Distributions
       are truncated.
     - If neurons have too many synapses, fixed indegrees shrink in proportion.
@@ -100,7 +100,7 @@ def apply_board_limits(
     """
     check_network(network, board)
     core, changes = board.core, list[str]()
-    # the number of bits is no limit if the scaling of weights is unknown
+    # the number of bits does not limit weights with unknown scaling
     bits = None if core.weight_scale.value is None else core.weight_bits.value
     weight_field = "weight_bits" if core.weight_bits.value is None else "weight_scale"
     limit_names = weight_field, "delay_steps", "fan_in", "plastic"

@@ -197,7 +197,7 @@ def _checked_value(value: Any, spec: Mapping[str, Any], *, where: str) -> Any:
 def read_count(value: object, *, where: str, low: int = 0) -> int:
     """Check that a value is an integer of at least `low` that float64 represents exactly."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise DescriptionError("must be a whole number", where=where, value=value)
+        raise DescriptionError("must be an integer", where=where, value=value)
     if not low <= value <= _MAX_COUNT:
         allowed = f">= {low} and <= {_MAX_COUNT:,}"
         raise DescriptionError("out of range", where=where, value=value, allowed=allowed)

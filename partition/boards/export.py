@@ -148,7 +148,7 @@ def check_sanafe(board: Board) -> None:
     mesh = board.topology.kind == "mesh2d" and board.topology.node == "tile"
     if board.router.scheme.value != UNICAST or not mesh:
         raise DescriptionError(
-            "SANA-FE does not number the cores of this board as those of Loihi",
+            "SANA-FE does not number the cores of this board as on Loihi",
             where=board.name,
             allowed="loihi, or a board like it: unicast, a mesh of tiles",
         )

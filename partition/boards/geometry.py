@@ -187,7 +187,7 @@ def _undirected_links(
     topology: Topology, index_of: dict[XY, int]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], tuple[str, ...]]:
     # Ports are numbered in the order of the edges, including dead edges. They have no opposite
-    # port on their node, so there is no default route.
+    # port on their node, and therefore no default route.
     size = topology.width
     edges = topology.edges
     if topology.kind == "crossbar":

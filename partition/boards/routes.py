@@ -31,7 +31,7 @@ class Routes:
     Parameters
     ----------
     source : ndarray of int32, shape (n_entries,)
-        Slice. The entries of a slice are consecutive; the first is that of its own node.
+        Slice. The entries of a slice are consecutive; the first entry is at the slice's node.
     node : ndarray of int32, shape (n_entries,)
         Node.
     arrival : ndarray of int32, shape (n_entries,)

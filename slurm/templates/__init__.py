@@ -5,7 +5,7 @@ from importlib.resources import files
 from distsnn.errors import unknown
 
 _FILES = {
-    # not .py: it is no part of the package, and imports what this one may not
+    # not .py: it is not part of the package, and imports libraries that the package must not import
     "dask-analysis": "dask_analysis.txt",
     "scaling": "scaling.sh",
     "seeds": "seeds.sh",
@@ -23,7 +23,7 @@ def template(name: str) -> str:
     Raises
     ------
     DescriptionError
-        If there is none of that name.
+        If no template has this name.
     """
     if name not in _FILES:
         raise unknown("template", name, _FILES, where="--template")

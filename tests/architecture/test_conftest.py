@@ -21,6 +21,7 @@ def test_e(): pytest.skip('no such machine')
 def folder(pytester: pytest.Pytester) -> pytest.Pytester:
     """Return a folder with the shared conftest, whose tests run in this process."""
     pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text())
+    pytester.makepyfile(quick_files=(ROOT / "tests" / "quick_files.py").read_text())
     pytester.makeini("[pytest]\naddopts = -p no:cacheprovider\nmarkers =\n faults\n ci\n slurm")
     return pytester
 

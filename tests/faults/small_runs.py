@@ -12,12 +12,8 @@ from distsnn.errors import StoreError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.reader import StoreReader
 
-# s, from a rank's death to the end of its job: what is promised, on a machine with other work too
-SOON = 10.0
-# s, the same from an error that a rank can tell of, where there are 4 ranks at most
-AT_ONCE = 5.0
 # s, until something that is waited for must have come about
-PATIENCE = 120.0
+PATIENCE = 240.0
 
 Words = Callable[..., tuple[str, ...]]
 

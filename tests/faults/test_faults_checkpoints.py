@@ -134,7 +134,7 @@ def test_run_that_is_going_on_is_not_resumed_by_another(
             assert ended.code == 2
         assert len(StoreReader(out).attempts) == 1
         job.interrupt(signal.SIGTERM)
-        assert job.end(timeout=60).code == 85
+        assert job.end().code == 85
     done = StoreReader(out).complete_step
     assert done > 0
     ended = run("run", "--resume", out, "--time", str(done * 0.1 + 10.0))

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import zarr
-from command_jobs import ROOT, Ended, Job, run, running
-from small_runs import PATIENCE, SOON, wait_for_spikes
+from command_jobs import ROOT, SOON, Ended, Job, run, running
+from small_runs import PATIENCE, wait_for_spikes
 
 from distsnn.comm import mpiexec_path
 from distsnn.io.exit_reports import exit_reports_folder
@@ -87,7 +87,7 @@ def test_info_reports_a_rank_killed_in_mid_run(
         assert summarise(out)["vanished_ranks"] == []
         os.kill(pids[2], signal.SIGKILL)
         killed = time.time()
-        ended = job.end(timeout=60)
+        ended = job.end()
     assert ended.code != 0
     assert ended.at - killed < SOON
     wait_for_exit_report(out)
@@ -125,7 +125,7 @@ def test_rank_stopped_in_mid_run_ends_the_job(small: Path, tmp_path: Path) -> No
         pids = wait_for_ranks(job, out, 2)
         os.kill(pids[1], signal.SIGSTOP)
         stopped = time.time()
-        ended = job.end(timeout=60)
+        ended = job.end()
     finally:
         job.kill()
     assert ended.code != 0
@@ -160,7 +160,7 @@ def test_info_names_the_rank_that_died_and_how(small: Path, tmp_path: Path) -> N
     assert run("run", small, "--time", "5", "--out", out, "--ranks", "2").code == 0
     words = [sys.executable, WATCHED, "kill", "1", "30", exit_reports_folder(out, 0)]
     job = Job([mpiexec_path(), "-n", "2", *map(str, words)], None)
-    ended = job.end(timeout=60)
+    ended = job.end()
     assert ended.code != 0
     wait_for_exit_report(out)
     (report,) = json.loads(run("info", out, "--json").out)["exit_reports"]

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from command_jobs import run
-from small_runs import AT_ONCE, SOON, one_message
+from command_jobs import AT_ONCE, SOON, run
+from small_runs import one_message
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Runs that are stopped, killed or damaged, and go on from what was saved."""
+"""Runs that are stopped, killed or corrupt, and go on from what was saved."""
 
 import contextlib
 import json
@@ -13,10 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_jobs import ROOT, Ended, run, running
+from command_jobs import ROOT, SOON, Ended, run, running
 from recorded import assert_same, recorded
 from small_runs import (
-    SOON,
     committed_pid,
     one_message,
     recorded_run,
@@ -64,7 +63,7 @@ def test_signal_saves_the_run_which_then_goes_on_elsewhere(
     with running(*words(small, out, *options, "--checkpoint-wall", "0.2s"), ranks=ranks) as job:
         wait_for_checkpoint(job, out)
         sent = job.interrupt(number)
-        ended = job.end(timeout=60)
+        ended = job.end()
     assert ended.at - sent < SOON
     if number == signal.SIGINT:
         one_message(ended, r"^distsnn: interrupted at [\d.]+ ms; saved, continue with: distsnn run")
@@ -106,7 +105,7 @@ def test_killed_run_goes_on_from_its_last_checkpoint(
     with running(*words(small, out, "--ranks", "2", "--checkpoint-every", "100ms")) as job:
         wait_for_checkpoint(job, out)
         os.kill(committed_pid(out), signal.SIGKILL)
-        assert job.end(timeout=60).code == 1
+        assert job.end().code == 1
     ended = resumed(out, uninterrupted, ranks=3)
     assert re.search(r"going on at \d+ ms, saved by 2 ranks", ended.err)
 
@@ -119,7 +118,7 @@ def test_auto_starts_goes_on_and_leaves_alone(
     with running(*auto) as job:
         wait_for_checkpoint(job, out)
         job.interrupt(signal.SIGUSR1)
-        assert job.end(timeout=60).code == EXIT_RESUMABLE
+        assert job.end().code == EXIT_RESUMABLE
     ended = run(*auto, "--ranks", "2")
     assert ended.code == 0, ended.err
     assert len(StoreReader(out).attempts) == 2
@@ -148,7 +147,7 @@ def test_signal_while_the_network_is_built_loses_nothing(tmp_path: Path) -> None
     with running(*big, "--out", tmp_path / "run.zarr") as job:
         wait_for_building(job)
         job.interrupt(signal.SIGUSR1)
-        ended = job.end(timeout=60)
+        ended = job.end()
     one_message(ended, "stopped by SIGUSR1 at 0 ms")
     assert ended.code == EXIT_RESUMABLE
     assert list(tmp_path.iterdir()) == []
@@ -167,7 +166,7 @@ def test_damaged_checkpoint_is_told_and_the_one_before_used(
     chunk.write_bytes(bytes(content))
     ended = run("run", "--resume", out, "--time", TIME, "--ranks", "2")
     assert ended.code == 0
-    assert re.search(rf"checkpoint {newest} is not used: .*float32/c/0: damaged", ended.err)
+    assert re.search(rf"checkpoint {newest} is not used: .*float32/c/0: corrupt", ended.err)
     assert "going on at 200 ms" in ended.err
     assert_same(recorded(uninterrupted), recorded(out))
 
@@ -179,7 +178,7 @@ def test_damaged_checkpoint_is_told_and_the_one_before_used(
         (("--out", "other.zarr"), "--out: a resumed run is recorded where it was"),
         (("--overwrite",), "--resume: --resume and --overwrite exclude each other"),
         (("--checkpoint-every", "0.05ms"), "checkpoint_every: time is not on the grid"),
-        (("--checkpoint-every", "5 parsecs"), "'5 parsecs' is no time"),
+        (("--checkpoint-every", "5 parsecs"), "'5 parsecs' is not a time"),
         (("--wall-limit", "-1h"), "wall-limit"),
         (("--max-rate", "0"), "must be positive"),
     ],
@@ -204,7 +203,7 @@ def test_model_that_is_not_the_runs_is_refused(tmp_path: Path) -> None:
 
 def test_nothing_to_resume(tmp_path: Path) -> None:
     ended = run("run", "--resume", tmp_path / "none.zarr")
-    one_message(ended, "none.zarr: there is no such path")
+    one_message(ended, "none.zarr: the path does not exist")
     assert ended.code == 2
     out = tmp_path / "run.zarr"
     assert run("run", "brunel", "--set", "order=10", "--time", "20", "--out", out).code == 0
@@ -216,7 +215,7 @@ def test_nothing_to_resume(tmp_path: Path) -> None:
 def test_runaway_network_is_stopped(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     ended = run(*words(small, out, "--max-rate", "1", "--ranks", "2"))
-    one_message(ended, "population 'E': .* spikes/s at 100 ms, over the ceiling of 1 spikes/s")
+    one_message(ended, "population 'E': .* spikes/s at 100 ms, above the limit of 1 spikes/s")
     assert ended.code == 1
     assert StoreReader(out).complete_step == 1000
 
@@ -226,7 +225,7 @@ def test_signal_to_a_run_that_is_not_recorded(small: Path, options: tuple[str, .
     with running("run", small, "--time", "1000000", *options) as job:
         wait_for_line(job, "of 1000000 ms")  # it runs: the log's first look at it
         job.interrupt(signal.SIGUSR1)
-        ended = job.end(timeout=60)
+        ended = job.end()
     one_message(ended, r"stopped by SIGUSR1 at [\d.]+ ms$")
     assert ended.code == 1
 
@@ -241,7 +240,7 @@ def test_signals_may_come_again_and_again(
         for _ in range(2):
             job.interrupt(signal.SIGTERM)
             time.sleep(0.1)
-        ended = job.end(timeout=60)
+        ended = job.end()
     one_message(ended, "stopped by SIGTERM")
     assert ended.code == EXIT_RESUMABLE
 
@@ -264,7 +263,7 @@ def test_signals_may_come_until_the_end(
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, number)
             time.sleep(0.002)
-        ended = job.end(timeout=60)
+        ended = job.end()
     one_message(ended, rf"stopped by {number.name} at [\d.]+ ms; saved, continue with: distsnn run")
     assert ended.code == EXIT_RESUMABLE
     assert summarise(out)["status"] == [f"stopped: {number.name}"] * len(own)
@@ -279,7 +278,7 @@ def test_command_that_a_stopped_run_prints_continues_it(
     with running(*words(small, out, *options)) as job:
         wait_for_checkpoint(job, out)
         job.interrupt(signal.SIGINT)
-        ended = job.end(timeout=60)
+        ended = job.end()
     assert ended.code == 130
     program, *printed = shlex.split(ended.messages[0].partition("continue with: ")[2])
     assert program == "distsnn"
@@ -307,7 +306,7 @@ def test_lost_run_says_how_far_it_was_saved(small: Path, tmp_path: Path) -> None
     with running(*words(small, out, *long)) as job:
         wait_for_checkpoint(job, out)
         os.kill(committed_pid(out), signal.SIGKILL)
-        ended = job.end(timeout=60)
+        ended = job.end()
     one_message(
         ended, r"was ended by signal 9 .*; .*run.zarr is not complete; saved, continue with:"
     )
@@ -364,7 +363,7 @@ def test_run_that_is_going_on_is_left_alone(small: Path, tmp_path: Path) -> None
         one_message(ended, r"run.zarr: is being written by process \d+ on")
         assert ended.code == 2
         job.interrupt(signal.SIGTERM)
-        assert job.end(timeout=60).code == EXIT_RESUMABLE
+        assert job.end().code == EXIT_RESUMABLE
 
 
 def test_ranks_end_when_the_command_that_started_them_is_killed(
@@ -385,9 +384,9 @@ def test_ranks_end_when_the_command_that_started_them_is_killed(
 def test_random_kills_lose_nothing() -> None:
     """The short form of a campaign; the long one is `benchmarks/kills.py` itself."""
     script = ROOT / "benchmarks" / "kills.py"
-    short = ("--kills", "6", "--time", "1000", "--seed", "2", "--hung-after", "30")
+    short = ("--kills", "6", "--time", "1000", "--seed", "2", "--hung-after", "60")
     done = subprocess.run(
-        [sys.executable, script, *short], capture_output=True, text=True, timeout=290, check=False
+        [sys.executable, script, *short], capture_output=True, text=True, timeout=800, check=False
     )
     found = json.loads(done.stdout)
     assert found["kills"] + found["terminations"] >= 6
@@ -410,7 +409,7 @@ def test_resumed_run_reads_as_one_while_it_goes_on(
         last = min(reader.complete_step, StoreReader(uninterrupted).complete_step)
         found = reader.spikes(0, last)
         job.interrupt(signal.SIGTERM)
-        assert job.end(timeout=60).code == EXIT_RESUMABLE
+        assert job.end().code == EXIT_RESUMABLE
     assert len(reader.attempts) == 2
     for mine, expected in zip(found, StoreReader(uninterrupted).spikes(0, last), strict=True):
         np.testing.assert_array_equal(mine, expected)

@@ -83,7 +83,9 @@ def connections(reference: Path, path: Path) -> list[dict]:
                 "sources": np.bincount(owner[sources], minlength=ranks).tolist(),
                 "synapses": np.bincount(from_rank, minlength=ranks).tolist(),
                 "smallest_delay": np.where(smallest < 2**40, smallest, 0).tolist(),
-                "heard": np.bincount(owner[remote], spikes[remote], minlength=ranks).tolist(),
+                "spikes_from_rank": np.bincount(
+                    owner[remote], spikes[remote], minlength=ranks
+                ).tolist(),
             }
         )
     return found

@@ -178,9 +178,9 @@ def test_same_state_and_synapses_at_the_end(runs: Runs, way: str, case: str) -> 
         newest_checkpoint(runs.path(REFERENCE, case)),
         newest_checkpoint(runs.path(way, case)),
     )
-    assert found.about["reach"] == expected.about["reach"]
+    assert found.attributes["reach"] == expected.attributes["reach"]
     index, known = (one.blocks(2**12) for one in (found, expected))
     np.testing.assert_array_equal(index["wiring"], known["wiring"])
     np.testing.assert_array_equal(index["digest"], known["digest"])
-    assert found.about["digest"] == expected.about["digest"]
-    assert found.about["spikes"] == expected.about["spikes"]
+    assert found.attributes["digest"] == expected.attributes["digest"]
+    assert found.attributes["spikes"] == expected.attributes["spikes"]

@@ -35,6 +35,6 @@ def test_same_recordings(runs: Runs, way: str, case: str) -> None:
 def test_same_state_and_synapses_at_the_end(runs: Runs, way: str, case: str) -> None:
     paths = runs.path(EXAMPLE_REFERENCE, case), runs.path(way, case)
     first, other = (newest_checkpoint(path) for path in paths)
-    assert other.about["digest"] == first.about["digest"]
+    assert other.attributes["digest"] == first.attributes["digest"]
     index, known = (one.blocks(2**12) for one in (other, first))
     np.testing.assert_array_equal(index["wiring"], known["wiring"])

@@ -47,7 +47,10 @@ def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def assert_same_runs(path: Path, other: Path) -> None:
     assert StoreReader(other).complete
     assert_same(recorded(path), recorded(other))
-    assert newest_checkpoint(path).about["digest"] == newest_checkpoint(other).about["digest"]
+    assert (
+        newest_checkpoint(path).attributes["digest"]
+        == newest_checkpoint(other).attributes["digest"]
+    )
 
 
 def test_same_in_groups_of_two(alone: Path, four: Path) -> None:
@@ -123,7 +126,7 @@ def test_ranks_in_groups_count_what_was_wired_and_spiked(alone: Path, four: Path
         assert {name: count[name] for name in known} == known
     # groups are 3 ms apart, and hear each other
     delay, heard = (
-        np.array([one[name] for one in counted]) for name in ("smallest_delay", "heard")
+        np.array([one[name] for one in counted]) for name in ("smallest_delay", "spikes_from_rank")
     )
     far = np.arange(4)[:, np.newaxis] // 2 != np.arange(4) // 2
     assert (delay[far].min(), delay[~far].min()) == (30, 1)

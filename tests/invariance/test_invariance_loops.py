@@ -28,7 +28,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     step, gid = StoreReader(path).spikes()
     assert np.count_nonzero(gid < closed_loop.N) > 300
     assert np.count_nonzero(gid >= closed_loop.N) > 50
-    fields = {row["name"] for row in newest_checkpoint(path).about["fields"]}
+    fields = {row["name"] for row in newest_checkpoint(path).attributes["fields"]}
     assert {f"spikes to come / step / {name}" for name in ("S", "hits")} < fields
     for name in ("rewarded", "contrastive"):
         weights = StoreReader(path).weights(name).variables["weight"][:, :]
@@ -53,7 +53,9 @@ def test_closed_loop_is_the_same_on_any_ranks(
     assert [len(one.ranks) for one in StoreReader(other).attempts] == [ranks for ranks, _ in ways]
     assert_same(recorded(alone), recorded(other))
     for name in ("digest", "fields", "scripted"):
-        assert newest_checkpoint(alone).about[name] == newest_checkpoint(other).about[name]
+        assert (
+            newest_checkpoint(alone).attributes[name] == newest_checkpoint(other).attributes[name]
+        )
     scripted = ["drive", "push", "S", "rewarded", "contrastive", "noise"]
     scripted += ["wave", "wavy drive", "hits"]
     assert StoreReader(other).metadata["scripted"] == scripted
@@ -64,4 +66,7 @@ def test_trials_are_the_same_on_any_ranks_after_a_reset(alone: Path, tmp_path: P
     again = tmp_path / "again.zarr"
     assert_same(recorded(alone), recorded(again))
     assert len(StoreReader(again).attempts[0].ranks) == 3
-    assert newest_checkpoint(alone).about["digest"] == newest_checkpoint(again).about["digest"]
+    assert (
+        newest_checkpoint(alone).attributes["digest"]
+        == newest_checkpoint(again).attributes["digest"]
+    )

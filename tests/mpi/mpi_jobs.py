@@ -13,7 +13,7 @@ import distsnn.comm
 from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES
 
 PROGRAMS = Path(__file__).parent / "programs"
-TIMEOUT = 60
+TIMEOUT = 240
 _MARK = "DISTSNN_TEST"  # an environment variable of our own
 
 

@@ -6,6 +6,7 @@ import time
 
 import pytest
 from campaigns import sampled
+from command_jobs import SOON
 from mpi_jobs import PROGRAMS, Starter
 
 import distsnn.comm
@@ -63,7 +64,7 @@ def test_job_that_outlives_a_rank_is_ended(starter: Starter) -> None:
     assert (
         "ended by itself with exit code 1, and the others did not within 2 s" in ended.messages[0]
     )
-    assert ended.at - begin < 10.0
+    assert ended.at - begin < SOON
     assert ranks_left(starter, "failing.py") == []
 
 
@@ -77,6 +78,6 @@ def test_signals_reach_the_ranks(starter: Starter, number: signal.Signals, code:
     os.kill(job.process.pid, number)
     ended = job.end()
     assert ended.out.splitlines()[-1] == f"code {code}"
-    assert ended.at - begin < 5.0
+    assert ended.at - begin < SOON
     assert ended.messages == (["distsnn: interrupted"] if number == signal.SIGINT else [])
     assert ranks_left(starter, "launched.py") == []

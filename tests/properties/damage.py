@@ -26,7 +26,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-def damaged(draw: Any, value: Any) -> Any:
+def corrupt(draw: Any, value: Any) -> Any:
     """Return a copy of JSON data with one value replaced, removed or added."""
     made = copy.deepcopy(value)
     path = draw(st.sampled_from(places(made)))

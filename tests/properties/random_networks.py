@@ -297,7 +297,7 @@ def _stimulus(choose: Chooser, target: Any, step: float) -> Any:
 
 
 def small_network() -> Network:
-    """Return a network that has something of everything, to be stored and damaged."""
+    """Return a network that has something of everything, to be stored and corrupt."""
     e = Population("E", 150, IafPscExp(), {"V_m": Normal(-60.0, 4.0)})
     i = Population("I", 40, IafPscDelta(C_m=np.linspace(200.0, 300.0, 40)), precision="float64")
     times = np.arange(1, 200) * 0.7

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from campaigns import campaign
-from damage import cut_or_flipped, damaged
+from damage import corrupt, cut_or_flipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +23,7 @@ from distsnn.simulation import Simulation
 
 
 def tell(read: Callable[[], object], seen: Counter[str]) -> None:
-    """Read something damaged: it is told, or harmless; any other exception fails the test."""
+    """Read something corrupt: it is told, or harmless; any other exception fails the test."""
     try:
         read()
         seen["read"] += 1
@@ -60,7 +60,7 @@ def test_damaged_description(examples: int, copies: Path) -> None:
     @settings(max_examples=examples)
     @given(st.data())
     def throw(data: st.DataObject) -> None:
-        path.write_text(json.dumps(damaged(data.draw, original)))
+        path.write_text(json.dumps(corrupt(data.draw, original)))
         tell(lambda: load_network(path.parent), seen)
 
     throw()
@@ -98,7 +98,7 @@ def test_damaged_metadata_of_a_run(examples: int, copies: Path, how: str) -> Non
         if how == "bytes":
             path.write_bytes(cut_or_flipped(data.draw, original))
         else:
-            path.write_text(json.dumps(damaged(data.draw, json.loads(original))))
+            path.write_text(json.dumps(corrupt(data.draw, json.loads(original))))
         try:
             tell(lambda: read_all(run), seen)
         finally:
@@ -166,7 +166,7 @@ def test_sealed_checkpoint_with_other_values(examples: int, copies: Path) -> Non
     @settings(max_examples=examples)
     @given(st.data())
     def throw(data: st.DataObject) -> None:
-        attributes = damaged(data.draw, original["attributes"])
+        attributes = corrupt(data.draw, original["attributes"])
         attributes["seal"] = seal(attributes)
         path.write_text(json.dumps(original | {"attributes": attributes}))
         tell(restore, seen)

@@ -43,7 +43,7 @@ def statistics(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[float
 
 
 @pytest.mark.validation
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)  # CI gives it one core, which it shares
 @pytest.mark.parametrize("quantity", NEST["statistics"])
 def test_mean_over_seeds_within_nests_spread(
     quantity: str, statistics: dict[str, list[float]]

@@ -13,6 +13,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.slurm)
+            # CI runs them beside other work
+            item.add_marker(pytest.mark.timeout(900))
 
 
 @pytest.fixture(scope="session")

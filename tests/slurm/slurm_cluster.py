@@ -201,7 +201,7 @@ class Cluster:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=400,
         )
 
     def distsnn(self, *words: object, cwd: Path, **variables: str) -> str:
@@ -234,13 +234,13 @@ class Cluster:
         text = self.run("scontrol", "show", "job", "-o", number)
         return dict(re.findall(r"(\w+)=(\S*)", text.splitlines()[0]))
 
-    def wait(self, number: str, *states: str, timeout: float = 60.0) -> dict[str, str]:
+    def wait(self, number: str, *states: str, timeout: float = 240.0) -> dict[str, str]:
         """Wait until a job is in one of the states (default: over); return its fields."""
         wanted = states or ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED")
         self.until(lambda: self.job(number)["JobState"] in wanted, f"{number} {wanted}", timeout)
         return self.job(number)
 
-    def until(self, true: Callable[[], bool], what: str, timeout: float = 60.0) -> None:
+    def until(self, true: Callable[[], bool], what: str, timeout: float = 240.0) -> None:
         """Wait until something is true."""
         deadline = time.monotonic() + timeout
         while not true():

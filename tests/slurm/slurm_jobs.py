@@ -57,7 +57,7 @@ class Job:
         """Wait until all ranks of a start have said that they are there."""
         self.cluster.until(lambda: self.log.count("rank ") >= ranks * (start + 1), self.log)
 
-    def end(self, *states: str, timeout: float = 90.0) -> dict[str, str]:
+    def end(self, *states: str, timeout: float = 240.0) -> dict[str, str]:
         """Wait for the end; return the fields."""
         return self.cluster.wait(self.number, *states, timeout=timeout)
 

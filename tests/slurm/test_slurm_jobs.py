@@ -86,12 +86,12 @@ def test_asked_to_save_it_is_queued_once_and_goes_on(cluster: Cluster, tmp_path:
 
 
 def test_rank_that_listens_late_is_asked_again(cluster: Cluster, tmp_path: Path) -> None:
-    job = submit(cluster, tmp_path / "run.zarr", "steps=150", "late=4")
+    job = submit(cluster, tmp_path / "run.zarr", "steps=400", "late=4")
     cluster.until(lambda: bool(job.status), "it runs")
     time.sleep(1)
     cluster.run("scancel", "--batch", "--signal=USR1", job.number)
-    cluster.until(lambda: "start 0: stopped and saved" in job.status, "asked again", 20)
-    assert 0 < len(job.counted(0)) < 150
+    cluster.until(lambda: "start 0: stopped and saved" in job.status, "asked again")
+    assert 0 < len(job.counted(0)) < 400
     cluster.run("scancel", job.number)
 
 
@@ -124,7 +124,8 @@ def test_killed_rank_ends_the_job_and_is_named(cluster: Cluster, tmp_path: Path)
     begin = time.monotonic()
     signal_all([pid], signal.SIGKILL)
     state = job.end()
-    assert time.monotonic() - begin < 10
+    # left alone it would count for a minute
+    assert time.monotonic() - begin < 30
     assert (state["JobState"], state["ExitCode"]) == ("FAILED", "137:0")
     assert re.fullmatch(
         rf"start 0: failed with exit code 137 \(rank \d on n{node}\)", job.status[-1]
@@ -144,7 +145,7 @@ def test_preempted_job_is_queued_once_and_goes_on(cluster: Cluster, tmp_path: Pa
     node = job.state["NodeList"]
     words = ("--parsable", "--exclusive", "-N1", f"--nodelist={node}", "--output=/dev/null")
     more = cluster.run("sbatch", *words, "--wrap", "sleep 1").strip()
-    cluster.until(lambda: job.state["Restarts"] == "1", "queued again", 30)
+    cluster.until(lambda: job.state["Restarts"] == "1", "queued again")
     state = job.end()
     assert (state["JobState"], state["Restarts"]) == ("COMPLETED", "1")
     assert job.status[1:3] == [
@@ -180,7 +181,7 @@ def test_death_of_a_node_queues_the_job_again(cluster: Cluster, tmp_path: Path) 
 
 def test_time_limit_saves_queues_once_and_goes_on(limited: list[Job]) -> None:
     job = limited[0]
-    state = job.end(timeout=120)
+    state = job.end()
     assert (state["JobState"], state["Restarts"]) == ("COMPLETED", "1"), job.log
     assert job.status[1] == "start 0: stopped and saved"
     assert job.counted(0) == job.counted(1) == list(range(450))
@@ -189,6 +190,6 @@ def test_time_limit_saves_queues_once_and_goes_on(limited: list[Job]) -> None:
 def test_run_that_saves_only_at_the_limit_goes_on_too(limited: list[Job]) -> None:
     """SIGTERM comes at the limit itself, and leaves KillWait seconds to save."""
     job = limited[1]
-    state = job.end("COMPLETED", "FAILED", timeout=120)
+    state = job.end("COMPLETED", "FAILED")
     assert (state["JobState"], state["Restarts"]) == ("COMPLETED", "1"), job.log
     assert job.counted(0) == job.counted(1) == list(range(950))

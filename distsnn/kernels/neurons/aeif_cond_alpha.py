@@ -179,7 +179,7 @@ def propagators(parameters, dt):
         "k37": k37,
         "k38": k38,
     }
-    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
+    return {name: np.asarray(value, np.float64) for name, value in constants.items()}
 
 
 @inline

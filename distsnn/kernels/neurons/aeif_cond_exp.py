@@ -135,7 +135,7 @@ def propagators(parameters, dt):
         "k29": k29,
         "k30": k30,
     }
-    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
+    return {name: np.asarray(value, np.float64) for name, value in constants.items()}
 
 
 @inline

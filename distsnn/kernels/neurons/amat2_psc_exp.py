@@ -168,7 +168,7 @@ def propagators(parameters, dt):
         "c_alpha_1": c_alpha_1,
         "c_alpha_2": c_alpha_2,
     }
-    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
+    return {name: np.asarray(value, np.float64) for name, value in constants.items()}
 
 
 @inline

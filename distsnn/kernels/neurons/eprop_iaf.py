@@ -80,7 +80,7 @@ def propagators(parameters, dt):
         "k15": k15,
         "c_learning_signal_e": c_learning_signal_e,
     }
-    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
+    return {name: np.asarray(value, np.float64) for name, value in constants.items()}
 
 
 @inline

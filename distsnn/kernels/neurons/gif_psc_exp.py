@@ -145,7 +145,7 @@ def propagators(parameters, dt):
         "c_q_sfa_2": c_q_sfa_2,
         "c_q_sfa_3": c_q_sfa_3,
     }
-    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
+    return {name: np.asarray(value, np.float64) for name, value in constants.items()}
 
 
 @inline

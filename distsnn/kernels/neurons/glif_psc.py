@@ -232,7 +232,7 @@ def propagators(parameters, dt):
         "k37": k37,
         "c_asc_amps_2": c_asc_amps_2,
     }
-    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
+    return {name: np.asarray(value, np.float64) for name, value in constants.items()}
 
 
 @inline

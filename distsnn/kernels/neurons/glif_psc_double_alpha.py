@@ -298,7 +298,7 @@ def propagators(parameters, dt):
         "k51": k51,
         "c_asc_amps_2": c_asc_amps_2,
     }
-    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
+    return {name: np.asarray(value, np.float64) for name, value in constants.items()}
 
 
 @inline

@@ -160,7 +160,7 @@ def propagators(parameters, dt):
         "k40": k40,
         "k41": k41,
     }
-    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
+    return {name: np.asarray(value, np.float64) for name, value in constants.items()}
 
 
 @inline

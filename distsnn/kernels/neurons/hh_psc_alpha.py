@@ -176,7 +176,7 @@ def propagators(parameters, dt):
         "k35": k35,
         "k36": k36,
     }
-    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
+    return {name: np.asarray(value, np.float64) for name, value in constants.items()}
 
 
 @inline

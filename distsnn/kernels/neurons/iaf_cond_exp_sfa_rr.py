@@ -97,7 +97,7 @@ def propagators(parameters, dt):
         "c_q_sfa": c_q_sfa,
         "c_q_rr": c_q_rr,
     }
-    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
+    return {name: np.asarray(value, np.float64) for name, value in constants.items()}
 
 
 @inline

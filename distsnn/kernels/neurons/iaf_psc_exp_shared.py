@@ -61,7 +61,7 @@ def propagators(parameters, dt):
         "c_V_th": c_V_th,
         "c_V_reset": c_V_reset,
     }
-    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
+    return {name: np.asarray(value, np.float64) for name, value in constants.items()}
 
 
 @inline

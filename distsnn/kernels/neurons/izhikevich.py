@@ -66,7 +66,7 @@ def propagators(parameters, dt):
         "c_c": c_c,
         "c_d": c_d,
     }
-    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
+    return {name: np.asarray(value, np.float64) for name, value in constants.items()}
 
 
 @inline

@@ -52,7 +52,7 @@ def propagators(parameters, dt):
         "decay_V_m": decay_V_m,
         "decay_I_syn": decay_I_syn,
     }
-    return {name: np.asarray(one, np.float64) for name, one in constants.items()}
+    return {name: np.asarray(value, np.float64) for name, value in constants.items()}
 
 
 @inline

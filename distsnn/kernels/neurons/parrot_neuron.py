@@ -1,4 +1,4 @@
-"""Relay: as many spikes as arrive, in the step in which they arrive."""
+"""Relay: emits the arriving number of spikes, in the step in which they arrive."""
 
 from collections.abc import Mapping
 
@@ -22,6 +22,6 @@ def propagators(parameters: Mapping[str, Array], dt: float) -> dict[str, Array]:
 
 @inline
 def step(spikes, current):
-    """Return how many spikes arrived; -1, which stops the run, if that is no whole number."""
+    """Return the number of arriving spikes; -1, which stops the run, if it is not an integer."""
     count = np.int32(spikes)
     return (count if count == spikes else np.int32(-1),)

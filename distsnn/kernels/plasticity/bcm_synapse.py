@@ -10,7 +10,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded
+from distsnn.kernels.functions import clip
 
 SOURCE = ("x",)
 TARGET = ("y", "theta")
@@ -40,7 +40,7 @@ def constants(parameters, dt):
     c_eta = p["eta"]
     c_w_min = p["w_min"]
     c_w_max = p["w_max"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_minus": tau_minus,
         "tau_theta": tau_theta,
@@ -50,7 +50,7 @@ def constants(parameters, dt):
         "c_w_min": c_w_min,
         "c_w_max": c_w_max,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -80,5 +80,5 @@ def on_pre(w, x, y, theta, tau_plus, tau_minus, tau_theta, k3, k4, c_eta, c_w_mi
 @inline
 def on_post(w, x, y, theta, tau_plus, tau_minus, tau_theta, k3, k4, c_eta, c_w_min, c_w_max):
     """Return weight and states after a spike of the target."""
-    w = bounded((w + ((c_eta * x) * (y - theta))), c_w_min, c_w_max)
+    w = clip((w + ((c_eta * x) * (y - theta))), c_w_min, c_w_max)
     return (w,)

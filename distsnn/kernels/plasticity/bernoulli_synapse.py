@@ -25,8 +25,8 @@ def constants(parameters, dt):
     p = parameters
     c_p_transmit = p["p_transmit"]
     k1 = 0.0
-    found = {"c_p_transmit": c_p_transmit, "k1": k1}
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    values = {"c_p_transmit": c_p_transmit, "k1": k1}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline

@@ -8,7 +8,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded
+from distsnn.kernels.functions import clip
 
 SOURCE = ("x",)
 TARGET = ()
@@ -46,7 +46,7 @@ def constants(parameters, dt):
     c_theta_minus = p["theta_minus"]
     c_A_LTD_const = p["A_LTD_const"]
     k10 = (1.0 - p["A_LTD_const"]) / p["u_ref_squared"]
-    found = {
+    values = {
         "tau_x": tau_x,
         "k1": k1,
         "c_A_LTD": c_A_LTD,
@@ -59,7 +59,7 @@ def constants(parameters, dt):
         "c_A_LTD_const": c_A_LTD_const,
         "k10": k10,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -89,7 +89,7 @@ def on_pre(
     k10,
 ):
     """Return weight and states after a spike of the source."""
-    w = bounded((w - (c_A_LTD * depression)), c_w_min, c_w_max)
+    w = clip((w - (c_A_LTD * depression)), c_w_min, c_w_max)
     return (w,)
 
 
@@ -110,8 +110,8 @@ def on_post(
     c_A_LTD_const,
     k10,
 ):
-    """Return weight and states after a step in which the target acts."""
-    w = bounded((w + ((k5 * x) * potentiation)), c_w_min, c_w_max)
+    """Return weight and states after a step with an effect of the target."""
+    w = clip((w + ((k5 * x) * potentiation)), c_w_min, c_w_max)
     return (w,)
 
 
@@ -133,7 +133,7 @@ def watch(
     c_A_LTD_const,
     k10,
 ):
-    """Return what acts in a step of the target, and what a spike of the source meets."""
+    """Return the values of a step of the target that act on synapses."""
     t0 = u_bar_bar_post
     return (
         max((V_m_post - c_theta_plus), k7) * max((u_bar_plus_post - c_theta_minus), k7),

@@ -10,7 +10,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded
+from distsnn.kernels.functions import clip
 
 SOURCE = ("x",)
 TARGET = ("y",)
@@ -28,8 +28,8 @@ def constants(parameters, dt):
     c_eta = p["eta"]
     c_w_min = p["w_min"]
     c_w_max = p["w_max"]
-    found = {"tau": tau, "k1": k1, "c_eta": c_eta, "c_w_min": c_w_min, "c_w_max": c_w_max}
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    values = {"tau": tau, "k1": k1, "c_eta": c_eta, "c_w_min": c_w_min, "c_w_max": c_w_max}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -49,12 +49,12 @@ def target_spike(y, tau, k1, c_eta, c_w_min, c_w_max):
 @inline
 def on_pre(w, x, y, m, tau, k1, c_eta, c_w_min, c_w_max):
     """Return weight and states after a spike of the source."""
-    w = bounded((w + ((c_eta * m) * y)), c_w_min, c_w_max)
+    w = clip((w + ((c_eta * m) * y)), c_w_min, c_w_max)
     return (w,)
 
 
 @inline
 def on_post(w, x, y, m, tau, k1, c_eta, c_w_min, c_w_max):
     """Return weight and states after a spike of the target."""
-    w = bounded((w + ((c_eta * m) * x)), c_w_min, c_w_max)
+    w = clip((w + ((c_eta * m) * x)), c_w_min, c_w_max)
     return (w,)

@@ -8,7 +8,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, bounded_power
+from distsnn.kernels.functions import bounded_power, clip
 
 SOURCE = ("x",)
 TARGET = ()
@@ -38,7 +38,7 @@ def constants(parameters, dt):
     c_x_target = p["x_target"]
     c_mu = p["mu"]
     c_w_max = p["w_max"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "k1": k1,
         "c_w_min": c_w_min,
@@ -48,7 +48,7 @@ def constants(parameters, dt):
         "c_mu": c_mu,
         "c_w_max": c_w_max,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -75,5 +75,5 @@ def on_post(w, x, tau_plus, k1, c_w_min, c_span, c_learning_rate, c_x_target, c_
     """Return weight and states after a spike of the target."""
     t0 = (w - c_w_min) / c_span
     t1 = (c_learning_rate * (x - c_x_target)) * bounded_power((k1 - t0), c_mu)
-    w = bounded((((t0 + t1) * c_span) + c_w_min), c_w_min, c_w_max)
+    w = clip((((t0 + t1) * c_span) + c_w_min), c_w_min, c_w_max)
     return (w,)

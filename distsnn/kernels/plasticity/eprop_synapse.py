@@ -13,7 +13,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, exp_array
+from distsnn.kernels.functions import clip, exp_array
 
 SOURCE = ("z", "last_1", "last_2", "last_3")
 TARGET = ()
@@ -65,7 +65,7 @@ def constants(parameters, dt):
     c_c_reg = 1e3 * p["c_reg"]
     k12 = 0.001
     c_f_target = 1e-3 * p["f_target"]
-    found = {
+    values = {
         "tau_m": tau_m,
         "tau_e": tau_e,
         "tau_reg": tau_reg,
@@ -81,7 +81,7 @@ def constants(parameters, dt):
         "k12": k12,
         "c_f_target": c_f_target,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -178,14 +178,14 @@ def on_post(
     k12,
     c_f_target,
 ):
-    """Return weight and states after a step in which the target acts."""
+    """Return weight and states after a step with an effect of the target."""
     t0 = ((last_1 if (last_1 > c_new) else k6) + (last_2 if (last_2 > c_new) else k6)) + (
         last_3 if (last_3 > c_new) else k6
     )
     increment = psi * (k4 * (z - t0))
     e = e + increment
     r = r + (k7 * increment)
-    w = bounded((w - (c_eta * ((signal * e) + (excess * r)))), c_w_min, c_w_max)
+    w = clip((w - (c_eta * ((signal * e) + (excess * r)))), c_w_min, c_w_max)
     return (
         w,
         e,
@@ -213,7 +213,7 @@ def watch(
     k12,
     c_f_target,
 ):
-    """Return what acts in a step of the target, and what a spike of the source meets."""
+    """Return the values of a step of the target that act on synapses."""
     return (
         surrogate_gradient_post,
         learning_signal_post,

@@ -9,7 +9,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, exp_array
+from distsnn.kernels.functions import clip, exp_array
 
 SOURCE = ("z", "last")
 TARGET = ()
@@ -41,7 +41,7 @@ def constants(parameters, dt):
     k5 = 0.0
     c_w_min = p["w_min"]
     c_w_max = p["w_max"]
-    found = {
+    values = {
         "tau_m": tau_m,
         "k1": k1,
         "c_eta": c_eta,
@@ -51,7 +51,7 @@ def constants(parameters, dt):
         "c_w_min": c_w_min,
         "c_w_max": c_w_max,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -73,13 +73,13 @@ def on_pre(w, z, last, level, tau_m, k1, c_eta, k3, k4, k5, c_w_min, c_w_max):
 
 @inline
 def on_post(w, z, last, error, tau_m, k1, c_eta, k3, k4, k5, c_w_min, c_w_max):
-    """Return weight and states after a step in which the target acts."""
+    """Return weight and states after a step with an effect of the target."""
     t0 = last if (last > k4) else k5
-    w = bounded((w - ((c_eta * error) * (k3 * (z - t0)))), c_w_min, c_w_max)
+    w = clip((w - ((c_eta * error) * (k3 * (z - t0)))), c_w_min, c_w_max)
     return (w,)
 
 
 @inline
 def watch(error_signal_post, tau_m, k1, c_eta, k3, k4, k5, c_w_min, c_w_max):
-    """Return what acts in a step of the target, and what a spike of the source meets."""
+    """Return the values of a step of the target that act on synapses."""
     return (error_signal_post, k5)

@@ -9,7 +9,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, exp
+from distsnn.kernels.functions import clip, exp
 
 SOURCE = ("x",)
 TARGET = ("y",)
@@ -43,7 +43,7 @@ def constants(parameters, dt):
     c_w_min = p["w_min"]
     c_w_max = p["w_max"]
     c_mu_plus = p["mu_plus"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_minus": tau_minus,
         "k2": k2,
@@ -55,7 +55,7 @@ def constants(parameters, dt):
         "c_w_max": c_w_max,
         "c_mu_plus": c_mu_plus,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -113,7 +113,7 @@ def on_pre(
     c_mu_plus,
 ):
     """Return weight and states after a spike of the source."""
-    w = bounded(
+    w = clip(
         (w - (c_learning_rate * (((c_alpha * exp(c_mu_minus * w)) * y) + c_beta))), c_w_min, c_w_max
     )
     return (w,)
@@ -136,5 +136,5 @@ def on_post(
     c_mu_plus,
 ):
     """Return weight and states after a spike of the target."""
-    w = bounded((w + (c_learning_rate * ((exp(c_mu_plus * w) * x) - c_beta))), c_w_min, c_w_max)
+    w = clip((w + (c_learning_rate * ((exp(c_mu_plus * w) * x) - c_beta))), c_w_min, c_w_max)
     return (w,)

@@ -9,7 +9,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded
+from distsnn.kernels.functions import clip
 
 SOURCE = ("x",)
 TARGET = ("y",)
@@ -37,7 +37,7 @@ def constants(parameters, dt):
     c_alpha = p["alpha"]
     c_w_min = p["w_min"]
     c_w_max = p["w_max"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_minus": tau_minus,
         "k2": k2,
@@ -46,7 +46,7 @@ def constants(parameters, dt):
         "c_w_min": c_w_min,
         "c_w_max": c_w_max,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -72,5 +72,5 @@ def on_pre(w, x, y, tau_plus, tau_minus, k2, c_eta, c_alpha, c_w_min, c_w_max):
 @inline
 def on_post(w, x, y, tau_plus, tau_minus, k2, c_eta, c_alpha, c_w_min, c_w_max):
     """Return weight and states after a spike of the target."""
-    w = bounded((w + (c_eta * (x - ((c_alpha * y) * w)))), c_w_min, c_w_max)
+    w = clip((w + (c_eta * (x - ((c_alpha * y) * w)))), c_w_min, c_w_max)
     return (w,)

@@ -31,8 +31,8 @@ def constants(parameters, dt):
     c_U = p["U"]
     k3 = 1.0
     c_n = p["n"]
-    found = {"tau_rec": tau_rec, "tau_fac": tau_fac, "c_U": c_U, "k3": k3, "c_n": c_n}
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    values = {"tau_rec": tau_rec, "tau_fac": tau_fac, "c_U": c_U, "k3": k3, "c_n": c_n}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline

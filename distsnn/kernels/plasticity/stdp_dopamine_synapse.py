@@ -11,7 +11,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded
+from distsnn.kernels.functions import clip
 from distsnn.kernels.rule_functions import decayed, spent
 
 SOURCE = ("x",)
@@ -58,7 +58,7 @@ def constants(parameters, dt):
     k13 = k11 / k12
     c_w_min = p["w_min"]
     c_w_max = p["w_max"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_minus": tau_minus,
         "tau_c": tau_c,
@@ -76,7 +76,7 @@ def constants(parameters, dt):
         "c_w_min": c_w_min,
         "c_w_max": c_w_max,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -243,7 +243,7 @@ def between(
 ):
     """Return weight and states after steps without events."""
     return (
-        bounded(
+        clip(
             type(w)(w + k10 * c * m * spent(steps, k9) + k13 * c * spent(steps, k12)),
             c_w_min,
             c_w_max,

@@ -9,7 +9,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, bounded_power
+from distsnn.kernels.functions import bounded_power, clip
 
 SOURCE = ()
 TARGET = ("y",)
@@ -45,7 +45,7 @@ def constants(parameters, dt):
     k8 = p["learning_rate"] * (p["w_max"] - p["w_min"])
     c_mu_plus = p["mu_plus"]
     k10 = 0.0
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_minus": tau_minus,
         "k2": k2,
@@ -58,7 +58,7 @@ def constants(parameters, dt):
         "c_mu_plus": c_mu_plus,
         "k10": k10,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -84,7 +84,7 @@ def on_pre(
 ):
     """Return weight and states after a spike of the source."""
     t0 = (w - c_w_min) / c_span
-    t1 = bounded((w - ((k3 * bounded_power(t0, c_mu_minus)) * y)), c_w_min, c_w_max)
+    t1 = clip((w - ((k3 * bounded_power(t0, c_mu_minus)) * y)), c_w_min, c_w_max)
     w = t1
     x = x + k2
     return (
@@ -99,7 +99,7 @@ def on_post(
 ):
     """Return weight and states after a spike of the target."""
     t0 = (w - c_w_min) / c_span
-    t1 = bounded((w + ((k8 * bounded_power((k2 - t0), c_mu_plus)) * x)), c_w_min, c_w_max)
+    t1 = clip((w + ((k8 * bounded_power((k2 - t0), c_mu_plus)) * x)), c_w_min, c_w_max)
     w = t1
     x = k10
     return (

@@ -10,7 +10,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, bounded_power
+from distsnn.kernels.functions import bounded_power, clip
 
 SOURCE = ("x",)
 TARGET = ("y",)
@@ -46,7 +46,7 @@ def constants(parameters, dt):
     k8 = 0.0
     k9 = p["learning_rate"] * (p["w_max"] - p["w_min"])
     c_mu_plus = p["mu_plus"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_minus": tau_minus,
         "k2": k2,
@@ -59,7 +59,7 @@ def constants(parameters, dt):
         "k9": k9,
         "c_mu_plus": c_mu_plus,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -100,7 +100,7 @@ def on_pre(
 ):
     """Return weight and states after a spike of the source."""
     t0 = (w - c_w_min) / c_span
-    t1 = bounded((w - ((k3 * bounded_power(t0, c_mu_minus)) * y)), c_w_min, c_w_max)
+    t1 = clip((w - ((k3 * bounded_power(t0, c_mu_minus)) * y)), c_w_min, c_w_max)
     w = t1 if (due < k2) else w
     due = k2
     return (
@@ -129,7 +129,7 @@ def on_post(
 ):
     """Return weight and states after a spike of the target."""
     t0 = (w - c_w_min) / c_span
-    t1 = bounded((w + ((k9 * bounded_power((k2 - t0), c_mu_plus)) * x)), c_w_min, c_w_max)
+    t1 = clip((w + ((k9 * bounded_power((k2 - t0), c_mu_plus)) * x)), c_w_min, c_w_max)
     w = t1 if (due > k8) else w
     due = k8
     return (

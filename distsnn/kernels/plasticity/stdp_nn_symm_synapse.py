@@ -9,7 +9,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, bounded_power
+from distsnn.kernels.functions import bounded_power, clip
 
 SOURCE = ("x",)
 TARGET = ("y",)
@@ -43,7 +43,7 @@ def constants(parameters, dt):
     c_w_max = p["w_max"]
     k8 = p["learning_rate"] * (p["w_max"] - p["w_min"])
     c_mu_plus = p["mu_plus"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_minus": tau_minus,
         "k2": k2,
@@ -55,7 +55,7 @@ def constants(parameters, dt):
         "k8": k8,
         "c_mu_plus": c_mu_plus,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -82,7 +82,7 @@ def on_pre(
 ):
     """Return weight and states after a spike of the source."""
     t0 = (w - c_w_min) / c_span
-    t1 = bounded((w - ((k3 * bounded_power(t0, c_mu_minus)) * y)), c_w_min, c_w_max)
+    t1 = clip((w - ((k3 * bounded_power(t0, c_mu_minus)) * y)), c_w_min, c_w_max)
     w = t1
     return (w,)
 
@@ -93,6 +93,6 @@ def on_post(
 ):
     """Return weight and states after a spike of the target."""
     t0 = (w - c_w_min) / c_span
-    t1 = bounded((w + ((k8 * bounded_power((k2 - t0), c_mu_plus)) * x)), c_w_min, c_w_max)
+    t1 = clip((w + ((k8 * bounded_power((k2 - t0), c_mu_plus)) * x)), c_w_min, c_w_max)
     w = t1
     return (w,)

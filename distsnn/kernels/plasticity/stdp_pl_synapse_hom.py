@@ -9,7 +9,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded, bounded_power
+from distsnn.kernels.functions import bounded_power, clip
 
 SOURCE = ("x",)
 TARGET = ("y",)
@@ -39,7 +39,7 @@ def constants(parameters, dt):
     c_w_max = p["w_max"]
     c_learning_rate = p["learning_rate"]
     c_mu = p["mu"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_minus": tau_minus,
         "k2": k2,
@@ -49,7 +49,7 @@ def constants(parameters, dt):
         "c_learning_rate": c_learning_rate,
         "c_mu": c_mu,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -69,12 +69,12 @@ def target_spike(y, tau_plus, tau_minus, k2, k3, c_w_min, c_w_max, c_learning_ra
 @inline
 def on_pre(w, x, y, tau_plus, tau_minus, k2, k3, c_w_min, c_w_max, c_learning_rate, c_mu):
     """Return weight and states after a spike of the source."""
-    w = bounded((w - ((k3 * w) * y)), c_w_min, c_w_max)
+    w = clip((w - ((k3 * w) * y)), c_w_min, c_w_max)
     return (w,)
 
 
 @inline
 def on_post(w, x, y, tau_plus, tau_minus, k2, k3, c_w_min, c_w_max, c_learning_rate, c_mu):
     """Return weight and states after a spike of the target."""
-    w = bounded((w + ((c_learning_rate * bounded_power(w, c_mu)) * x)), c_w_min, c_w_max)
+    w = clip((w + ((c_learning_rate * bounded_power(w, c_mu)) * x)), c_w_min, c_w_max)
     return (w,)

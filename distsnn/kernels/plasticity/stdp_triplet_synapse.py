@@ -11,7 +11,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded
+from distsnn.kernels.functions import clip
 
 SOURCE = ("x", "x2")
 TARGET = ("y", "y2")
@@ -47,7 +47,7 @@ def constants(parameters, dt):
     c_w_max = p["w_max"]
     c_Aplus = p["Aplus"]
     c_Aplus_triplet = p["Aplus_triplet"]
-    found = {
+    values = {
         "tau_plus": tau_plus,
         "tau_plus_triplet": tau_plus_triplet,
         "tau_minus": tau_minus,
@@ -60,7 +60,7 @@ def constants(parameters, dt):
         "c_Aplus": c_Aplus,
         "c_Aplus_triplet": c_Aplus_triplet,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -133,7 +133,7 @@ def on_pre(
     c_Aplus_triplet,
 ):
     """Return weight and states after a spike of the source."""
-    w = bounded((w - (y * (c_Aminus + (c_Aminus_triplet * x2)))), c_w_min, c_w_max)
+    w = clip((w - (y * (c_Aminus + (c_Aminus_triplet * x2)))), c_w_min, c_w_max)
     return (w,)
 
 
@@ -157,5 +157,5 @@ def on_post(
     c_Aplus_triplet,
 ):
     """Return weight and states after a spike of the target."""
-    w = bounded((w + (x * (c_Aplus + (c_Aplus_triplet * y2)))), c_w_min, c_w_max)
+    w = clip((w + (x * (c_Aplus + (c_Aplus_triplet * y2)))), c_w_min, c_w_max)
     return (w,)

@@ -29,8 +29,8 @@ def constants(parameters, dt):
     tau_fac = p["tau_fac"] / dt
     c_U = p["U"]
     k3 = 1.0
-    found = {"tau_rec": tau_rec, "tau_fac": tau_fac, "c_U": c_U, "k3": k3}
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    values = {"tau_rec": tau_rec, "tau_fac": tau_fac, "c_U": c_U, "k3": k3}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline

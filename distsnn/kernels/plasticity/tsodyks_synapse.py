@@ -41,7 +41,7 @@ def constants(parameters, dt):
     k4 = 1.0
     k5 = 0.0
     k6 = -1.0
-    found = {
+    values = {
         "tau_rec": tau_rec,
         "tau_psc": tau_psc,
         "tau_fac": tau_fac,
@@ -50,7 +50,7 @@ def constants(parameters, dt):
         "k5": k5,
         "k6": k6,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline

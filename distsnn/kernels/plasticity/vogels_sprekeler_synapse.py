@@ -9,7 +9,7 @@ Between spikes::
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import bounded
+from distsnn.kernels.functions import clip
 
 SOURCE = ("x",)
 TARGET = ("y",)
@@ -37,7 +37,7 @@ def constants(parameters, dt):
     c_w_min = p["w_min"]
     k5 = np.maximum((p["w_max"] - (p["eta"] * p["alpha"])), p["w_min"])
     c_w_max = p["w_max"]
-    found = {
+    values = {
         "tau": tau,
         "k1": k1,
         "c_eta": c_eta,
@@ -46,7 +46,7 @@ def constants(parameters, dt):
         "k5": k5,
         "c_w_max": c_w_max,
     }
-    return {name: np.asarray(one, np.float64) for name, one in found.items()}
+    return {name: np.asarray(value, np.float64) for name, value in values.items()}
 
 
 @inline
@@ -66,12 +66,12 @@ def target_spike(y, tau, k1, c_eta, c_depression, c_w_min, k5, c_w_max):
 @inline
 def on_pre(w, x, y, tau, k1, c_eta, c_depression, c_w_min, k5, c_w_max):
     """Return weight and states after a spike of the source."""
-    w = bounded((w + ((c_eta * y) - c_depression)), c_w_min, k5)
+    w = clip((w + ((c_eta * y) - c_depression)), c_w_min, k5)
     return (w,)
 
 
 @inline
 def on_post(w, x, y, tau, k1, c_eta, c_depression, c_w_min, k5, c_w_max):
     """Return weight and states after a spike of the target."""
-    w = bounded((w + (c_eta * x)), c_w_min, c_w_max)
+    w = clip((w + (c_eta * x)), c_w_min, c_w_max)
     return (w,)

@@ -1,6 +1,6 @@
-"""One module per synapse model: what a spike of the source does to its state and weights.
+"""One module per synapse model: the effect of a spike on the source's state and weights.
 
-A source's state and parameters are one record of float64, as every spike needs all of it:
+State and parameters of a source are one record of float64, because every spike needs all of it:
 
     states | constants | factor
 

@@ -1,16 +1,16 @@
-"""NMDA receptors' gating: how far a spike of the source opens receptors that are not open yet.
+"""Gating of NMDA receptors: the fraction of closed receptors that a spike of the source opens.
 
-`s` is the gating at the step `last`: that of the last spike, just after it, or a later one. The
-decay is in steps. A spike adds
+`s` is the gating just after the step `last`, that of the last spike or a later one; the decay is in
+steps. A spike adds
 
     jump = k_0 + k_1 s,    k_1 = exp(-x) - 1,    k_0 = x^r γ(1 - r, x)
     x = alpha·tau_rise,    r = tau_rise/tau_decay
 
-to the s that is left; γ is the lower incomplete gamma function. Its series gives, with a = 1 - r,
+to the decayed s; γ is the lower incomplete gamma function. Its series gives, with a = 1 - r,
 
     k_0 = x exp(-x) (1/a + x/(a (a + 1)) + x²/(a (a + 1) (a + 2)) + ...)
 
-of which all terms are positive. The factor is the jump.
+in which all terms are positive. The factor is the jump.
 """
 
 import numpy as np
@@ -35,7 +35,7 @@ def first_jump(x, r):
     """
     term = 1.0 / (1.0 - r)
     total, n = term, 0
-    # smaller terms change no sum: how many there are does not depend on the other sources
+    # smaller terms change no sum: their number does not depend on other sources
     while np.any(term > 1e-17 * total):
         n += 1
         term = term * (x / (1.0 - r + n))
@@ -61,11 +61,11 @@ def bring_up(records, step):
 
 
 @entry
-def spike(table, records, at, last, step):
+def spike(table, records, start, last, step):
     """Advance a source's record to its next spike (see `distsnn.kernels.synapses`)."""
-    interval = step - records[at + LAST]
-    s = records[at + S] * exp(-interval / records[at + TAU_DECAY])
-    jump = records[at + K_0] + records[at + K_1] * s
-    records[at + S], records[at + LAST] = s + jump, step
-    records[at + FACTOR] = jump
+    interval = step - records[start + LAST]
+    s = records[start + S] * exp(-interval / records[start + TAU_DECAY])
+    jump = records[start + K_0] + records[start + K_1] * s
+    records[start + S], records[start + LAST] = s + jump, step
+    records[start + FACTOR] = jump
     return 0

@@ -1,8 +1,8 @@
-"""Short-term depression and facilitation: the share of its weights with which a source acts.
+"""Short-term depression and facilitation: the fraction of its weights that a source transmits.
 
-x and u are those at the step `last`: that of the last spike, just after it, or a later one. Time
-constants are in steps. Before the first spike x = 1 and u = 0; whatever `last` is, this spike then
-has the factor U. The factor is x·u, 0 to 1.
+x and u are those just after the step `last`, that of the last spike or a later one. Time constants
+are in steps. Before the first spike x = 1 and u = 0; for any `last`, this spike then has the factor
+U. The factor is x·u, 0 to 1.
 """
 
 import numpy as np
@@ -33,15 +33,15 @@ def bring_up(records, step):
 
 
 @entry
-def spike(table, records, at, last, step):
+def spike(table, records, start, last, step):
     """Advance a source's record to its next spike (see `distsnn.kernels.synapses`)."""
-    x, u, first = records[at + X], records[at + U], records[at + FIRST_USE]
-    interval = step - records[at + LAST]
-    tau_fac = records[at + TAU_FAC]
+    x, u, first = records[start + X], records[start + U], records[start + FIRST_USE]
+    interval = step - records[start + LAST]
+    tau_fac = records[start + TAU_FAC]
     facilitation = exp(-interval / tau_fac) if tau_fac > 0.0 else 0.0
-    x = 1.0 + (x - 1.0) * exp(-interval / records[at + TAU_REC])
+    x = 1.0 + (x - 1.0) * exp(-interval / records[start + TAU_REC])
     u = first + u * (1.0 - first) * facilitation
     used = x * u
-    records[at + X], records[at + U], records[at + LAST] = x - used, u, step
-    records[at + FACTOR] = used
+    records[start + X], records[start + U], records[start + LAST] = x - used, u, step
+    records[start + FACTOR] = used
     return 0

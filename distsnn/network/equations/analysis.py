@@ -58,7 +58,7 @@ class Linear:
     """A right-hand side as ``sum of factors[x] x + rest``."""
 
     factors: Mapping[sympy.Symbol, sympy.Expr]
-    rest: sympy.Expr
+    remainder: sympy.Expr
 
 
 def linear(expression: sympy.Expr, symbols: Iterable[sympy.Symbol]) -> Linear | None:
@@ -91,11 +91,11 @@ class Analysis:
     growth : dict of Symbol to Linear
         For exponential Euler: an equation's form in its own variable.
     relaxing : set of Symbol
-        Those of `growth` that always relax.
+        States of `growth` that always relax.
     early, late : tuple of Symbol
-        Those of `exact` that advance before all others, with input, and after all others.
+        States of `exact` that advance before all others, with input, and after all others.
     slow : set of Symbol
-        Those of `exact` that decay by less than 1/64 in 0.1 ms, with parameters' defaults.
+        States of `exact` that decay by less than 1/64 in 0.1 ms, with parameters' defaults.
     threshold : sympy.Expr or None
         Condition of a spike.
     reset : tuple of (Symbol, sympy.Expr)
@@ -147,7 +147,7 @@ class Analysis:
 
     @property
     def scheme(self) -> str:
-        """What is integrated how, e.g. ``"exact: g_ex, g_in; exponential_euler: V_m"``."""
+        """Integration methods, such as ``"exact: g_ex, g_in; exponential_euler: V_m"``."""
         parts = {"exact": list(self.exact), self.method: self.others}
         return "; ".join(
             f"{method}: {', '.join(name.name for name in names)}"
@@ -193,8 +193,8 @@ def analyse(
         raise unknown("method", method, METHODS, where="method")
     translate = _Translator(dynamics, relative)
     derivatives = {
-        symbol(name): translate(one.value) / translate.scale(name)
-        for name, one in dynamics.states.items()
+        symbol(name): translate(item.value) / translate.scale(name)
+        for name, item in dynamics.states.items()
     }
     noise = _noise(dynamics, derivatives, method)
     previous = {_previous(name): symbol(name) for name in dynamics.previous}
@@ -219,8 +219,8 @@ def analyse(
     if method == "strang":
         for name in others[1:]:
             if derivatives[name].free_symbols & ({*others[1:]} - {name}):
-                what = f"a function of {name.name}, {others[0].name} and exact states alone"
-                raise _unfit(dynamics, name, what)
+                condition = f"a function of {name.name}, {others[0].name} and exact states alone"
+                raise _unfit(dynamics, name, condition)
     if method == "auto":
         method = "exponential_euler" if len(growth) == len(others) else "rk4"
     reset = translate.assignments(dynamics.reset)
@@ -234,16 +234,16 @@ def analyse(
     )
     inputs = {
         name: tuple(
-            (symbol(state), _weight_factor(translate, one, state, node))
-            for state, node in one.additions
+            (symbol(state), _weight_factor(translate, item, state, node))
+            for state, node in item.additions
         )
-        for name, one in dynamics.receptors.items()
+        for name, item in dynamics.receptors.items()
     }
     for name in relaxing:
         if symbol(name) not in derivatives:
             raise unknown("state variable", name, dynamics.states, where="relaxing")
     _check_order(dynamics, exact, early, late)
-    values = {symbol(name): one for name, one in defaults.items()}
+    values = {symbol(name): item for name, item in defaults.items()}
     slow = {
         name
         for name, form in exact.items()
@@ -254,7 +254,7 @@ def analyse(
         exact,
         method,
         growth,
-        {one for one in map(symbol, relaxing) if one in growth and growth[one].factors},
+        {item for item in map(symbol, relaxing) if item in growth and growth[item].factors},
         tuple(map(symbol, early)),
         tuple(map(symbol, late)),
         slow,
@@ -267,7 +267,7 @@ def analyse(
         translate.draws,
         previous,
         dynamics.during,
-        {one: translate.slope(one.name) for one in others} if method == "euler" else {},
+        {item: translate.slope(item.name) for item in others} if method == "euler" else {},
         translate.named,
     )
 
@@ -287,16 +287,16 @@ def _weight_factor(
 ) -> sympy.Expr:
     """Return the constant factor by which a weight is added to a state variable."""
     form = linear(translate.addition(receptor, state, node), [translate.weight])
-    if form is None or form.rest != 0 or not form.factors:
+    if form is None or form.remainder != 0 or not form.factors:
         raise EquationError(
-            f"input is not proportional to {WEIGHT}", node.at, allowed=f"such as {WEIGHT}/tau"
+            f"input is not proportional to {WEIGHT}", node.span, allowed=f"such as {WEIGHT}/tau"
         )
     factor = form.factors[translate.weight]
     changing = factor.free_symbols & translate.changing
     if changing:
-        names = ", ".join(sorted(one.name for one in changing))
+        names = ", ".join(sorted(state_name.name for state_name in changing))
         raise EquationError(
-            f"the factor of {WEIGHT} changes with {names}", node.at, allowed="parameters"
+            f"the factor of {WEIGHT} changes with {names}", node.span, allowed="parameters"
         )
     return factor
 
@@ -315,63 +315,63 @@ def _noise(
         if method not in ("auto", "euler"):
             raise EquationError(
                 f"{name.name} has white noise, which the method {method!r} cannot integrate",
-                dynamics.states[name.name].value.at,
+                dynamics.states[name.name].value.span,
                 allowed="'euler' (Euler-Maruyama) or 'auto'",
             )
     return noise
 
 
-def _unfit(dynamics: Dynamics, name: sympy.Symbol, what: str) -> EquationError:
-    at = dynamics.states[name.name].value.at
+def _unfit(dynamics: Dynamics, name: sympy.Symbol, condition: str) -> EquationError:
+    span = dynamics.states[name.name].value.span
     return EquationError(
-        f"the equation of {name.name} is not {what}", at, allowed="method 'auto' or 'rk4'"
+        f"the equation of {name.name} is not {condition}", span, allowed="method 'auto' or 'rk4'"
     )
 
 
 def _exact(
     derivatives: Mapping[sympy.Symbol, sympy.Expr],
     changing: set[sympy.Symbol],
-    given: list[sympy.Symbol],
+    fixed: list[sympy.Symbol],
 ) -> dict[sympy.Symbol, Linear]:
     """Return the largest set of equations that are linear and need no others.
 
-    Symbols in `given` are constant within a step; those in `changing` are neither that, nor states,
+    Symbols in `fixed` are constant within a step; those in `changing` are neither that, nor states,
     nor parameters.
     """
-    found = {}
+    forms = {}
     for name, expression in derivatives.items():
         if expression.free_symbols & changing:
             continue
-        form = linear(expression, [*derivatives, *given])
+        form = linear(expression, [*derivatives, *fixed])
         if form is not None:
-            found[name] = form
+            forms[name] = form
     while True:
         closed = {
             name: form
-            for name, form in found.items()
-            if all(other in found or other in given for other in form.factors)
+            for name, form in forms.items()
+            if all(other in forms or other in fixed for other in form.factors)
         }
-        if len(closed) == len(found):
-            return found
-        found = closed
+        if len(closed) == len(forms):
+            return forms
+        forms = closed
 
 
 def _check_coupling(exact: Mapping[sympy.Symbol, Linear], dynamics: Dynamics) -> None:
     """Check the number of coefficients of exact steps: one for each pair of dependent states."""
     total = 0
     for name in exact:
-        found, left = set(), [name]
-        while left:
-            one = left.pop()
-            if one in exact and one not in found:
-                found.add(one)
-                left += exact[one].factors
-        total += len(found)
+        coupled, pending = set(), [name]
+        while pending:
+            state = pending.pop()
+            if state in exact and state not in coupled:
+                coupled.add(state)
+                pending += exact[state].factors
+        total += len(coupled)
         if total > _MOST_COEFFICIENTS:
             raise EquationError(
                 f"{len(exact)} equations that are integrated exactly depend on each other with "
                 f"more than {_MOST_COEFFICIENTS:,} coefficients",
-                dynamics.states[name.name].value.at,
+                dynamics.states[name.name].value.span,
                 allowed=f"at most {_MOST_COEFFICIENTS:,} coefficients, or method 'rk4'",
             )
 
@@ -387,24 +387,26 @@ def _check_order(
         for name in names:
             if name not in dynamics.states:
                 raise unknown("state variable", name, dynamics.states, where=where)
-            at = dynamics.states[name].value.at
+            span = dynamics.states[name].value.span
             form = exact.get(symbol(name))
             if form is None:
                 raise EquationError(
                     f"{name} is {where}, but its equation is not integrated exactly",
-                    at,
+                    span,
                     allowed="linear equations with constant coefficients",
                 )
-            others = sorted(one.name for one in form.factors if one.name in dynamics.states)
-            for other in (one for one in others if one not in names):
+            others = sorted(
+                driver.name for driver in form.factors if driver.name in dynamics.states
+            )
+            for other in (driver for driver in others if driver not in names):
                 raise EquationError(
                     f"{name} is {where}, but depends on {other}, which is not",
-                    at,
+                    span,
                     allowed=f"equations of {', '.join(names)} alone",
                 )
     for name in early:
         if name in late:
-            raise EquationError(f"{name} is early and late", dynamics.states[name].name.at)
+            raise EquationError(f"{name} is early and late", dynamics.states[name].name.span)
 
 
 class _Translator:
@@ -421,10 +423,10 @@ class _Translator:
 
     @property
     def changing(self) -> set[sympy.Symbol]:
-        """What is not constant in time."""
-        given = (*self._dynamics.states, *self._dynamics.noise, STIMULI, TIME)
-        given += tuple(map(input_name, self._dynamics.during))
-        return {*map(symbol, given), *map(_previous, self._dynamics.previous), *self.draws}
+        """Symbols that vary in time."""
+        names = (*self._dynamics.states, *self._dynamics.noise, STIMULI, TIME)
+        names += tuple(map(input_name, self._dynamics.during))
+        return {*map(symbol, names), *map(_previous, self._dynamics.previous), *self.draws}
 
     def __call__(self, node: Node) -> sympy.Expr:
         return self._expression(node, _HIGHEST_POWER)
@@ -432,9 +434,9 @@ class _Translator:
     def slope(self, name: str) -> sympy.Expr:
         """Return a state variable's derivative; sub-expressions that change keep their names."""
         self._keeps_names = True
-        found = self(self._dynamics.states[name].value) / self.scale(name)
+        slope = self(self._dynamics.states[name].value) / self.scale(name)
         self._keeps_names = False
-        return found
+        return slope
 
     def addition(self, receptor: Receptor, state: str, node: Node) -> sympy.Expr:
         """Return what input adds to a state variable, an expression of `weight`."""
@@ -443,15 +445,15 @@ class _Translator:
         self._receptor = None
         return added
 
-    def assignments(self, given: list[tuple[str, Node]]) -> Assignments:
+    def assignments(self, statements: list[tuple[str, Node]]) -> Assignments:
         """Return what becomes what, each as those before it left the states."""
         changed: dict[sympy.Symbol, sympy.Expr] = {}
-        found = []
-        for name, value in given:
+        assignments = []
+        for name, value in statements:
             new = self(value).xreplace(changed) / self.scale(name) - self.offset(name)
             changed[symbol(name)] = new
-            found.append((symbol(name), new))
-        return tuple(found)
+            assignments.append((symbol(name), new))
+        return tuple(assignments)
 
     def scale(self, name: str) -> sympy.Expr:
         """Return what one of a variable's unit is in ours."""
@@ -469,27 +471,27 @@ class _Translator:
                 if name == WEIGHT and self._receptor is not None:
                     return _one(self._receptor.unit) * self.weight
                 if name in self._dynamics.derived:
-                    found = self._expression(self._dynamics.derived[name].value, power)
+                    result = self._expression(self._dynamics.derived[name].value, power)
                     changing = self.changing | self.named.keys()
-                    if self._keeps_names and found.free_symbols & changing:
-                        self.named[symbol(name)] = found
+                    if self._keeps_names and result.free_symbols & changing:
+                        self.named[symbol(name)] = result
                         return symbol(name)
-                    return found
+                    return result
                 if name in self._dynamics.units:
                     return self.scale(name) * (symbol(name) + self.offset(name))
                 return _one(UNITS[name])
         if node.function in RANDOM:
-            given = (self._expression(one, power) for one in node.arguments)
+            values = (self._expression(argument, power) for argument in node.arguments)
             drawn = self._draw(node)
-            return function(node.function)(drawn, *given) if node.arguments else drawn
+            return function(node.function)(drawn, *values) if node.arguments else drawn
         if node.function == PREVIOUS:
             (name,) = names_in(node)
             return self.scale(name) * (_previous(name) + self.offset(name))
         if node.function == "**" and isinstance(node.arguments[1], Number):
-            found = self._power(node, node.arguments[1].value, power)
-            if found is not None:
-                return found
-        arguments = [self._expression(one, power) for one in node.arguments]
+            result = self._power(node, node.arguments[1].value, power)
+            if result is not None:
+                return result
+        arguments = [self._expression(argument, power) for argument in node.arguments]
         match node.function:
             case "+":
                 return sympy.Add(*arguments)
@@ -509,12 +511,12 @@ class _Translator:
 
         There is one for each place in the texts.
         """
-        if node.at not in self._drawn:
+        if node.span not in self._drawn:
             # no user's name has a blank
             drawn = symbol(f"draw {len(self._drawn)}")
-            self._drawn[node.at] = drawn
+            self._drawn[node.span] = drawn
             self.draws[drawn] = "bits" if node.arguments else node.function
-        return self._drawn[node.at]
+        return self._drawn[node.span]
 
     def _power(self, node: Apply, exponent: float, power: int) -> sympy.Expr | None:
         """Return a small whole power or a square root; None for any other power."""
@@ -530,7 +532,7 @@ class _Translator:
             return base * size if odd else size
         left = power // max(1, int(abs(exponent)))
         if not left:
-            raise EquationError("powers of powers are too high", node.at)
+            raise EquationError("powers of powers are too high", node.span)
         base = self._expression(node.arguments[0], left)
         if exponent < 0:
             self._check_divisor(base, node)
@@ -538,7 +540,7 @@ class _Translator:
 
     def _check_divisor(self, divisor: sympy.Expr, node: Apply) -> None:
         if divisor == 0:
-            raise EquationError("divides by zero", node.at)
+            raise EquationError("divides by zero", node.span)
 
 
 def _rational(value: float) -> sympy.Expr:

@@ -31,7 +31,7 @@ class OfEquations:
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, dict[str, Any]]]:
         # pickle finds no such class
-        values = {one.name: getattr(self, one.name) for one in fields(self)}  # type: ignore[arg-type]
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         return _called, (self.model, values)
 
 
@@ -48,22 +48,27 @@ def check_kinds(model: object, *, texts: tuple[str, ...], mappings: tuple[str, .
         For the first that is not.
     """
     name = getattr(model, "name", "model")
-    for one, value in (*((one, getattr(model, one)) for one in texts), ("name", name)):
+    for field_name, value in (
+        *((field_name, getattr(model, field_name)) for field_name in texts),
+        ("name", name),
+    ):
         if not isinstance(value, str):
-            raise DescriptionError("must be text", where=one, value=value)
+            raise DescriptionError("must be text", where=field_name, value=value)
     if not name.isidentifier():
         raise DescriptionError("must be a name", where="name", value=name)
-    for one in mappings:
-        if not isinstance(getattr(model, one), Mapping):
-            raise DescriptionError("must be a mapping", where=one, value=getattr(model, one))
+    for field_name in mappings:
+        if not isinstance(getattr(model, field_name), Mapping):
+            raise DescriptionError(
+                "must be a mapping", where=field_name, value=getattr(model, field_name)
+            )
 
 
 def as_texts(model: object, *names: str) -> dict[str, str]:
-    """Return texts of a model with lines that end alike: whoever wrote them, it is one model."""
+    """Return texts of a model with uniform line ends, so that equal models compare equal."""
     return {name: as_text(getattr(model, name)) for name in names}
 
 
-def as_events(given: Mapping[str, Any]) -> FrozenMapping[tuple[str, str]]:
+def as_events(events: Mapping[str, Any]) -> FrozenMapping[tuple[str, str]]:
     """Return the events of a model, by name: of each its condition and its statements.
 
     Raises
@@ -71,9 +76,9 @@ def as_events(given: Mapping[str, Any]) -> FrozenMapping[tuple[str, str]]:
     DescriptionError
         If one is not two texts.
     """
-    as_names(list(given), where="events")
-    found = {}
-    for name, event in sorted(given.items()):
+    as_names(list(events), where="events")
+    checked = {}
+    for name, event in sorted(events.items()):
         where = f"events, {name!r}"
         is_pair = isinstance(event, list | tuple) and len(event) == 2
         if not (is_pair and all(isinstance(text, str) for text in event)):
@@ -83,8 +88,8 @@ def as_events(given: Mapping[str, Any]) -> FrozenMapping[tuple[str, str]]:
                 value=event,
                 allowed='such as ("V_m < V_min", "V_m = V_min")',
             )
-        found[name] = (as_text(event[0]), as_text(event[1]))
-    return FrozenMapping(found)
+        checked[name] = (as_text(event[0]), as_text(event[1]))
+    return FrozenMapping(checked)
 
 
 def as_text(text: str) -> str:
@@ -92,7 +97,7 @@ def as_text(text: str) -> str:
     return re.sub("\r\n?", "\n", text)
 
 
-def as_names(given: Any, *, where: str) -> tuple[str, ...]:
+def as_names(value: Any, *, where: str) -> tuple[str, ...]:
     """Return names, given as one or as a sequence.
 
     Raises
@@ -100,13 +105,13 @@ def as_names(given: Any, *, where: str) -> tuple[str, ...]:
     DescriptionError
         If they are none.
     """
-    names = (given,) if isinstance(given, str) else given
-    if not isinstance(names, list | tuple) or not all(isinstance(one, str) for one in names):
-        raise DescriptionError("must be names", where=where, value=given)
+    names = (value,) if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise DescriptionError("must be names", where=where, value=value)
     return tuple(names)
 
 
-def as_parameters(given: Mapping[str, Any]) -> FrozenMapping[ParameterSpec]:
+def as_parameters(specs: Mapping[str, Any]) -> FrozenMapping[ParameterSpec]:
     """Return the parameters of a model, in one order however equal models are written.
 
     Raises
@@ -114,15 +119,15 @@ def as_parameters(given: Mapping[str, Any]) -> FrozenMapping[ParameterSpec]:
     DescriptionError
         If one is not a value with its unit and, perhaps, range.
     """
-    as_names(list(given), where="parameters")
-    return FrozenMapping({name: _parameter(name, given[name]) for name in sorted(given)})
+    as_names(list(specs), where="parameters")
+    return FrozenMapping({name: _parameter(name, specs[name]) for name in sorted(specs)})
 
 
 def parameter_fields(
     model: str,
     parameters: Mapping[str, ParameterSpec],
     *,
-    least: Mapping[str, Range],
+    min_ranges: Mapping[str, Range],
     on_grid: tuple[str, ...] = (),
 ) -> list[tuple[str, Any, Any]]:
     """Return the fields of a class with these parameters, for `make_dataclass`.
@@ -133,31 +138,31 @@ def parameter_fields(
         The model's name.
     parameters : mapping of str to (value, unit, range)
         The parameters.
-    least : mapping of str to Range
-        Lower bounds that some have whatever their range says.
+    min_ranges : mapping of str to Range
+        Additional lower bounds of some parameters.
     on_grid : tuple of str
         Those that are multiples of dt.
     """
-    found = []
+    declarations = []
     for name, (default, unit, text) in parameters.items():
         allowed = _range(text, where=f"parameters, {name!r}")
-        bound = least.get(name)
+        bound = min_ranges.get(name)
         if bound is not None and allowed.starts_below(bound):
             allowed = replace(allowed, low=bound.low, open_low=bound.open_low)
             check_value(default, allowed, where=f"parameters, {name!r}, default")
-        known = Parameter(unit, f"parameter of {model}", allowed, on_grid=name in on_grid)
-        found.append((name, Value, declared(default, known)))
-    return found
+        parameter = Parameter(unit, f"parameter of {model}", allowed, on_grid=name in on_grid)
+        declarations.append((name, Value, declared(default, parameter)))
+    return declarations
 
 
-def _parameter(name: str, given: Any) -> ParameterSpec:
+def _parameter(name: str, declaration: Any) -> ParameterSpec:
     where = f"parameters, {name!r}"
-    spec = tuple(given) if isinstance(given, tuple | list) else ()
-    if len(spec) not in (2, 3) or not all(isinstance(one, str) for one in spec[1:]):
+    spec = tuple(declaration) if isinstance(declaration, tuple | list) else ()
+    if len(spec) not in (2, 3) or not all(isinstance(text, str) for text in spec[1:]):
         raise DescriptionError(
             "must be a value with its unit",
             where=where,
-            value=given,
+            value=declaration,
             allowed='such as (10.0, "ms") or (10.0, "ms", "> 0")',
         )
     value = as_value(spec[0], where=where)

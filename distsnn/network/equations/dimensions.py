@@ -73,7 +73,7 @@ class Unit:
         Raises
         ------
         DescriptionError
-            If it is no whole number.
+            If it is not an integer.
         """
         if self.tens.denominator != 1:
             raise DescriptionError("has a fractional power of ten", where="equations, units")
@@ -94,12 +94,12 @@ ONE = Unit()
 
 
 def _table() -> dict[str, Unit]:
-    found = {"1": ONE, "spikes": ONE}
+    units = {"1": ONE, "spikes": ONE}
     for prefix, tens in _PREFIXES.items():
         for name, powers in _BASE.items():
-            less = sum(power * ours for power, ours in zip(powers, _OURS, strict=True))
-            found[prefix + name] = Unit(tuple(map(Fraction, powers)), Fraction(tens - less))
-    return found
+            less = sum(power * own_power for power, own_power in zip(powers, _OURS, strict=True))
+            units[prefix + name] = Unit(tuple(map(Fraction, powers)), Fraction(tens - less))
+    return units
 
 
 UNITS = _table()
@@ -107,7 +107,7 @@ MS = UNITS["ms"]
 _NAMED = UNITS | {f"{top}/ms": UNITS[top].times(MS, -1) for top in ("mV", "pA", "nS", "1")}
 
 
-def parse_unit(at: Span) -> Unit:
+def parse_unit(span: Span) -> Unit:
     """Read a unit, such as ``mV``, ``1/ms``, ``nS*mV`` or ``mV/ms**2``.
 
     Raises
@@ -115,11 +115,11 @@ def parse_unit(at: Span) -> Unit:
     EquationError
         If it is none.
     """
-    return _unit(parse(at))
+    return _unit(parse(span))
 
 
 def unit_named(text: object, name: str) -> Unit:
-    """Return the unit that a text of its own stands for; `name` says what it is the unit of."""
+    """Return the unit that a text names; `name` is the quantity, for messages."""
     source = Source(f"unit of {name}", text if isinstance(text, str) else repr(text))
     return parse_unit(Span(source, 0, len(source.text)))
 
@@ -130,7 +130,7 @@ def _unit(node: Node) -> Unit:
             return ONE
         case Name(name=name):
             if name not in UNITS:
-                raise unknown_at("unit", name, common_units(), node.at)
+                raise unknown_at("unit", name, common_units(), node.span)
             return UNITS[name]
         case Apply(function="*", arguments=factors):
             return reduce(Unit.times, map(_unit, factors))
@@ -138,7 +138,7 @@ def _unit(node: Node) -> Unit:
             return _unit(left).times(_unit(right), -1)
         case Apply(function="**", arguments=(base, power)):
             return ONE.times(_unit(base), _literal(power))
-    raise EquationError("not a unit", node.at, allowed="such as mV, 1/ms, nS*mV, spikes/s")
+    raise EquationError("not a unit", node.span, allowed="such as mV, 1/ms, nS*mV, spikes/s")
 
 
 def common_units() -> list[str]:
@@ -154,7 +154,7 @@ def _literal(node: Node) -> Fraction:
     if isinstance(node, Number) and abs(node.value) <= 16:
         return Fraction(node.value).limit_denominator(16)
     raise EquationError(
-        "the power of something with a unit must be a number", node.at, allowed="-16 to 16"
+        "the power of something with a unit must be a number", node.span, allowed="-16 to 16"
     )
 
 
@@ -192,23 +192,23 @@ def kind_of(node: Node, units: Mapping[str, Kind]) -> Kind:
                 return units[name]
             if name in UNITS:
                 return UNITS[name]
-            raise unknown_at("name", name, [*units], node.at)
+            raise unknown_at("name", name, [*units], node.span)
     function, arguments = node.function, node.arguments
-    kinds = [kind_of(one, units) for one in arguments]
+    kinds = [kind_of(argument, units) for argument in arguments]
     logic = function in LOGIC
-    for index, (one, kind) in enumerate(zip(arguments, kinds, strict=True)):
-        wanted = logic or (function == "where" and index == 0)
-        if wanted != (kind is TRUTH):
-            what = "must be a condition" if wanted else "is a condition, not a number"
-            raise EquationError(f"this {what}", one.at, allowed="such as V_m >= V_th")
+    for index, (argument, kind) in enumerate(zip(arguments, kinds, strict=True)):
+        must_be_condition = logic or (function == "where" and index == 0)
+        if must_be_condition != (kind is TRUTH):
+            problem = "must be a condition" if must_be_condition else "is a condition, not a number"
+            raise EquationError(f"this {problem}", argument.span, allowed="such as V_m >= V_th")
     if logic:
         return TRUTH
     if function in RANDOM:
-        for one, kind in zip(arguments, kinds, strict=True):
-            require(kind, ONE, one.at, f"an argument of {function}")
+        for argument, kind in zip(arguments, kinds, strict=True):
+            require(kind, ONE, argument.span, f"an argument of {function}")
         return ONE
     if function in ("*", "/"):
-        factors = [one for one in kinds if isinstance(one, Unit)]
+        factors = [argument for argument in kinds if isinstance(argument, Unit)]
         if len(factors) < len(kinds):
             return ZERO
         power = 1 if function == "*" else -1
@@ -216,10 +216,10 @@ def kind_of(node: Node, units: Mapping[str, Kind]) -> Kind:
     if function == "**":
         return _power(node, kinds)
     if function == DELAYED:
-        require(kinds[1], MS, arguments[1].at, "a delay")
+        require(kinds[1], MS, arguments[1].span, "a delay")
         return kinds[0]
     if function in ("exp", "exprel", "log", "erf"):
-        require(kinds[0], ONE, arguments[0].at, f"the argument of {function}")
+        require(kinds[0], ONE, arguments[0].span, f"the argument of {function}")
         return ONE
     if function == "sqrt":
         return ONE.times(kinds[0], Fraction(1, 2)) if isinstance(kinds[0], Unit) else ZERO
@@ -230,7 +230,7 @@ def kind_of(node: Node, units: Mapping[str, Kind]) -> Kind:
 
 def _power(node: Apply, kinds: list[Kind]) -> Kind:
     base, exponent = kinds
-    require(exponent, ONE, node.arguments[1].at, "an exponent")
+    require(exponent, ONE, node.arguments[1].span, "an exponent")
     if not isinstance(base, Unit) or base.fits(ONE):
         return ONE
     return ONE.times(base, _literal(node.arguments[1]))
@@ -238,20 +238,22 @@ def _power(node: Apply, kinds: list[Kind]) -> Kind:
 
 def _common(node: Apply, kinds: list[Kind], first: int) -> Kind:
     """Return the unit that arguments share, from the one at `first` on."""
-    found: Kind = ZERO
-    for one, kind in zip(node.arguments[first:], kinds[first:], strict=True):
+    common: Kind = ZERO
+    for argument, kind in zip(node.arguments[first:], kinds[first:], strict=True):
         if kind is ZERO:
             continue
-        if isinstance(found, Unit) and isinstance(kind, Unit) and not found.fits(kind):
-            what = {"+": "added to", "-": "subtracted from"}.get(node.function)
-            what = f"{kind} cannot be {what} {found}" if what else f"{found} and {kind} do not fit"
-            raise EquationError(what, one.at, allowed=str(found))
-        if found is ZERO:
-            found = kind
-    return found
+        if isinstance(common, Unit) and isinstance(kind, Unit) and not common.fits(kind):
+            verb = {"+": "added to", "-": "subtracted from"}.get(node.function)
+            verb = (
+                f"{kind} cannot be {verb} {common}" if verb else f"{common} and {kind} do not fit"
+            )
+            raise EquationError(verb, argument.span, allowed=str(common))
+        if common is ZERO:
+            common = kind
+    return common
 
 
-def require(kind: Kind, unit: Unit, at: Span, what: str) -> None:
+def require(kind: Kind, unit: Unit, span: Span, name: str) -> None:
     """Check that an expression has a unit.
 
     Raises
@@ -261,5 +263,5 @@ def require(kind: Kind, unit: Unit, at: Span, what: str) -> None:
     """
     if kind is ZERO or (isinstance(kind, Unit) and kind.fits(unit)):
         return
-    given = "a condition" if kind is TRUTH else f"in {kind}"
-    raise EquationError(f"{what} is {given}", at, allowed=str(unit))
+    problem = "a condition" if kind is TRUTH else f"in {kind}"
+    raise EquationError(f"{name} is {problem}", span, allowed=str(unit))

@@ -1,4 +1,4 @@
-"""What the texts of a model say, put together and checked: names, units, cycles."""
+"""The texts of a model, combined and checked: names, units, cycles."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,7 +46,7 @@ _PER_ROOT_MS = ONE.times(MS, Fraction(-1, 2))
 REFRACTORY = "refractory"
 # Nodes of all right-hand sides, with sub-expressions put in.
 _LARGEST, _DEEPEST = 5000, 150
-# Of a state variable's unit by ours: kernels take what is below 1e-20 of it for 0.
+# Ratio of a state variable's unit to the internal unit: kernels treat values below 1e-20 as 0.
 _MOST_TENS = 15
 
 
@@ -110,7 +110,7 @@ class Dynamics:
 
     def uses(self, name: str) -> bool:
         """Return whether an equation, the threshold, the reset or an event uses a name."""
-        nodes = [one.value for one in (*self.states.values(), *self.derived.values())]
+        nodes = [definition.value for definition in (*self.states.values(), *self.derived.values())]
         nodes += _end_of_step_expressions(self.threshold, self.reset, self.events, self.after)
         return any(name in names_in(node) for node in nodes)
 
@@ -127,12 +127,12 @@ def _end_of_step_expressions(
     after: Mapping[str, list[tuple[str, Node]]],
 ) -> list[Node]:
     """Return the expressions that are evaluated at the end of a step."""
-    found = [] if threshold is None else [threshold]
+    expressions = [] if threshold is None else [threshold]
     for event in events:
-        found += [] if event.condition is None else [event.condition]
-        found += [value for _, value in event.statements]
-    found += [value for statements in after.values() for _, value in statements]
-    return [*found, *(value for _, value in reset)]
+        expressions += [] if event.condition is None else [event.condition]
+        expressions += [value for _, value in event.statements]
+    expressions += [value for statements in after.values() for _, value in statements]
+    return [*expressions, *(value for _, value in reset)]
 
 
 def is_noise(name: str) -> bool:
@@ -142,7 +142,7 @@ def is_noise(name: str) -> bool:
 
 def leaves(nodes: Iterable[Node], derived: Mapping[str, Definition]) -> Iterator[Name | Apply]:
     """Yield the names and random numbers of expressions and of the sub-expressions they use."""
-    left, seen = [*nodes], set()
+    left, visited = [*nodes], set()
     while left:
         node = left.pop(0)
         if isinstance(node, Apply):
@@ -152,8 +152,8 @@ def leaves(nodes: Iterable[Node], derived: Mapping[str, Definition]) -> Iterator
         elif isinstance(node, Name):
             if node.name not in derived:
                 yield node
-            elif node.name not in seen:
-                seen.add(node.name)
+            elif node.name not in visited:
+                visited.add(node.name)
                 left.append(derived[node.name].value)
 
 
@@ -171,7 +171,7 @@ def names_in(node: Node) -> list[str]:
     if isinstance(node, Name):
         return [node.name]
     if isinstance(node, Apply):
-        return [name for one in node.arguments for name in names_in(one)]
+        return [name for argument in node.arguments for name in names_in(argument)]
     return []
 
 
@@ -205,7 +205,7 @@ def read(
         Statements at the ends of periods.
     receptors : mapping of str to str
         State variable that each receptor's input is added to, or subtracted from after ``-``; or
-        statements that add to state variables what is linear in `WEIGHT`.
+        statements that add terms linear in `WEIGHT` to state variables.
     parameters : mapping of str to str
         The parameters' units.
     reserved : iterable of str
@@ -214,27 +214,33 @@ def read(
     Raises
     ------
     DescriptionError
-        For the first thing that is wrong; what is wrong in a text is an `EquationError`.
+        For the first error; an error in a text is an `EquationError`.
     """
     definitions = read_equations(Source("equations", equations))
-    states = {one.name.name: one for one in definitions if one.derivative}
-    derived = {one.name.name: one for one in definitions if not one.derivative}
+    states = {
+        definition.name.name: definition for definition in definitions if definition.derivative
+    }
+    derived = {
+        definition.name.name: definition for definition in definitions if not definition.derivative
+    }
     if not states:
         raise DescriptionError(
             "no differential equation", where="equations", allowed="dV_m/dt = ... : mV"
         )
     noise = {
         name: _PER_ROOT_MS
-        for one in definitions
-        for name in names_in(one.value)
+        for definition in definitions
+        for name in names_in(definition.value)
         if is_noise(name) and name not in parameters
     }
-    given = {name: unit_named(unit, f"parameter {name}") for name, unit in parameters.items()}
-    given |= {one.name.name: one.unit for one in definitions}
-    inputs = read_receptors(receptors, given, states)
-    own = {STIMULI: UNITS["pA"], TIME: MS, STEP_LENGTH: MS, **noise}
-    own |= {input_name(name): one.unit for name, one in inputs.items()}
-    units = checked_units(definitions, own, parameters, reserved, [REFRACTORY])
+    units_by_name = {
+        name: unit_named(unit, f"parameter {name}") for name, unit in parameters.items()
+    }
+    units_by_name |= {definition.name.name: definition.unit for definition in definitions}
+    inputs = read_receptors(receptors, units_by_name, states)
+    reserved_units = {STIMULI: UNITS["pA"], TIME: MS, STEP_LENGTH: MS, **noise}
+    reserved_units |= {input_name(name): definition.unit for name, definition in inputs.items()}
+    units = checked_units(definitions, reserved_units, parameters, reserved, [REFRACTORY])
     condition = _condition(Source("threshold", threshold), units)
     resets = _assignments(Source("reset", reset), units, states)
     if resets and condition is None:
@@ -243,11 +249,17 @@ def read(
     _check_periods(periods, units, parameters, condition)
     ends = _after(after, periods, units, states)
     at_ends = _end_of_step_expressions(condition, resets, happens, ends)
-    _check_chance([one.value for one in states.values()], at_ends, derived, parameters)
-    added = [node for one in inputs.values() for _, node in one.additions]
-    for call in calls_in([*(one.value for one in definitions), *at_ends, *added], DELAYED):
-        raise EquationError(f"neuron models have no {DELAYED}()", call.at)
-    previous = _previous([*(one.value for one in definitions), *at_ends, *added], states)
+    _check_chance(
+        [definition.value for definition in states.values()], at_ends, derived, parameters
+    )
+    added = [node for definition in inputs.values() for _, node in definition.additions]
+    for call in calls_in(
+        [*(definition.value for definition in definitions), *at_ends, *added], DELAYED
+    ):
+        raise EquationError(f"neuron models have no {DELAYED}()", call.span)
+    previous = _previous(
+        [*(definition.value for definition in definitions), *at_ends, *added], states
+    )
     return Dynamics(
         states,
         derived,
@@ -265,7 +277,7 @@ def read(
 
 def checked_units(
     definitions: list[Definition],
-    own: Mapping[str, Unit],
+    reserved_units: Mapping[str, Unit],
     parameters: Mapping[str, str],
     reserved: Iterable[str],
     others: Iterable[str] = (),
@@ -276,7 +288,7 @@ def checked_units(
     ----------
     definitions : list of Definition
         The equations.
-    own : mapping of str to Unit
+    reserved_units : mapping of str to Unit
         Units of what there is without being defined.
     parameters : mapping of str to str
         The parameters' units.
@@ -292,31 +304,37 @@ def checked_units(
     """
     units = {name: unit_named(unit, f"parameter {name}") for name, unit in parameters.items()}
     for name in parameters:
-        clashes = name in (*reserved, *own, *others) or name.startswith("__")
+        clashes = name in (*reserved, *reserved_units, *others) or name.startswith("__")
         if clashes or not is_name(name):
             why = "is taken" if clashes else "a word that Python or equations use, or none"
             raise DescriptionError(f"not a usable name ({why})", where="parameters", value=name)
-    units |= own
-    taken = {*units, *others}
-    for one in definitions:
-        if one.name.name in taken:
-            what = f"{one.name.name!r} is taken, or defined twice"
-            raise EquationError(what, one.name.at)
-        taken.add(one.name.name)
-        units[one.name.name] = one.unit
-        if one.derivative and one.unit.tens > _MOST_TENS:
+    units |= reserved_units
+    used = {*units, *others}
+    for definition in definitions:
+        if definition.name.name in used:
+            problem = f"{definition.name.name!r} is taken, or defined twice"
+            raise EquationError(problem, definition.name.span)
+        used.add(definition.name.name)
+        units[definition.name.name] = definition.unit
+        if definition.derivative and definition.unit.tens > _MOST_TENS:
             raise EquationError(
-                f"too large a unit for {one.name.name}: values below 1e-20 of it count as 0",
-                one.name.at,
-                allowed=f"at most 1e{_MOST_TENS} {one.unit}, such as pA**2 rather than A**2",
+                f"too large a unit for {definition.name.name}: values below 1e-20 of it count as 0",
+                definition.name.span,
+                allowed=f"at most 1e{_MOST_TENS} {definition.unit}, such as pA**2 rather than A**2",
             )
-    for one in definitions:
-        what = f"the derivative of {one.name.name}" if one.derivative else one.name.name
-        unit = one.unit.times(MS, -1) if one.derivative else one.unit
-        require(kind_of(one.value, units), unit, one.value.at, what)
-    derived = {one.name.name: one for one in definitions if not one.derivative}
+    for definition in definitions:
+        problem = (
+            f"the derivative of {definition.name.name}"
+            if definition.derivative
+            else definition.name.name
+        )
+        unit = definition.unit.times(MS, -1) if definition.derivative else definition.unit
+        require(kind_of(definition.value, units), unit, definition.value.span, problem)
+    derived = {
+        definition.name.name: definition for definition in definitions if not definition.derivative
+    }
     _check_cycles(derived)
-    _check_size([one.value for one in definitions], derived)
+    _check_size([definition.value for definition in definitions], derived)
     return units
 
 
@@ -325,40 +343,40 @@ def _check_cycles(derived: Mapping[str, Definition]) -> None:
         _ordered(derived)
     except CycleError as error:
         names = error.args[1]
-        at = derived[names[0]].name.at
-        raise EquationError(f"defined by itself: {' <- '.join(names)}", at) from None
+        span = derived[names[0]].name.span
+        raise EquationError(f"defined by itself: {' <- '.join(names)}", span) from None
 
 
 def _ordered(derived: Mapping[str, Definition]) -> list[str]:
     """Return the sub-expressions' names, each after those that it uses."""
     graph = {
-        name: [used for used in names_in(one.value) if used in derived]
-        for name, one in derived.items()
+        name: [used for used in names_in(definition.value) if used in derived]
+        for name, definition in derived.items()
     }
     return list(TopologicalSorter(graph).static_order())
 
 
 def _check_size(nodes: list[Node], derived: Mapping[str, Definition]) -> None:
     """Check the expressions with all sub-expressions put in; there are no cycles."""
-    known: dict[str, tuple[int, int]] = {}
+    sizes: dict[str, tuple[int, int]] = {}
 
     def size(node: Node) -> tuple[int, int]:
         """Return the number of nodes, and how deep they lie."""
         if isinstance(node, Apply):
-            inner = [size(one) for one in node.arguments]
-            deepest = max((one for _, one in inner), default=0)
-            return 1 + sum(one for one, _ in inner), 1 + deepest
-        return known.get(node.name, (1, 1)) if isinstance(node, Name) else (1, 1)
+            inner = [size(definition) for definition in node.arguments]
+            deepest = max((definition for _, definition in inner), default=0)
+            return 1 + sum(definition for definition, _ in inner), 1 + deepest
+        return sizes.get(node.name, (1, 1)) if isinstance(node, Name) else (1, 1)
 
     def check(node: Node) -> tuple[int, int]:
         count, depth = size(node)
         if count > _LARGEST or depth > _DEEPEST:
-            raise EquationError("too large once its sub-expressions are put in", node.at)
+            raise EquationError("too large once its sub-expressions are put in", node.span)
         return count, depth
 
     # what a sub-expression uses comes before it, so that nothing here goes deep
     for name in _ordered(derived):
-        known[name] = check(derived[name].value)
+        sizes[name] = check(derived[name].value)
     for node in nodes:
         check(node)
 
@@ -370,38 +388,38 @@ def _check_chance(
     parameters: Mapping[str, str],
 ) -> None:
     """Check that noise is in differential equations, and random numbers are nowhere else."""
-    for one in leaves(slopes, derived):
-        if isinstance(one, Apply):
+    for leaf in leaves(slopes, derived):
+        if isinstance(leaf, Apply):
             raise EquationError(
-                f"{one.function}() may be drawn in thresholds, resets and events only: a scheme "
+                f"{leaf.function}() may be drawn in thresholds, resets and events only: a scheme "
                 "may evaluate a differential equation several times per step",
-                one.at,
+                leaf.span,
                 allowed="white noise, xi",
             )
-    for one in leaves(at_ends, derived):
-        if isinstance(one, Name) and is_noise(one.name) and one.name not in parameters:
+    for leaf in leaves(at_ends, derived):
+        if isinstance(leaf, Name) and is_noise(leaf.name) and leaf.name not in parameters:
             raise EquationError(
-                f"the white noise {one.name} is defined in differential equations only",
-                one.at,
+                f"the white noise {leaf.name} is defined in differential equations only",
+                leaf.span,
                 allowed="normal(), a random number for each neuron and step",
             )
 
 
 def _previous(nodes: list[Node], states: Mapping[str, Definition]) -> tuple[str, ...]:
     """Return the state variables of which the value at the start of the step is used."""
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for call in calls_in(nodes, PREVIOUS):
-        (given,) = call.arguments
-        if not isinstance(given, Name):
+        (argument,) = call.arguments
+        if not isinstance(argument, Name):
             raise EquationError(
                 f"{PREVIOUS}() takes the name of a state variable",
-                given.at,
+                argument.span,
                 allowed=", ".join(states),
             )
-        if given.name not in states:
-            raise unknown_at("state variable", given.name, [*states], given.at)
-        found[given.name] = None
-    return tuple(found)
+        if argument.name not in states:
+            raise unknown_at("state variable", argument.name, [*states], argument.span)
+        names[argument.name] = None
+    return tuple(names)
 
 
 def _condition(source: Source, units: Mapping[str, Unit]) -> Node | None:
@@ -410,7 +428,7 @@ def _condition(source: Source, units: Mapping[str, Unit]) -> Node | None:
         return None
     node = parse(Span(source, 0, len(source.text)))
     if kind_of(node, units) is not TRUTH:
-        raise EquationError("must be a condition", node.at, allowed="such as V_m >= V_th")
+        raise EquationError("must be a condition", node.span, allowed="such as V_m >= V_th")
     return node
 
 
@@ -433,13 +451,13 @@ def _event(
 def _assignments(
     source: Source, units: Mapping[str, Unit], states: Mapping[str, Definition]
 ) -> list[tuple[str, Node]]:
-    found = []
+    assignments = []
     for name, value in read_assignments(source):
         if name.name not in states:
-            raise unknown_at("state variable", name.name, [*states], name.at)
-        require(kind_of(value, units), units[name.name], value.at, name.name)
-        found.append((name.name, value))
-    return found
+            raise unknown_at("state variable", name.name, [*states], name.span)
+        require(kind_of(value, units), units[name.name], value.span, name.name)
+        assignments.append((name.name, value))
+    return assignments
 
 
 def _check_periods(
@@ -462,19 +480,19 @@ def _check_periods(
 
 
 def _after(
-    given: Mapping[str, str],
+    texts: Mapping[str, str],
     periods: tuple[str, ...],
     units: Mapping[str, Unit],
     states: Mapping[str, Definition],
 ) -> dict[str, list[tuple[str, Node]]]:
-    found = {}
-    for name, text in given.items():
+    statements = {}
+    for name, text in texts.items():
         if name not in periods:
             raise unknown("refractory period", name, periods, where="after")
-        found[name] = _assignments(Source(f"after {name}", text), units, states)
-        if not found[name]:
+        statements[name] = _assignments(Source(f"after {name}", text), units, states)
+        if not statements[name]:
             raise DescriptionError("assignments are missing", where=f"after, {name!r}")
-    return found
+    return statements
 
 
 def _held(

@@ -23,12 +23,12 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "<=": np.less_equal,
     ">": np.greater,
     ">=": np.greater_equal,
-    "and": lambda *given: all(given),
-    "or": lambda *given: any(given),
-    "not": lambda given: not given,
+    "and": lambda *arguments: all(arguments),
+    "or": lambda *arguments: any(arguments),
+    "not": lambda arguments: not arguments,
     "neg": np.negative,
-    "+": lambda *given: sum(given),
-    "*": lambda *given: np.prod(given),
+    "+": lambda *arguments: sum(arguments),
+    "*": lambda *arguments: np.prod(arguments),
     "-": np.subtract,
     "/": np.divide,
     "**": np.float_power,
@@ -52,7 +52,7 @@ def evaluate(node: Node, values: Mapping[str, Any], derived: Mapping[str, Node])
     derived : mapping of str to Node
         Sub-expressions by name.
     """
-    known: dict[str, Any] = {}
+    cache: dict[str, Any] = {}
 
     def value_of(node: Node) -> Any:
         match node:
@@ -60,11 +60,11 @@ def evaluate(node: Node, values: Mapping[str, Any], derived: Mapping[str, Node])
                 return np.float64(value)
             case Name(name=name):
                 # each sub-expression once, however many others use it
-                if name not in known:
-                    known[name] = (
+                if name not in cache:
+                    cache[name] = (
                         value_of(derived[name]) if name in derived else np.float64(values[name])
                     )
-                return known[name]
+                return cache[name]
         return _FUNCTIONS[node.function](*map(value_of, node.arguments))
 
     with np.errstate(all="ignore"):

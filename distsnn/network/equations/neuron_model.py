@@ -82,13 +82,13 @@ class EquationNeuron(Neuron):
 
     @classmethod
     def _check_class(cls) -> None:
-        """Check what a class says beside its text."""
+        """Check the attributes of a class besides its text."""
         if issubclass(cls, SubsteppedNeuron):
             cls.model.check_divisible()
-        for period, least in cls.model.least_periods.items():
-            known = cls.parameters()[period]
-            if not known.on_grid or known.allowed.starts_below(least):
-                above = least.open_low
+        for period, min_range in cls.model.least_periods.items():
+            parameter = cls.parameters()[period]
+            if not parameter.on_grid or parameter.allowed.starts_below(min_range):
+                above = min_range.open_low
                 raise DescriptionError(
                     "a refractory time must be a multiple of dt, and "
                     + (f"above 0 if statements follow it ({period})" if above else "not negative"),
@@ -103,15 +103,20 @@ def _model_of(cls: type[EquationNeuron]) -> "NeuronModel":
     A subclass without a text has its base's, whatever it makes of the parameters.
     """
     if "equations" not in vars(cls):
-        base: Any = next(one for one in cls.__mro__ if "equations" in vars(one))
+        base: Any = next(
+            base_class for base_class in cls.__mro__ if "equations" in vars(base_class)
+        )
         inherited: NeuronModel = base.model
         return inherited
-    texts = {one.name: getattr(cls.equations, one.name) for one in fields(NeuronEquations)}
+    texts = {
+        base_class.name: getattr(cls.equations, base_class.name)
+        for base_class in fields(NeuronEquations)
+    }
     return (_BuiltInModel if cls.kernel else NeuronModel)(
         **texts,
         parameters={
-            name: (getattr(cls, name), known.unit, str(known.allowed))
-            for name, known in cls.parameters().items()
+            name: (getattr(cls, name), parameter.unit, str(parameter.allowed))
+            for name, parameter in cls.parameters().items()
         },
         signed_receptors=cls.signed_receptors,
         name=cls.name,
@@ -121,12 +126,12 @@ def _model_of(cls: type[EquationNeuron]) -> "NeuronModel":
 def _states_of(model: "NeuronModel") -> dict[str, State]:
     states = {
         name: State(
-            one.unit_text,
-            one.comment or one.text,
+            definition.unit_text,
+            definition.comment or definition.text,
             model.initial.get(name, 0.0),
             model.relative.get(name),
         )
-        for name, one in model.dynamics.states.items()
+        for name, definition in model.dynamics.states.items()
     }
     if model.refractory:
         doc = "steps left of the refractory time"
@@ -135,7 +140,7 @@ def _states_of(model: "NeuronModel") -> dict[str, State]:
 
 
 def _weight_unit_of(dynamics: Dynamics) -> str:
-    units = dict.fromkeys(one.unit_text for one in dynamics.receptors.values())
+    units = dict.fromkeys(receptor.unit_text for receptor in dynamics.receptors.values())
     return ", ".join(units)
 
 
@@ -143,7 +148,7 @@ class _MadeNeuron(OfEquations, EquationNeuron):
     """Base class of what calling a `NeuronModel` makes: neurons with its parameters' values."""
 
     def parts(self, dt: float) -> int:
-        """Return the number of parts in which a step is integrated: what the model says."""
+        """Return the model's number of substeps."""
         parts: int = self.model.substeps
         return parts
 
@@ -156,7 +161,7 @@ class NeuronEquations(Description):
     ----------
     equations : str
         Lines ``dNAME/dt = EXPRESSION : UNIT`` for state variables and ``NAME = EXPRESSION : UNIT``
-        for sub-expressions; a comment after ``#`` says what a state variable is. The current of
+        for sub-expressions; a comment after ``#`` describes a state variable. The current of
         stimuli is ``I_stim`` (pA). ``previous(NAME)`` is a state variable at the start of the step,
         ``input(RECEPTOR)`` the sum of the weights that arrive at a receptor in the step.
     threshold : str
@@ -167,7 +172,8 @@ class NeuronEquations(Description):
     events : mapping of str to (str, str)
         Conditions beside the threshold, each with assignments as of `reset`; an empty condition
         always holds. All conditions are tested on the same states as the threshold; then the
-        assignments of the reset are done, and those of the events, in the order of their names.
+        assignments of the reset run, and then the assignments of events, in the order of their
+        names.
     refractory : str or sequence of str
         Parameter that is the refractory time, ms: for this time after a spike the neuron does not
         spike, and the held variables rest; empty: no refractory time. Brian2 holds one step less.
@@ -197,7 +203,7 @@ class NeuronEquations(Description):
     relaxing : str or sequence of str
         State variables that always relax: the factor of each in its own equation is below 0 for
         all values that occur. Exponential Euler and Strang's splitting are then faster for them;
-        a factor of 0 would stop the run, with a state that is no number.
+        a factor of 0 would stop the run, with a state that is not a number.
     early : str or sequence of str
         State variables that advance first in a step, with its input: the other equations start from
         their new values, so that input acts in the step in which it arrives.
@@ -258,7 +264,8 @@ class NeuronEquations(Description):
             refractory=_as_periods(self.refractory),
             hold=_as_held(self.hold),
             after=FrozenMapping({name: as_text(text) for name, text in self.after.items()}),
-            # in one order: what is drawn and wired must not depend on how equal models are written
+            # sorted: draws and wiring must not depend on the order in which equal models are
+            # written
             receptors=FrozenMapping(dict(sorted(self.receptors.items()))),
             events=as_events(self.events),
             initial=FrozenMapping(dict(self.initial)),
@@ -273,16 +280,16 @@ class NeuronEquations(Description):
         return as_names(self.refractory or (), where="refractory")
 
 
-def _as_periods(given: Any) -> str | tuple[str, ...]:
-    names = as_names(given, where="refractory")
+def _as_periods(value: Any) -> str | tuple[str, ...]:
+    names = as_names(value, where="refractory")
     return names if len(names) > 1 else "".join(names)
 
 
-def _as_held(given: Any) -> tuple[str, ...] | FrozenMapping[str] | None:
-    if isinstance(given, Mapping):
-        as_names([*given, *given.values()], where="hold")
-        return FrozenMapping(given)
-    return None if given is None else as_names(given, where="hold")
+def _as_held(value: Any) -> tuple[str, ...] | FrozenMapping[str] | None:
+    if isinstance(value, Mapping):
+        as_names([*value, *value.values()], where="hold")
+        return FrozenMapping(value)
+    return None if value is None else as_names(value, where="hold")
 
 
 @dataclass(frozen=True, eq=False)
@@ -336,9 +343,9 @@ class NeuronModel(NeuronEquations):
                 raise DescriptionError(
                     "must be two receptors", where="signed_receptors", value=signed
                 )
-            for one in signed:
-                if one not in self.receptors:
-                    raise unknown("receptor", one, self.receptors, where="signed_receptors")
+            for receptor in signed:
+                if receptor not in self.receptors:
+                    raise unknown("receptor", receptor, self.receptors, where="signed_receptors")
         self._check()
 
     def _check(self) -> None:
@@ -375,26 +382,26 @@ class NeuronModel(NeuronEquations):
             raise DescriptionError(problem, where="substeps", value=self.substeps, allowed="1")
 
     def _checked_initial(self) -> dict[str, float | str]:
-        found: dict[str, float | str] = {}
+        checked: dict[str, float | str] = {}
         units = self.dynamics.units
-        for name, given in self.initial.items():
+        for name, value in self.initial.items():
             where = f"initial, {name!r}"
             if name not in self.dynamics.states:
                 raise unknown("state variable", name, self.dynamics.states, where=where)
-            if not isinstance(given, str):
-                found[name] = as_number(given, where=where)
+            if not isinstance(value, str):
+                checked[name] = as_number(value, where=where)
                 continue
-            if given not in self.parameters:
-                raise unknown("parameter", given, self.parameters, where=where)
-            if units[given] != units[name]:
+            if value not in self.parameters:
+                raise unknown("parameter", value, self.parameters, where=where)
+            if units[value] != units[name]:
                 raise DescriptionError(
                     "the parameter has another unit",
                     where=where,
-                    value=self.parameters[given][1],
+                    value=self.parameters[value][1],
                     allowed=self.dynamics.states[name].unit_text,
                 )
-            found[name] = given
-        return found
+            checked[name] = value
+        return checked
 
     @cached_property
     def dynamics(self) -> Dynamics:
@@ -415,7 +422,9 @@ class NeuronModel(NeuronEquations):
     @property
     def least_periods(self) -> dict[str, Range]:
         """Lower bounds of the periods of the refractory time."""
-        return {one: POSITIVE if one in self.after else NOT_NEGATIVE for one in self.periods}
+        return {
+            period: POSITIVE if period in self.after else NOT_NEGATIVE for period in self.periods
+        }
 
     @cached_property
     def relative(self) -> dict[str, str]:
@@ -425,7 +434,7 @@ class NeuronModel(NeuronEquations):
     @cached_property
     def analysis(self) -> "Analysis":
         """Which equations are linear, and how they are integrated."""
-        # sympy takes a quarter of a second to import: whoever has no equations need not wait
+        # the import of sympy takes a quarter of a second, which runs without equations avoid
         from distsnn.network.equations.analysis import analyse
 
         specs = self.parameters.items()
@@ -441,7 +450,7 @@ class NeuronModel(NeuronEquations):
 
     @property
     def scheme(self) -> str:
-        """What is integrated how, e.g. ``"exact: g_ex, g_in; exponential_euler: V_m"``."""
+        """Integration methods, such as ``"exact: g_ex, g_in; exponential_euler: V_m"``."""
         return self.analysis.scheme
 
     @property
@@ -460,7 +469,7 @@ class NeuronModel(NeuronEquations):
         Raises
         ------
         DescriptionError
-            If there is no such parameter, or a value is not valid.
+            If a parameter does not exist, or a value is not valid.
         """
         return self.neuron(**values)
 
@@ -475,7 +484,7 @@ class _BuiltInModel(NeuronModel):
 @cache  # equal models share a class, so that their neurons compare equal
 def _neuron_class(model: NeuronModel) -> type[EquationNeuron]:
     parameters = parameter_fields(
-        model.name, model.parameters, least=model.least_periods, on_grid=model.periods
+        model.name, model.parameters, min_ranges=model.least_periods, on_grid=model.periods
     )
     return cast(type[EquationNeuron], _made_class(model, parameters))
 

@@ -1,4 +1,4 @@
-"""What the texts of a rule of plasticity say, put together and checked."""
+"""The texts of a plasticity rule, combined and checked."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ from distsnn.network.equations.target_states import (
 
 # Under what name checkpoints hold w among the states of synapses.
 _SAVED = "weight"
-# Between two spikes of those that tell how large steps of learning are, ms.
+# Interval between the spikes that measure the size of learning steps, ms.
 _INTERVAL = 10.0
 Monomial = tuple[Node, tuple[str, ...]]
 
@@ -64,13 +64,13 @@ class Relaxation:
 
     Attributes
     ----------
-    rest : Node
-        An expression of parameters; the state begins at it.
+    equilibrium : Node
+        An expression of parameters, the initial value of the state.
     inputs : tuple of (str, Node)
-        States that decay to 0, each with a factor of parameters: their sum is added to `rest`.
+        States that decay to 0, each with a factor of parameters; their sum adds to `equilibrium`.
     """
 
-    rest: Node
+    equilibrium: Node
     inputs: tuple[tuple[str, Node], ...]
 
 
@@ -82,17 +82,16 @@ class Plasticity:
     ----------
     variables : dict of str to Definition
         Traces of sources and targets, states of synapses, and the modulator, in the order of the
-        text; whose each is says its flag.
+        text; the flag is the owner.
     derived : dict of str to Definition
         Sub-expressions.
     decays : dict of str to str
         Parameters that are the time constants of variables that decay.
     relaxations : dict of str to Relaxation
-        What those of these variables relax to that do not decay to 0.
+        Equilibria of the variables that do not decay to 0.
     events : dict of str to tuple of (str, Node)
-        What variables become at spikes of the source (``"pre"``), the target (``"post"``) and of
-        modulating neurons (``"modulator"``), in this order. Names that are no variables are those
-        of intermediate values.
+        Assignments to variables at spikes of the source (``"pre"``), the target (``"post"``) and
+        modulating neurons (``"modulator"``), in order. Other names are intermediate values.
     transmitted : Node, optional
         What a spike of the source transmits; None: the weight.
     watch : Watch, optional
@@ -142,18 +141,18 @@ class Plasticity:
     def least_time_constants(self) -> dict[str, Range]:
         """Return the range of each time constant.
 
-        That of a state may be 0 where `relaxes`: the state is at rest in the next step. Where
-        weights change between spikes, rates must be finite.
+        The time constant of a state may be 0 with `relaxes`: the state reaches its equilibrium in
+        the next step. If weights change between spikes, rates must be finite.
         """
-        found = dict.fromkeys(self.decays.values(), POSITIVE)
+        ranges = dict.fromkeys(self.decays.values(), POSITIVE)
         if self.relaxes and not self.drift:
             others = {tau for name, tau in self.decays.items() if name not in self.of(SYNAPSE)}
-            found |= {tau: NOT_NEGATIVE for tau in found if tau not in others}
-        return found
+            ranges |= {tau: NOT_NEGATIVE for tau in ranges if tau not in others}
+        return ranges
 
     def of(self, flag: str) -> tuple[str, ...]:
         """Return the variables with a flag, in the order of the text."""
-        return tuple(name for name, one in self.variables.items() if one.flag == flag)
+        return tuple(name for name, definition in self.variables.items() if definition.flag == flag)
 
 
 def read_plasticity(
@@ -187,33 +186,42 @@ def read_plasticity(
     Raises
     ------
     DescriptionError
-        For the first thing that is wrong; what is wrong in a text is an `EquationError`.
+        For the first error; an error in a text is an `EquationError`.
     """
     definitions = read_equations(Source("traces", traces), (PRE, POST, SYNAPSE, MODULATOR))
     unit = unit_named(weight_unit, "weights")
-    drifts = [one for one in definitions if one.derivative and one.name.name == WEIGHT]
-    definitions = [one for one in definitions if one not in drifts[:1]]
+    drifts = [
+        definition
+        for definition in definitions
+        if definition.derivative and definition.name.name == WEIGHT
+    ]
+    definitions = [definition for definition in definitions if definition not in drifts[:1]]
     for name in BOUNDS:
         if name in parameters:
             why = "is what all rules have: give it as a bound"
             raise DescriptionError(f"not a usable name ({why})", where="parameters", value=name)
-    own = dict.fromkeys((WEIGHT, *BOUNDS), unit) | {STEP_LENGTH: MS}
+    reserved_units = dict.fromkeys((WEIGHT, *BOUNDS), unit) | {STEP_LENGTH: MS}
     for name in target:
         if not is_name(name):
             raise DescriptionError("not the name of a variable", where="target", value=name)
-    own |= {f"{name}_{POST}": unit_named(one, f"target, {name!r}") for name, one in target.items()}
-    units = checked_units(definitions, own, parameters, reserved, [_SAVED])
-    variables = {one.name.name: one for one in definitions if one.derivative}
-    others = [one for one in definitions if not one.derivative]
-    derived = {one.name.name: one for one in others if not one.flag}
+    reserved_units |= {
+        f"{name}_{POST}": unit_named(definition, f"target, {name!r}")
+        for name, definition in target.items()
+    }
+    units = checked_units(definitions, reserved_units, parameters, reserved, [_SAVED])
+    variables = {
+        definition.name.name: definition for definition in definitions if definition.derivative
+    }
+    others = [definition for definition in definitions if not definition.derivative]
+    derived = {definition.name.name: definition for definition in others if not definition.flag}
     used = Uses(derived)
-    seen = {one.name.name: one for one in others if one.flag}
-    check_seen(seen, variables, derived, target, on_post, on_step)
-    modulators = [one for one in variables.values() if one.flag == MODULATOR]
+    target_values = {definition.name.name: definition for definition in others if definition.flag}
+    check_seen(target_values, variables, derived, target, on_post, on_step)
+    modulators = [definition for definition in variables.values() if definition.flag == MODULATOR]
     if len(modulators) > 1:
-        raise EquationError("there is another modulator already", modulators[1].name.at)
+        raise EquationError("there is another modulator already", modulators[1].name.span)
     decays, relaxations = _between_spikes(variables, parameters, used)
-    states = [name for name, one in variables.items() if one.flag == SYNAPSE]
+    states = [name for name, definition in variables.items() if definition.flag == SYNAPSE]
     shared = {tau for name, tau in decays.items() if name not in states}
     events: dict[str, Statements] = {}
     sent: Node | None = None
@@ -223,20 +231,26 @@ def read_plasticity(
         texts[POST] = ("on_step", on_step)
     texts[MODULATOR] = ("on_modulator", on_modulator)
     for side, (title, text) in texts.items():
-        its = [name for name, one in variables.items() if one.flag == side]
+        variables_of_side = [
+            name for name, definition in variables.items() if definition.flag == side
+        ]
         if side != MODULATOR:
-            its += [WEIGHT, *states]
-        known = dict(units)
-        statements, places = _assignments(Source(title, text), its, variables, known)
+            variables_of_side += [WEIGHT, *states]
+        valid_units = dict(units)
+        statements, places = _assignments(
+            Source(title, text), variables_of_side, variables, valid_units
+        )
         events[side] = tuple(statements)
         if side == PRE and transmit.strip():
-            sent = _transmitted(Source("transmit", transmit), known, unit)
+            sent = _transmitted(Source("transmit", transmit), valid_units, unit)
         values = [value for _, value in statements]
-        _check_needed(places, [*values, sent] if sent and side == PRE else values, its)
-        for name, at in places.items():
-            require(known[name], intermediate.setdefault(name, known[name]), at, name)
-        foreign = {WEIGHT, *places, *seen}
-        foreign |= {name for name, one in variables.items() if one.flag != side}
+        _check_needed(
+            places, [*values, sent] if sent and side == PRE else values, variables_of_side
+        )
+        for name, span in places.items():
+            require(valid_units[name], intermediate.setdefault(name, valid_units[name]), span, name)
+        foreign = {WEIGHT, *places, *target_values}
+        foreign |= {name for name, definition in variables.items() if definition.flag != side}
         for name, value in events[side]:
             if name not in foreign:
                 _check_trace(name, value, used, foreign)
@@ -244,22 +258,24 @@ def read_plasticity(
     units |= intermediate
     _check_chance(definitions, derived, variables, events)
     drift = _drift(drifts[0], variables, derived, relaxations, units) if drifts else ()
-    sentences = [value for its in events.values() for _, value in its]
-    sentences += [one.value for one in definitions] + ([] if sent is None else [sent])
+    sentences = [value for variables_of_side in events.values() for _, value in variables_of_side]
+    sentences += [definition.value for definition in definitions] + ([] if sent is None else [sent])
     for call in calls_in(sentences, PREVIOUS):
-        raise EquationError(f"plasticity rules have no {PREVIOUS}()", call.at)
+        raise EquationError(f"plasticity rules have no {PREVIOUS}()", call.span)
     if (
         sent is None
         and not drift
-        and not any(name == WEIGHT for its in events.values() for name, _ in its)
+        and not any(
+            name == WEIGHT for variables_of_side in events.values() for name, _ in variables_of_side
+        )
     ):
         raise DescriptionError(
-            "nothing changes w, and what is transmitted is w",
+            "nothing changes w, and the transmitted value is w",
             where="on_pre, on_post",
             allowed="w = ..., or transmit",
         )
-    watch = read_watch(seen, target, events, sent, used, parameters)
-    shared |= set().union(*(used(one.value) for one in seen.values()))
+    watch = read_watch(target_values, target, events, sent, used, parameters)
+    shared |= set().union(*(used(definition.value) for definition in target_values.values()))
     per_synapse = tuple(name for name in (*parameters, *BOUNDS) if name not in shared)
     return Plasticity(
         *(variables, derived, decays, relaxations, events, sent, watch, drift, units, per_synapse)
@@ -275,14 +291,14 @@ def _drift(
 ) -> tuple[Monomial, ...]:
     """Return the derivative of the weight as a sum of products."""
     if drift.flag != SYNAPSE:
-        raise EquationError(f"{WEIGHT} is the synapse's", drift.name.at, allowed=f"({SYNAPSE})")
-    require(drift.unit, units[WEIGHT], drift.value.at, WEIGHT)
-    require(kind_of(drift.value, units), units[WEIGHT].times(MS, -1), drift.value.at, "dw/dt")
+        raise EquationError(f"{WEIGHT} is the synapse's", drift.name.span, allowed=f"({SYNAPSE})")
+    require(drift.unit, units[WEIGHT], drift.value.span, WEIGHT)
+    require(kind_of(drift.value, units), units[WEIGHT].times(MS, -1), drift.value.span, "dw/dt")
     used = Uses(derived)
     moving = {
         name
-        for name, one in variables.items()
-        if one.flag in (SYNAPSE, MODULATOR) and name not in relaxations
+        for name, definition in variables.items()
+        if definition.flag in (SYNAPSE, MODULATOR) and name not in relaxations
     }
 
     def terms(node: Node) -> list[Monomial]:
@@ -292,28 +308,28 @@ def _drift(
             case Name(name=name) if name in derived:
                 return terms(derived[name].value)
             case Name(name=name) if name in moving:
-                return [(Number(1.0, node.at), (name,))]
+                return [(Number(1.0, node.span), (name,))]
             case Apply("+", given):
-                return [one for part in given for one in terms(part)]
+                return [definition for part in given for definition in terms(part)]
             case Apply("-", (left, right)):
-                return [*terms(left), *terms(Apply("neg", (right,), right.at))]
+                return [*terms(left), *terms(Apply("neg", (right,), right.span))]
             case Apply("neg", (part,)):
-                return [(Apply("neg", (by,), node.at), names) for by, names in terms(part)]
+                return [(Apply("neg", (by,), node.span), names) for by, names in terms(part)]
             case Apply("*", given):
-                products: list[Monomial] = [(Number(1.0, node.at), ())]
+                products: list[Monomial] = [(Number(1.0, node.span), ())]
                 for part in given:
                     products = [
-                        (Apply("*", (by, more), node.at), names + others)
+                        (Apply("*", (by, factors), node.span), names + others)
                         for by, names in products
-                        for more, others in terms(part)
+                        for factors, others in terms(part)
                     ]
                 return products
             case Apply("/", (above, below)) if not used(below) & {WEIGHT, *variables}:
-                return [(Apply("/", (by, below), node.at), names) for by, names in terms(above)]
+                return [(Apply("/", (by, below), node.span), names) for by, names in terms(above)]
         raise EquationError(
             f"{WEIGHT} may change between spikes by sums of products of states that decay to 0 or "
             "stay, the modulator and parameters",
-            node.at,
+            node.span,
             allowed=", ".join(sorted(moving)) or "parameters",
         )
 
@@ -338,7 +354,7 @@ def changes(
     modulator : str
         Population whose spikes modulate; empty: a signal of 1 does.
     """
-    derived = {name: one.value for name, one in rule.derived.items()}
+    derived = {name: item.value for name, item in rule.derived.items()}
     scales = {name: 10.0**unit.whole_tens for name, unit in rule.units.items()}
     values = {name: 10.0**unit.whole_tens for name, unit in UNITS.items()}
     values |= {name: value * scales[name] for name, value in parameters.items()}
@@ -346,7 +362,8 @@ def changes(
     values |= {name: 0.0 if modulator else scales[name] for name in modulated}
     values |= dict.fromkeys([*rule.of(PRE), *rule.of(POST), *rule.of(SYNAPSE)], 0.0)
     rests = {
-        name: float(evaluate(one.rest, values, derived)) for name, one in rule.relaxations.items()
+        name: float(evaluate(item.equilibrium, values, derived))
+        for name, item in rule.relaxations.items()
     }
     values |= rests
     largest = dict.fromkeys((PRE, POST), 0.0)
@@ -361,8 +378,8 @@ def changes(
             values[name] = float(evaluate(node, values, derived))
         if side != MODULATOR:
             for name, fade in fades.items():
-                rest = rests.get(name, 0.0)
-                values[name] = rest + fade * (values[name] - rest)
+                equilibrium = rests.get(name, 0.0)
+                values[name] = equilibrium + fade * (values[name] - equilibrium)
             largest[side] = max(largest[side], abs(values[WEIGHT] - start) / scales[WEIGHT])
     return list(largest.values())
 
@@ -372,14 +389,16 @@ def _between_spikes(
 ) -> tuple[dict[str, str], dict[str, Relaxation]]:
     """Return time constants of variables, and what they relax to where it is not 0."""
     decays, targets = {}, {}
-    for name, one in variables.items():
-        time_constant, terms = _decay(one, parameters)
+    for name, definition in variables.items():
+        time_constant, terms = _decay(definition, parameters)
         if time_constant:
             decays[name] = time_constant
         if terms:
             targets[name] = terms
     inputs = {
-        name for name, one in variables.items() if one.flag == SYNAPSE and name not in targets
+        name
+        for name, definition in variables.items()
+        if definition.flag == SYNAPSE and name not in targets
     }
     changing = {WEIGHT, *variables}
     return decays, {
@@ -388,31 +407,31 @@ def _between_spikes(
     }
 
 
-def _decay(one: Definition, parameters: Mapping[str, str]) -> tuple[str, list[Node]]:
+def _decay(definition: Definition, parameters: Mapping[str, str]) -> tuple[str, list[Node]]:
     """Return a variable's time constant and the terms of what it relaxes to; empty for none."""
-    own = one.name.name
-    match one.value:
+    own_name = definition.name.name
+    match definition.value:
         case Number(value=0.0):
             return "", []
         case Apply("/", (Apply("neg", (Name(name=name),)), Name(name=tau))) | Apply(
             "neg", (Apply("/", (Name(name=name), Name(name=tau))),)
-        ) if name == own and tau in parameters:
+        ) if name == own_name and tau in parameters:
             return tau, []
-        case Apply("/", (Apply("+" | "-" as sign, given, at=at), Name(name=tau))) if (
-            one.flag == SYNAPSE and tau in parameters
+        case Apply("/", (Apply("+" | "-" as sign, given, span=span), Name(name=tau))) if (
+            definition.flag == SYNAPSE and tau in parameters
         ):
-            first, *rest = given
+            first, *other_terms = given
             if sign == "-":
-                rest = [Apply("neg", (term,), at) for term in rest]
-            terms = [first, *rest]
-            others = [term for term in terms if not _is_minus(own, term)]
+                other_terms = [Apply("neg", (term,), span) for term in other_terms]
+            terms = [first, *other_terms]
+            others = [term for term in terms if not _is_minus(own_name, term)]
             if len(others) == len(terms) - 1:
                 return tau, others
-    relaxing = f", or (EXPRESSION - {own})/TAU" if one.flag == SYNAPSE else ""
+    relaxing = f", or (EXPRESSION - {own_name})/TAU" if definition.flag == SYNAPSE else ""
     raise EquationError(
-        f"{own} may only decay, with a parameter as its time constant",
-        one.value.at,
-        allowed=f"-{own}/TAU or 0{relaxing}",
+        f"{own_name} may only decay, with a parameter as its time constant",
+        definition.value.span,
+        allowed=f"-{own_name}/TAU or 0{relaxing}",
     )
 
 
@@ -431,32 +450,32 @@ def _relaxation(
     def factor(node: Node) -> tuple[str, Node]:
         """Return the state that a term is proportional to, and the factor."""
         match node:
-            case Name(name=found) if found in inputs:
-                return found, Number(1.0, node.at)
+            case Name(name=state) if state in inputs:
+                return state, Number(1.0, node.span)
             case Apply("neg", (term,)):
-                found, by = factor(term)
-                return found, Apply("neg", (by,), node.at)
+                state, by = factor(term)
+                return state, Apply("neg", (by,), node.span)
             case Apply("*", given):
-                moving = [one for one in given if changing(one)]
+                moving = [term for term in given if changing(term)]
                 if len(moving) == 1:
-                    found, by = factor(moving[0])
-                    fixed = tuple(one for one in given if one is not moving[0])
-                    return found, Apply("*", (by, *fixed), node.at)
+                    state, by = factor(moving[0])
+                    fixed = tuple(term for term in given if term is not moving[0])
+                    return state, Apply("*", (by, *fixed), node.span)
             case Apply("/", (above, below)) if not changing(below):
-                found, by = factor(above)
-                return found, Apply("/", (by, below), node.at)
+                state, by = factor(above)
+                return state, Apply("/", (by, below), node.span)
         raise EquationError(
             f"{name} may relax to parameters and states of the synapse that decay to 0, each "
             "times parameters",
-            node.at,
+            node.span,
             allowed=", ".join(sorted(inputs)) or "parameters",
         )
 
-    fixed = [one for one in terms if not changing(one)]
-    moving = [factor(one) for one in terms if changing(one)]
-    at = terms[0].at
-    rest = fixed[0] if len(fixed) == 1 else Apply("+", tuple(fixed), at)
-    return Relaxation(rest if fixed else Number(0.0, at), tuple(moving))
+    fixed = [term for term in terms if not changing(term)]
+    moving = [factor(term) for term in terms if changing(term)]
+    span = terms[0].span
+    equilibrium = fixed[0] if len(fixed) == 1 else Apply("+", tuple(fixed), span)
+    return Relaxation(equilibrium if fixed else Number(0.0, span), tuple(moving))
 
 
 def _assignments(
@@ -466,42 +485,42 @@ def _assignments(
     units: dict[str, Unit],
 ) -> tuple[list[tuple[str, Node]], dict[str, Span]]:
     """Return statements, and intermediate values with their places; `units` gets their units."""
-    found, own = [], {}
+    assignments, intermediate = [], {}
     for name, value in read_assignments(source):
         changed = isinstance(value, Apply) and value.arguments[:1] == (name,)
         if name.name not in its and (name.name in units or name.name in UNITS or changed):
             whose = variables[name.name].flag if name.name in variables else SYNAPSE
             if whose != SYNAPSE:
                 raise EquationError(
-                    f"{name.name} changes with other spikes", name.at, allowed=f"in on_{whose}"
+                    f"{name.name} changes with other spikes", name.span, allowed=f"in on_{whose}"
                 )
-            if name.name not in own:
-                raise unknown_at("variable", name.name, its, name.at)
+            if name.name not in intermediate:
+                raise unknown_at("variable", name.name, its, name.span)
         kind = kind_of(value, units)
         if name.name not in units:
             if kind is TRUTH:
-                raise EquationError(f"{name.name} is a condition, not a number", value.at)
+                raise EquationError(f"{name.name} is a condition, not a number", value.span)
             units[name.name] = Unit(kind.powers) if isinstance(kind, Unit) else ONE
-            own[name.name] = name.at
-        require(kind, units[name.name], value.at, name.name)
-        found.append((name.name, value))
-    return found, own
+            intermediate[name.name] = name.span
+        require(kind, units[name.name], value.span, name.name)
+        assignments.append((name.name, value))
+    return assignments, intermediate
 
 
 def _transmitted(source: Source, units: Mapping[str, Unit], unit: Unit) -> Node:
     """Return what a spike of the source transmits."""
     check_text(source)
     node = parse(Span(source, 0, len(source.text)))
-    require(kind_of(node, units), unit, node.at, "what is transmitted")
+    require(kind_of(node, units), unit, node.span, "the transmitted value")
     return node
 
 
-def _check_needed(own: Mapping[str, Span], values: list[Node], its: list[str]) -> None:
-    """Check that all intermediate values are used: what is not may be a misspelt variable."""
+def _check_needed(intermediate: Mapping[str, Span], values: list[Node], traces: list[str]) -> None:
+    """Check that all intermediate values are used: an unused one may be a misspelt variable."""
     needed = {name for node in values for name in names_in(node)}
-    for name, at in own.items():
+    for name, span in intermediate.items():
         if name not in needed:
-            raise unknown_at("variable", name, its, at)
+            raise unknown_at("variable", name, traces, span)
 
 
 def _check_chance(
@@ -512,13 +531,13 @@ def _check_chance(
 ) -> None:
     """Check that random numbers belong to a synapse and a spike of its source."""
     # what sub-expressions draw, those draw that use them
-    others = [one.value for one in definitions if one.derivative]
+    others = [definition.value for definition in definitions if definition.derivative]
     others += [value for side in (POST, MODULATOR) for _, value in events[side]]
     for leaf in leaves(others, derived):
         if isinstance(leaf, Apply):
             raise EquationError(
                 f"{leaf.function}() is drawn for a spike of the source alone",
-                leaf.at,
+                leaf.span,
                 allowed="in on_pre and transmit",
             )
     for name, value in events[PRE]:
@@ -527,7 +546,7 @@ def _check_chance(
             if isinstance(leaf, Apply):
                 raise EquationError(
                     f"{name} is the same for all synapses of its neuron: it cannot be random",
-                    leaf.at,
+                    leaf.span,
                     allowed="traces of the same neuron and parameters",
                 )
 
@@ -541,10 +560,10 @@ def _check_trace(name: str, value: Node, used: Uses, others: set[str]) -> None:
         parts = node.arguments if isinstance(node, Apply) else ()
         return next(filter(None, map(wrong, parts)), None)
 
-    found = wrong(value)
-    if found is not None:
+    leaf = wrong(value)
+    if leaf is not None:
         raise EquationError(
-            f"{name} is the same for all synapses of its neuron: it cannot depend on {found.name}",
-            found.at,
+            f"{name} is the same for all synapses of its neuron: it cannot depend on {leaf.name}",
+            leaf.span,
             allowed="traces of the same neuron and parameters",
         )

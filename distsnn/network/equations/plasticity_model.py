@@ -79,13 +79,13 @@ class EquationSynapse(PlasticSynapse):
     @classmethod
     def _check_class(cls) -> None:
         """Check that time constants are above 0."""
-        for name, least in cls.model.rule.least_time_constants().items():
+        for name, min_range in cls.model.rule.least_time_constants().items():
             allowed = cls.parameters()[name].allowed
-            if allowed.starts_below(least):
+            if allowed.starts_below(min_range):
                 raise DescriptionError(
-                    f"a time constant must be {'above 0' if least.open_low else '0 or more'}",
+                    f"a time constant must be {'above 0' if min_range.open_low else '0 or more'}",
                     where=f"synapse model {cls.__qualname__}, field {name}",
-                    allowed=f"parameter(..., {'above' if least.open_low else 'low'}=0.0)",
+                    allowed=f"parameter(..., {'above' if min_range.open_low else 'low'}=0.0)",
                 )
 
     @classmethod
@@ -93,9 +93,9 @@ class EquationSynapse(PlasticSynapse):
         """Return the lines of traces and of what spikes do."""
         lines = []
         for title, text in cls.model.fields().items():
-            given = [line.strip() for line in text.splitlines() if line.strip()]
-            if given:
-                lines += [f"{title.replace('_', ' ')}:", *(f"    {line}" for line in given)]
+            stripped = [line.strip() for line in text.splitlines() if line.strip()]
+            if stripped:
+                lines += [f"{title.replace('_', ' ')}:", *(f"    {line}" for line in stripped)]
         return lines
 
     def weight_type(self, weight: Value | None) -> str:  # noqa: D102 (inherited)
@@ -112,9 +112,9 @@ class EquationSynapse(PlasticSynapse):
         # unknown: what its target's states will be, and how small a change between spikes is
         if self.model.rule.watch or self.model.rule.drift:
             return []
-        given = {name: small(getattr(self, name)) for name in self.parameters()}
+        values = {name: small(getattr(self, name)) for name in self.parameters()}
         bounds = {"w_min": self.least, "w_max": max(self.largest, weight)}
-        return changes(self.model.rule, given | bounds, weight, getattr(self, "modulator", ""))
+        return changes(self.model.rule, values | bounds, weight, getattr(self, "modulator", ""))
 
 
 class WatchingEquationSynapse(EquationSynapse, WatchingSynapse):
@@ -128,13 +128,13 @@ class WatchingEquationSynapse(EquationSynapse, WatchingSynapse):
     ) -> None:
         super().check_target(states, target, where=where)
         for name in self.watched:
-            unit, known = self.model.target[name], states[name].unit
-            if unit_named(unit, f"target, {name!r}") != unit_named(known, f"state {name}"):
+            unit, actual_unit = self.model.target[name], states[name].unit
+            if unit_named(unit, f"target, {name!r}") != unit_named(actual_unit, f"state {name}"):
                 raise DescriptionError(
                     f"{self.name} sees the state {name} of its target in another unit",
                     where=where,
                     value=unit,
-                    allowed=known,
+                    allowed=actual_unit,
                 )
 
 
@@ -144,16 +144,18 @@ def _models_of(cls: type[EquationSynapse]) -> dict[str, "PlasticityModel"]:
     A subclass without a text has its base's, whatever it makes of the parameters.
     """
     if "equations" not in vars(cls):
-        base: Any = next(one for one in cls.__mro__ if "equations" in vars(one))
+        base: Any = next(
+            base_class for base_class in cls.__mro__ if "equations" in vars(base_class)
+        )
         inherited: dict[str, PlasticityModel] = base.models
         return inherited
-    made = _BuiltInRule if cls.kernel else PlasticityModel
+    model_class = _BuiltInRule if cls.kernel else PlasticityModel
     parameters = {
-        name: (getattr(cls, name), _unit(known.unit), str(known.allowed))
-        for name, known in cls.parameters().items()
+        name: (getattr(cls, name), _unit(parameter.unit), str(parameter.allowed))
+        for name, parameter in cls.parameters().items()
     }
     return {
-        name: made(
+        name: model_class(
             **texts.fields(),
             target=texts.target,
             parameters=parameters,
@@ -185,7 +187,7 @@ class _MadeModulatedSynapse(_MadeSynapse, ModulatedSynapse):
         super().__post_init__()
         if self.modulator and not self.model.on_modulator.strip():
             raise DescriptionError(
-                "the rule does not say what spikes do to its modulator",
+                "the rule does not define the effect of spikes on its modulator",
                 where=f"{self.name}, field modulator",
                 value=self.modulator,
                 allowed="'', or a rule with on_modulator",
@@ -214,7 +216,7 @@ class RuleEquations(Description):
         Assignments at a spike of the source and of the target, ``NAME = EXPRESSION`` or with
         ``+=``, ``-=``, ``*=``, ``/=``, parted by line ends or semicolons and done in this order:
         to traces of the neuron that spikes, to states of the synapse and to w. Traces of the other
-        neuron are those of spikes strictly before. Other names are intermediate values. Random
+        neuron contain strictly earlier spikes. Other names are intermediate values. Random
         numbers in ``on_pre`` and ``transmit`` are ``uniform()`` between 0 and 1, standard
         ``normal()``, a Poisson count ``poisson(MEAN)``, and ``binomial(N, P)``, the number of
         successes among N trials.
@@ -267,7 +269,7 @@ class PlasticityModel(RuleEquations):
     parameters : mapping of str to (value, unit) or (value, unit, range)
         Default (a number or a distribution), unit and allowed range, e.g. ``(10.0, "ms", "> 0")``.
     weight_unit : str
-        Unit of the weights, which is that of the target's input.
+        Unit of the weights, which must be the unit of the target's input.
     name : str
         Name in errors.
 
@@ -332,7 +334,7 @@ class PlasticityModel(RuleEquations):
         Raises
         ------
         DescriptionError
-            If there is no such parameter, or a value is not valid.
+            If a parameter does not exist, or a value is not valid.
         """
         return self.synapse(**values)
 
@@ -347,8 +349,10 @@ class _BuiltInRule(PlasticityModel):
 @cache  # equal rules share a class, so that their synapses compare equal
 def _synapse_class(model: PlasticityModel) -> type[EquationSynapse]:
     rule = model.rule
-    parameters = parameter_fields(model.name, model.parameters, least=rule.least_time_constants())
-    made = make_dataclass(
+    parameters = parameter_fields(
+        model.name, model.parameters, min_ranges=rule.least_time_constants()
+    )
+    synapse_class = make_dataclass(
         model.name,
         parameters,
         bases=(
@@ -367,4 +371,4 @@ def _synapse_class(model: PlasticityModel) -> type[EquationSynapse]:
         frozen=True,
         eq=False,
     )
-    return cast(type[EquationSynapse], made)
+    return cast(type[EquationSynapse], synapse_class)

@@ -22,7 +22,7 @@ class Receptor:
     unit, unit_text : Unit, str
         Unit of its weights.
     additions : list of (str, Node)
-        What is added to state variables: an expression that is linear in `WEIGHT`.
+        Terms added to state variables: expressions that are linear in `WEIGHT`.
     """
 
     unit: Unit
@@ -49,7 +49,7 @@ def read_receptors(
     DescriptionError
         For the first receptor that is not valid.
     """
-    found = {}
+    inputs = {}
     for name, text in receptors.items():
         where = f"receptors, {name!r}"
         if not is_label(name):
@@ -58,7 +58,7 @@ def read_receptors(
             raise DescriptionError("must name a state variable", where=where, value=text)
         if "=" in text:
             source = Source(f"receptor {name}", text)
-            found[name] = _receptor_of_statements(source, units, states)
+            inputs[name] = _receptor_of_statements(source, units, states)
             continue
         state = text.strip().removeprefix("-").strip()
         if state not in states:
@@ -66,8 +66,8 @@ def read_receptors(
         sign = "-" if text.strip().startswith("-") else ""
         source = Source(f"receptor {name}", f"{state} += {sign}{WEIGHT}")
         additions = [(state, parse(_right_side(source)))]
-        found[name] = Receptor(states[state].unit, states[state].unit_text, additions)
-    return found
+        inputs[name] = Receptor(states[state].unit, states[state].unit_text, additions)
+    return inputs
 
 
 def _right_side(source: Source) -> Span:
@@ -87,18 +87,18 @@ def _receptor_of_statements(
     unit: Unit | None = None
     for name, value in read_assignments(source):
         if name.name not in states:
-            raise unknown_at("state variable", name.name, [*states], name.at)
+            raise unknown_at("state variable", name.name, [*states], name.span)
         if not (isinstance(value, Apply) and value.function in "+-" and value.arguments[0] == name):
-            raise EquationError("input is added", name.at, allowed="NAME += ... or NAME -= ...")
+            raise EquationError("input is added", name.span, allowed="NAME += ... or NAME -= ...")
         added = value.arguments[1]
         if value.function == "-":
-            added = Apply("neg", (added,), added.at)
+            added = Apply("neg", (added,), added.span)
         kind = kind_of(added, {**units, WEIGHT: ONE})
         if not isinstance(kind, Unit):
-            raise EquationError("must be a number", added.at, allowed=f"such as {WEIGHT}/tau")
+            raise EquationError("must be a number", added.span, allowed=f"such as {WEIGHT}/tau")
         this = units[name.name].times(kind, -1)
         if unit is not None and this != unit:
-            raise EquationError("the weight has two units", added.at, allowed=str(unit))
+            raise EquationError("the weight has two units", added.span, allowed=str(unit))
         unit = this
         additions.append((name.name, added))
     if unit is None:
@@ -106,7 +106,7 @@ def _receptor_of_statements(
     if unit.tens:
         raise EquationError(
             f"the weight would have the unit {unit} times a power of ten",
-            additions[0][1].at,
+            additions[0][1].span,
             allowed="units of ms, mV, pA, nS and pF",
         )
     return Receptor(unit, str(unit), additions)

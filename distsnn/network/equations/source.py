@@ -27,7 +27,7 @@ class Source:
 
     @cached_property
     def code(self) -> str:
-        """The text with blanks in place of comments; positions are those of the text."""
+        """The text with blanks instead of comments, with the same positions."""
         lines = self.text.split("\n")
         return "\n".join(line.partition("#")[0].ljust(len(line)) for line in lines)
 
@@ -58,7 +58,7 @@ class Span:
 
     @property
     def text(self) -> str:
-        """What is written there, without comments."""
+        """The text of the span, without comments."""
         return self.source.code[self.start : self.stop]
 
     @property
@@ -71,15 +71,17 @@ class Span:
         """Return the line where it starts and, below, carets under the piece."""
         number, column = self.source.place(self.start)
         line = self.source.line(number)
-        # of a long line what is around the place
+        # in a long line, the part around the position
         first = max(0, min(column - 1 - _WIDEST // 3, len(line) - _WIDEST))
         last = min(len(line), first + _WIDEST)
         left, right = "... " if first else "", " ..." if last < len(line) else ""
         width = max(1, min(self.stop - self.start, last - column + 1))
         # a tab stays one, so that the carets stand where they should
-        before = "".join("\t" if one == "\t" else " " for one in line[first : column - 1])
-        shown = f"{left}{line[first:last]}{right}"
-        return f"    {shown}\n    {' ' * len(left)}{before}{'^' * width}"
+        before = "".join(
+            "\t" if character == "\t" else " " for character in line[first : column - 1]
+        )
+        displayed = f"{left}{line[first:last]}{right}"
+        return f"    {displayed}\n    {' ' * len(left)}{before}{'^' * width}"
 
 
 class EquationError(DescriptionError):
@@ -87,12 +89,12 @@ class EquationError(DescriptionError):
 
     Parameters
     ----------
-    what : str
-        What is wrong.
-    at : Span
-        Where.
+    problem : str
+        The problem.
+    span : Span
+        Its position.
     allowed : str, optional
-        What is allowed instead.
+        Allowed values.
     nearest : str, optional
         The nearest valid name.
 
@@ -103,19 +105,19 @@ class EquationError(DescriptionError):
     """
 
     def __init__(
-        self, what: str, at: Span, *, allowed: str = "", nearest: str | None = None
+        self, problem: str, span: Span, *, allowed: str = "", nearest: str | None = None
     ) -> None:
-        self.line, self.column = at.source.place(at.start)
-        where = f"{at.source.name}, line {self.line}, column {self.column}"
-        super().__init__(what, where=where, allowed=allowed, nearest=nearest)
-        self.args = (f"{self.args[0]}\n{at.marked()}",)
+        self.line, self.column = span.source.place(span.start)
+        where = f"{span.source.name}, line {self.line}, column {self.column}"
+        super().__init__(problem, where=where, allowed=allowed, nearest=nearest)
+        self.args = (f"{self.args[0]}\n{span.marked()}",)
 
 
-def unknown_at(kind: str, name: str, names: list[str], at: Span) -> EquationError:
+def unknown_at(kind: str, name: str, names: list[str], span: Span) -> EquationError:
     """Return the error for a name that is not among `names`, with its nearest match."""
     return EquationError(
         f"unknown {kind} {name!r}",
-        at,
+        span,
         allowed=", ".join(sorted(names)) or "none",
         nearest=nearest(name, names),
     )

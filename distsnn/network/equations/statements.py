@@ -21,7 +21,7 @@ class Definition:
     Attributes
     ----------
     name : Name
-        What is defined.
+        The defined name.
     derivative : bool
         Whether its derivative by time is.
     value : Node
@@ -48,7 +48,7 @@ class Definition:
     def text(self) -> str:
         """The equation as it was written, in one line."""
         left = f"d{self.name.name}/dt" if self.derivative else self.name.name
-        return f"{left} = {' '.join(self.value.at.text.split())}"
+        return f"{left} = {' '.join(self.value.span.text.split())}"
 
 
 def read_equations(source: Source, flags: tuple[str, ...] = ()) -> list[Definition]:
@@ -66,7 +66,7 @@ def read_equations(source: Source, flags: tuple[str, ...] = ()) -> list[Definiti
     EquationError
         If a line cannot be read.
     """
-    return [_definition(one, flags) for one in _statements(source)]
+    return [_definition(statement, flags) for statement in _statements(source)]
 
 
 def read_assignments(source: Source) -> list[tuple[Name, Node]]:
@@ -77,22 +77,22 @@ def read_assignments(source: Source) -> list[tuple[Name, Node]]:
     EquationError
         If one cannot be read.
     """
-    found = []
-    for one in _statements(source):
-        left, sign, right = _sides(one)
+    assignments = []
+    for statement in _statements(source):
+        left, sign, right = _sides(statement)
         name = _name(left)
         value = parse(right)
-        found.append((name, Apply(sign, (name, value), value.at) if sign else value))
-    return found
+        assignments.append((name, Apply(sign, (name, value), value.span) if sign else value))
+    return assignments
 
 
 def _statements(source: Source) -> Iterator[Span]:
     """Yield the pieces of a text that line ends and semicolons outside of parentheses part."""
     check_text(source)
     depth, start = 0, 0
-    for position, one in enumerate(source.code + "\n"):
-        depth += (one == "(") - (one == ")")
-        if one in "\n;" and depth == 0:
+    for position, character in enumerate(source.code + "\n"):
+        depth += (character == "(") - (character == ")")
+        if character in "\n;" and depth == 0:
             piece = source.code[start:position]
             if piece.strip():
                 blank = len(piece) - len(piece.lstrip())
@@ -100,36 +100,36 @@ def _statements(source: Source) -> Iterator[Span]:
             start = position + 1
 
 
-def _part(at: Span, start: int, stop: int) -> Span:
-    return Span(at.source, at.start + start, at.start + stop)
+def _part(span: Span, start: int, stop: int) -> Span:
+    return Span(span.source, span.start + start, span.start + stop)
 
 
-def _sides(at: Span) -> tuple[Span, str, Span]:
-    """Return what is left of the sign, the operator before the sign, and what is right of it."""
-    found = _SIGN.search(at.text)
-    if found is None:
-        raise EquationError("not an equation", at, allowed="NAME = EXPRESSION")
+def _sides(span: Span) -> tuple[Span, str, Span]:
+    """Return the left side of the sign, the operator before the sign, and the right side."""
+    match = _SIGN.search(span.text)
+    if match is None:
+        raise EquationError("not an equation", span, allowed="NAME = EXPRESSION")
     return (
-        _part(at, 0, found.start()),
-        found[1],
-        _part(at, found.end(), len(at.text)),
+        _part(span, 0, match.start()),
+        match[1],
+        _part(span, match.end(), len(span.text)),
     )
 
 
-def _name(at: Span) -> Name:
-    at = Span(at.source, at.start, at.start + len(at.text.rstrip()))
-    if not is_name(at.text):
-        raise EquationError("not the name of a variable", at)
-    return Name(at.text, at)
+def _name(span: Span) -> Name:
+    span = Span(span.source, span.start, span.start + len(span.text.rstrip()))
+    if not is_name(span.text):
+        raise EquationError("not the name of a variable", span)
+    return Name(span.text, span)
 
 
-def _definition(at: Span, flags: tuple[str, ...]) -> Definition:
-    left, sign, right = _sides(at)
+def _definition(span: Span, flags: tuple[str, ...]) -> Definition:
+    left, sign, right = _sides(span)
     if sign:
-        raise EquationError(f"{sign}= has no place in equations", at, allowed="=")
+        raise EquationError(f"{sign}= has no place in equations", span, allowed="=")
     colon = right.text.rfind(":")
     if colon < 0:
-        end = _part(at, len(at.text), len(at.text))
+        end = _part(span, len(span.text), len(span.text))
         raise EquationError("the unit is missing", end, allowed="EXPRESSION : UNIT, such as : mV")
     unit_at = _part(right, colon + 1, len(right.text))
     derivative = _DERIVATIVE.fullmatch(left.text.strip())
@@ -141,9 +141,9 @@ def _definition(at: Span, flags: tuple[str, ...]) -> Definition:
             raise unknown_at("flag", flag[1], [*flags], _part(unit_at, flag.start(1), flag.end(1)))
         unit_at = _part(unit_at, 0, flag.start())
     elif derivative and flags:
-        end = _part(at, len(at.text), len(at.text))
-        allowed = ", ".join(f"({one})" for one in flags)
-        raise EquationError("the flag is missing that says whose it is", end, allowed=allowed)
+        end = _part(span, len(span.text), len(span.text))
+        allowed = ", ".join(f"({allowed_flag})" for allowed_flag in flags)
+        raise EquationError("the flag with the owner is missing", end, allowed=allowed)
     return Definition(
         _name(left),
         derivative is not None,
@@ -151,5 +151,5 @@ def _definition(at: Span, flags: tuple[str, ...]) -> Definition:
         parse_unit(unit_at),
         "".join(unit_at.text.split()),
         "" if flag is None else flag[1],
-        at.comment,
+        span.comment,
     )

@@ -1,4 +1,4 @@
-"""Expressions: read by Python's parser, of whose trees only what is known here passes on."""
+"""Expressions: read by Python's parser, and limited to the constructs of this module."""
 
 import ast
 import keyword
@@ -75,7 +75,7 @@ class Number:
     """A number in a text."""
 
     value: float
-    at: Span
+    span: Span
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Name:
     """A name in a text."""
 
     name: str
-    at: Span
+    span: Span
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Apply:
 
     function: str
     arguments: tuple["Node", ...]
-    at: Span
+    span: Span
 
 
 Node: TypeAlias = Number | Name | Apply
@@ -134,21 +134,23 @@ def check_text(source: Source) -> None:
     if len(source.text) > _LONGEST:
         raise EquationError(f"longer than {_LONGEST} characters", Span(source, _LONGEST, _LONGEST))
     opened = []
-    for position, one in enumerate(source.code):
-        at = Span(source, position, position + 1)
-        if not (one.isprintable() and one.isascii()) and one not in "\n\t":
-            raise EquationError(f"the character {one!r} is not allowed", at, allowed="ASCII")
-        if one == "(":
-            opened.append(at)
-        elif one == ")":
+    for position, character in enumerate(source.code):
+        span = Span(source, position, position + 1)
+        if not (character.isprintable() and character.isascii()) and character not in "\n\t":
+            raise EquationError(
+                f"the character {character!r} is not allowed", span, allowed="ASCII"
+            )
+        if character == "(":
+            opened.append(span)
+        elif character == ")":
             if not opened:
-                raise EquationError("this parenthesis was never opened", at)
+                raise EquationError("this parenthesis was never opened", span)
             opened.pop()
     if opened:
         raise EquationError("this parenthesis is never closed", opened[0])
 
 
-def parse(at: Span) -> Node:
+def parse(span: Span) -> Node:
     """Read an expression.
 
     Raises
@@ -156,37 +158,37 @@ def parse(at: Span) -> Node:
     EquationError
         If it is none, or holds something that is not known here.
     """
-    blank = len(at.text) - len(at.text.lstrip())
-    at = Span(at.source, at.start + blank, at.start + max(blank, len(at.text.rstrip())))
-    if not at.text:
-        raise EquationError("an expression is missing", at)
-    endless = _ENDLESS.search(at.text)
+    blank = len(span.text) - len(span.text.lstrip())
+    span = Span(span.source, span.start + blank, span.start + max(blank, len(span.text.rstrip())))
+    if not span.text:
+        raise EquationError("an expression is missing", span)
+    endless = _ENDLESS.search(span.text)
     if endless is not None:  # in Python's words it would be a matter of Python's limits
-        start, stop = (at.start + one for one in endless.span())
-        raise EquationError("the number is too large", Span(at.source, start, stop))
+        start, stop = (span.start + offset for offset in endless.span())
+        raise EquationError("the number is too large", Span(span.source, start, stop))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python's advice on Python, such as `1 is 1`
-            # in parentheses an expression may go on on the next line
-            tree = ast.parse(f"({at.text}\n)", mode="eval")
+            # in parentheses an expression may continue on the next line
+            tree = ast.parse(f"({span.text}\n)", mode="eval")
     except SyntaxError as error:
-        place = _Reader(at).position(error.lineno or 1, (error.offset or 1) - 1)
+        place = _Reader(span).position(error.lineno or 1, (error.offset or 1) - 1)
         raise EquationError(
-            f"cannot be read: {error.msg}", Span(at.source, place, min(place + 1, at.stop))
+            f"cannot be read: {error.msg}", Span(span.source, place, min(place + 1, span.stop))
         ) from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise EquationError("cannot be read: nested too deeply", at) from error
-    return _Reader(at).node(tree.body, _DEEPEST)
+        raise EquationError("cannot be read: nested too deeply", span) from error
+    return _Reader(span).node(tree.body, _DEEPEST)
 
 
 class _Reader:
     """Turns Python's tree of an expression into nodes with their places."""
 
-    def __init__(self, at: Span) -> None:
-        self._at = at
+    def __init__(self, span: Span) -> None:
+        self._at = span
         # where the lines of the tree begin; the first had a parenthesis put before it
-        ends = (found.end() for found in re.finditer("\n", at.text))
-        self._starts = [at.start - 1, *(at.start + end for end in ends)]
+        ends = (match.end() for match in re.finditer("\n", span.text))
+        self._starts = [span.start - 1, *(span.start + end for end in ends)]
 
     def position(self, line: int, column: int) -> int:
         """Return the position in the source of a line (from 1) and column (from 0) of the tree."""
@@ -199,9 +201,9 @@ class _Reader:
         return Span(self._at.source, start, stop)
 
     def node(self, tree: ast.expr, depth: int) -> Node:
-        at = self.span(tree)
+        span = self.span(tree)
         if depth == 0:
-            raise EquationError("nested too deeply", at)
+            raise EquationError("nested too deeply", span)
 
         def inner(part: ast.expr) -> Node:
             return self.node(part, depth - 1)
@@ -210,44 +212,48 @@ class _Reader:
             case ast.Constant(value=bool() | None):
                 pass
             case ast.Constant(value=int() | float() as value):
-                return _number(value, at)
+                return _number(value, span)
             case ast.Name(id=name):
-                return Name(name, at)
+                return Name(name, span)
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
                 return inner(operand)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
-                return _folded("neg", (inner(operand),), at)
+                return _folded("neg", (inner(operand),), span)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return Apply("not", (inner(operand),), at)
+                return Apply("not", (inner(operand),), span)
             case ast.BinOp(op=ast.Add() | ast.Sub()):
                 return self._chain(tree, depth - 1, (ast.Add, ast.Sub), _added)
             case ast.BinOp(op=ast.Mult() | ast.Div()):
                 return self._chain(tree, depth - 1, (ast.Mult, ast.Div), _multiplied)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-                return _folded(_BINARY[type(op)], (inner(left), inner(right)), at)
+                return _folded(_BINARY[type(op)], (inner(left), inner(right)), span)
             case ast.BoolOp(op=op, values=values):
                 word = "and" if isinstance(op, ast.And) else "or"
-                return Apply(word, tuple(map(inner, values)), at)
+                return Apply(word, tuple(map(inner, values)), span)
             case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARED:
-                return Apply(_COMPARED[type(op)], (inner(left), inner(right)), at)
+                return Apply(_COMPARED[type(op)], (inner(left), inner(right)), span)
             case ast.Compare(ops=[_, _, *_]):
-                raise EquationError("write a < b and b < c for a < b < c", at)
+                raise EquationError("write a < b and b < c for a < b < c", span)
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
                 if name not in FUNCTIONS:
                     raise unknown_at("function", name, [*FUNCTIONS], self.span(tree.func))
-                least, most = FUNCTIONS[name]
-                if not least <= len(arguments) <= most:
-                    count = str(least) if least == most else f"{least} to {most}"
-                    raise EquationError(f"{name} takes this number of arguments: {count}", at)
+                min_arguments, max_arguments = FUNCTIONS[name]
+                if not min_arguments <= len(arguments) <= max_arguments:
+                    count = (
+                        str(min_arguments)
+                        if min_arguments == max_arguments
+                        else f"{min_arguments} to {max_arguments}"
+                    )
+                    raise EquationError(f"{name} takes this number of arguments: {count}", span)
                 if name == INPUT:
-                    return Name(input_name(self._receptor(arguments[0])), at)
-                return Apply(name, tuple(map(inner, arguments)), at)
+                    return Name(input_name(self._receptor(arguments[0])), span)
+                return Apply(name, tuple(map(inner, arguments)), span)
         parts = [tree, *(getattr(tree, "ops", None) or [getattr(tree, "op", None)])]
         kinds = [type(part) for part in parts]
-        what = next((_REFUSED[kind] for kind in kinds if kind in _REFUSED), "this")
+        construct = next((_REFUSED[kind] for kind in kinds if kind in _REFUSED), "this")
         raise EquationError(
-            f"{what} cannot be used in equations",
-            at,
+            f"{construct} cannot be used in equations",
+            span,
             allowed=f"numbers, names, + - * / **, comparisons, {', '.join((*LOGIC, *FUNCTIONS))}",
         )
 
@@ -273,56 +279,56 @@ class _Reader:
         However long it is, it is not deep, but for divisions: each has the chain before it on top.
         """
         links = []
-        at = self.span(tree)
+        span = self.span(tree)
         while isinstance(tree, ast.BinOp) and isinstance(tree.op, operators):
             links.append((tree.op, tree.right, self.span(tree)))
             tree = tree.left
         depth -= sum(isinstance(op, ast.Div) for op, _, _ in links[1:])
         if depth <= 0:
-            raise EquationError("nested too deeply", at)
-        found = self.node(tree, depth)
-        for op, right, at in reversed(links):
-            found = joined(found, _BINARY[type(op)], self.node(right, depth), at)
-        return found
+            raise EquationError("nested too deeply", span)
+        node = self.node(tree, depth)
+        for op, right, span in reversed(links):
+            node = joined(node, _BINARY[type(op)], self.node(right, depth), span)
+        return node
 
 
-def _added(left: Node, sign: str, right: Node, at: Span) -> Node:
-    """Return a sum or difference; what is added to a sum becomes one of its terms."""
+def _added(left: Node, sign: str, right: Node, span: Span) -> Node:
+    """Return a sum or difference; a term added to a sum becomes one of its terms."""
     if not (isinstance(left, Apply) and left.function in ("+", "-")):
-        return _folded(sign, (left, right), at)
-    first, *rest = left.arguments
+        return _folded(sign, (left, right), span)
+    first, *others = left.arguments
     if left.function == "-":
-        rest = [_folded("neg", (one,), one.at) for one in rest]
-    term = right if sign == "+" else _folded("neg", (right,), right.at)
-    return Apply("+", (first, *rest, term), at)
+        others = [_folded("neg", (term,), term.span) for term in others]
+    term = right if sign == "+" else _folded("neg", (right,), right.span)
+    return Apply("+", (first, *others, term), span)
 
 
-def _multiplied(left: Node, sign: str, right: Node, at: Span) -> Node:
+def _multiplied(left: Node, sign: str, right: Node, span: Span) -> Node:
     """Return a product or quotient; what a product is multiplied by becomes one of its factors."""
     if sign == "*" and isinstance(left, Apply) and left.function == "*":
-        return Apply("*", (*left.arguments, right), at)
-    return _folded(sign, (left, right), at)
+        return Apply("*", (*left.arguments, right), span)
+    return _folded(sign, (left, right), span)
 
 
-def _number(value: float, at: Span) -> Number:
+def _number(value: float, span: Span) -> Number:
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
-        raise EquationError("the number is too large", at)
-    return Number(number, at)
+        raise EquationError("the number is too large", span)
+    return Number(number, span)
 
 
-def _folded(function: str, arguments: tuple[Node, ...], at: Span) -> Node:
+def _folded(function: str, arguments: tuple[Node, ...], span: Span) -> Node:
     """Return an operation, or its result where it is one of numbers."""
-    values = [one.value for one in arguments if isinstance(one, Number)]
+    values = [argument.value for argument in arguments if isinstance(argument, Number)]
     if len(values) < len(arguments):
-        return Apply(function, arguments, at)
+        return Apply(function, arguments, span)
     try:
         result = _OPERATIONS[function](*values)
     except (ZeroDivisionError, OverflowError) as error:
-        raise EquationError(f"not a number: {error}", at) from None
+        raise EquationError(f"not a number: {error}", span) from None
     if isinstance(result, complex):
-        raise EquationError("a negative number to a fractional power is no number", at)
-    return _number(result, at)
+        raise EquationError("a fractional power of a negative number is not a real number", span)
+    return _number(result, span)

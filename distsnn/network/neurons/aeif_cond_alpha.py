@@ -13,8 +13,8 @@ from distsnn.network.values import Value
 class AeifCondAlpha(AeifCondExp):
     """Adaptive exponential integrate-and-fire neuron with alpha functions (NEST's aeif_cond_alpha).
 
-    A weight is the peak of the conductance that it makes, tau_syn after the spike. All else is that
-    of aeif_cond_exp.
+    A weight is the peak of the conductance that it makes, tau_syn after the spike. All else is as
+    in aeif_cond_exp.
 
     Source: Brette & Gerstner (2005), J Neurophysiol 94:3637; doi:10.1152/jn.00686.2005.
     """

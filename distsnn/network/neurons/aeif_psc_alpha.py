@@ -13,7 +13,7 @@ from distsnn.network.values import Value
 class AeifPscAlpha(AeifPscExp):
     """Adaptive exponential integrate-and-fire neuron with alpha functions (NEST's aeif_psc_alpha).
 
-    A weight is the peak of the current that it makes, tau_syn after the spike. All else is that of
+    A weight is the peak of the current that it makes, tau_syn after the spike. All else is as in
     aeif_psc_exp.
 
     Source: Brette & Gerstner (2005), J Neurophysiol 94:3637; doi:10.1152/jn.00686.2005.

@@ -15,7 +15,7 @@ class AeifPscDeltaClopath(SubsteppedNeuron, EquationNeuron):
     NEST's aeif_psc_delta_clopath. A weight adds to V_m at the end of a step, before the test for a
     spike.
 
-    A neuron spikes where V_m reaches V_peak (V_th, if Delta_T = 0: there is no exponential then).
+    A neuron spikes when V_m reaches V_peak (V_th without the exponential, Delta_T = 0).
     w then grows by b, z is set to I_sp, V_th to V_th_max, and V_m to V_clamp. V_m and w rest for
     t_clamp, the duration of the spike. V_m is then set to V_reset and rests for t_ref. In both
     periods input to V_m is lost. t_clamp is above 0; with NEST's t_clamp = 0 V_m stays at V_clamp.

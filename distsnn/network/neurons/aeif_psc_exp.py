@@ -15,15 +15,15 @@ class AeifPscExp(SubsteppedNeuron, EquationNeuron):
     A weight is added to I_syn_ex (receptor ``ex``, weights >= 0), or subtracted from I_syn_in
     (``in``, weights < 0), which is, as in NEST, the magnitude of the inhibitory current.
 
-    A neuron spikes where V_m reaches V_peak (V_th, if Delta_T = 0: there is no exponential then).
-    V_m is then set to V_reset, w grows by b, and V_m stays for t_ref while all else goes on. With
-    t_ref = 0 it moves on at once, up to V_peak; no more than one spike is emitted in a step.
+    A neuron spikes when V_m reaches V_peak (V_th without the exponential, Delta_T = 0). V_m is then
+    set to V_reset, w increases by b, and V_m is clamped for t_ref while all other states continue.
+    With t_ref = 0 V_m continues at once, up to V_peak; a neuron emits at most one spike per step.
 
     Synaptic currents decay exactly, and act as their means over a part of a step. V_m and w are
     integrated over each of the `substeps` parts by Rosenbrock's method of one stage (the linearly
     implicit midpoint rule, one exponential a part): the error falls with the square of `substeps`.
-    The upstroke is not followed: a neuron spikes when the exponential alone would take V_m to
-    infinity, known to about a tenth of a part; with t_ref = 0 what is left of the part is
+    The upstroke is not integrated: a neuron spikes when the exponential alone would make V_m
+    infinite, with an error of about a tenth of a substep; with t_ref = 0 the rest of the substep is
     integrated from V_reset. By default a part is at most min(0.1 ms, tau_syn_x/4, 0.0055 C_m/g_L)
     long (`longest_part`).
 

@@ -14,7 +14,7 @@ class Amat2PscExp(EquationNeuron):
 
     It is mat2_psc_exp with one more part of the threshold, V_th_v: beta times the slope of V_m,
     filtered by s exp(-s/tau_v). With it, neurons burst, resonate, or spike only at the onset of a
-    current. There is no reset, and t_ref is a time without spikes.
+    current. V_m has no reset, and t_ref is a time without spikes.
 
     Source: Yamauchi, Kim & Shinomoto (2011), Front Comput Neurosci 5:42; Kobayashi, Tsubokawa &
     Shinomoto (2009), Front Comput Neurosci 3:9.

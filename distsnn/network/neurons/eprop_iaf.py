@@ -13,11 +13,11 @@ class EpropIaf(EquationNeuron):
     """Leaky integrate-and-fire neuron with delta input for e-prop (NEST's eprop_iaf).
 
     A weight at the receptor `delta` is added to V_m, before the threshold test of that step. At
-    V_m >= V_th the neuron spikes, and V_m is lowered by V_th - E_L. V_m goes on during the
+    V_m >= V_th the neuron spikes, and V_m is lowered by V_th - E_L. V_m continues during the
     refractory time: t_ref after a spike, the neuron may spike again (a t_ref of 0 or dt allows a
     spike in each step). V_m is never below V_min.
 
-    The states that a rule of plasticity reads (`Eprop`) are those of a step's end:
+    The plasticity rule `Eprop` uses these states at the end of a step:
 
     - `surrogate_gradient` is the pseudo-derivative of the spike, of V_m before the reset:
       surrogate_gradient_height max(0, 1 - abs(V_m - V_th)/surrogate_gradient_width), and 0 during

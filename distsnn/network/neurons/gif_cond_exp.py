@@ -16,9 +16,9 @@ class GifCondExp(SubsteppedNeuron, GifNeuron):
     """Generalised integrate-and-fire neuron with exponential conductances (NEST's gif_cond_exp).
 
     Spikes, spike-triggered currents (stc), movements of the threshold (sfa), their number and the
-    refractory time are those of gif_psc_exp; synapses and integration are those of iaf_cond_exp.
-    The probability of a spike is that of the potential at the end of a step, and of the threshold
-    at its begin; stc is constant over a step. So a step has one random number, however many parts
+    refractory time are as in gif_psc_exp; synapses and integration are as in iaf_cond_exp. The
+    probability of a spike follows from the potential at the end of a step and the threshold at its
+    start; stc is constant over a step. So a step has one random number, however many parts
     it has. By default a part is at most min(0.45 tau_syn_x, 0.02 C_m/g_L) long (`longest_part`).
     With t_ref = 0 V_m is reset all the same, which it is not in NEST.
 

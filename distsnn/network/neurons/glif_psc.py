@@ -26,13 +26,13 @@ class GlifPsc(GlifNeuron):
     - LIF-R: voltage_reset_fraction, voltage_reset_add and th_spike_add as measured, the rest as LIF
       (NEST's values: 0.2, 18.51 mV, 0.37 mV).
     - LIF-ASC: asc_amps_1 and asc_amps_2 as measured (-9.18 pA, -198.94 pA), the rest as LIF.
-    - LIF-R-ASC: those of LIF-R and of LIF-ASC.
+    - LIF-R-ASC: the parameters of LIF-R and of LIF-ASC.
     - LIF-R-ASC-A: these, and th_voltage_index as measured (0.005/ms).
 
     NEST's flags for these, its V_reset and its asc_init (here the initial I_asc_1 and I_asc_2) are
     no parameters. NEST takes any number of after-spike currents and receptors; here there are two
-    of each. Its default t_ref of 3.75 ms is no multiple of 0.1 ms; it waits 3.8 ms, the default
-    here.
+    of each. Its default t_ref of 3.75 ms is not a multiple of 0.1 ms and acts as 3.8 ms, the
+    default here.
 
     Integration is NEST's: exact on the grid, but that after-spike currents act on V_m as their
     means over a step, and threshold_voltage sees the V_m that a step would have without its

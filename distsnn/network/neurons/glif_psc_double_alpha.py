@@ -15,8 +15,8 @@ class GlifPscDoubleAlpha(GlifNeuron):
 
     It is glif_psc, with its five variants, but that a spike of weight w adds two alpha functions:
     a fast one that peaks at w after tau_syn_fast, and a slow one that peaks at amp_slow w after
-    tau_syn_slow. Their sum fits measured synaptic currents with a slow tail. Integration is that of
-    NEST's model of this name, which has any number of receptors; here there are two.
+    tau_syn_slow. Their sum fits measured synaptic currents with a slow tail. Integration is as in
+    NEST's model of this name, which has any number of receptors instead of two.
 
     Source: Teeter et al. (2018), Nat Commun 9:709, for the neuron.
     """
@@ -53,7 +53,7 @@ class GlifPscDoubleAlpha(GlifNeuron):
         default=6.0, unit="ms", doc="time to peak of slow excitatory current", above=0.0
     )
     amp_slow_ex: Value = parameter(
-        default=0.3, unit="1", doc="peak of slow by that of fast excitatory current", low=0.0
+        default=0.3, unit="1", doc="ratio of peaks of slow and fast excitatory currents", low=0.0
     )
     tau_syn_fast_in: Value = parameter(
         default=2.0, unit="ms", doc="time to peak of fast inhibitory current", above=0.0
@@ -62,5 +62,5 @@ class GlifPscDoubleAlpha(GlifNeuron):
         default=6.0, unit="ms", doc="time to peak of slow inhibitory current", above=0.0
     )
     amp_slow_in: Value = parameter(
-        default=0.3, unit="1", doc="peak of slow by that of fast inhibitory current", low=0.0
+        default=0.3, unit="1", doc="ratio of peaks of slow and fast inhibitory currents", low=0.0
     )

@@ -16,7 +16,7 @@ class IafCondExpSfaRr(SubsteppedNeuron, EquationNeuron):
 
     A spike adds q_sfa to g_sfa, which decays slowly (spike-frequency adaptation), and q_rr to g_rr,
     which decays fast (relative refractory time). Synapses, threshold, reset, t_ref and integration
-    are those of iaf_cond_exp. By default a part is at most min(0.3 tau_syn_x, 0.2 tau_rr,
+    are as in iaf_cond_exp. By default a part is at most min(0.3 tau_syn_x, 0.2 tau_rr,
     0.02 C_m/g_L) long (`longest_part`).
 
     Source: Dayan & Abbott (2001), Theoretical Neuroscience, MIT Press, p. 166; Muller et al.

@@ -16,8 +16,8 @@ class LeakyIntegrator(EquationNeuron):
     the same kernel. Weights of either sign therefore share one current (receptor ``syn``): a
     readout weight that changes its sign must not change its filter. The equations are integrated
     exactly on the grid; the current of a step acts on V_m from the next step on. tau_syn may equal
-    tau_m. Defaults are those of NEST's eprop_readout_bsshslm_2020, whose spikes have no current in
-    between.
+    tau_m. Defaults are as in NEST's eprop_readout_bsshslm_2020, in which spikes act on V_m without
+    a current.
 
     Source: Bellec et al. (2020), Nat Commun 11:3625, for the readout; Rotter & Diesmann (1999),
     Biol Cybern 81:381, for the integration.

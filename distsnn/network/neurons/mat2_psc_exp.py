@@ -12,11 +12,11 @@ from distsnn.network.values import Value
 class Mat2PscExp(EquationNeuron):
     """Multi-timescale adaptive threshold neuron, exponential currents (NEST's mat2_psc_exp).
 
-    Weights add to the currents as in iaf_psc_exp. The neuron spikes at V_m >= omega +
-    V_th_alpha_1 + V_th_alpha_2, unless it spiked within the last t_ref. A spike adds alpha_1 to
-    V_th_alpha_1 and alpha_2 to V_th_alpha_2 and leaves V_m alone: there is no reset. The equations
-    are integrated exactly on the grid; the currents of a step act on V_m from the next step on.
-    tau_syn may equal tau_m.
+    Weights add to the currents as in iaf_psc_exp. The neuron spikes at V_m >= omega + V_th_alpha_1
+    + V_th_alpha_2, unless it spiked within the last t_ref. A spike adds alpha_1 to V_th_alpha_1 and
+    alpha_2 to V_th_alpha_2 and does not change V_m: the model has no reset. The equations are
+    integrated exactly on the grid; the currents of a step act on V_m from the next step on. tau_syn
+    may equal tau_m.
 
     Source: Kobayashi, Tsubokawa & Shinomoto (2009), Front Comput Neurosci 3:9; Rotter & Diesmann
     (1999), Biol Cybern 81:381, for the integration.

@@ -15,10 +15,10 @@ from distsnn.network.values import Value
 class ParrotNeuron(Neuron):
     """Relay (NEST's parrot_neuron): it emits a spike for each spike that arrives, in the same step.
 
-    A spike emitted at step s that arrives with delay d is emitted again at step s + d. A weight
-    says how often: w spikes for each that arrives, w a whole number, usually 1 (NEST relays once,
-    whatever the weight). Up to 127 spikes are relayed in a step; what is more, or not a whole
-    number of spikes (of weights in a file), stops the run.
+    A spike emitted at step s that arrives with delay d is emitted again at step s + d. A weight w,
+    an integer, is the number of emitted spikes for each arriving spike, usually 1 (NEST emits one
+    spike for any weight). A neuron relays at most 127 spikes per step; more spikes, or a fraction
+    of a spike (from weights in a file), stop the run.
     """
 
     name: ClassVar[str] = "parrot_neuron"
@@ -31,12 +31,12 @@ class ParrotNeuron(Neuron):
     def check_weight(cls, receptor: str | None, weight: Value, *, where: str) -> None:
         """Check that weights are whole numbers of spikes."""
         super().check_weight(receptor, weight, where=where)
-        given = np.ravel([-1.0] if isinstance(weight, Distribution) else weight)
-        bad = (given < 0.0) | (given != np.rint(given))
+        weights = np.ravel([-1.0] if isinstance(weight, Distribution) else weight)
+        bad = (weights < 0.0) | (weights != np.rint(weights))
         if bad.any():
             raise DescriptionError(
                 f"a weight onto {cls.name} is the number of spikes that each spike becomes",
                 where=where,
-                value=weight if isinstance(weight, Distribution) else float(given[bad][0]),
-                allowed="whole numbers >= 0",
+                value=weight if isinstance(weight, Distribution) else float(weights[bad][0]),
+                allowed="integers >= 0",
             )

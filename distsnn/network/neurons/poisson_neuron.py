@@ -15,7 +15,7 @@ class PoissonNeuron(Neuron):
     In each step a neuron spikes with probability rate dt, independently of all others and of all
     other steps: at most once a step, as in Brian2's PoissonGroup, so that the rate is exact and may
     not exceed 1/dt. (NEST's poisson_generator through a parrot_neuron may emit several spikes in a
-    step.) To drive neurons that nobody else hears, `PoissonInput` is cheaper.
+    step.) For spikes with a single target, `PoissonInput` is cheaper.
     """
 
     name: ClassVar[str] = "poisson_neuron"

@@ -15,7 +15,7 @@ class PpPscDelta(EquationNeuron):
     The potential is relative to its resting value. With V' = V_m - sfa_1 - sfa_2 - sfa_3, the
     neuron spikes at the rate c_1 V' + c_2 exp(c_3 V'), and not at all where this is negative: in a
     step with probability 1 - exp(-rate dt). A spike adds q_sfa_j to sfa_j, and sets V_m to 0 unless
-    with_reset is 0. For dead_time the neuron then does not spike; V_m and sfa go on.
+    with_reset is 0. For dead_time the neuron then does not spike; V_m and sfa continue.
 
     NEST takes any number of sfa; here there are three, and those whose q_sfa is 0, as by default,
     do nothing. With dead_time = 0 a neuron spikes once a step at most, while NEST draws a Poisson

@@ -46,7 +46,9 @@ class SpikeSource(Neuron):
     def __post_init__(self) -> None:
         times = as_floats(self.times, where=f"{self.name}, field times")
         neurons = as_indices(self.neurons, where=f"{self.name}, field neurons")
-        check_shape(times, neurons.shape, where=f"{self.name}, field times", of="one per neuron")
+        check_shape(
+            times, neurons.shape, where=f"{self.name}, field times", meaning="one per neuron"
+        )
         check_range(times, POSITIVE, where=f"{self.name}, field times")
         times, neurons, _ = sorted_events(times, neurons)
         self._fill(times=times, neurons=neurons)
@@ -60,9 +62,9 @@ class SpikeSource(Neuron):
         steps = steps_array(self.times, dt, where=f"{where}, field times")
         order = np.lexsort((self.neurons, steps))
         steps, neurons = steps[order], self.neurons[order]
-        twice = (np.diff(steps) == 0) & (np.diff(neurons) == 0)
-        if twice.any():
-            first = int(np.argmax(twice))
+        is_duplicate = (np.diff(steps) == 0) & (np.diff(neurons) == 0)
+        if is_duplicate.any():
+            first = int(np.argmax(is_duplicate))
             raise DescriptionError(
                 f"neuron {int(neurons[first])} spikes twice in one step",
                 where=f"{where}, field times",

@@ -24,8 +24,8 @@ class BCM(EquationSynapse):
 
         dw/dt = eta tau_plus tau_minus pre post (post - <post²>/rate_0)
 
-    A target that spikes with rate_0 all the time is at its threshold. There is no such synapse in
-    NEST.
+    A target that spikes with rate_0 all the time is at its threshold. NEST does not have this
+    synapse.
 
     Source: Bienenstock, Cooper & Munro (1982), J Neurosci 2:32; Intrator & Cooper (1992), Neural
     Networks 5:3.

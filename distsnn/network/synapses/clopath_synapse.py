@@ -23,8 +23,8 @@ class ClopathSTDP(WatchingEquationSynapse):
 
     and w stops at w_max. g is 1, or, with A_LTD_const = 0, u_bar_bar²/u_ref_squared; u_bar_bar
     counts from 0 mV, as in NEST. A spike adds 1 to x, which decays with tau_x. The integral is a
-    sum over steps, with the states of each step's end; as with spikes, those of the target are at
-    the synapse a dendritic delay later, and in one step they act before the source's spike does.
+    sum over steps, with the states of each step's end; like spikes, states of the target reach the
+    synapse a dendritic delay later, and act before the source's spike in the same step.
     Before time 0 the averages are what they are at the start.
 
     The target must have the states V_m, u_bar_plus, u_bar_minus and u_bar_bar, as

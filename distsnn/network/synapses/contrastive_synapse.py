@@ -24,8 +24,8 @@ class ContrastiveSTDP(EquationSynapse, ModulatedSynapse):
     while the network reconstructs it; in between, while it settles, it is 0, and nothing is learnt.
     The mean is eta m 2 tau pre post: what a Boltzmann machine learns by.
 
-    Weights of a projection have one sign. Those of a Boltzmann machine, which have both, are two
-    projections of the same pairs: one excitatory, one inhibitory with -eta; or a fixed one that the
+    Weights of a projection have one sign. A Boltzmann machine needs both signs: use two
+    projections of the same pairs, one excitatory, one inhibitory with -eta; or a fixed one that the
     plastic one outweighs or does not. Both directions learn the same where axonal_delay is half of
     the delay: then spikes of either side reach the synapses of both directions at the same time.
 

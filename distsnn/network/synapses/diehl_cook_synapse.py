@@ -20,7 +20,8 @@ class DiehlCookSTDP(EquationSynapse):
 
     A spike of the source sets x to 1, from where it decays with tau_plus: only the nearest counts.
     Sources that have not spiked for a while lose the weight that others gain; together with
-    `normalise` (see `ProjectionHandle.normalise`) a neuron's weights come to what it responds to.
+    `normalise` (see `ProjectionHandle.normalise`) a neuron's weights approach the input to which it
+    responds.
 
     Source: Diehl & Cook (2015), Front Comput Neurosci 9:99; doi:10.3389/fncom.2015.00099.
     """

@@ -22,15 +22,15 @@ class Eprop(WatchingEquationSynapse):
     and w stops at its bounds. z is the source's spikes, each counted as 1 from the step in which it
     acts and decaying with tau_m, the target's membrane time constant.
 
-    A learning signal tells of an error that the target's spikes caused, and so is late: L of a step
-    is taken with psi, z and f of signal_delay before. This is the delay from the target to the
+    A learning signal reports an error that the target's spikes caused earlier: L of a step is used
+    with psi, z and f of signal_delay before. This is the delay from the target to the
     readout and back; in NEST it is two steps. Here a weight learns of an error when the signal has
     arrived; in NEST it does at once, so that a spike transmits a weight that has made two steps
     more.
 
     z is exact where dendritic delays are one step, as in NEST: with ``axonal_delay`` = delay - dt.
     A spike at a longer dendritic delay d counts too early by 2 (d - dt). Of the source's spikes
-    within signal_delay + dt, three are told apart.
+    within signal_delay + dt, three are distinguished.
 
     The target must have the states surrogate_gradient, learning_signal and f_ema, as `EpropIaf`
     has. In NEST kappa, kappa_reg, c_reg and f_target are the target's; there f_target counts spikes

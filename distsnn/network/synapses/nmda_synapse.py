@@ -18,7 +18,7 @@ _LARGEST = 100.0
 
 @synapse_model
 class NmdaSynapse(SynapseModel):
-    """Saturating gating of NMDA receptors, as a jump at each spike (that of NEST's iaf_bw_2001).
+    """Saturating gating of NMDA receptors, as a jump at each spike (as in NEST's iaf_bw_2001).
 
     The gating s of a source follows ds/dt = -s/tau_decay + alpha x (1 - s), dx/dt = -x/tau_rise; a
     spike adds 1 to x. With tau_rise far below tau_decay and below the intervals between spikes,

@@ -23,9 +23,9 @@ class Oja(EquationSynapse):
 
         dw/dt = eta post (tau_plus pre - alpha tau_minus post w)
 
-    Of uncorrelated inputs w = tau_plus pre/(alpha tau_minus post) is left. Where the target's rate
-    is that of its weighted inputs and both time constants are equal, weights go to the principal
-    component of the inputs' correlations. There is no such synapse in NEST.
+    Of uncorrelated inputs w = tau_plus pre/(alpha tau_minus post) is left. If the target's rate
+    is proportional to its weighted inputs and both time constants are equal, weights approach the
+    principal component of the inputs' correlations. NEST does not have this synapse.
 
     Source: Oja (1982), J Math Biol 15:267; Dayan & Abbott (2001), Theoretical Neuroscience, eq
     8.16.

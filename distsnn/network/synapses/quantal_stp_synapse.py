@@ -20,7 +20,7 @@ class QuantalSTP(EquationSynapse):
         u_1 = U    u_n+1 = U + u_n (1 - U) exp(-h/tau_fac)
 
     w is the weight of one site, so that w_max must be at least n times as large. With tau_fac = 0
-    there is no facilitation: u = U. All sites are full at the start.
+    there is only depression: u = U. All sites are full at the start.
 
     Source: Fuhrmann et al. (2002), J Neurophysiol 87:140; Loebel et al. (2009), Front Comput
     Neurosci 3:27; Maass & Markram (2002), Neural Networks 15:155, eq 4.
@@ -50,5 +50,5 @@ class QuantalSTP(EquationSynapse):
     )
     tau_rec: Value = parameter(default=800.0, unit="ms", doc="recovery from depression", above=0.0)
     tau_fac: Value = parameter(
-        default=0.0, unit="ms", doc="decay of facilitation; 0: there is none", low=0.0
+        default=0.0, unit="ms", doc="decay of facilitation; 0: no facilitation", low=0.0
     )

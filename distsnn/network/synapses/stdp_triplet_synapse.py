@@ -20,7 +20,7 @@ class TripletSTDP(EquationSynapse):
         at a spike of the source:  w -> max(w - y (Aminus + Aminus_triplet x2), w_min)
 
     A spike adds 1 to its traces; x, x2, y and y2 decay with tau_plus, tau_plus_triplet, tau_minus
-    and tau_minus_triplet. The defaults are the fit to visual cortex, its weights in those of the
+    and tau_minus_triplet. The defaults are the fit to visual cortex, with weights in units of the
     paper; in NEST tau_minus and tau_minus_triplet are parameters of neurons, with other defaults.
 
     Source: Pfister & Gerstner (2006), J Neurosci 26:9673, eqs 3 and 4, table 3.

@@ -13,7 +13,7 @@ from distsnn.network.values import Value
 class Tsodyks2BySynapse(EquationSynapse):
     """Short-term depression and facilitation with parameters by synapse (NEST's tsodyks2_synapse).
 
-    The equations are those of `Tsodyks2`, which is faster and takes less memory: its states and
+    The equations are as in `Tsodyks2`, which is faster and takes less memory: its states and
     parameters belong to the source. Here parameters may be distributions or arrays by synapse, and
     the states x and u of each synapse, those after its last spike, are recorded and read.
 
@@ -45,5 +45,5 @@ class Tsodyks2BySynapse(EquationSynapse):
     )
     tau_rec: Value = parameter(default=800.0, unit="ms", doc="recovery from depression", above=0.0)
     tau_fac: Value = parameter(
-        default=0.0, unit="ms", doc="decay of facilitation; 0: there is none", low=0.0
+        default=0.0, unit="ms", doc="decay of facilitation; 0: no facilitation", low=0.0
     )

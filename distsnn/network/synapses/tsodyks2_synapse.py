@@ -43,5 +43,5 @@ class Tsodyks2(SynapseModel):
     )
     tau_rec: Value = parameter(default=800.0, unit="ms", doc="recovery from depression", above=0.0)
     tau_fac: Value = parameter(
-        default=0.0, unit="ms", doc="decay of facilitation; 0: there is none", low=0.0
+        default=0.0, unit="ms", doc="decay of facilitation; 0: no facilitation", low=0.0
     )

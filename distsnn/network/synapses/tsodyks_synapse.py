@@ -19,7 +19,7 @@ class Tsodyks(EquationSynapse):
 
         dx/dt = (1 - x - y)/tau_rec    dy/dt = -y/tau_psc    du/dt = -u/tau_fac
 
-    They begin at x = 1, y = 0, u = 0. With tau_fac = 0 there is no facilitation: u = U. As in
+    They begin at x = 1, y = 0, u = 0. With tau_fac = 0 there is only depression: u = U. As in
     NEST, the current of the target does not follow y: its time constant is the target's own.
 
     Source: Tsodyks, Uziel & Markram (2000), J Neurosci 20:RC50, eqs 3 and 4.
@@ -51,6 +51,6 @@ class Tsodyks(EquationSynapse):
     )
     tau_psc: Value = parameter(default=3.0, unit="ms", doc="decay of y", above=0.0)
     tau_fac: Value = parameter(
-        default=0.0, unit="ms", doc="decay of facilitation; 0: there is none", low=0.0
+        default=0.0, unit="ms", doc="decay of facilitation; 0: no facilitation", low=0.0
     )
     tau_rec: Value = parameter(default=800.0, unit="ms", doc="recovery from depression", above=0.0)

@@ -7,7 +7,6 @@ becomes ``FOLDER/way/case.zarr``; the counters of its exchange become ``FOLDER/w
 """
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -20,12 +19,12 @@ import invariance_partition_cases  # noqa: F401 (adds its cases)
 import invariance_synapse_cases  # noqa: F401 (adds its cases)
 from invariance_cases import CASES
 from invariance_examples import EXAMPLES
+from quick_files import use_quick_files
 
 from distsnn.comm import Communicator, run_program
 from distsnn.simulation import Simulation
 
-# Do not wait for the disk: tests do not cut the power.
-os.fsync = lambda descriptor: None
+use_quick_files()
 
 
 def main(ranks: Communicator) -> int:

@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import time
 
 import numpy as np
 
@@ -148,6 +149,18 @@ def two_at_once(ranks: Communicator) -> None:
         two.epoch(draw(rng, sizes, 3, 0.4))
 
 
+def late_rank(ranks: Communicator) -> None:
+    """Ranks that wait for long leave the cores to other work."""
+    checker = Checker(ranks, [10] * ranks.size, 1, True)
+    ranks.barrier()
+    if ranks.rank == 0:
+        time.sleep(1.0)
+    begin = time.thread_time()
+    checker.epoch(first_of([1] * ranks.size))
+    used = time.thread_time() - begin
+    assert used < 0.1, f"a wait of a second took {used:.2f} s of a core"
+
+
 def main(ranks: Communicator) -> int:
     if ranks.size == 1:
         assert ranks.exchange(10, 10, 1) is None
@@ -159,6 +172,7 @@ def main(ranks: Communicator) -> int:
         random_epochs(ranks, yielding)
         strides(ranks, yielding)
     two_at_once(ranks)
+    late_rank(ranks)
     default = ranks.exchange(1, ranks.size, 1)
     assert default is not None
     assert default._entry is (layout.yielding_entry if crowded else layout.blocking_entry)

@@ -219,7 +219,7 @@ def test_a_long_description_is_cut(tmp_path):
 
 
 def test_a_page_that_cannot_be_written(tmp_path, written, monkeypatch):
-    monkeypatch.setattr("distsnn.analysis.html_report.render", lambda run: "<html>")
+    monkeypatch.setattr(html_report, "render", lambda run: "<html>")
     with pytest.raises(StoreError, match="nowhere"):
         report(written.path, tmp_path / "nowhere" / "page.html")
 

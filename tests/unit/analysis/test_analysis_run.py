@@ -188,12 +188,12 @@ def test_a_statistic_beyond_the_recording_is_refused(run, start, stop):
 
 def test_a_bin_off_the_grid_is_refused(run):
     for bin_ms in (0.15, 0.0, -1.0):
-        with pytest.raises(DescriptionError, match="whole number of steps"):
+        with pytest.raises(DescriptionError, match="integer number of steps"):
             run.population_rate(bin_ms=bin_ms)
 
 
 def test_what_is_no_run(tmp_path):
-    with pytest.raises(StoreError, match="no such path"):
+    with pytest.raises(StoreError, match="the path does not exist"):
         open_run(tmp_path / "run.zarr")
 
 

@@ -168,7 +168,7 @@ FIGURE = {"value": 1, "source": "furber2014", "confidence": "high"}
         ({"router__entires": FIGURE}, ("mine.yaml: router", "'entires'", "'entries'")),
         ({"router__entries": 1023}, ("mine.yaml: router.entries", "must be a mapping")),
         ({"router__entries__value": -1}, ("mine.yaml: router.entries", "-1", ">= 1")),
-        ({"router__entries__value": True}, ("router.entries", "whole number")),
+        ({"router__entries__value": True}, ("router.entries", "an integer")),
         ({"router__entries__source": "furber"}, ("router.entries", "'furber2014'")),
         ({"router__entries__confidence": "hihg"}, ("router.entries", "did you mean 'high'")),
         ({"router__scheme__value": "multicas"}, ("router.scheme", "did you mean 'multicast'")),

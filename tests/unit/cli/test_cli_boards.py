@@ -205,14 +205,14 @@ def test_learning_is_refused_where_a_board_cannot(distsnn: Command, tmp_path: Pa
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--board", "spin5", "--boards", "3by3"], "--boards: is no rectangle of boards"),
+        (["--board", "spin5", "--boards", "3by3"], "--boards: is not a rectangle of boards"),
         (["--board", "akida", "--neurons-per-core", "64"], "thresholds without memory"),
         (["--board", "akida"], "thresholds without memory"),
         # both reasons are told
         (["--board", "akida"], "nor a recurrent network: layers feed forward"),
         (["--board", "loihi2", "--optimise", "hop"], "invalid choice: 'hop'"),
         (["--board", "loihi", "--optimise", "congestion"], "congestion cannot be optimised"),
-        (["--board", "spinnaker2"], "--neurons-per-core: nobody published how many"),
+        (["--board", "spinnaker2"], "--neurons-per-core: the number of neurons per core"),
         (
             ["--board", "loihi", "--boards", "2x1", "--sanafe", "none"],
             "SANA-FE's model of Loihi has one chip",
@@ -331,7 +331,7 @@ def test_a_run_without_limits_that_matter_has_the_same_spikes(
     done = distsnn(*words, "--board", "spin5")
     assert (done.code, done.err) == (0, "")
     assert "nothing changes" in done.out
-    assert "the same spikes as without limits" in done.out
+    assert "are the same as without limits" in done.out
     run = json.loads(out.read_text())["run"]
     assert run["same_spikes"]
     for own in run["populations"].values():

@@ -141,7 +141,7 @@ def test_info_prints_the_largest_rounding_error(distsnn: Command, tmp_path: Path
 def test_info_of_nothing_is_refused(distsnn: Command, tmp_path: Path) -> None:
     done = distsnn("info", tmp_path / "none.zarr")
     assert done.code == 2
-    assert done.message.endswith("none.zarr: there is no such path")
+    assert done.message.endswith("none.zarr: the path does not exist")
 
 
 def test_table_of_a_run_that_noted_little() -> None:

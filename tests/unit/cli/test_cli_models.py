@@ -95,8 +95,8 @@ def test_interrupt_of_a_model_stays_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("microcirciut", "there is no such example, file or run.*did you mean 'microcircuit'"),
-        ("modle.py", r"there is no such example, file or run.*did you mean 'model\.py'"),
+        ("microcirciut", "no example, file or run has this name.*did you mean 'microcircuit'"),
+        ("modle.py", r"no example, file or run has this name.*did you mean 'model\.py'"),
         ("folder", "the folder holds neither a run nor a network"),
         ("notes.txt", "not a Python file"),
     ],

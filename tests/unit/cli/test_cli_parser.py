@@ -11,7 +11,7 @@ from distsnn.errors import DescriptionError
 
 def test_options_of_a_run() -> None:
     words = "run model.py --time 12.5 --ranks 3 --seed 7 --out r.zarr --overwrite --quiet"
-    options = parse([*words.split(), "--set", "a=1", "b=x y", "--set", "c=2"], speaks=True)
+    options = parse([*words.split(), "--set", "a=1", "b=x y", "--set", "c=2"], prints_help=True)
     assert (options.command, options.model, options.time) == ("run", "model.py", 12.5)
     assert (options.ranks, options.seed, options.out) == (3, 7, "r.zarr")
     assert options.overwrite and options.quiet
@@ -21,7 +21,7 @@ def test_options_of_a_run() -> None:
 
 
 def test_settings_may_come_before_the_model() -> None:
-    options = parse(["run", "--set", "a=1", "model.py", "--time", "1"], speaks=True)
+    options = parse(["run", "--set", "a=1", "model.py", "--time", "1"], prints_help=True)
     assert (options.model, options.set) == ("model.py", ["a=1"])
 
 
@@ -37,13 +37,13 @@ def test_settings_may_come_before_the_model() -> None:
         ("run m --tim 1", "unknown option '--tim'.*did you mean '--time'"),
         ("run m --stratgy=x", "unknown option '--stratgy'.*did you mean '--strategy'"),
         ("run m n --time 1", "distsnn run: unexpected argument; given 'n'"),
-        ("run m --time soon", "argument --time: 'soon' is no time in ms"),
+        ("run m --time soon", "argument --time: 'soon' is not a time in ms"),
         ("run m --time -1", "argument --time: '-1': must be finite and not negative, ms"),
         ("run m --time nan", "must be finite"),
         ("run m --time inf", "must be finite"),
-        ("run m --ranks 0", "argument --ranks: 0: must be 1 or more"),
-        ("run m --ranks two", "argument --ranks: 'two' is no number of ranks"),
-        ("run m --seed 1.5", "argument --seed: '1.5' is no whole number"),
+        ("run m --ranks 0", "argument --ranks: 0: must be at least 1"),
+        ("run m --ranks two", "argument --ranks: 'two' is not a number of ranks"),
+        ("run m --seed 1.5", "argument --seed: '1.5' is not an integer"),
         ("submit m --time 8:00:00", "'8:00:00' is a limit of SLURM.*use --time-limit 8:00:00"),
         ("info", "the following arguments are required: RUN"),
         ("info r.zarr extra=1", "unexpected argument; given 'extra=1'"),
@@ -54,7 +54,7 @@ def test_mistake_is_an_error_with_a_hint(
     words: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(DescriptionError) as caught:
-        parse(words.split(), speaks=True)
+        parse(words.split(), prints_help=True)
     pattern = ".*".join(map(re.escape, message.split(".*")))
     assert re.search(pattern, str(caught.value))
     assert capsys.readouterr() == ("", "")
@@ -83,19 +83,19 @@ def test_only_the_first_rank_prints_help(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        parse(words, speaks=True)
+        parse(words, prints_help=True)
     assert ended.value.code == (0 if words else 2)
     assert "distsnn" in capsys.readouterr().out
     with pytest.raises(SystemExit):
-        parse(words, speaks=False)
+        parse(words, prints_help=False)
     assert capsys.readouterr() == ("", "")
 
 
 def test_the_workers_command_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        parse(["--help"], speaks=True)
+        parse(["--help"], prints_help=True)
     assert "worker" not in capsys.readouterr().out
-    assert parse(["worker", "folder"], speaks=True).folder == "folder"
+    assert parse(["worker", "folder"], prints_help=True).folder == "folder"
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_damaged_attempt_is_told_and_not_what_it_saved(distsnn: Command, stopped
     (stopped / attempt_path(0) / "zarr.json").write_text("{}")
     done = distsnn("run", "--resume", stopped, "--time", "30")
     assert done.code != 0
-    assert "damaged" in done.err
+    assert "corrupt" in done.err
     assert "saved at a later time" not in done.err
 
 
@@ -184,7 +184,7 @@ def test_complete_run_that_was_never_saved_is_told_what_can_be_done(
 def test_nothing_is_made_where_no_run_is(distsnn: Command, tmp_path: Path) -> None:
     done = distsnn("run", "--resume", tmp_path / "missing" / "run.zarr")
     assert (done.code, list(tmp_path.iterdir())) == (2, [])
-    assert "there is no such path" in done.message
+    assert "the path does not exist" in done.message
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     for words in (("--out", loop), ()):
@@ -211,7 +211,7 @@ def test_run_of_which_nothing_was_saved_starts_anew(
 )
 def test_recordings_that_are_missing_are_named(distsnn: Command, stopped: Path, part: str) -> None:
     shutil.rmtree(stopped / part)
-    where = f"{stopped}/{part}: damaged: the group is missing"
+    where = f"{stopped}/{part}: corrupt: the group is missing"
     resumed = distsnn("run", "--resume", stopped, "--time", "50")
     assert resumed.code == 2
     assert resumed.err.count(f"is not used: {where}") == 2
@@ -231,9 +231,7 @@ def test_auto_does_not_replace_recordings_whose_checkpoints_are_missing(
     assert refused.code == 2
     number = StoreReader(stopped).attempts[0].saved
     assert number is not None
-    missing = (
-        f"{stopped / CHECKPOINT / generation_name(number)}: the last checkpoint that was saved"
-    )
+    missing = f"{stopped / CHECKPOINT / generation_name(number)}: the last saved checkpoint"
     assert missing in refused.message
     assert missing in distsnn("info", stopped).out
     assert StoreReader(stopped).spike_hash() == before
@@ -276,5 +274,5 @@ def test_name_that_reads_as_an_option_is_refused(
     monkeypatch.chdir(tmp_path)
     refused = distsnn("run", model, "--time", "1", "--out=-x.zarr")
     assert refused.code == 2
-    assert "a name with a dash at its begin reads as an option" in refused.message
+    assert "a name that starts with a dash is read as an option" in refused.message
     assert not list(tmp_path.glob("-*"))

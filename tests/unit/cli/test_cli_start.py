@@ -129,7 +129,7 @@ def test_signal_to_a_script_that_has_stopped_changes_nothing(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        (("--resume", "none.zarr"), "none.zarr: there is no such path"),
+        (("--resume", "none.zarr"), "none.zarr: the path does not exist"),
         (("--resume", "taken"), "taken"),
         (("--out", "taken"), "exists already"),
         (("--resume", "auto"), "needs --out"),

@@ -50,7 +50,7 @@ def test_spikes_before_the_first_step_are_left_out() -> None:
         ({"target": "E"}, "target: its size is unknown.*a Population or a part of it"),
         ({"target": View("E", 0)}, "target: its size is unknown"),
         ({"activity": -1}, "activity: out of range"),
-        ({"activity": 1.5}, "activity: must be a whole number"),
+        ({"activity": 1.5}, "activity: must be an integer"),
         ({"sd": -0.1}, "sd: out of range; given -0.1; allowed: >= 0"),
         ({"sd": np.inf}, "sd: .*finite"),
         ({"dt": 0.0}, "dt: out of range"),

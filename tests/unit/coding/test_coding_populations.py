@@ -115,4 +115,4 @@ def test_what_is_refused(call, where, what):
     with pytest.raises(DescriptionError) as caught:
         call()
     assert where in caught.value.where
-    assert what in caught.value.what
+    assert what in caught.value.problem

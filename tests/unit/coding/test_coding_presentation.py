@@ -163,7 +163,7 @@ SPIKES = SampleSpikes([0], [0], [20], (3, 1), 20, 0.1)
         (lambda: SampleSpikes([0], [1], [1], (1, 1), 5, 0.1), "channels[0]", "range"),
         (lambda: SampleSpikes([0], [0, 0], [1], (1, 1), 5, 0.1), "channels", "shape"),
         (lambda: SampleSpikes([0], [0], [1], (1, 1), 5, 0.0), "field dt", "range"),
-        (lambda: SampleSpikes([0], [0], [1.5], (1, 1), 5, 0.1), "steps", "whole numbers"),
+        (lambda: SampleSpikes([0], [0], [1.5], (1, 1), 5, 0.1), "steps", "integers"),
         (lambda: SPIKES.take([3]), "samples[0]", "range"),
     ],
 )
@@ -171,4 +171,4 @@ def test_what_is_refused(call, where, what):
     with pytest.raises(DescriptionError) as caught:
         call()
     assert where in caught.value.where
-    assert what in caught.value.what
+    assert what in caught.value.problem

@@ -8,7 +8,7 @@ from numba import uint64
 
 from distsnn.counter_rng import WIRING, below, high_half, stream, word
 from distsnn.jit import kernel
-from distsnn.kernels import sampling, trees
+from distsnn.kernels import count_trees, sampling
 from distsnn.network import (
     Distribution,
     Exponential,
@@ -84,7 +84,7 @@ def test_synapses_are_drawn_by_their_keys(rule: str, values: str) -> None:
     rows = []
 
     def add(level: int, index: int, source: int, j: int, choices: int) -> None:
-        by_target = level == trees.TARGET
+        by_target = level == count_trees.TARGET
         end, real, steps = _synapse(
             SEED, 1, level, index, source, by_target, j, choices, w, d, most
         )
@@ -95,7 +95,7 @@ def test_synapses_are_drawn_by_their_keys(rule: str, values: str) -> None:
     if rule == "indegree":
         for target in range(170):
             for j in range(13):
-                add(trees.TARGET, target, 0, j, 160)
+                add(count_trees.TARGET, target, 0, j, 160)
     else:
         # how many a source has in a block is the trees' affair; which ones is the keys'
         block = found[:, TARGET] // 64

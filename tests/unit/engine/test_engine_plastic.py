@@ -312,7 +312,7 @@ def test_weight_that_is_no_number_is_a_fault() -> None:
     fault = made.fault()
     assert fault is not None
     source, target = rows.source(5), made.layout.gids(rows.targets(slice(5, 6)))[0]
-    assert f"projection 'S->E', synapse from gid {source} to gid {target}" in fault.what
+    assert f"projection 'S->E', synapse from gid {source} to gid {target}" in fault.problem
 
 
 MODULATOR = Population("M", 9, SpikeSource((RNG.integers(1, 6000, 80)) * DT, np.arange(80) % 9))

@@ -193,11 +193,11 @@ def test_history_lets_go_in_the_order_of_steps() -> None:
     history = History()
     for step in (np.array([1, 1, 4], np.int32), np.array([5, 9], np.int32)):
         history.append(step, step.astype(np.uint32) + 10)
-    gone = [pair for step, gid in history.let_go(4) for pair in zip(step, gid, strict=True)]
+    gone = [pair for step, gid in history.drop_until(4) for pair in zip(step, gid, strict=True)]
     assert gone == [(1, 11), (1, 11), (4, 14)]
-    assert [step.tolist() for step, _ in history.let_go(7)] == [[5]]
+    assert [step.tolist() for step, _ in history.drop_until(7)] == [[5]]
     assert [column.tolist() for column in history.kept()] == [[9], [19]]
-    assert list(history.let_go(8)) == []
+    assert list(history.drop_until(8)) == []
 
 
 def test_static_projections_have_no_states() -> None:

@@ -227,7 +227,7 @@ def test_a_checkpoint_tells_its_fields(tmp_path: Path) -> None:
         other = snapshot.take(simulation._engine)
     differ = (taken.digests != other.digests).any(axis=1)
     np.testing.assert_array_equal(differ, [False, False, True, True])  # blocks of C
-    about = newest_checkpoint(path).about
+    about = newest_checkpoint(path).attributes
     assert ("E", "parameter / V_th") in {
         (row["population"], row["name"]) for row in about["fields"]
     }

@@ -99,7 +99,7 @@ def test_a_parrots_weight_is_a_number_of_spikes() -> None:
     with Simulation(network) as simulation:
         simulation.run(3.0)
         assert simulation[parrot].spikes()[0].tolist() == [10, 20, 20]
-    with pytest.raises(DescriptionError, match="allowed: whole numbers >= 0"):
+    with pytest.raises(DescriptionError, match="allowed: integers >= 0"):
         Network([parrot], [], [SpikeInput(parrot, [1.0], [0], [0.5])])
 
 

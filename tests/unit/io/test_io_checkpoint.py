@@ -87,7 +87,7 @@ def verify(store: Path, number: int) -> Generation:
 def test_what_is_written_is_read_block_by_block(store: Path) -> None:
     write(store, 1)
     found = verify(store, 1)
-    assert {name: found.about[name] for name in ABOUT} == ABOUT
+    assert {name: found.attributes[name] for name in ABOUT} == ABOUT
     index = found.blocks(4)
     for name, values in BLOCKS.items():
         np.testing.assert_array_equal(index[name], values)
@@ -126,7 +126,7 @@ def test_half_written_generation_is_none_and_is_swept(store: Path) -> None:
 def test_checkpoint_that_could_not_be_read_gets_no_name(
     store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("distsnn.io.node_files.MOST_METADATA", 20_000)
+    monkeypatch.setattr("distsnn.io.node_files.MAX_METADATA_BYTES", 20_000)
     write(store, 1)
     writer = GenerationWriter(store, 2)
     writer.begin(ABOUT | {"scripted": ["x" * 20_000]}, BLOCKS)
@@ -185,7 +185,7 @@ def test_every_missing_and_every_cut_file_is_noticed(store: Path) -> None:
 def test_file_that_nobody_wrote_is_noticed(store: Path) -> None:
     write(store, 1)
     (store / CHECKPOINT / generation_name(1) / "rank0001" / "more").write_text("")
-    with pytest.raises(StoreError, match="not written by us"):
+    with pytest.raises(StoreError, match="is not part of the checkpoint"):
         verify(store, 1)
 
 
@@ -221,12 +221,12 @@ SEGMENT = {"population": "E", "variable": "V_m", "dtype": "float32", "first": 0,
 @pytest.mark.parametrize(
     ("segments", "message"),
     [
-        ([5], "segments is no table"),
-        ([{}], r"segments\[0\].population is no name"),
-        ([SEGMENT | {"variable": None}], r"segments\[0\].variable is no name"),
-        ([SEGMENT | {"dtype": []}], r"segments\[0\].dtype is no name"),
-        ([SEGMENT | {"first": -1}], r"segments\[0\].first is -1, must be a whole number"),
-        ([SEGMENT | {"size": "128"}], r"segments\[0\].size is '128', must be a whole number"),
+        ([5], "segments is not a table"),
+        ([{}], r"segments\[0\].population is not a name"),
+        ([SEGMENT | {"variable": None}], r"segments\[0\].variable is not a name"),
+        ([SEGMENT | {"dtype": []}], r"segments\[0\].dtype is not a name"),
+        ([SEGMENT | {"first": -1}], r"segments\[0\].first is -1, must be an integer"),
+        ([SEGMENT | {"size": "128"}], r"segments\[0\].size is '128', must be an integer"),
     ],
 )
 def test_malformed_segments_are_damage(store: Path, segments: list[Any], message: str) -> None:
@@ -238,7 +238,7 @@ def test_malformed_segments_are_damage(store: Path, segments: list[Any], message
 
 @pytest.mark.parametrize(
     ("fields", "message"),
-    [([5], "fields is no table"), ([{"population": "E"}], r"fields\[0\].name is no name")],
+    [([5], "fields is not a table"), ([{"population": "E"}], r"fields\[0\].name is not a name")],
 )
 def test_malformed_fields_are_damage(store: Path, fields: list[Any], message: str) -> None:
     write(store, 1)
@@ -259,13 +259,13 @@ def test_table_that_is_a_tagged_number_is_damage(store: Path) -> None:
 def test_spikes_of_which_some_have_no_neuron_are_damage(store: Path) -> None:
     write(store, 1)
     reseal(store, "rank0000/spikes/gid/zarr.json", lambda one: one.update(shape=[1]))
-    with pytest.raises(StoreError, match="spikes: damaged: steps and neurons differ"):
+    with pytest.raises(StoreError, match="spikes: corrupt: steps and neurons differ"):
         verify(store, 1).spikes(0, 2)
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a" * 5000, "a/" * 3000 + "b", "\ud800"])
 def test_names_that_no_file_can_have_are_damage(store: Path, name: str) -> None:
-    with pytest.raises(StoreError, match="damaged"):
+    with pytest.raises(StoreError, match="corrupt"):
         checkpoint_files.verify(store, {name: "0"})
 
 
@@ -274,23 +274,23 @@ def test_links_that_go_in_circles_are_damage(store: Path) -> None:
     chunks = store / CHECKPOINT / generation_name(1) / "rank0000" / "state" / "float32" / "c"
     (chunks / "0").unlink()
     (chunks / "0").symlink_to(chunks / "0")
-    with pytest.raises(StoreError, match="damaged"):
+    with pytest.raises(StoreError, match="corrupt"):
         verify(store, 1)
 
 
 def test_no_more_is_read_than_there_can_be(store: Path) -> None:
     write(store, 1)
     found = verify(store, 1)
-    with pytest.raises(StoreError, match="blocks/rank: damaged: 4 values, 3 at most"):
+    with pytest.raises(StoreError, match="blocks/rank: corrupt: 4 values, at most 3 expected"):
         found.blocks(3)
-    with pytest.raises(StoreError, match="spikes/step: damaged: 2 values, 1 at most"):
+    with pytest.raises(StoreError, match="spikes/step: corrupt: 2 values, at most 1 expected"):
         found.spikes(0, 1)
 
     def enlarge(content: dict[str, Any]) -> None:
         content["chunk_grid"]["configuration"]["chunk_shape"] = [2**27]
 
     reseal(store, "rank0000/spikes/step/zarr.json", enlarge)
-    with pytest.raises(StoreError, match="spikes/step: damaged: chunks of"):
+    with pytest.raises(StoreError, match="spikes/step: corrupt: chunks of"):
         verify(store, 1).spikes(0, 2)
 
 
@@ -306,5 +306,5 @@ def test_another_format_version_is_refused_not_passed_over(store: Path) -> None:
 
 def test_store_without_a_checkpoint_has_no_generation(store: Path) -> None:
     assert generations(store) == []
-    with pytest.raises(StoreError, match="no such generation"):
+    with pytest.raises(StoreError, match="the generation does not exist"):
         Generation.open(store, 1)

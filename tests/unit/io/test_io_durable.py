@@ -18,7 +18,7 @@ from distsnn.io.durable_files import atomic_write
 from distsnn.io.network_files import load_network, save_network
 from distsnn.io.nodes import open_root
 from distsnn.io.rank_writer import RankWriter
-from distsnn.io.run_writer import RunWriter, note_scripted
+from distsnn.io.run_writer import RunWriter, write_script_changes
 
 CONTENT = default_buffer_prototype().buffer.from_bytes(b"{}")
 
@@ -93,12 +93,12 @@ def test_block_that_grows_is_replaced_safely(tmp_path: Path, disk: Disk) -> None
     assert [file.name for file in disk.replaced].count("0") == 4  # of step and gid
 
 
-@pytest.mark.parametrize("what", ["update", "update_attempt", "note_scripted"])
+@pytest.mark.parametrize("what", ["update", "update_attempt", "write_script_changes"])
 def test_attributes_are_replaced_safely(
     run: Written, disk: Disk, what: str, tmp_path: Path
 ) -> None:
-    if what == "note_scripted":
-        note_scripted(run.path, ["drive"])
+    if what == "write_script_changes":
+        write_script_changes(run.path, ["drive"])
     else:
         store = RunWriter(run.path, open_root(run.path, writable=True), 0)
         store.update(complete=True) if what == "update" else store.update_attempt(saved=3)
@@ -138,7 +138,7 @@ def test_files_of_two_networks_are_not_taken_for_one(tmp_path: Path) -> None:
         save_network(tmp_path / folder, network)
         assert load_network(tmp_path / folder).to_dict()[0] == network.to_dict()[0]
     shutil.copy(tmp_path / "b" / "arrays.npz", tmp_path / "a")
-    with pytest.raises(StoreError, match=r"arrays\.npz is not the one that network\.json was"):
+    with pytest.raises(StoreError, match=r"arrays\.npz does not belong to network\.json"):
         load_network(tmp_path / "a")
     (tmp_path / "b" / "network.json").write_text("[]")
     with pytest.raises(StoreError, match=r"network\.json has no network"):

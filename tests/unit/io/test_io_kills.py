@@ -1,4 +1,4 @@
-"""A store is whole at every moment: nothing that a kill between two writes leaves looks damaged."""
+"""A store is whole at every moment: nothing that a kill between two writes leaves looks corrupt."""
 
 import os
 import re
@@ -138,7 +138,7 @@ def test_no_moment_looks_damaged(tmp_path: Path, every: int) -> None:
             generation = Generation.open(reader.path, number)
             for rank in range(2):
                 generation.verify_rank(rank)
-            assert reader.reaches(generation.about["step"])
+            assert reader.reaches(generation.attributes["step"])
         until = reader.complete_step
         assert StoreReader(reader.path, resuming=True).damage is None
         # all is read of each content, and where a file of a new kind is being written

@@ -110,7 +110,7 @@ def test_the_rest_can_be_read(saved: Written, part: str) -> None:
         run = open_run(saved.path, partial=True)
         assert [str(saved.path / part)] == [one.partition(": ")[0] for one in run.missing]
         assert not run.complete
-        assert "damaged" in repr(run)
+        assert "corrupt" in repr(run)
         step, gid = run.reader.spikes()
         kept = np.full(saved.step.size, True)
         if part == "attempt000":
@@ -161,7 +161,7 @@ def test_missing_chunk_hinders_only_who_needs_it(saved: Written) -> None:
     chunk = saved.path / "attempt001/rank0000/spikes/gid/c/1"
     with without(chunk):
         run = open_run(saved.path, partial=True)
-        assert run.missing == [f"{chunk}: damaged: a chunk is missing"]
+        assert run.missing == [f"{chunk}: corrupt: a chunk is missing"]
         step, _ = run.reader.spikes(0, 100)
         np.testing.assert_array_equal(step, saved.step[saved.step <= 100])
         with pytest.raises(StoreError, match="spikes/gid/c/1"):
@@ -171,7 +171,7 @@ def test_missing_chunk_hinders_only_who_needs_it(saved: Written) -> None:
 def test_array_that_is_shorter_than_committed_is_named(copy: Path) -> None:
     array = copy / "attempt000/rank0001/state/V/V_m/zarr.json"
     array.write_text(array.read_text().replace("15,", "14,", 1))
-    with pytest.raises(StoreError, match="V/V_m: damaged: 15 rows committed, 14 stored"):
+    with pytest.raises(StoreError, match="V/V_m: corrupt: 15 rows committed, 14 stored"):
         open_run(copy)
 
 
@@ -189,7 +189,7 @@ def test_resume_falls_back_or_refuses_where_chunks_are_unreadable(copy: Path) ->
     found = newest_recorded(copy, SingleProcess(), notes.append)
     assert found.number == 2
     assert [note.partition(":")[0] for note in notes] == ["checkpoint 3 is not used"]
-    assert f"{last.parents[1]}: damaged" in notes[0]
+    assert f"{last.parents[1]}: corrupt" in notes[0]
     flip(copy / "attempt000/rank0001/weights/E->E/weight/c/0/0")
     with pytest.raises(StoreError, match="no complete checkpoint"):
         newest_recorded(copy, SingleProcess(), notes.append)
@@ -249,7 +249,7 @@ def test_damage_of_what_was_replaced_is_reported_and_refuses_nothing(
         assert [error.path for error in run.reader.superseded_damage] == [str(replaced.path / part)]
         code = info_command.execute(Namespace(run=replaced.path, json=False), SingleProcess())
         assert code == 0
-        assert f"superseded        {replaced.path / part}: damaged" in capsys.readouterr().out
+        assert f"superseded        {replaced.path / part}: corrupt" in capsys.readouterr().out
         assert resume(replaced.path) == ""
     assert open_run(replaced.path).reader.superseded_damage == ()
 

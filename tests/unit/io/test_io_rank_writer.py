@@ -142,7 +142,7 @@ def test_the_buffer_is_bounded_and_append_waits_for_room(store, monkeypatch):
         thread = threading.Thread(target=append_rest)
         thread.start()
         assert not done.wait(0.2), "append did not wait although the buffer was full"
-        assert writer._spikes.room() == 0
+        assert writer._spikes.free_rows() == 0
         gate.set()
         assert done.wait(20)
         thread.join()
@@ -172,7 +172,7 @@ def test_spikes_out_of_order_are_refused(store, step, gid, message):
 def test_spikes_of_a_step_declared_complete_are_refused(store):
     with RankWriter(store, 0, 0) as writer:
         writer.advance(10)
-        with pytest.raises(StoreError, match=r"step 10, after all up to step 10"):
+        with pytest.raises(StoreError, match=r"step 10, but all spikes up to step 10"):
             writer.append_spikes(*spikes_at(10))
         writer.append_spikes(*spikes_at(11))
 

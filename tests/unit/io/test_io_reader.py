@@ -201,13 +201,13 @@ def damage_chunk(run, name: str) -> Path:
 
 def test_a_missing_chunk_is_noticed(run):
     damage_chunk(run, "step").unlink()
-    with pytest.raises(StoreError, match=r"spikes/step/c/1: damaged: a chunk is missing"):
+    with pytest.raises(StoreError, match=r"spikes/step/c/1: corrupt: a chunk is missing"):
         StoreReader(run.path).spike_hash()
 
 
 def test_a_missing_chunk_of_gids_is_noticed(run):
     damage_chunk(run, "gid").unlink()
-    with pytest.raises(StoreError, match="spikes/gid/c/1: damaged: a chunk is missing"):
+    with pytest.raises(StoreError, match="spikes/gid/c/1: corrupt: a chunk is missing"):
         StoreReader(run.path).spike_hash()
 
 
@@ -217,14 +217,14 @@ def test_a_flipped_bit_is_noticed(run, name):
     data = bytearray(chunk.read_bytes())
     data[len(data) // 2] ^= 1
     chunk.write_bytes(data)
-    with pytest.raises(StoreError, match=rf"spikes/{name}: damaged or unreadable.*checksum"):
+    with pytest.raises(StoreError, match=rf"spikes/{name}: corrupt or unreadable.*checksum"):
         StoreReader(run.path).spike_hash()
 
 
 def test_a_truncated_chunk_is_noticed(run):
     chunk = damage_chunk(run, "step")
     chunk.write_bytes(chunk.read_bytes()[:20])
-    with pytest.raises(StoreError, match=r"spikes/step/c/1: damaged"):
+    with pytest.raises(StoreError, match=r"spikes/step/c/1: corrupt"):
         StoreReader(run.path).spike_hash()
 
 
@@ -284,12 +284,12 @@ def test_metadata_that_is_nested_deeply_is_read_or_told(run):
 def test_truncated_metadata_is_noticed(run, place):
     file = run.path / place / "zarr.json"
     file.write_text(file.read_text()[:-30])
-    with pytest.raises(StoreError, match=rf"{place}.*damaged: "):
+    with pytest.raises(StoreError, match=rf"{place}.*corrupt: "):
         StoreReader(run.path)
 
 
 def test_what_is_no_run(tmp_path, run):
-    with pytest.raises(StoreError, match="no such path"):
+    with pytest.raises(StoreError, match="the path does not exist"):
         StoreReader(tmp_path / "nothing")
     with pytest.raises(StoreError, match="not a Zarr store"):
         StoreReader(tmp_path)
@@ -392,7 +392,7 @@ def test_a_killed_rank_that_had_only_made_its_group(tmp_path):
 def test_neurons_missing_from_a_state_recording_are_noticed(run):
     gids = zarr.open_group(run.path, mode="r+")["attempt000/rank0000/state/V/gid"]
     gids[0] = 39
-    with pytest.raises(StoreError, match="do not make up the recording 'V'"):
+    with pytest.raises(StoreError, match="differ from recording 'V'"):
         StoreReader(run.path).state("V")
 
 
@@ -436,7 +436,7 @@ def test_the_summary(run):
 def test_figures_that_are_none_are_damage(run, group, values):
     (name,), (table,) = values.keys(), values.values()
     zarr.open_group(run.path / group).attrs.update(values)
-    with pytest.raises(StoreError, match=f"damaged: {name}.{next(iter(table))} is no number"):
+    with pytest.raises(StoreError, match=f"corrupt: {name}.{next(iter(table))} is not a number"):
         StoreReader(run.path)
 
 
@@ -449,9 +449,9 @@ def test_damaged_notice_is_told_beside_what_else_is_known(run):
     assert [one["rank"] for one in summary["exit_reports"]] == [0, 1]
     for damage in ("", "{}", (folder / "rank0000/zarr.json").read_text().replace("10", "1" * 99)):
         (folder / "rank0000" / "zarr.json").write_text(damage)
-        other, damaged = summarise(run.path)["exit_reports"]
+        other, corrupt = summarise(run.path)["exit_reports"]
         assert other["rank"] == 1
-        assert f"{folder}/rank0000" in damaged["damage"]
+        assert f"{folder}/rank0000" in corrupt["damage"]
         lines = info_lines(summarise(run.path))
         assert sum(line.startswith("  lost") for line in lines) == 2
         assert any("a rank, whose exit report cannot be read: " in line for line in lines)

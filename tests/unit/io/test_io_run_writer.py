@@ -58,7 +58,7 @@ def test_a_large_array_is_stored_in_chunks_and_a_missing_one_is_noticed(tmp_path
     np.testing.assert_array_equal(load_arrays(root, ["w"])["w"], array)
     chunk = writer.path / "network" / "arrays" / "w" / "c" / "1" / "0"
     chunk.unlink()
-    with pytest.raises(StoreError, match=r"arrays/w/c/1/0: damaged: a chunk is missing"):
+    with pytest.raises(StoreError, match=r"arrays/w/c/1/0: corrupt: a chunk is missing"):
         load_arrays(root, ["w"])
 
 
@@ -79,7 +79,7 @@ def test_arrays_that_cannot_be_stored_leave_nothing_behind(tmp_path, arrays, wha
 @pytest.mark.parametrize("name", ["-x.zarr", "./-x.zarr", "--out"])
 def test_a_name_that_reads_as_an_option_is_refused(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(StoreError, match="a name with a dash at its begin reads as an option"):
+    with pytest.raises(StoreError, match="a name that starts with a dash is read as an option"):
         RunWriter.create(name, META, NOTHING, 1)
     assert names_in(tmp_path) == set()
 
@@ -219,8 +219,8 @@ def test_a_parent_that_is_not_writable_is_named_in_the_error(tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (None, "must hold a table"),
-        ([{"name": "E", "first_gid": 0, "size": 3}], "without"),
+        (None, "must contain a table"),
+        ([{"name": "E", "first_gid": 0, "size": 3}], "lacks"),
         ([{"name": "E", "first_gid": 1, "size": 3, "model": "m"}], "order of the populations"),
         ([{"name": "E", "first_gid": 0, "size": 0, "model": "m"}], "order of the populations"),
     ],
@@ -231,7 +231,7 @@ def test_a_bad_table_of_populations_is_refused(tmp_path, table, message):
 
 
 def test_no_ranks_are_refused(tmp_path):
-    with pytest.raises(DescriptionError, match="no ranks"):
+    with pytest.raises(DescriptionError, match="number of ranks is too small"):
         RunWriter.create(tmp_path / "r.zarr", META, NOTHING, 0)
     assert names_in(tmp_path) == set()
 
@@ -287,7 +287,7 @@ def test_complete_run_does_not_begin_another_attempt(tmp_path, monkeypatch):
 
 
 def test_resuming_nothing(tmp_path):
-    with pytest.raises(StoreError, match="no such path"):
+    with pytest.raises(StoreError, match="the path does not exist"):
         RunWriter.resume(tmp_path / "r.zarr", 1, first_step=0, saved_by=0)
 
 

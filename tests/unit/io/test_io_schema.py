@@ -94,7 +94,7 @@ def test_arrays_of_the_example_are_where_its_network_says(example_store):
 
 
 def test_what_the_documentation_reads_by_itself_is_what_the_reader_reads(example_store):
-    script = DOCS.read_text(encoding="utf-8").partition("by yourself\n\n```python\n")[2]
+    script = DOCS.read_text(encoding="utf-8").partition("with a Zarr library\n\n```python\n")[2]
     made: dict[str, object] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(example_store.parent)

@@ -132,7 +132,7 @@ def test_ranks_agree_on_what_is_left_out(
     agreed = {(len(one.attempts), one.complete_step, str(one.damage)) for one in found}
     damage = str(None)
     if expected[0] < 3:
-        damage = f"{path / lost[0]}: damaged: the group is missing"
+        damage = f"{path / lost[0]}: corrupt: the group is missing"
     assert agreed == {(*expected, damage)}
 
 

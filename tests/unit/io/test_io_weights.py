@@ -1,4 +1,4 @@
-"""Weight recordings in a store: all ranks' columns in one order, by chunks, and what is damaged."""
+"""Weight recordings in a store: all ranks' columns in one order, by chunks, and what is corrupt."""
 
 import json
 from pathlib import Path
@@ -57,7 +57,7 @@ def write(path: Path, rows: int, **changes: Any) -> Path:
 def test_columns_are_in_the_order_of_source_and_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int
 ) -> None:
-    monkeypatch.setattr(rank_writer, "MOST_COLUMNS", most)
+    monkeypatch.setattr(rank_writer, "MAX_CHUNK_COLUMNS", most)
     path = write(tmp_path / "r.zarr", 7)
     found = StoreReader(path).weights("E->E")
     order = np.lexsort((TARGETS, SOURCES))
@@ -84,10 +84,10 @@ def test_nothing_before_the_first_row(tmp_path: Path) -> None:
     ("changes", "view", "message"),
     [
         ({"first_step": 20}, {}, "ranks recorded 'E->E' at different steps"),
-        ({}, {"synapses": N - 1}, "synapses do not make up the recording 'E->E'"),
+        ({}, {"synapses": N - 1}, "synapses of all ranks differ from recording 'E->E'"),
         ({}, {"synapses": "many"}, r"recorded_weights\[0\].synapses is 'many'"),
         ({}, {"name": "../E"}, r"recorded_weights\[0\].name"),
-        ({}, {"variables": "weight"}, "is no list of names"),
+        ({}, {"variables": "weight"}, "is not a list of names"),
     ],
 )
 def test_damage_is_told(
@@ -117,12 +117,15 @@ def test_variables_are_not_called_as_columns_are(name: str) -> None:
 @pytest.mark.parametrize(
     ("errors", "message"),
     [
-        (7, "quanta.errors is no table"),
-        ([{"projection": 7}], r"quanta.errors\[0\].projection is no name"),
-        ([{"projection": "E->E", "largest": 0.1, "share": 0.1}], r"errors\[0\].part is no number"),
+        (7, "quanta.errors is not a table"),
+        ([{"projection": 7}], r"quanta.errors\[0\].projection is not a name"),
+        (
+            [{"projection": "E->E", "largest": 0.1, "share": 0.1}],
+            r"errors\[0\].part is not a number",
+        ),
         (
             [{"projection": "E->E", "largest": "0.1", "share": 0, "part": 0}],
-            r"errors\[0\].largest is no number",
+            r"errors\[0\].largest is not a number",
         ),
     ],
 )

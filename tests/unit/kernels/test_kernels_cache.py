@@ -1,4 +1,4 @@
-"""The kernel cache: folders that others could change are refused, damaged files compiled again."""
+"""The kernel cache: folders that others could change are refused, corrupt files compiled again."""
 
 import os
 import pickle

@@ -112,6 +112,23 @@ def test_a_second_process_compiles_nothing(tmp_path: Path) -> None:
     assert files() == first
 
 
+WITHOUT_SCIPY = """
+import sys
+import numba
+import numpy as np
+from distsnn.kernels import functions
+functions.exp_array(0.0)
+print("scipy.linalg" in sys.modules)
+print(float(numba.njit(lambda a: np.dot(a, a))(np.full((1, 1), 3.0))[0, 0]))
+print("scipy.linalg" in sys.modules)
+"""
+
+
+def test_kernels_do_not_import_scipy_but_other_functions_that_need_it_do(tmp_path: Path) -> None:
+    pytest.importorskip("scipy", reason="scipy is not installed")
+    assert _python(WITHOUT_SCIPY, ROOT, tmp_path).split() == ["False", "9.0", "True"]
+
+
 @pytest.mark.parametrize(
     ("variables", "base"),
     [

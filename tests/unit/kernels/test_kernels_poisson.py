@@ -158,11 +158,11 @@ def _exp_and_log(means):
 def test_constants_of_own_rates_have_the_bits_of_the_kernels_functions() -> None:
     means = np.concatenate([np.linspace(1e-9, 40.0, 5001), 10.0 ** np.arange(-12.0, 6.0)])
     exps, logs = _exp_and_log(means)
-    found = poisson.own_constants(means)
+    found = poisson.neuron_rate_constants(means)
     low = means < 10.0
     assert 0 < np.count_nonzero(low) < means.size
     np.testing.assert_array_equal(found.view(np.int64), np.where(low, exps, logs).view(np.int64))
-    np.testing.assert_array_equal(poisson.own_constants(np.zeros(1)), [1.0])
+    np.testing.assert_array_equal(poisson.neuron_rate_constants(np.zeros(1)), [1.0])
     # and inversion uses it: what a neuron gets is what its own uniform says
     means = np.random.default_rng(2).uniform(0.01, 9.99, N)
     counter = np.arange(N)

@@ -18,7 +18,7 @@ def test_given_spikes_arrive_in_their_loops(row_bits: int) -> None:
     weights = np.array([5, -7, 1, 10, 4, 100, -1], np.int64) * (1 if row_bits == 32 else 2**33)
     ring = np.zeros((4, N), np.int32 if row_bits == 32 else np.int64)
     call = Call(
-        stimuli.given_spikes(row_bits), np.zeros(stimuli.SPIKES_TABLE_SIZE, np.int64), 64, 128
+        stimuli.listed_spikes(row_bits), np.zeros(stimuli.SPIKES_TABLE_SIZE, np.int64), 64, 128
     )
     call.point(rows.RING, ring)
     call.table[rows.MASK], call.table[rows.STRIDE] = 3, N

@@ -70,14 +70,14 @@ def test_random_numbers_depend_on_seed_neuron_and_loop_alone() -> None:
 def test_a_relay_emits_as_often_as_it_is_told() -> None:
     call = NeuronCall("relaying_kernel", {"one": ONE}, 100, first_gid=7)
     arriving = np.zeros(100, int)
-    arriving[[0, 3, 64, 99]] = 1, 5, emission.MOST_SPIKES, 2
+    arriving[[0, 3, 64, 99]] = 1, 5, emission.MAX_SPIKES, 2
     call.rows["in"][0, :100] = arriving
     np.testing.assert_array_equal(call.step(0), 7 + np.repeat(np.arange(100), arriving))
     assert call.counts[emission.FAULT] == 0
     assert call.step(1).size == 0
 
 
-@pytest.mark.parametrize("count", [-1, emission.MOST_SPIKES + 1, 1000])
+@pytest.mark.parametrize("count", [-1, emission.MAX_SPIKES + 1, 1000])
 def test_a_count_that_cannot_be_relayed_is_a_fault(count: int) -> None:
     call = NeuronCall("relaying_kernel", {"one": ONE}, 100, first_gid=7)
     call.rows["in"][0, [70, 80]] = count

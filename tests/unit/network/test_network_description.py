@@ -185,7 +185,7 @@ def test_stored_descriptions_that_cannot_be_read():
         ({"network": data["network"]["fields"]["populations"][0]}, "not a stored network"),
         ({"network": {"is": "Netwrok", "fields": {}}}, "did you mean 'Network'"),
         ({"network": {"model": "iaf_psc_exq", "fields": {}}}, "did you mean 'iaf_psc_exp'"),
-        ({"network": {"model": "quadratic", "fields": {}}}, "name that file as MODEL, also beside"),
+        ({"network": {"model": "quadratic", "fields": {}}}, "name this file as MODEL, also with"),
         ({"network": {"synapse": "tsodyks", "fields": {}}}, "did you mean 'tsodyks_synapse'"),
         ({"network": {"some": 1}}, "not a stored description"),
     ):

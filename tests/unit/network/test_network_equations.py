@@ -136,9 +136,9 @@ def test_networks_are_stored_and_read_back(model: NeuronModel) -> None:
     assert again.populations[1].model.model == model
     assert pickle.loads(pickle.dumps(network)) == network
     text = json.dumps(description)
-    damaged = json.loads(text.replace("dV_m/dt =", "dV_m/dt = import os"))
+    corrupt = json.loads(text.replace("dV_m/dt =", "dV_m/dt = import os"))
     with pytest.raises(DescriptionError, match="cannot be read"):
-        Network.from_dict(damaged, arrays)
+        Network.from_dict(corrupt, arrays)
 
 
 @pytest.mark.parametrize(

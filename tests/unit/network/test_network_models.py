@@ -166,7 +166,7 @@ def test_spike_sources_are_sorted_and_readonly():
         ([-0.1], [0], "out of range"),
         ([np.nan], [0], "finite"),
         ([0.1, 0.2], [0], "wrong shape"),
-        ([0.1], [0.0], "whole numbers"),
+        ([0.1], [0.0], "integers"),
         (["a"], [0], "array of numbers"),
     ],
 )

@@ -138,9 +138,9 @@ def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
     assert isinstance(synapse, type(rule(w_max=-np.inf)))
     assert synapse.model == rule
     assert pickle.loads(pickle.dumps(network)) == network
-    damaged = json.loads(json.dumps(description).replace("w = ", "w = import os;"))
+    corrupt = json.loads(json.dumps(description).replace("w = ", "w = import os;"))
     with pytest.raises(DescriptionError, match="cannot be read"):
-        Network.from_dict(damaged, arrays)
+        Network.from_dict(corrupt, arrays)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,14 @@ def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
             "-x/k",
         ),
         ("traces", "dx/dt = x/tau : 1 (pre)", 1, 9, "x may only decay.*: -x/TAU or 0", "x/tau"),
-        ("traces", "dx/dt = -x/tau : 1", 1, 19, r"flag is missing.*\(pre\), \(post\), \(syn", ""),
+        (
+            "traces",
+            "dx/dt = -x/tau : 1",
+            1,
+            19,
+            r"owner is missing.*\(pre\), \(post\), \(syn",
+            "",
+        ),
         ("traces", "dx/dt = -x/tau : 1 (prae)", 1, 21, "unknown flag 'prae'.*mean 'pre'", "prae"),
         ("traces", "\n dx/dt = -x/tau : ma (pre)", 2, 19, "unknown unit 'ma'", "ma"),
         ("traces", "dx/dt = 0 : 1/(ms) (pre)\ndx/dt = 0 : 1 (pre)", 2, 2, "'x' is taken", "x"),
@@ -214,7 +221,7 @@ def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
             ),
         ),
         ("transmit", "w*z", 1, 3, "unknown name 'z'", "z"),
-        ("transmit", "k*x", 1, 1, "what is transmitted is in 1; allowed: pA", "k*x"),
+        ("transmit", "k*x", 1, 1, "the transmitted value is in 1; allowed: pA", "k*x"),
         ("on_post", "w += A*(", 1, 8, "never closed", "("),
         ("on_post", "w += __import__('os')", 1, 6, "unknown function '__import__'", "__import__"),
         ("on_post", "w += A^2", 1, 6, r"\^ \(write \*\*", "A^2"),
@@ -279,14 +286,14 @@ def test_values_are_checked(values: dict[str, Any], what: str) -> None:
 
 
 def test_spikes_modulate_only_as_the_rule_says() -> None:
-    with pytest.raises(DescriptionError, match=r"does not say what spikes do.*given 'D'"):
+    with pytest.raises(DescriptionError, match=r"does not define the effect of spikes.*given 'D'"):
         small(traces="dm/dt = 0 : 1 (modulator)", on_pre="w += A*m")(modulator="D")
     with pytest.raises(DescriptionError, match="unknown parameter 'modulator'"):
         PAIR(modulator="D")
 
 
 def test_weights_are_in_the_unit_of_their_target() -> None:
-    with pytest.raises(DescriptionError, match=r"weights are in pA, those .* in mV.*unit='m"):
+    with pytest.raises(DescriptionError, match=r"are in pA, but the input .* in mV.*unit='m"):
         Network([D], [Projection(D, D, AllToAll(), 1.0, 1.0, synapse=PAIR)])
 
 

@@ -113,6 +113,6 @@ def test_adaptive_neurons_have_a_conductance_for_each_receptor() -> None:
     assert (alpha.weight_unit, alpha.tau_syn_1) == ("nS", 2.0)
     with pytest.raises(
         DescriptionError,
-        match="tau_rise: the number of values must be that of E_rev; given 1; allowed: 2",
+        match="tau_rise: the number of values must equal the number of E_rev; given 1; allowed: 2",
     ):
         aeif_cond_beta_multisynapse((0.0, -85.0), (0.5,), (3.0, 2.0))

@@ -37,7 +37,7 @@ PARROTS = Population("parrots", 3, ParrotNeuron())
 @pytest.mark.parametrize("weight", [-1.0, 0.5, np.array([[1.0, 2.0, 1.5]] * 3), Normal(1.0, 0.1)])
 def test_a_relay_takes_whole_numbers_of_spikes(weight: object) -> None:
     one = Projection(CELLS, PARROTS, AllToAll(), weight=weight, delay=1.0)
-    with pytest.raises(DescriptionError, match=r"'cells->parrots', field weight: .*whole numbers"):
+    with pytest.raises(DescriptionError, match=r"'cells->parrots', field weight: .*integers"):
         Network([CELLS, PARROTS], [one])
 
 
@@ -50,7 +50,7 @@ def test_a_relay_takes_whole_numbers_of_spikes(weight: object) -> None:
     ],
 )
 def test_a_relay_takes_no_other_stimuli(stimulus: object) -> None:
-    with pytest.raises(DescriptionError, match=r"whole numbers|current"):
+    with pytest.raises(DescriptionError, match=r"integers|current"):
         Network([PARROTS], stimuli=[stimulus])
 
 
@@ -84,7 +84,7 @@ def test_every_spike_of_a_relay_uses_a_synapses_resources() -> None:
 
 def test_a_relay_takes_no_shares_of_spikes() -> None:
     one = Projection(CELLS, PARROTS, AllToAll(), weight=1.0, delay=1.0, synapse=Tsodyks2())
-    with pytest.raises(DescriptionError, match=r"field synapse: .*counts spikes"):
+    with pytest.raises(DescriptionError, match=r"field synapse: .*relays whole spikes"):
         Network([CELLS, PARROTS], [one])
 
 
@@ -109,7 +109,7 @@ def test_what_cannot_be_relayed_stops_the_run(weights: list[float], tmp_path: Pa
 
 @pytest.mark.parametrize("weights", [[-1.0, 2.0], [1.0, 2.5]])
 def test_extremes_of_a_files_weights_are_checked(weights: list[float], tmp_path: Path) -> None:
-    with pytest.raises(DescriptionError, match=r"'source->parrots', field weight: .*whole numbers"):
+    with pytest.raises(DescriptionError, match=r"'source->parrots', field weight: .*integers"):
         Simulation(from_file(tmp_path / "edges.npz", weights))
 
 

@@ -164,7 +164,7 @@ def test_bad_stimuli(stimulus, place, what):
         (lambda: PoissonInput(E, 1.0, 1.0, name="a/b"), "not a usable name"),
         (lambda: PoissonInput(E, 1.0, 1.0, strat=1.0), "did you mean 'start'"),
         (lambda: GammaInput(E, 1.0, 1.0, 2.0, 0), "field n: out of range; given 0"),
-        (lambda: GammaInput(E, 1.0, 1.0, 2.0, 1.5), "field n: must be a whole number"),
+        (lambda: GammaInput(E, 1.0, 1.0, 2.0, 1.5), "field n: must be an integer"),
         (lambda: GammaInput(E, 1.0, 1.0, "2"), "field order: must be a number"),
         (lambda: GammaInput(E, 1.0, 1.0, 2.0, N=2), "did you mean 'n'"),
         (lambda: SpikeInput(E, [0.1], [0, 1], 1.0), "wrong shape"),

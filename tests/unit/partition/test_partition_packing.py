@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from distsnn.kernels.packing import RULES, pack_by, search_packing
+from distsnn.kernels.bin_packing import RULES, pack_by_search, pack_greedily
 from distsnn.network import FixedIndegree, IafPscExp, Network, Population, Projection
 from distsnn.network.blocks import blocks
 from distsnn.partition import rank_packing
@@ -23,7 +23,7 @@ from distsnn.partition.traffic import NO_DELAY, TrafficGraph, build_traffic_grap
 
 def by_rules(weight: np.ndarray, capacity: np.ndarray) -> list[bool]:
     heavy, found = np.sort(weight)[::-1].copy(), np.empty(weight.size, np.int64)
-    return [pack_by(rule, heavy, capacity, found) for rule in RULES]
+    return [pack_greedily(rule, heavy, capacity, found) for rule in RULES]
 
 
 def is_packed(owner: np.ndarray | None, weight: np.ndarray, capacity: np.ndarray) -> bool:
@@ -214,11 +214,11 @@ def test_searches_for_all_delays_share_what_they_look_at(monkeypatch: pytest.Mon
 
     def searched(heavy, room, visits, found):  # type: ignore[no-untyped-def]
         before = int(visits[0])
-        done = search_packing(heavy, room, visits, found)
+        done = pack_by_search(heavy, room, visits, found)
         looked.append(before - int(visits[0]))
         return done
 
-    monkeypatch.setattr(rank_packing, "search_packing", searched)
+    monkeypatch.setattr(rank_packing, "pack_by_search", searched)
     monkeypatch.setattr(rank_packing, "_SEARCH_BUDGET", 1 << 17)
     found = cluster_by_delay(graph, weight, np.full(2, weight.sum() / 2), MAX_EPOCH_STEPS)
     assert found.owner is None

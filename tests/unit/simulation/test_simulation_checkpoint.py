@@ -176,18 +176,18 @@ class Notes(Progress):
         self.notes.append(text)
 
 
-@pytest.mark.parametrize("damaged", ["zarr.json", "rank0000/zarr.json", "blocks/digest/c/0/0"])
+@pytest.mark.parametrize("corrupt", ["zarr.json", "rank0000/zarr.json", "blocks/digest/c/0/0"])
 def test_damaged_newest_is_passed_over_with_a_message(
-    network: Network, whole: Path, tmp_path: Path, damaged: str
+    network: Network, whole: Path, tmp_path: Path, corrupt: str
 ) -> None:
     out = saved(network, tmp_path / "run.zarr")
-    file = out / CHECKPOINT / generation_name(2) / damaged
+    file = out / CHECKPOINT / generation_name(2) / corrupt
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
     notes = Notes()
     simulation = Simulation.restore(out, out=out, progress=notes)
     assert simulation.time_ms == 7.9
-    assert any("checkpoint 2 is not used" in note and "damaged" in note for note in notes.notes)
+    assert any("checkpoint 2 is not used" in note and "corrupt" in note for note in notes.notes)
     assert "going on at 7.9 ms, saved by 1 rank" in notes.notes
     simulation.run(40.0 - 7.9)
     # the whole one is kept until there are two later
@@ -276,7 +276,7 @@ def test_checkpoints_at_multiples_of_biological_time(network: Network, tmp_path:
         simulation.run(3.5)
     from distsnn.io.checkpoint_reader import Generation
 
-    assert [Generation.open(out, n).about["step"] for n in generations(out)] == [60, 30]
+    assert [Generation.open(out, n).attributes["step"] for n in generations(out)] == [60, 30]
 
 
 def test_checkpoints_by_the_wall_clock(network: Network, tmp_path: Path) -> None:
@@ -288,7 +288,7 @@ def test_checkpoints_by_the_wall_clock(network: Network, tmp_path: Path) -> None
 
 def test_runaway_population_is_named(network: Network, tmp_path: Path) -> None:
     simulation = Simulation(network, out=tmp_path / "run.zarr", policy=Policy(max_rate=30.0))
-    with pytest.raises(RunawayError, match=r"population '\w': .* over the ceiling of 30") as caught:
+    with pytest.raises(RunawayError, match=r"population '\w': .* above the limit of 30") as caught:
         simulation.run(300.0)
     assert caught.value.at_ms == 100.0
     reader = StoreReader(tmp_path / "run.zarr")

@@ -78,7 +78,7 @@ def _routed(network: Network, ranks: int) -> list[Any]:
 def _synapses(network: Network, ranks: int) -> np.ndarray:
     found = []
     for layout, (own, files) in zip(layouts(network, ranks), _routed(network, ranks), strict=True):
-        made = wiring.build(layout, quanta(network, files), 1, given=own, delivery="pull")
+        made = wiring.build(layout, quanta(network, files), 1, explicit_edges=own, delivery="pull")
         found.append(of_wiring(layout, made))
         assert own == {0: [], 1: []}
     return canonical(found)

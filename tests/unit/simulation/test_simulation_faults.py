@@ -1,4 +1,4 @@
-"""A neuron whose state is no number, or that cannot relay what comes in, stops the run."""
+"""A neuron whose state is not a number, or that cannot relay what comes in, stops the run."""
 
 from pathlib import Path
 from typing import Any

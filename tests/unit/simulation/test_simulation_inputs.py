@@ -253,7 +253,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_changes(
         ("E", 1, None, "unknown spike source or spike input 'E'; allowed: S"),
         ("S", 20, None, r"spikes of 'S', neurons\[0\]: index out of range; given 20"),
         ("S", [1, -1], None, r"neurons\[1\]: index out of range; given -1"),
-        ("S", 1.5, None, "neurons: must be an array of whole numbers"),
+        ("S", 1.5, None, "neurons: must be an array of integers"),
         ("S", [1, 2], [13.0], r"times: array of the wrong shape; given \(1,\); allowed: \(2,\)"),
         (
             "S",

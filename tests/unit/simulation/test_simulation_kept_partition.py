@@ -79,7 +79,7 @@ def test_damage_is_told(network: Network, tmp_path: Path, change: dict) -> None:
     group = open_group(open_root(reader.path, writable=True), "attempt000")
     assert group is not None
     write_attributes(group, {"assignment": reader.attempts[0].assignment | change})
-    with pytest.raises(StoreError, match="damaged: assignment"):
+    with pytest.raises(StoreError, match="corrupt: assignment"):
         kept_partition(StoreReader(reader.path), 2)
 
 

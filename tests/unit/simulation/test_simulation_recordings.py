@@ -230,5 +230,5 @@ def test_intervals_that_cannot_be_are_damage(store: Path, tmp_path: Path, noted:
     text = json.loads(about.read_text())
     text["attributes"]["intervals"]["state/E"] = noted
     about.write_text(json.dumps(text))
-    with pytest.raises(StoreError, match="damaged: intervals of 'state/E'"):
+    with pytest.raises(StoreError, match="corrupt: intervals of 'state/E'"):
         StoreReader(path)

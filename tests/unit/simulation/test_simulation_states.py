@@ -206,8 +206,8 @@ def test_what_is_set_acts_at_the_next_step(tmp_path: Path) -> None:
         ("V_m", -1e39, r"V_m: out of range; given -1e\+39"),
         ("refractory", -1, "refractory: out of range; given -1"),
         ("refractory", 2**31, "refractory: out of range"),
-        ("refractory", 1.5, "refractory: counts whole steps"),
-        ("refractory", Exponential(3.0), "refractory: counts whole steps"),
+        ("refractory", 1.5, "refractory: must be an integer number of steps"),
+        ("refractory", Exponential(3.0), "refractory: must be an integer number of steps"),
     ],
 )
 def test_what_cannot_be_set_is_refused_and_nothing_changes(

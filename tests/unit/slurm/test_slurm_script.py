@@ -97,7 +97,7 @@ def test_starts_without_progress_are_counted_and_the_job_given_up(tmp_path: Path
         f"start 5: stopped without a new checkpoint, {MOST_STALLS} starts in a row: "
         "not queued again"
     )
-    assert said[-1].startswith("start 5: building the network takes longer than a start may")
+    assert said[-1].startswith("start 5: the build takes longer than a start")
     assert codes == [EXIT_RESUMABLE] * 5 + [1]
 
 

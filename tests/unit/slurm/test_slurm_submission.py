@@ -86,7 +86,7 @@ def test_refusal_of_sbatch_is_told(program: Callable[[str, str], None]) -> None:
 
 def test_machine_without_sbatch_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DescriptionError, match=r"there is no sbatch.*--dry-run"):
+    with pytest.raises(DescriptionError, match=r"sbatch is not installed.*--dry-run"):
         submit("x")
 
 

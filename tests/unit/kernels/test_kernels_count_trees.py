@@ -4,7 +4,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from distsnn.kernels.trees import SOURCES_IN_GROUP, count_in_group, split_blocks, split_sources
+from distsnn.kernels.count_trees import (
+    SOURCES_IN_GROUP,
+    count_in_group,
+    split_over_blocks,
+    split_over_source_groups,
+)
 
 Ints = npt.NDArray[np.int64]
 KEY = np.uint64(0x123456789ABCDEF)
@@ -16,7 +21,7 @@ def _split(
     capacity = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
     before = np.concatenate([[0], np.cumsum(owned)]).astype(np.int64)
     out = np.full(int(before[-1]), -1, np.int64)
-    split_blocks(total, capacity, before, distinct, key, out)
+    split_over_blocks(total, capacity, before, distinct, key, out)
     return out
 
 
@@ -76,18 +81,18 @@ def test_groups_of_sources_add_up_and_may_be_evaluated_alone(
     begin = -size - 1 if first_self is None else first_self
     for total in (0, 1, 50, 100_000):
         whole = np.empty(groups, np.int64)
-        split_sources(total, n_pre, size, begin, KEY, 0, groups, whole)
+        split_over_source_groups(total, n_pre, size, begin, KEY, 0, groups, whole)
         assert whole.sum() == total
         for low, high in ((0, 1), (groups // 3, groups), (groups // 2, groups // 2 + 1)):
             part = np.full(high - low, -1, np.int64)
-            split_sources(total, n_pre, size, begin, KEY, low, high, part)
+            split_over_source_groups(total, n_pre, size, begin, KEY, low, high, part)
             np.testing.assert_array_equal(part, whole[low:high])
 
 
 def test_a_group_that_can_only_reach_itself_gets_nothing() -> None:
     # a block of one neuron, which is the last source and may not reach itself
     shares = np.empty(2, np.int64)
-    split_sources(10_000, 65, 1, 64, KEY, 0, 2, shares)
+    split_over_source_groups(10_000, 65, 1, 64, KEY, 0, 2, shares)
     np.testing.assert_array_equal(shares, [10_000, 0])
 
 
