@@ -7,10 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from recorded import state_digest
 from thread_ranks import run
 
-from distsnn.comm import Communicator, SingleProcess
+from distsnn.comm import Communicator
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
@@ -130,7 +129,7 @@ def test_gating_of_nmda_receptors_follows_the_old_and_then_the_new_values() -> N
             simulation["p"].parameters["tau_rise"] = 500.0
 
 
-def work(communicator: Communicator, path: Path, delivery: str, *, split: bool) -> np.ndarray:
+def work(path: Path, delivery: str, *, split: bool) -> np.ndarray:
     """Set parameters while spikes are in flight; save and resume between, if told so."""
     model = Tsodyks2(U=Uniform(0.2, 0.6), tau_rec=30.0, tau_fac=12.0)
 
@@ -143,8 +142,7 @@ def work(communicator: Communicator, path: Path, delivery: str, *, split: bool) 
             + [np.atleast_1d(value) for value in simulation["p"].parameters.values()]
         )
 
-    options = {"communicator": communicator, "delivery": delivery}
-    with Simulation(network(model), seed=5, **options) as simulation:
+    with Simulation(network(model), seed=5, delivery=delivery) as simulation:
         simulation.run(15.0)
         simulation["p"].parameters["U"] = np.linspace(0.9, 0.1, VIEW.size)
         simulation.run(0.4)
@@ -154,19 +152,15 @@ def work(communicator: Communicator, path: Path, delivery: str, *, split: bool) 
         if not split:
             return rest(simulation)
         simulation.save(path)
-    with Simulation.restore(path, network=network(model), **options) as simulation:
+    with Simulation.restore(path, network=network(model), delivery=delivery) as simulation:
         return rest(simulation)
 
 
 @pytest.mark.parametrize("delivery", ["push", "pull"])
-def test_they_act_the_same_on_any_ranks_and_after_a_resume(tmp_path: Path, delivery: str) -> None:
-    expected = work(SingleProcess(), tmp_path, "auto", split=False)
-    for ranks in (1, 2, 3):
-        stores = tmp_path / f"{ranks}.zarr"
-        results, _ = run(ranks, lambda one, path=stores: work(one, path, delivery, split=True))
-        for found in results:
-            np.testing.assert_array_equal(found, expected)
-    assert state_digest(tmp_path / "1.zarr") == state_digest(tmp_path / "3.zarr")
+def test_they_act_the_same_after_a_resume(tmp_path: Path, delivery: str) -> None:
+    expected = work(tmp_path / "none", "auto", split=False)
+    np.testing.assert_array_equal(work(tmp_path / "a.zarr", delivery, split=True), expected)
+    assert np.unique(expected).size > 200
 
 
 def test_a_reset_keeps_them() -> None:
@@ -195,9 +189,11 @@ def test_values_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
         assert dict(parameters) == {"U": 0.5, "tau_rec": 800.0, "tau_fac": 0.0}
 
     def differ(communicator: Communicator) -> None:
-        with Simulation(network(Tsodyks2()), seed=5, communicator=communicator) as simulation:
-            with pytest.raises(DescriptionError, match="other neurons, variables or values"):
-                simulation["p"].parameters["U"] = 0.1 + 0.1 * communicator.rank
+        with (
+            Simulation(network(Tsodyks2()), seed=5, communicator=communicator) as simulation,
+            pytest.raises(DescriptionError, match="other neurons, variables or values"),
+        ):
+            simulation["p"].parameters["U"] = 0.1 + 0.1 * communicator.rank
 
     run(2, differ)
     monkeypatch.setattr(registry, "_SYNAPSES", dict(registry._SYNAPSES))
