@@ -161,10 +161,8 @@ class Constants:
             product = f"({product})" if abs(exponent) > 1 else product
             return product if exponent > 0 else f"(1.0 / {product})"
         if isinstance(expression, AppliedUndef):
-            name, arguments = (
-                expression.func.__name__,
-                [self.text(argument) for argument in expression.args],
-            )
+            name = expression.func.__name__
+            arguments = [self.text(argument) for argument in expression.args]
             arguments = [*map(bare, arguments)] if name in _ENCLOSING else arguments
             return called(name, arguments, ARRAY_CALLS, ARRAY_FOLDED)
         if expression.is_Add:
