@@ -346,11 +346,9 @@ class Writer:
         elif fixed != 0:
             added.append(self(fixed))
         text = " + ".join(added)
-        return (
-            text + "".join(f" - {term}" for term in subtracted)
-            if text
-            else f"-{' - '.join(subtracted)}"
-        )
+        if not text:
+            return f"-{' - '.join(subtracted)}"
+        return text + "".join(f" - {term}" for term in subtracted)
 
     def _product(self, fixed: sympy.Expr, factors: list[sympy.Expr]) -> str:
         factors, below = _fraction(factors)
