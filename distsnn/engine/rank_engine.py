@@ -87,6 +87,8 @@ class RankEngine:
         What scales weights in between, once connected.
     most_spikes : int
         Most spikes of this rank in one step.
+    scaled : dict of int to OwnStates
+        States of this rank's neurons as sources of synapse models, by projection.
     settled : list of OwnStates or SettledTraces
         What synapse models and rules know of this rank's neurons as sources.
     source_parameters : dict of int to SourceParameters
