@@ -55,7 +55,7 @@ class SourceStates(NeuronHolder):
     def __init__(self, layout: Layout, index: int, neurons: Ints, seed: int) -> None:
         network = layout.network
         one = network.projections[index]
-        model = one.scaling
+        model = one.scaling_model
         if model is None or not model.kernel:
             raise DescriptionError(
                 "no kernel computes this synapse model",
@@ -81,7 +81,7 @@ class SourceStates(NeuronHolder):
 
     def arrays(self) -> Iterable[Values]:
         """Return the columns of the states."""
-        model = self.projection.scaling
+        model = self.projection.scaling_model
         assert model is not None
         return [self.records[:, self._states.index(name)] for name in model.states]
 
@@ -148,11 +148,11 @@ def settled(layout: Layout, seed: int) -> list[SettledStates]:
 
 def state_fields(projection: Projection) -> tuple[StateField, ...]:
     """Declare the states of a projection's synapse model, if it has one that scales weights."""
-    states = projection.scaling.states if projection.scaling else {}
+    states = projection.scaling_model.states if projection.scaling_model else {}
     variables = {name: ("float64", state.unit) for name, state in states.items()}
     return projection_fields(projection, "source", variables)
 
 
 def _scaled(network: Network) -> list[tuple[int, Projection]]:
     numbered = enumerate(network.projections)
-    return [(index, one) for index, one in numbered if one.scaling is not None]
+    return [(index, one) for index, one in numbered if one.scaling_model is not None]

@@ -111,7 +111,7 @@ def metadata(
 
 def _weight_types(network: Network) -> dict[str, dict[str, str]]:
     """Return the types of plastic weights by projection, if there are any."""
-    types = {one.name: one.weight_type for one in network.projections if one.plasticity}
+    types = {one.name: one.weight_type for one in network.projections if one.plasticity_rule}
     return {"plastic_weights": {str(name): kind for name, kind in types.items()}} if types else {}
 
 
@@ -386,7 +386,7 @@ def weight_specs(engine: RankEngine) -> list[WeightSpec]:
     for probe in engine.weight_probes:
         name, network = probe.recording.name, engine.layout.network
         projection = network.projection(probe.recording.projection)
-        model = projection.plasticity
+        model = projection.plasticity_rule
         assert name is not None
         assert model is not None
         unit = network.population(projection.post.population).model.weight_unit
