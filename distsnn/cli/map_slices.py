@@ -114,10 +114,11 @@ def _ends(network: Network, seed: int) -> Callable[[], Iterable[tuple[Ints, Ints
 
 
 def _extent(network: Network) -> NetworkSize:
-    index = {item.name: position for position, item in enumerate(network.populations)}
-    sizes = np.array([item.size for item in network.populations], np.int64)
+    index = {population.name: position for position, population in enumerate(network.populations)}
+    sizes = np.array([population.size for population in network.populations], np.int64)
     pairs = {
-        (index[item.pre.population], index[item.post.population]) for item in network.projections
+        (index[projection.pre.population], index[projection.post.population])
+        for projection in network.projections
     }
     return NetworkSize(sizes, pairs, _free_bytes())
 

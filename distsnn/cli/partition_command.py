@@ -103,15 +103,19 @@ def _all_metrics(options: Namespace) -> list[AssignmentMetrics]:
 def _run_metrics(
     run: StoreReader, assignment: Assignment, cost: CostModel, network: Network, table: BlockTable
 ) -> list[AssignmentMetrics]:
-    wrote = run.attempts[-1].ranks
-    measured = measured_metrics([item.counted for item in wrote], assignment, run.dt, cost)
+    rank_outputs = run.attempts[-1].ranks
+    measured = measured_metrics(
+        [rank_output.counted for rank_output in rank_outputs], assignment, run.dt, cost
+    )
     if measured is None:
         return []
-    peaks = [item.memory.get("peak_rss_bytes") for item in wrote]
-    has_peaks = all(isinstance(item, int) for item in peaks)
+    peaks = [rank_output.memory.get("peak_rss_bytes") for rank_output in rank_outputs]
+    has_peaks = all(isinstance(peak, int) for peak in peaks)
     memory = np.array(peaks, np.float64) if has_peaks else None
     # ranks have counted neurons, not of which model
-    costs = [cost.models.get(item.model.name, cost.neuron) for item in network.populations]
+    costs = [
+        cost.models.get(population.model.name, cost.neuron) for population in network.populations
+    ]
     extra = table.size * (np.array(costs)[table.population] - cost.neuron) * 1e3 / network.dt
     work = measured.cost + np.bincount(assignment.owner, extra, minlength=assignment.ranks)
     return [replace(measured, memory=memory, rank_speeds=_shares(assignment), cost=work)]

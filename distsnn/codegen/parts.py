@@ -140,10 +140,8 @@ class Part:
         matrix = self._exponential(forms, time)
 
         def entry(column: int, source: str) -> str:
-            text, constant_name = (
-                f"{matrix()}[{row}, {column}]",
-                f"{'mean' if mean else name}_by_{source}",
-            )
+            text = f"{matrix()}[{row}, {column}]"
+            constant_name = f"{'mean' if mean else name}_by_{source}"
             return constants.add(text, constant_name)
 
         terms = [

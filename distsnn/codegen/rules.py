@@ -233,7 +233,7 @@ class _Module:
             lines.append(f"{self.locals[name]} = {text}")
         values = [self.locals[name] for name in results]
         values += [_Statement(self, lines, local).assigned(WEIGHT, sent)] if sent else []
-        return [*lines, f"return ({''.join(f'{item}, ' for item in values)})"]
+        return [*lines, f"return ({''.join(f'{value}, ' for value in values)})"]
 
     @property
     def _transmits(self) -> bool:

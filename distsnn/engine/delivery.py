@@ -51,10 +51,8 @@ class Delivery:
         self._table = np.zeros(kernels.TABLE_SIZE, np.int64)
         kind = (plan.word_bits, ring.bits, plan.weight is not None, states is not None)
         if plan.pull:
-            deliver, collect = (
-                kernels.schedule_runs(states is not None),
-                kernels.deliver_due_runs(*kind),
-            )
+            deliver = kernels.schedule_runs(states is not None)
+            collect = kernels.deliver_due_runs(*kind)
         else:
             deliver, collect = kernels.push_rows(*kind), None
         self.deliver = Call(deliver, self._table, 0, 0)

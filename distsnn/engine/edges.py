@@ -47,10 +47,8 @@ def record_type(projection: Projection) -> np.dtype[np.void]:
     if isinstance(projection.rule, ExplicitFile):
         weights, delays = projection.rule.weights is not None, projection.rule.delays is not None
     else:
-        weights, delays = (
-            isinstance(projection.weight, np.ndarray),
-            isinstance(projection.delay, np.ndarray),
-        )
+        weights = isinstance(projection.weight, np.ndarray)
+        delays = isinstance(projection.delay, np.ndarray)
     fields = [("source", "u4"), ("target", "u4")]
     fields += [("weight", "f8")] if weights else []
     fields += [("delay", "i4")] if delays else []
@@ -237,10 +235,8 @@ def summary(projection: Projection, pieces: Iterable[Records]) -> EdgeFileSummar
 
 def merged(summaries: Sequence[EdgeFileSummary]) -> EdgeFileSummary:
     """Return the summary of a whole file, from the summaries of all ranks; 0 without weights."""
-    low, high = (
-        min(edge_summary.low for edge_summary in summaries),
-        max(edge_summary.high for edge_summary in summaries),
-    )
+    low = min(edge_summary.low for edge_summary in summaries)
+    high = max(edge_summary.high for edge_summary in summaries)
     if low > high:
         low = high = 0.0
     magnitudes = GivenMagnitudes.merged(edge_summary.magnitudes for edge_summary in summaries)

@@ -126,10 +126,14 @@ def _fields(network: Network) -> list[StateField]:
     """Return the state variables of neurons that are declared without a rule's kernel."""
     populations, projections, stimuli = network.populations, network.projections, network.stimuli
     declared = [
-        *(neuron_fields(item, network.dt) for item in populations),
-        *(source_fields(item) for item in projections),
-        *(gamma_fields(item, n) for n, item in enumerate(stimuli) if isinstance(item, GammaInput)),
-        *(activity_fields(network, item) for item in network.homeostasis),
+        *(neuron_fields(population, network.dt) for population in populations),
+        *(source_fields(projection) for projection in projections),
+        *(
+            gamma_fields(stimulus, n)
+            for n, stimulus in enumerate(stimuli)
+            if isinstance(stimulus, GammaInput)
+        ),
+        *(activity_fields(network, homeostasis) for homeostasis in network.homeostasis),
     ]
     return [field for fields in declared for field in fields]
 

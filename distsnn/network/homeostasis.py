@@ -58,12 +58,12 @@ class Homeostasis(Description, ABC):
                 "must be names of projections", where=f"{noun}, field projections", value=listed
             )
         names = tuple(item.name if isinstance(item, Projection) else item for item in listed)
-        for item in names:
-            if not isinstance(item, str):
+        for projection_name in names:
+            if not isinstance(projection_name, str):
                 raise DescriptionError(
                     "must be a projection's name",
                     where=f"{noun}, field projections",
-                    value=item,
+                    value=projection_name,
                     allowed="a name, or a Projection with one; without, it becomes 'pre->post'",
                 )
         if name is not None:

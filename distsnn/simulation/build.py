@@ -238,7 +238,7 @@ def restart(built: Built, communicator: Communicator, *, keep_weights: bool) -> 
         If the edges in a file have changed.
     """
     engine, layout = built.engine, built.engine.layout
-    learns = [item.learns for item in engine.plastic]
+    learns = [plastic.learns for plastic in engine.plastic]
     explicit_edges = {} if keep_weights else route_files(layout, communicator, plastic_only=True)[0]
     with collective_phase(communicator, "going back"):
         if keep_weights:
@@ -250,8 +250,8 @@ def restart(built: Built, communicator: Communicator, *, keep_weights: bool) -> 
             )
         engine.restart(
             {
-                name: {parameter: item.parameters[parameter] for parameter in item.changed}
-                for name, item in engine.neurons.items()
+                name: {parameter: neurons.parameters[parameter] for parameter in neurons.changed}
+                for name, neurons in engine.neurons.items()
             }
         )
     rebuilt = _connected(built, communicator)

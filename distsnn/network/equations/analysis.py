@@ -193,8 +193,8 @@ def analyse(
         raise unknown("method", method, METHODS, where="method")
     translate = _Translator(dynamics, relative)
     derivatives = {
-        symbol(name): translate(item.value) / translate.scale(name)
-        for name, item in dynamics.states.items()
+        symbol(name): translate(state.value) / translate.scale(name)
+        for name, state in dynamics.states.items()
     }
     noise = _noise(dynamics, derivatives, method)
     previous = {_previous(name): symbol(name) for name in dynamics.previous}
@@ -234,16 +234,16 @@ def analyse(
     )
     inputs = {
         name: tuple(
-            (symbol(state), _weight_factor(translate, item, state, node))
-            for state, node in item.additions
+            (symbol(state), _weight_factor(translate, receptor, state, node))
+            for state, node in receptor.additions
         )
-        for name, item in dynamics.receptors.items()
+        for name, receptor in dynamics.receptors.items()
     }
     for name in relaxing:
         if symbol(name) not in derivatives:
             raise unknown("state variable", name, dynamics.states, where="relaxing")
     _check_order(dynamics, exact, early, late)
-    values = {symbol(name): item for name, item in defaults.items()}
+    values = {symbol(name): value for name, value in defaults.items()}
     slow = {
         name
         for name, form in exact.items()
@@ -254,7 +254,7 @@ def analyse(
         exact,
         method,
         growth,
-        {item for item in map(symbol, relaxing) if item in growth and growth[item].factors},
+        {state for state in map(symbol, relaxing) if state in growth and growth[state].factors},
         tuple(map(symbol, early)),
         tuple(map(symbol, late)),
         slow,
@@ -267,7 +267,7 @@ def analyse(
         translate.draws,
         previous,
         dynamics.during,
-        {item: translate.slope(item.name) for item in others} if method == "euler" else {},
+        {state: translate.slope(state.name) for state in others} if method == "euler" else {},
         translate.named,
     )
 

@@ -267,5 +267,5 @@ def require(kind: Kind, unit: Unit, span: Span, name: str) -> None:
     """
     if kind is ZERO or (isinstance(kind, Unit) and kind.has_same_dimension(unit)):
         return
-    problem = "a condition" if kind is TRUTH else f"in {kind}"
-    raise EquationError(f"{name} is {problem}", span, allowed=str(unit))
+    actual = "a condition" if kind is TRUTH else f"in {kind}"
+    raise EquationError(f"{name} is {actual}", span, allowed=str(unit))

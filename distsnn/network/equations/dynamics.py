@@ -255,13 +255,10 @@ def parse_dynamics(
         [definition.value for definition in states.values()], at_ends, derived, parameters
     )
     added = [node for definition in inputs.values() for _, node in definition.additions]
-    for call in calls_in(
-        [*(definition.value for definition in definitions), *at_ends, *added], DELAYED
-    ):
+    nodes = [*(definition.value for definition in definitions), *at_ends, *added]
+    for call in calls_in(nodes, DELAYED):
         raise EquationError(f"neuron models have no {DELAYED}()", call.span)
-    previous = _previous(
-        [*(definition.value for definition in definitions), *at_ends, *added], states
-    )
+    previous = _previous(nodes, states)
     return Dynamics(
         states,
         derived,
@@ -325,13 +322,13 @@ def checked_units(
                 allowed=f"at most 1e{_MOST_TENS} {definition.unit}, such as pA**2 rather than A**2",
             )
     for definition in definitions:
-        problem = (
+        subject = (
             f"the derivative of {definition.name.name}"
             if definition.derivative
             else definition.name.name
         )
         unit = definition.unit.times(MS, -1) if definition.derivative else definition.unit
-        require(kind_of(definition.value, units), unit, definition.value.span, problem)
+        require(kind_of(definition.value, units), unit, definition.value.span, subject)
     derived = {
         definition.name.name: definition for definition in definitions if not definition.derivative
     }

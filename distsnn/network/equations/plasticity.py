@@ -358,7 +358,7 @@ def changes(
     modulator : str
         Population whose spikes modulate; empty: a signal of 1 does.
     """
-    derived = {name: item.value for name, item in rule.derived.items()}
+    derived = {name: expression.value for name, expression in rule.derived.items()}
     scales = {name: 10.0**unit.whole_tens for name, unit in rule.units.items()}
     values = {name: 10.0**unit.whole_tens for name, unit in UNITS.items()}
     values |= {name: value * scales[name] for name, value in parameters.items()}
@@ -368,8 +368,8 @@ def changes(
         [*rule.with_flag(PRE), *rule.with_flag(POST), *rule.with_flag(SYNAPSE)], 0.0
     )
     rests = {
-        name: float(evaluate(item.equilibrium, values, derived))
-        for name, item in rule.relaxations.items()
+        name: float(evaluate(relaxation.equilibrium, values, derived))
+        for name, relaxation in rule.relaxations.items()
     }
     values |= rests
     largest = dict.fromkeys((PRE, POST), 0.0)

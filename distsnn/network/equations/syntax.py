@@ -239,11 +239,8 @@ class _Reader:
                     raise unknown_at("function", name, [*FUNCTIONS], self.span(tree.func))
                 min_arguments, max_arguments = FUNCTIONS[name]
                 if not min_arguments <= len(arguments) <= max_arguments:
-                    count = (
-                        str(min_arguments)
-                        if min_arguments == max_arguments
-                        else f"{min_arguments} to {max_arguments}"
-                    )
+                    is_fixed = min_arguments == max_arguments
+                    count = f"{min_arguments}" + ("" if is_fixed else f" to {max_arguments}")
                     raise EquationError(f"{name} takes this number of arguments: {count}", span)
                 if name == INPUT:
                     return NameNode(input_name(self._receptor(arguments[0])), span)
