@@ -20,8 +20,8 @@ from distsnn.extras import extra
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import population_rates
 from distsnn.network import Network
-from distsnn.network.blocks import BlockTable, blocks
-from distsnn.network.quanta import quanta
+from distsnn.network.blocks import BlockTable, make_blocks
+from distsnn.network.quanta import choose_quanta
 from distsnn.partition.assignment import STRATEGIES, Assignment, make_assignment
 from distsnn.partition.graph import CostModel, Graph
 from distsnn.partition.metrics import AssignmentMetrics, expected_metrics, measured_metrics
@@ -61,7 +61,7 @@ def _all_metrics(options: Namespace) -> list[AssignmentMetrics]:
         rates = _own_rates(run)
     cost = load_cost(options.rates)
     strategy = Graph(rates, options.shares, quality=options.quality, cost=cost)
-    table, reader = blocks(network), partial(read_edges, dt=network.dt)
+    table, reader = make_blocks(network), partial(read_edges, dt=network.dt)
     graph = build_traffic_graph(network, table, rates, reader)
     metrics, assignments = [], []
     ranks = options.ranks
@@ -86,7 +86,7 @@ def _all_metrics(options: Namespace) -> list[AssignmentMetrics]:
             assignments.append(strategy.assign_graph(graph, network, ranks))
         else:
             assignments.append(make_assignment(table, ranks, name))
-    scales = quanta(network, file_summaries(network))
+    scales = choose_quanta(network, file_summaries(network))
     for assignment in assignments:
         layouts = [Layout(network, table, assignment, rank) for rank in range(assignment.ranks)]
         memory = np.array([expected_bytes(layout, scales) for layout in layouts])

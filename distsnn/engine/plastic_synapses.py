@@ -82,7 +82,7 @@ class SynapseStates(CountedHolder):
     @property
     def fields(self) -> tuple[StateField, ...]:
         """Weights, states, and parameters that were set for each synapse."""
-        model = self._calls.projection.plasticity
+        model = self._calls.projection.plasticity_rule
         assert model is not None
         units = {name: state.unit for name, state in model.synapse_states.items()}
         units |= {"weight": model.weight_unit or "weight", "last event": "step"}

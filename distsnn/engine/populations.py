@@ -24,12 +24,12 @@ from distsnn.network import (
     SpikeSource,
     SubsteppedNeuron,
     Value,
-    coded,
+    distribution_code,
 )
 from distsnn.network.distributions import Distribution
 from distsnn.network.model import kernel_module_of
 from distsnn.network.populations import Precision
-from distsnn.network.quanta import Quanta
+from distsnn.network.quanta import WeightQuanta
 
 Floats = npt.NDArray[np.float64]
 Slots = slice | npt.NDArray[np.intp]
@@ -254,7 +254,7 @@ def per_neuron(
         # padding takes the first neuron's value: it must be valid, and is never seen
         return np.asarray(value, np.float64)[np.maximum(neurons, 0)]
     if isinstance(value, Distribution):
-        kind, parameters = coded(value)
+        kind, parameters = distribution_code(value)
         drawn = np.empty(neurons.size)
         places = np.maximum(neurons, 0)
         draw_values(kind, *parameters, places, purpose, owner, field, np.uint64(seed), drawn)
@@ -269,14 +269,14 @@ def kernel_name(model: Neuron) -> str:
         from distsnn.codegen.equations import kernel_of
 
         any_parts = isinstance(model, SubsteppedNeuron)
-        return kernel_of(model.model, any_parts=any_parts, ordered=model.ordered)
+        return kernel_of(model.model, any_parts=any_parts, ordered=model.ordered_parameters)
     return model.kernel or kernel_module_of("neurons", model.name)
 
 
 def update_call(
     layout: Layout,
     neurons: Neurons,
-    quanta: Quanta,
+    quanta: WeightQuanta,
     ring: InputRing,
     emitted: Mapping[int, npt.NDArray[Any]],
     spiked: npt.NDArray[np.uint8],
@@ -290,7 +290,7 @@ def update_call(
         The rank's neurons.
     neurons : Neurons
         The population's.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     ring : InputRing
         Input.
@@ -313,7 +313,7 @@ def update_call(
 def _neuron_call(
     layout: Layout,
     neurons: Neurons,
-    quanta: Quanta,
+    quanta: WeightQuanta,
     ring: InputRing,
     spiked: npt.NDArray[np.uint8],
     seed: int,

@@ -48,7 +48,7 @@ from distsnn.engine.weight_probes import Choice, WeightProbe
 from distsnn.engine.wiring import Wiring
 from distsnn.errors import unknown
 from distsnn.kernels import emission, loop
-from distsnn.network.quanta import Quanta
+from distsnn.network.quanta import WeightQuanta
 
 TakeSpikes = Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint32]], None]
 
@@ -68,7 +68,7 @@ class RankEngine:
     ----------
     layout : Layout
         The rank's neurons.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     wiring : Wiring
         The rank's synapses.
@@ -108,7 +108,7 @@ class RankEngine:
         Loops done.
     """
 
-    def __init__(self, layout: Layout, quanta: Quanta, wiring: Wiring, seed: int) -> None:
+    def __init__(self, layout: Layout, quanta: WeightQuanta, wiring: Wiring, seed: int) -> None:
         self.layout, self.quanta, self.wiring, self.seed = layout, quanta, wiring, seed
         self.source_parameters = source_parameters(layout, seed)
         self.restart({})

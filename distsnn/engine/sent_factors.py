@@ -52,7 +52,7 @@ class SentFactors(CountedHolder):
     def counts(self) -> Ints:
         """Return the number of spikes in flight of each of the rank's blocks."""
         table = self._layout.table
-        each = np.bincount(table.of_gid(self._gid), minlength=table.n_blocks)
+        each = np.bincount(table.block_of_gid(self._gid), minlength=table.n_blocks)
         return each[self._layout.blocks_of_rank(self._projection.pre.population)].astype(np.int64)
 
     def take(self, step: int) -> list[Values]:
@@ -95,7 +95,7 @@ class SentFactors(CountedHolder):
         return found
 
     def _by_block(self, gid: npt.NDArray[np.uint32]) -> npt.NDArray[np.intp]:
-        return np.argsort(self._layout.table.of_gid(gid), kind="stable")
+        return np.argsort(self._layout.table.block_of_gid(gid), kind="stable")
 
 
 def is_source(

@@ -126,7 +126,7 @@ def _block_digests(
             hashes[block].update(f"{field.name} {values.dtype}\n".encode())
             hashes[block].update(part)
     step, gid = spikes
-    of_block = table.of_gid(gid)
+    of_block = table.block_of_gid(gid)
     order = np.argsort(of_block, kind="stable")
     bounds = np.searchsorted(of_block[order], np.arange(table.n_blocks + 1))
     for block, block_hash in hashes.items():

@@ -299,7 +299,7 @@ def synapse_kernel(one: Projection) -> tuple[SynapseModel, ModuleType]:
     DescriptionError
         If it names no kernel module.
     """
-    model = one.scaling
+    model = one.scaling_model
     if model is None or not model.kernel:
         raise DescriptionError(
             "no kernel computes this synapse model",
@@ -315,7 +315,7 @@ def source_parameters(layout: Layout, seed: int) -> dict[int, SourceParameters]:
     return {
         index: SourceParameters(layout, index, seed)
         for index, one in enumerate(layout.network.projections)
-        if one.scaling is not None
+        if one.scaling_model is not None
     }
 
 
@@ -333,7 +333,7 @@ def of_rows(
 
 def state_fields(projection: Projection) -> tuple[StateField, ...]:
     """Declare the states of a projection's synapse model, if it has one that scales weights."""
-    if projection.scaling is None:
+    if projection.scaling_model is None:
         return ()
     model, kernel = synapse_kernel(projection)
     variables = {

@@ -23,12 +23,12 @@ from distsnn.network import (
     StepCurrent,
 )
 from distsnn.network.checks import steps_array
-from distsnn.network.quanta import Quanta
+from distsnn.network.quanta import WeightQuanta
 
 Floats = npt.NDArray[np.float64]
 
 
-def largest_input(layout: Layout, quanta: Quanta) -> npt.NDArray[np.int64]:
+def largest_input(layout: Layout, quanta: WeightQuanta) -> npt.NDArray[np.int64]:
     """Return a bound of what stimuli add to each receptor plane in one step, quanta.
 
     Returns
@@ -64,7 +64,7 @@ class Stimuli:
     ----------
     layout : Layout
         The rank's neurons.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     ring : InputRing
         Input.
@@ -86,7 +86,7 @@ class Stimuli:
     def __init__(
         self,
         layout: Layout,
-        quanta: Quanta,
+        quanta: WeightQuanta,
         ring: InputRing,
         neurons: Mapping[str, Neurons],
         seed: int,
@@ -150,7 +150,7 @@ class SpikeCalls:
     def __init__(
         self,
         layout: Layout,
-        quanta: Quanta,
+        quanta: WeightQuanta,
         ring: InputRing,
         neurons: Neurons,
         stimulus: SpikeInput,

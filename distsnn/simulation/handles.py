@@ -204,7 +204,7 @@ class PopulationHandle:
         if self._view.size < network.population(self._view.population).size:
             raise DescriptionError(
                 problem,
-                where=f"{member}, {network.label(self._view)}",
+                where=f"{member}, {network.view_label(self._view)}",
                 allowed=f"simulation[{self._view.population!r}].{member}{call}",
             )
 
@@ -543,7 +543,7 @@ def handle(access: Access, key: object) -> Handle:
     if not handles:
         # a name belongs to one part
         handles |= {
-            population.name: PopulationHandle(access, network.resolve(population.name))
+            population.name: PopulationHandle(access, network.resolve_view(population.name))
             for population in network.populations
         }
         for projection in network.projections:
@@ -552,7 +552,7 @@ def handle(access: Access, key: object) -> Handle:
             if stimulus.name is not None:
                 handles[stimulus.name] = StimulusHandle(access, stimulus.name)
     if isinstance(key, Population | View):
-        view = network.resolve(key, where=_WHERE)
+        view = network.resolve_view(key, where=_WHERE)
         if view.size == network.population(view.population).size:
             return handles[view.population]
         part = view.population, view.text
@@ -575,7 +575,7 @@ def _name_of(network: Network, given: Projection) -> str:
     """Return the name that a projection has in a network."""
     if given.name is not None:
         return given.name
-    pre, post = (network.resolve(end, where=_WHERE) for end in (given.pre, given.post))
+    pre, post = (network.resolve_view(end, where=_WHERE) for end in (given.pre, given.post))
     same = [
         str(known.name) for known in network.projections if (known.pre, known.post) == (pre, post)
     ]
@@ -583,7 +583,7 @@ def _name_of(network: Network, given: Projection) -> str:
         raise DescriptionError(
             f"{len(same)} projections connect these neurons",
             where=_WHERE,
-            value=f"{network.label(pre)}->{network.label(post)}",
+            value=f"{network.view_label(pre)}->{network.view_label(post)}",
             allowed="the projection's name",
         )
     return same[0]

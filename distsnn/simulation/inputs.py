@@ -28,7 +28,7 @@ from distsnn.network import (
 from distsnn.network.checks import (
     ANY,
     NOT_NEGATIVE,
-    Range,
+    Interval,
     as_floats,
     as_indices,
     check_indices,
@@ -293,7 +293,7 @@ class Inputs(StateHolder):
     def _most(self, rate: float) -> int:
         return most_counts(rate * self._network.dt * 1e-3)
 
-    def _allowed(self, settable: _Settable) -> dict[str, Range]:
+    def _allowed(self, settable: _Settable) -> dict[str, Interval]:
         """Return the values that may be set, by field."""
         match settable.stimulus:
             case RateInput(rate=Sine()):
@@ -306,7 +306,7 @@ class Inputs(StateHolder):
                 return {"mean": ANY, "sd": NOT_NEGATIVE}
         return {"amplitude": ANY}
 
-    def _allowed_rates(self, settable: _Settable) -> Range:
+    def _allowed_rates(self, settable: _Settable) -> Interval:
         """Return the rates with which no sum of a step's input can overflow."""
         assert isinstance(settable.stimulus, RateInput)
         if settable.weight == 0:
@@ -314,7 +314,7 @@ class Inputs(StateHolder):
         # the inverse of `most_counts`
         counts = settable.counts + self._room[settable.plane] // settable.weight
         mean = (math.sqrt(max(counts - 40.0, 0.0) + 36.0) - 6.0) ** 2
-        return Range(0.0, mean / (self._network.dt * 1e-3) / settable.stimulus.processes)
+        return Interval(0.0, mean / (self._network.dt * 1e-3) / settable.stimulus.processes)
 
     def _checked_spikes(
         self,

@@ -116,7 +116,7 @@ def _weight_types(network: Network) -> dict[str, dict[str, str]]:
     types = {
         str(projection.name): projection.weight_type
         for projection in network.projections
-        if projection.plasticity
+        if projection.plasticity_rule
     }
     return {"plastic_weights": types} if types else {}
 
@@ -392,7 +392,7 @@ def weight_specs(engine: RankEngine) -> list[WeightSpec]:
     for probe in engine.weight_probes:
         name, network = probe.recording.name, engine.layout.network
         projection = network.projection(probe.recording.projection)
-        model = projection.plasticity
+        model = projection.plasticity_rule
         assert name is not None
         assert model is not None
         unit = network.population(projection.post.population).model.weight_unit

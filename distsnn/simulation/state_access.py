@@ -52,8 +52,8 @@ class NeuronValues(ABC):
         self._engine, self._communicator, self._scripted = engine, communicator, scripted
         with collective_phase(communicator, "looking for neurons"):
             network = engine.layout.network
-            view = network.resolve(target, where=self._kind)
-            self._where, self._size = f"{self._kind} of {network.label(view)!r}", view.size
+            view = network.resolve_view(target, where=self._kind)
+            self._where, self._size = f"{self._kind} of {network.view_label(view)!r}", view.size
             self._population = view.population
             positions = view.positions(self._neurons.neurons)
             slots = np.flatnonzero(positions >= 0)

@@ -41,7 +41,7 @@ def _choice(engine: RankEngine, communicator: Communicator, recording: RecordWei
             plastic_named(engine, recording.projection, where="recordings"), recording
         )
         counts = candidates.counts()
-    if recording.synapses.everything:
+    if recording.synapses.selects_all:
         total = sum(communicator.allgather(int(counts.sum())))
         selected = None if candidates.all else candidates.of(0, counts.size)
         return Choice(recording, selected, total)
