@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -520,9 +521,7 @@ class RankEngine:
     def _scaled(self, projection: str) -> OwnStates:
         known = {str(one.projection.name): one for one in self.scaled.values()}
         if projection not in known:
-            raise unknown(
-                "projection with a synapse model", str(projection), known, where="synapses"
-            )
+            raise unknown("projection with a synapse model", projection, known, where="synapses")
         return known[projection]
 
     def _loop(self, tables: Mapping[str, Table], exchange: Table) -> int:
@@ -602,7 +601,7 @@ class RankEngine:
         nothing = np.zeros_like(self._exchange_call)
         first = int(steps[0]) - 1 if steps.size else step
         bounds = np.flatnonzero(np.diff(steps, prepend=-1) | np.diff(nth, prepend=-1))
-        parts = [*zip(bounds.tolist(), [*bounds[1:].tolist(), steps.size], strict=True)][::-1]
+        parts = [*pairwise([*bounds.tolist(), steps.size])][::-1]
         for k in range(first, step):
             self._at(k, stop=k + 1)
             self._loop(silent, nothing)
