@@ -97,10 +97,10 @@ def measure(options: argparse.Namespace, ranks: Communicator, store: Path | None
     build_s = max(ranks.allgather(time.perf_counter() - begin))
     with simulation:
         simulation.run(options.warmup)
-        start_counts = simulation.counted()
+        start_counts = simulation.counters()
         with measured_on(ranks) as cost:
             simulation.run(options.time)
-        after = simulation.counted()
+        after = simulation.counters()
         begin = time.perf_counter()
         summary = simulation.close()
         close_s = max(ranks.allgather(time.perf_counter() - begin))

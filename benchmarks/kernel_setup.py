@@ -6,12 +6,12 @@ import numpy as np
 
 from distsnn import jit
 from distsnn.engine import wiring
-from distsnn.engine.delivery import Delivery
-from distsnn.engine.layout import Layout
-from distsnn.engine.populations import InputRing, make_neurons, update_call
+from distsnn.engine.delivery import RowSetDelivery
+from distsnn.engine.kernel_calls import KernelCall, call_table
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.local_neurons import InputRing, make_neurons, update_call
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.stimuli import Stimuli
-from distsnn.engine.tables import Call, call_table
 from distsnn.kernels import emission, loop
 from distsnn.kernels.delivery import GROW
 from distsnn.network import (
@@ -76,10 +76,10 @@ def deliver_all(deliver, collects, n_steps, per_step, drain):
     return 0
 
 
-def layout_of(network: Network) -> Layout:
+def layout_of(network: Network) -> LocalLayout:
     """Return the layout of a network on one rank."""
     table = make_blocks(network)
-    return Layout(network, table, make_assignment(table, 1, "round_robin"), 0)
+    return LocalLayout(network, table, make_assignment(table, 1, "round_robin"), 0)
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Loops:
 
     Parameters
     ----------
-    calls : list of Call
+    calls : list of KernelCall
         Made in each loop.
     count : ndarray of int64, shape (1,)
         Set to 0 in each loop.
@@ -96,7 +96,7 @@ class Loops:
         Neurons that they work on.
     """
 
-    calls: list[Call]
+    calls: list[KernelCall]
     count: np.ndarray
     elements: int
 
@@ -169,7 +169,7 @@ class Spikes:
         one = Projection(pre, post, rule, weight=Normal(87.8, 8.78), delay=Normal(1.5, 0.75))
         network = Network([pre, post], [one])
         layout = layout_of(network)
-        wired = wiring.build(
+        wired = wiring.build_local_synapses(
             layout, choose_quanta(network), SEED, delivery=delivery, storage="packed"
         )
         # a few weights or delays out of the tails are stored apart
@@ -179,13 +179,13 @@ class Spikes:
         generator = np.random.default_rng(SEED)
         gid = generator.integers(0, sources, steps * per_step).astype(np.uint32)
         step = np.repeat(np.arange(steps, dtype=np.int64), per_step)
-        self._delivery = Delivery(row_set, ring, gid, step)
+        self._delivery = RowSetDelivery(row_set, ring, gid, step)
         collect = self._delivery.collect
         self._deliver = call_table([self._delivery.deliver])[0]
         self._collects = call_table([] if collect is None else [collect])
         self._loops = steps, per_step, wired.largest_delay + 1
         while deliver_all(self._deliver, self._collects, *self._loops) == GROW:
-            self._delivery.grow()  # and once more from the start: no time is taken yet
+            self._delivery.grow_calendar()  # and once more from the start: no time is taken yet
 
     def deliver(self) -> int:
         """Deliver all spikes; return the number of synaptic events."""
@@ -217,7 +217,7 @@ class Learning:
         one = Projection(population, population, rule, weight=1e-3, delay=1.5, synapse=synapse)
         network = Network([population], [one])
         layout, scales = layout_of(network), choose_quanta(network)
-        wired = wiring.build(layout, scales, SEED)
+        wired = wiring.build_local_synapses(layout, scales, SEED)
         self._engine = RankEngine(layout, scales, wired, SEED)
         self._engine.connect(None, wired.smallest_delay, wired.largest_delay)
         self.run(2000)

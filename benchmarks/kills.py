@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation
+from distsnn.io.checkpoint_reader import CheckpointReader
 from distsnn.io.reader import StoreReader
 from distsnn.partition.assignment import STRATEGIES
 
@@ -101,7 +101,7 @@ def ranks_of(pid: int) -> list[int]:
 
 def last_state(path: Path) -> tuple[int, str]:
     """Return the step of a run's newest checkpoint, and the digest of the state in it."""
-    about = Generation.open(path, generations(path)[0]).attributes
+    about = CheckpointReader.open(path, generations(path)[0]).attributes
     return about["step"], about["digest"]
 
 

@@ -28,5 +28,5 @@ def build(neurons: int = 800) -> Network:
             Projection(i, e, FixedIndegree(10), weight=-100.0, delay=2.0),
         ],
         [PoissonInput(e, 8000.0, 40.0), PoissonInput(i, 8000.0, 40.0), NoiseCurrent(e, 0.0, 20.0)],
-        [RecordSpikes(e), RecordSpikes(i), RecordState(e[10:30], "V_m", every=0.5)],
+        [RecordSpikes(e), RecordSpikes(i), RecordState(e[10:30], "V_m", interval=0.5)],
     )

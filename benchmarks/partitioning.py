@@ -189,12 +189,12 @@ def _in_turn(network: Network, ways: Mapping[str, str | Assignment], ranks: Comm
         for name, partition in ways.items():
             with Simulation(network, partition=partition, communicator=ranks) as simulation:
                 simulation.run(200.0)
-                before = simulation.counted()
+                before = simulation.counters()
                 ranks.allgather(0)
                 begin = time.perf_counter()
                 simulation.run(1000.0)
                 spent[name].append(max(ranks.allgather(time.perf_counter() - begin)))
-                after = simulation.counted()
+                after = simulation.counters()
                 exchanges[name] = [
                     after.exchanges - before.exchanges,
                     after.group_exchanges - before.group_exchanges,

@@ -33,8 +33,8 @@ from distsnn.comm import Communicator, collective_phase, run_program
 from distsnn.comm.supervision.heartbeat import Heartbeat
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.network import Network
-from distsnn.simulation import Policy, Simulation
-from distsnn.simulation.pace import RUNNING
+from distsnn.simulation import RunPolicy, Simulation
+from distsnn.simulation.segments import RUNNING
 
 PARTS = ("saves", "checkpoints", "heartbeat", "signals")
 WARMUP_MS = 300.0
@@ -137,7 +137,7 @@ class Bench:
             out=self.out,
             overwrite=True,
             communicator=self.ranks,
-            policy=Policy(checkpoint_wall=options.between),
+            policy=RunPolicy(checkpoint_wall=options.between),
         )
         build_s = max(self.ranks.allgather(time.perf_counter() - made))
         save = simulation.save
@@ -202,7 +202,7 @@ class Bench:
     def signals(self) -> dict[str, Any]:
         """Compare stretches that heed signals to others."""
         with self.simulation() as simulation:
-            pace, interrupts = simulation._pace, simulation._interrupts
+            pace, interrupts = simulation._scheduler, simulation._interrupts
 
             def heeding() -> float:
                 return seconds(self.ranks, lambda: simulation.run(self.options.short))
@@ -215,14 +215,14 @@ class Bench:
                     return heeding()
 
             found = compared(self.options.pairs, heeding, deaf)
-            with patch.object(pace, "after", wraps=pace.after) as after:
+            with patch.object(pace, "after", wraps=pace.agree_after_segment) as after:
                 run_s = heeding()
             pieces_per_s = after.call_count / run_s
 
             def agreements() -> None:
                 for _ in range(AGREEMENTS):
                     # a time at which the pieces stay as long as they are
-                    pace.after(1, 1, 0.05, failed=False, signal=interrupts.number)
+                    pace.agree_after_segment(1, 1, 0.05, failed=False, signal=interrupts.number)
 
             agreement_s = seconds(self.ranks, agreements) / AGREEMENTS
             return found | {

@@ -11,7 +11,7 @@ from kernel_setup import SEED, Learning, Spikes, layout_of, poisson_loops, updat
 from own_models import ADEX_ROSENBROCK, IZHIKEVICH, LIF
 
 from distsnn import jit
-from distsnn.counter_rng import GOLDEN, mix
+from distsnn.counter_rng import GOLDEN, splitmix64
 from distsnn.engine import snapshot, wiring
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.kernels import functions, sampling
@@ -200,8 +200,8 @@ def test_wiring(measure: Measure, rule: ConnectionRule) -> None:
     )
     network = Network([population], [one])
     layout, scales = layout_of(network), choose_quanta(network)
-    synapses = wiring.build(layout, scales, SEED).synapses
-    measure(lambda: wiring.build(layout, scales, SEED), synapses, "synapse")
+    synapses = wiring.build_local_synapses(layout, scales, SEED).synapses
+    measure(lambda: wiring.build_local_synapses(layout, scales, SEED), synapses, "synapse")
 
 
 @pytest.mark.parametrize("weight", [87.8, Normal(87.8, 8.78)], ids=["constant", "drawn"])
@@ -219,8 +219,10 @@ def test_digest(measure: Measure, weight: Value, delay: Value, storage: str) -> 
     layout, scales = layout_of(network), choose_quanta(network)
     stored = storage in ("explicit", "procedural")
     options = {"storage": storage} if stored else {"delivery": storage}
-    engine = RankEngine(layout, scales, wiring.build(layout, scales, SEED, **options), SEED)
-    measure(lambda: snapshot.wiring(engine), engine.wiring.synapses, "synapse")
+    engine = RankEngine(
+        layout, scales, wiring.build_local_synapses(layout, scales, SEED, **options), SEED
+    )
+    measure(lambda: snapshot.synapse_digests(engine), engine.wiring.synapses, "synapse")
 
 
 @jit.kernel
@@ -238,7 +240,7 @@ def _log(x, out):
 @jit.kernel
 def _normal(x, out):
     for i in range(x.size):
-        out[i] = sampling.normal(mix(np.uint64(i) * GOLDEN))
+        out[i] = sampling.normal(splitmix64(np.uint64(i) * GOLDEN))
 
 
 @pytest.mark.parametrize("kernel", [_exp, _log, _normal], ids=["exp", "log", "normal"])

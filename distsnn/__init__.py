@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from distsnn.network import *  # noqa: F403
     from distsnn.partition.assignment import Assignment as Assignment
     from distsnn.partition.graph import Graph as Graph
-    from distsnn.simulation import Policy as Policy
     from distsnn.simulation import Progress as Progress
+    from distsnn.simulation import RunPolicy as RunPolicy
+    from distsnn.simulation import RunSummary as RunSummary
     from distsnn.simulation import Simulation as Simulation
-    from distsnn.simulation import Summary as Summary
     from distsnn.simulation import simulate as simulate
 else:  # hidden from type checkers, to which a module with __getattr__ has any name
     _HOMES = {
@@ -38,7 +38,7 @@ else:  # hidden from type checkers, to which a module with __getattr__ has any n
         "Assignment": "distsnn.partition.assignment",
         "Graph": "distsnn.partition.graph",
         **dict.fromkeys(
-            ("Policy", "Progress", "Simulation", "Summary", "simulate"), "distsnn.simulation"
+            ("Progress", "RunPolicy", "RunSummary", "Simulation", "simulate"), "distsnn.simulation"
         ),
     }
 

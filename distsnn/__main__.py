@@ -2,13 +2,13 @@
 
 import sys
 
-from distsnn.held_signals import hold
+from distsnn.deferred_signals import defer_signals
 
 
 def main() -> int:
     """Run the command line; from here to the end of the process a run holds signals."""
     if sys.argv[1:2] in (["run"], ["worker"]):
-        hold()
+        defer_signals()
     from distsnn.cli import main as execute
 
     return execute()

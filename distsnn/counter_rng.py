@@ -24,7 +24,7 @@ _WEYL_1 = np.uint32(0xBB67AE85)
 
 
 @inline
-def mix(word):
+def splitmix64(word):
     """Return the splitmix64 finaliser of a 64-bit word."""
     word = (word ^ (word >> np.uint64(30))) * _MIX_1
     word = (word ^ (word >> np.uint64(27))) * _MIX_2
@@ -33,30 +33,30 @@ def mix(word):
 
 @inline
 def label(index):
-    """Return the label by which `stream` knows the sub-stream `index`."""
-    return mix(uint64(index) + GOLDEN) + GOLDEN
+    """Return the label by which `substream_key` knows the sub-stream `index`."""
+    return splitmix64(uint64(index) + GOLDEN) + GOLDEN
 
 
 @inline
 def labelled(parent, its_label):
-    """Return the key of the sub-stream of a label: ``stream`` with the label worked out before."""
-    return mix(parent ^ its_label)
+    """Return `substream_key` of a label that was mixed before."""
+    return splitmix64(parent ^ its_label)
 
 
 @inline
-def stream(parent, index):
+def substream_key(parent, index):
     """Return the key of the sub-stream `index` of a stream (both uint64)."""
     return labelled(parent, label(index))
 
 
 @inline
-def word(key, counter):
+def random_word(key, counter):
     """Return the 64-bit word number `counter` of the stream `key`."""
-    return mix(key + uint64(counter) * GOLDEN)
+    return splitmix64(key + uint64(counter) * GOLDEN)
 
 
 @inline
-def below(half, n):
+def uniform_below(half, n):
     """Map a 32-bit word (held in a uint64) to an integer in [0, n), n < 2**32.
 
     The bias is at most n / 2**32.
@@ -77,7 +77,7 @@ def low_half(word):
 
 
 @inline
-def unit(word):
+def uniform_01(word):
     """Map a 64-bit word to a float64 in (0, 1): odd multiples of 2**-53."""
     return (np.float64(np.int64(word >> np.uint64(12))) + 0.5) * 2.220446049250313e-16
 

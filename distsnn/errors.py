@@ -59,7 +59,7 @@ class DescriptionError(DistsnnError, ValueError):
             message += f"; did you mean {nearest!r}?"
         super().__init__(message)
 
-    def within(self, place: str) -> "DescriptionError":
+    def in_context(self, place: str) -> "DescriptionError":
         """Return the error with a file or field around its place."""
         return DescriptionError(
             self.problem,
@@ -260,7 +260,7 @@ def printable(text: str) -> str:
     )
 
 
-def nearest(name: str, names: Iterable[str]) -> str | None:
+def closest_name(name: str, names: Iterable[str]) -> str | None:
     """Return the valid name closest to `name`, or None if no name is close."""
     candidates = list(names)
     folded = {candidate.lower(): candidate for candidate in candidates}
@@ -268,7 +268,9 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     return folded[matches[0]] if matches else None
 
 
-def unknown(kind: str, name: object, names: Iterable[str], *, where: str = "") -> DescriptionError:
+def unknown_name_error(
+    kind: str, name: object, names: Iterable[str], *, where: str = ""
+) -> DescriptionError:
     """Return the error for a name that is not in `names`, with its closest match."""
     valid = sorted(names)
     return DescriptionError(
@@ -276,5 +278,5 @@ def unknown(kind: str, name: object, names: Iterable[str], *, where: str = "") -
         where=where,
         allowed=", ".join(valid) or "none",
         # a stored description may contain any value instead of a name
-        nearest=nearest(name, valid) if isinstance(name, str) else None,
+        nearest=closest_name(name, valid) if isinstance(name, str) else None,
     )

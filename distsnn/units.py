@@ -17,7 +17,7 @@ MOST_STEPS = 2.0**53
 Steps = int
 
 
-def steps(time_ms: float, dt: float, *, where: str) -> Steps:
+def to_steps(time_ms: float, dt: float, *, where: str) -> Steps:
     """Convert a time to an integer number of steps.
 
     Parameters
@@ -57,6 +57,6 @@ def steps(time_ms: float, dt: float, *, where: str) -> Steps:
     return rounded
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
+def format_count(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun: ``1 rank``, ``1,200 ranks``; the plural is noun + s."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -34,7 +34,7 @@ def network() -> Network:
     table = dict(zip(COLUMNS, np.array(list(PATTERNS.values())).T, strict=True))
     neuron = AeifPscExp(**table, V_th=-50.0, Delta_T=2.0, V_peak=0.0, substeps=20)
     cells = Population("adex", len(PATTERNS), neuron, precision="float64")
-    return Network([cells], [], [], [RecordSpikes(cells), RecordState(cells, "V_m", every=DT)])
+    return Network([cells], [], [], [RecordSpikes(cells), RecordState(cells, "V_m", interval=DT)])
 
 
 def patterns(folder: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -18,10 +18,10 @@ from distsnn.errors import StoreError
 from distsnn.io.intervals import Intervals, read_intervals
 from distsnn.io.metadata_checks import LAST_STEP, check_attempt, check_rank
 from distsnn.io.node_files import METADATA
-from distsnn.io.nodes import location, stored_attributes
 from distsnn.io.rank_spikes import RankSpikes
 from distsnn.io.schema import attempt_path, rank_path
 from distsnn.io.state_reader import RankRows
+from distsnn.io.zarr_nodes import location, stored_attributes
 
 _Part = TypeVar("_Part", RankSpikes, RankRows)
 

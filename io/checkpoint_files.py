@@ -10,7 +10,7 @@ from typing import Any
 from distsnn.errors import StoreError
 from distsnn.io.durable_files import sync_path
 from distsnn.io.node_files import METADATA
-from distsnn.io.nodes import store_errors
+from distsnn.io.zarr_nodes import store_errors
 
 CHECKPOINT = "checkpoint"
 # Neurons or spikes per chunk: few files, and a restore may skip chunks.
@@ -90,7 +90,7 @@ def verify(folder: Path, expected: Mapping[str, Any]) -> None:
             raise StoreError("corrupt: the checksum differs", path=str(path))
 
 
-def seal(attributes: Mapping[str, Any]) -> str:
+def attributes_checksum(attributes: Mapping[str, Any]) -> str:
     """Return the SHA-256 of attributes (without ``seal`` itself) as sorted JSON."""
     others = {name: value for name, value in attributes.items() if name != "seal"}
     return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()

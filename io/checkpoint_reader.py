@@ -13,15 +13,17 @@ from numpy.typing import NDArray
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
+    attributes_checksum,
     files_below,
     generation_name,
     generations,
-    seal,
     verify,
 )
 from distsnn.io.metadata_checks import check_generation, check_segments
 from distsnn.io.node_files import METADATA
-from distsnn.io.nodes import (
+from distsnn.io.reader import StoreReader
+from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
+from distsnn.io.zarr_nodes import (
     check_chunks_exist,
     location,
     open_array,
@@ -31,12 +33,10 @@ from distsnn.io.nodes import (
     store_errors,
     stored_attributes,
 )
-from distsnn.io.reader import StoreReader
-from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
 
 
 @dataclass(frozen=True, eq=False)
-class Generation:
+class CheckpointReader:
     """A complete generation with valid attributes and index.
 
     Attributes
@@ -76,7 +76,7 @@ class Generation:
         if raw.get("format") != CHECKPOINT_FORMAT or not isinstance(version, int):
             raise StoreError("corrupt: no checkpoint", path=location(group))
         with store_errors(location(group), "corrupt"):
-            is_sealed = raw.get("seal") == seal(raw)
+            is_sealed = raw.get("seal") == attributes_checksum(raw)
         if not is_sealed:
             raise StoreError("corrupt: the attributes have changed", path=location(group))
         if version != CHECKPOINT_VERSION:
@@ -237,7 +237,7 @@ def missing_checkpoints(reader: StoreReader) -> list[str]:
     messages = [] if lost is None else [str(lost)]
     for number in generations(reader.path):
         try:
-            Generation.open(reader.path, number).check_files()
+            CheckpointReader.open(reader.path, number).check_files()
         except (StoreError, DescriptionError) as error:
             if number in generations(reader.path):  # an active run removes older checkpoints
                 messages.append(str(error))
@@ -260,12 +260,12 @@ def checkpoint_after(reader: StoreReader, step: int) -> int | None:
     """
     for number in generations(reader.path):
         with suppress(StoreError, DescriptionError):  # a resume reports the error
-            generation = Generation.open(reader.path, number)
+            generation = CheckpointReader.open(reader.path, number)
             saved = int(generation.attributes["step"])
             if saved <= step:
                 return None
             for rank in range(generation.ranks):
                 generation.verify_rank(rank)
-            if reader.reaches(saved):
+            if reader.is_recorded_until(saved):
                 return saved
     return None

@@ -18,17 +18,18 @@ from distsnn.errors import StoreError
 from distsnn.io.checkpoint_files import (
     CHECKPOINT,
     CHUNK,
+    attributes_checksum,
     checksums,
     generation_name,
     generations,
-    seal,
     sync_files,
     write_files,
 )
 from distsnn.io.durable_files import rename
 from distsnn.io.node_files import METADATA
-from distsnn.io.nodes import (
-    Draft,
+from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
+from distsnn.io.zarr_nodes import (
+    InMemoryGroup,
     check_inside,
     create_array,
     create_group,
@@ -38,10 +39,9 @@ from distsnn.io.nodes import (
     store_errors,
     write_attributes,
 )
-from distsnn.io.schema import CHECKPOINT_FORMAT, CHECKPOINT_VERSION
 
 
-class GenerationWriter:
+class CheckpointWriter:
     """One new generation of a store's checkpoint.
 
     Parameters
@@ -58,7 +58,9 @@ class GenerationWriter:
         self._folder = store / f"{self._name}.partial"
         self._about: dict[str, Any] = {}
 
-    def begin(self, attributes: Mapping[str, Any], blocks: Mapping[str, NDArray[Any]]) -> None:
+    def write_index(
+        self, attributes: Mapping[str, Any], blocks: Mapping[str, NDArray[Any]]
+    ) -> None:
         """Write the index, on rank 0, before the ranks write; remove leftovers.
 
         Parameters
@@ -79,7 +81,7 @@ class GenerationWriter:
             "format_version": CHECKPOINT_VERSION,
             **attributes,
         }
-        draft, path = Draft(), f"{self._name}/blocks"
+        draft, path = InMemoryGroup(), f"{self._name}/blocks"
         create_group(draft.root, path, {})
         for name, values in blocks.items():
             _write(draft.root, f"{path}/{name}", values)
@@ -100,7 +102,7 @@ class GenerationWriter:
         str
             The checksum for `finish`, which covers all files of the rank.
         """
-        draft, group_path = Draft(), f"{self._name}/rank{rank:04d}"
+        draft, group_path = InMemoryGroup(), f"{self._name}/rank{rank:04d}"
         segments, arrays = _packed(states)
         group = create_group(draft.root, group_path, {"segments": segments, "files": {}})
         for path in ("spikes", "state"):
@@ -128,9 +130,9 @@ class GenerationWriter:
         attributes["files"] |= {
             f"rank{rank:04d}/{METADATA}": checksum for rank, checksum in enumerate(ranks)
         }
-        draft = Draft()
+        draft = InMemoryGroup()
         group = create_group(draft.root, self._name, attributes)
-        write_attributes(group, {"seal": seal(group.attrs.asdict())})
+        write_attributes(group, {"seal": attributes_checksum(group.attrs.asdict())})
         write_files(self._folder, draft.files(self._name))
         with store_errors(self._folder, "cannot be written"):
             rename(self._folder, self.store / self._name)
@@ -154,7 +156,7 @@ class GenerationWriter:
                     folder.rename(leftover)
                 shutil.rmtree(leftover, ignore_errors=True)
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Remove the files of a generation that could not be written (on rank 0)."""
         shutil.rmtree(self._folder, ignore_errors=True)
 

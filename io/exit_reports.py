@@ -12,9 +12,9 @@ from typing import Any
 
 from distsnn.errors import StoreError
 from distsnn.io.metadata_checks import check_exit_report
-from distsnn.io.nodes import location, open_root, stored_attributes
-from distsnn.io.processes import started
+from distsnn.io.processes import process_start_time
 from distsnn.io.schema import exit_reports_path, rank_path
+from distsnn.io.zarr_nodes import location, open_root, stored_attributes
 
 
 def exit_reports_folder(path: str | os.PathLike[str], attempt: int) -> Path:
@@ -81,6 +81,6 @@ def _has_vanished(attributes: dict[str, Any] | None, folder: Path) -> bool:
     if pid is None:
         return False
     written = (folder / "zarr.json").stat().st_mtime
-    since = started(pid)
+    since = process_start_time(pid)
     # A process younger than the file that it should have written is another one with this number.
     return since is None or since > written + 1.0

@@ -48,22 +48,30 @@ class Intervals:
         """Return the interval of all steps after one."""
         return cls(((first_step, None),))
 
-    def samples_until(self, step: int, every: int) -> int:
-        """Return how many multiples of `every` up to a step lie in the intervals."""
+    def samples_until(self, step: int, interval_steps: int) -> int:
+        """Return how many multiples of `interval_steps` up to a step lie in the intervals."""
         return sum(
-            (step if until is None else min(step, until)) // every - after // every
+            (step if until is None else min(step, until)) // interval_steps
+            - after // interval_steps
             for after, until in self.bounds
             if after < step
         )
 
-    def samples(self, start: int, stop: int, every: int) -> NDArray[np.int64]:
-        """Return multiples of `every` in the intervals, from index `start` to `stop`."""
+    def samples(self, start: int, stop: int, interval_steps: int) -> NDArray[np.int64]:
+        """Return multiples of `interval_steps` in the intervals, from index `start` to `stop`."""
         samples, number = list[NDArray[np.int64]](), 0
         for after, until in self.bounds:
-            count = stop - number if until is None else until // every - after // every
+            count = (
+                stop - number
+                if until is None
+                else until // interval_steps - after // interval_steps
+            )
             low, high = max(start - number, 0), min(stop - number, count)
             if low < high:
-                samples.append((after // every + 1 + np.arange(low, high, dtype=np.int64)) * every)
+                samples.append(
+                    (after // interval_steps + 1 + np.arange(low, high, dtype=np.int64))
+                    * interval_steps
+                )
             number += count
         return np.concatenate(samples) if samples else np.empty(0, np.int64)
 
@@ -94,21 +102,21 @@ class RowStamps:
     ----------
     first_step : int
         Step of row 0, if the recording is on from the start.
-    every : int
+    interval_steps : int
         Steps between rows in an interval.
     """
 
-    def __init__(self, first_step: int, every: int) -> None:
-        self._every = every
+    def __init__(self, first_step: int, interval_steps: int) -> None:
+        self._interval_steps = interval_steps
         self._pieces = [(0, first_step)]
 
     def begin(self, row: int, step: int) -> None:
         """Declare that the next row, `row`, is the first one after a step."""
-        self._pieces.append((row, (step // self._every + 1) * self._every))
+        self._pieces.append((row, (step // self._interval_steps + 1) * self._interval_steps))
 
     def __getitem__(self, row: int) -> int:
         first, step = self._pieces[bisect_right(self._pieces, row, key=lambda piece: piece[0]) - 1]
-        return step + (row - first) * self._every
+        return step + (row - first) * self._interval_steps
 
 
 def read_intervals(attributes: Mapping[str, Any], *, path: str) -> dict[str, Intervals]:

@@ -73,7 +73,9 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
         _check_view(row, sizes, place, path)
         _component(_name(row, "name", place, path), f"{place}.name", path)
         check_variables(row.get("variables"), f"{place}.variables", path=path)
-        check_integer(row.get("every"), f"{place}.every", path=path, low=1, high=LAST_STEP)
+        check_integer(
+            row.get("interval_steps"), f"{place}.interval_steps", path=path, low=1, high=LAST_STEP
+        )
     weights = _rows(metadata.get("recorded_weights", []), "recorded_weights", path)
     for index, row in enumerate(weights):
         place = f"recorded_weights[{index}]"
@@ -81,7 +83,9 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
         _name(row, "projection", place, path)
         check_integer(row.get("synapses"), f"{place}.synapses", path=path, high=2**62)
         check_variables(row.get("variables"), f"{place}.variables", path=path)
-        check_integer(row.get("every"), f"{place}.every", path=path, low=1, high=LAST_STEP)
+        check_integer(
+            row.get("interval_steps"), f"{place}.interval_steps", path=path, low=1, high=LAST_STEP
+        )
 
 
 def check_attempt(attributes: Mapping[str, Any], *, path: str) -> None:
@@ -158,7 +162,7 @@ def check_state(attributes: Mapping[str, Any], *, path: str) -> None:
     check_integer(attributes["committed_rows"], "committed_rows", path=path, high=LAST_STEP)
     check_integer(attributes["committed_step"], "committed_step", path=path, low=-1, high=LAST_STEP)
     check_integer(attributes["first_step"], "first_step", path=path, high=2**32)
-    check_integer(attributes["every"], "every", path=path, low=1, high=LAST_STEP)
+    check_integer(attributes["interval_steps"], "interval_steps", path=path, low=1, high=LAST_STEP)
     check_variables(attributes["variables"], "variables", path=path)
 
 

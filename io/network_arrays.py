@@ -7,7 +7,8 @@ import numpy as np
 import zarr
 
 from distsnn.errors import DescriptionError
-from distsnn.io.nodes import (
+from distsnn.io.schema import check_component
+from distsnn.io.zarr_nodes import (
     check_chunks_exist,
     create_array,
     create_group,
@@ -15,7 +16,6 @@ from distsnn.io.nodes import (
     open_array,
     store_errors,
 )
-from distsnn.io.schema import check_component
 
 NETWORK = "network/arrays"
 

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 
-def started(pid: int) -> float | None:
+def process_start_time(pid: int) -> float | None:
     """Return the start time of a process.
 
     Parameters

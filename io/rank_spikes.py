@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from distsnn.errors import StoreError
 from distsnn.io.metadata_checks import check_spikes
 from distsnn.io.node_files import ArrayLayout
-from distsnn.io.nodes import (
+from distsnn.io.spike_index import SpikeTable
+from distsnn.io.zarr_nodes import (
     ZarrArray,
     check_chunks_exist,
     location,
@@ -19,7 +20,6 @@ from distsnn.io.nodes import (
     stored_attributes,
     stored_layout,
 )
-from distsnn.io.spike_index import SpikeTable
 
 Spikes = tuple[NDArray[np.int32], NDArray[np.uint32]]
 

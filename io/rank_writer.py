@@ -10,10 +10,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distsnn.errors import DescriptionError, StoreError, unknown
+from distsnn.errors import DescriptionError, StoreError, unknown_name_error
 from distsnn.io.checkpoint_files import sync
 from distsnn.io.intervals import RowStamps
-from distsnn.io.nodes import (
+from distsnn.io.row_specs import RecordingSpec, StateRecordingSpec, WeightRecordingSpec
+from distsnn.io.row_stream import RowStream, SpikeStream, StateStream
+from distsnn.io.schema import attempt_path, rank_path
+from distsnn.io.stream_thread import WriterThread
+from distsnn.io.zarr_nodes import (
     create_array,
     create_group,
     open_group,
@@ -22,10 +26,6 @@ from distsnn.io.nodes import (
     store_errors,
     write_attributes,
 )
-from distsnn.io.row_specs import RowSpec, StateSpec, WeightSpec
-from distsnn.io.row_stream import RowStream, SpikeStream, StateStream
-from distsnn.io.schema import attempt_path, rank_path
-from distsnn.io.stream_thread import WriterThread
 
 SPIKE_CHUNK = 2**18
 # Columns of a chunk: readers rarely need more columns at once.
@@ -47,7 +47,7 @@ class RankWriter:
         Indices of the group to create.
     spike_chunk : int
         Spikes per chunk; the buffer holds 4 chunks.
-    state, weights : sequence of StateSpec, WeightSpec
+    state, weights : sequence of StateRecordingSpec, WeightRecordingSpec
         State and weight recordings.
     flush_seconds : float
         Age at which incomplete chunks are committed, s of wall time.
@@ -66,8 +66,8 @@ class RankWriter:
         rank: int,
         *,
         spike_chunk: int = SPIKE_CHUNK,
-        state: Sequence[StateSpec] = (),
-        weights: Sequence[WeightSpec] = (),
+        state: Sequence[StateRecordingSpec] = (),
+        weights: Sequence[WeightRecordingSpec] = (),
         flush_seconds: float = 2.0,
     ) -> None:
         self.path = Path(path)
@@ -85,7 +85,7 @@ class RankWriter:
         attributes_of_rank = {"status": "running", "host": socket.gethostname(), "pid": os.getpid()}
         self._group = create_group(self._root, path_of_rank, attributes_of_rank)
         self._spikes = self._spike_stream(f"{path_of_rank}/spikes", spike_chunk)
-        self._rows: dict[tuple[str, str], tuple[RowSpec, StateStream]] = {}
+        self._rows: dict[tuple[str, str], tuple[RecordingSpec, StateStream]] = {}
         for spec in (*state, *weights):
             if (spec.folder, spec.name) in self._rows:
                 raise DescriptionError(
@@ -166,13 +166,15 @@ class RankWriter:
         _, stream = self._recording(folder, name)
         stream.stamps.begin(stream.appended, step)
 
-    def _recording(self, folder: str, name: str) -> tuple[RowSpec, StateStream]:
+    def _recording(self, folder: str, name: str) -> tuple[RecordingSpec, StateStream]:
         if (folder, name) not in self._rows:
             valid_names = [f"{kind}/{recording}" for kind, recording in self._rows]
-            raise unknown("recording", f"{folder}/{name}", valid_names, where=f"{self.path}")
+            raise unknown_name_error(
+                "recording", f"{folder}/{name}", valid_names, where=f"{self.path}"
+            )
         return self._rows[folder, name]
 
-    def advance(self, step: int) -> None:
+    def mark_complete(self, step: int) -> None:
         """Declare that all rows up to `step` have been appended."""
         self._thread.advance(step)
 
@@ -255,7 +257,7 @@ class RankWriter:
         }
         return SpikeStream(group, arrays, block_rows=chunk, first_step=self._first_step)
 
-    def _row_stream(self, path_of_rank: str, spec: RowSpec) -> StateStream:
+    def _row_stream(self, path_of_rank: str, spec: RecordingSpec) -> StateStream:
         path = f"{path_of_rank}/{spec.folder}/{spec.name}"
         group = create_group(
             self._root,
@@ -264,7 +266,7 @@ class RankWriter:
                 "committed_rows": 0,
                 "committed_step": self._first_step,
                 "first_step": spec.first_step,
-                "every": spec.every,
+                "interval_steps": spec.interval_steps,
                 "variables": list(spec.variables),
             },
         )
@@ -293,7 +295,7 @@ class RankWriter:
             arrays,
             block_rows=rows,
             first_step=self._first_step,
-            stamps=RowStamps(spec.first_step, spec.every),
+            stamps=RowStamps(spec.first_step, spec.interval_steps),
         )
 
 

@@ -15,17 +15,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distsnn.errors import StoreError, unknown
+from distsnn.errors import StoreError, unknown_name_error
 from distsnn.io.attempts import Attempt, FoundAttempt, RankRecord
 from distsnn.io.intervals import Intervals, merge_intervals
 from distsnn.io.metadata_checks import check_run
 from distsnn.io.network_arrays import NETWORK, load_arrays
-from distsnn.io.nodes import open_root, read_attributes, stored_layout
 from distsnn.io.rank_spikes import RankSpikes, Spikes, empty_spikes, merge
 from distsnn.io.schema import FORMAT, FORMAT_VERSION
 from distsnn.io.spike_index import SpikeTable, plan_windows
 from distsnn.io.state_reader import RankRows, RowSegment, StateRecording
 from distsnn.io.weight_reader import WeightRecording
+from distsnn.io.zarr_nodes import open_root, read_attributes, stored_layout
 
 # The spikes of a rank are in chunks that are decompressed as a whole. Windows grow with the number
 # of ranks, so that each chunk is decompressed at most a few times, within a bounded memory.
@@ -42,7 +42,7 @@ class StoreReader:
     ----------
     path : str or PathLike
         The store.
-    resuming : bool
+    skip_damaged_attempts : bool
         Exclude the first attempt with missing data, and later attempts, instead of raising an
         error: a power cut may leave an incomplete attempt without a checkpoint, and a run can
         resume without it. Chunks are not checked: `verify` reads the required ones.
@@ -64,7 +64,7 @@ class StoreReader:
     complete_step : int
         The last step up to which every rank has committed everything since `first_step`.
     damage : StoreError or None
-        Reason for excluding attempts, with `resuming`.
+        Reason for excluding attempts, with `skip_damaged_attempts`.
     superseded_damage : tuple of StoreError
         Corruption in superseded steps, which loses no data.
     missing : tuple of StoreError
@@ -80,7 +80,7 @@ class StoreReader:
         self,
         path: str | os.PathLike[str],
         *,
-        resuming: bool = False,
+        skip_damaged_attempts: bool = False,
         partial: bool = False,
         share: tuple[int, int] = (0, 1),
     ) -> None:
@@ -99,8 +99,10 @@ class StoreReader:
         check_run(self.metadata, path=str(self.path))
         self.damage: StoreError | None = None
         missing = self._missing_arrays()
-        lost, gaps = self._read_attempts(self.metadata["attempts"], chunks=not resuming)
-        if lost and resuming:
+        lost, gaps = self._read_attempts(
+            self.metadata["attempts"], chunks=not skip_damaged_attempts
+        )
+        if lost and skip_damaged_attempts:
             self.leave_out(*lost[0])
             lost = []
         missing = [error for _, error in lost] + gaps + missing
@@ -173,7 +175,7 @@ class StoreReader:
         """Return a population's row of the table (DescriptionError if it does not exist)."""
         rows = {str(row["name"]): row for row in self.metadata["populations"]}
         if name not in rows:
-            raise unknown("population", name, rows, where=str(self.path))
+            raise unknown_name_error("population", name, rows, where=str(self.path))
         row: dict[str, Any] = rows[name]
         return row
 
@@ -223,7 +225,7 @@ class StoreReader:
         """
         valid_names = self.recordings
         if recording not in valid_names:
-            raise unknown("recording", recording, valid_names, where=str(self.path))
+            raise unknown_name_error("recording", recording, valid_names, where=str(self.path))
         bounds: list[tuple[int, int]] = []
         for attempt in self.attempts:
             on = attempt.intervals.get(recording, Intervals.always(attempt.first_step))
@@ -240,7 +242,7 @@ class StoreReader:
             *(f"weights/{name}" for name in self.weight_names),
         ]
 
-    def reaches(self, step: int) -> bool:
+    def is_recorded_until(self, step: int) -> bool:
         """Return whether a run that continues after a step leaves no gap in the recordings.
 
         Without attempts nothing has been recorded, so nothing can be missing. For an unreadable

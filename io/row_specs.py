@@ -40,7 +40,7 @@ class StateVariable:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowSpec(ABC):
+class RecordingSpec(ABC):
     """A rank's part of one recording, with a row for each recorded step.
 
     Attributes
@@ -51,10 +51,10 @@ class RowSpec(ABC):
         Recorded variables.
     dtype : str
         float32, float64 or int32, for variables without a type.
-    every : int
+    interval_steps : int
         Steps between rows.
     first_step : int
-        Step of row 0: the first multiple of `every` after the attempt's first step.
+        Step of row 0: the first multiple of `interval_steps` after the attempt's first step.
     rows : int
         Expected number of rows, the initial size of the arrays, which can grow.
     """
@@ -65,7 +65,7 @@ class RowSpec(ABC):
     name: str
     variables: Mapping[str, StateVariable]
     dtype: str
-    every: int
+    interval_steps: int
     first_step: int
     rows: int = 0
 
@@ -97,7 +97,7 @@ class RowSpec(ABC):
                 )
         if not self.variables:
             raise DescriptionError("no variables", where=where)
-        for field, minimum in (("every", 1), ("first_step", 1), ("rows", 0)):
+        for field, minimum in (("interval_steps", 1), ("first_step", 1), ("rows", 0)):
             value = getattr(self, field)
             if value < minimum:
                 raise DescriptionError(
@@ -106,8 +106,8 @@ class RowSpec(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StateSpec(RowSpec):
-    """A rank's part of a recording of states; attributes as in `RowSpec`, and
+class StateRecordingSpec(RecordingSpec):
+    """A rank's part of a recording of states; attributes as in `RecordingSpec`, and
 
     Attributes
     ----------
@@ -126,8 +126,8 @@ class StateSpec(RowSpec):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WeightSpec(RowSpec):
-    """A rank's part of a recording of weights; attributes as in `RowSpec`, and
+class WeightRecordingSpec(RecordingSpec):
+    """A rank's part of a recording of weights; attributes as in `RecordingSpec`, and
 
     Attributes
     ----------

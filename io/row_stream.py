@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from distsnn.errors import StoreError
 from distsnn.io.checkpoint_files import sync_files
 from distsnn.io.intervals import RowStamps
-from distsnn.io.nodes import (
+from distsnn.io.spike_index import SpikeIndex
+from distsnn.io.zarr_nodes import (
     ZarrArray,
     check_present,
     chunk_file,
@@ -34,7 +35,6 @@ from distsnn.io.nodes import (
     store_errors,
     write_attributes,
 )
-from distsnn.io.spike_index import SpikeIndex
 
 # Blocks in a ring: one being filled, two being written, one for delays of the writer.
 BLOCKS = 4
@@ -102,7 +102,7 @@ class RowStream(ABC):
             row, start = row + count, start + count
 
     @abstractmethod
-    def stamp(self, row: int) -> int:
+    def step_of_row(self, row: int) -> int:
         """Return the step of a row that is still in the ring."""
 
     def plan(self, *, everything: bool) -> Commit | None:
@@ -118,7 +118,7 @@ class RowStream(ABC):
             rows = rows // self.block_rows * self.block_rows
         step = self.advanced
         if rows < self.appended:
-            step = min(step, self.stamp(rows) - 1)
+            step = min(step, self.step_of_row(rows) - 1)
         commit = Commit(rows, max(step, self.committed_step))
         return None if commit == Commit(self.committed, self.committed_step) else commit
 
@@ -155,7 +155,7 @@ class RowStream(ABC):
             {self.counter: commit.rows, "committed_step": commit.step, **self._more_attributes()},
         )
 
-    def take(self, commit: Commit) -> None:
+    def apply_commit(self, commit: Commit) -> None:
         """Update the counters after a commit (hold the lock)."""
         self.committed, self.committed_step = commit.rows, commit.step
         self.released = commit.rows // self.block_rows * self.block_rows
@@ -219,13 +219,13 @@ class SpikeStream(RowStream):
         if len(key):
             self._least_key = int(key[-1])
 
-    def stamp(self, row: int) -> int:  # noqa: D102 (documented in the base)
+    def step_of_row(self, row: int) -> int:  # noqa: D102 (documented in the base)
         return int(self.ring["step"][row % self.capacity])
 
     def _rows_written(self, first: int, rows: int) -> None:
         for start in range(first, rows, self.block_rows):
-            self.index.add_block(start, self.stamp(start))
-        self._last_spike_step = self.stamp(rows - 1)
+            self.index.add_block(start, self.step_of_row(start))
+        self._last_spike_step = self.step_of_row(rows - 1)
 
     def _more_attributes(self) -> dict[str, Any]:
         return {
@@ -258,7 +258,7 @@ class StateStream(RowStream):
         super().__init__(group, arrays, block_rows=block_rows, first_step=first_step)
         self.stamps = stamps
 
-    def stamp(self, row: int) -> int:  # noqa: D102 (documented in the base)
+    def step_of_row(self, row: int) -> int:  # noqa: D102 (documented in the base)
         return self.stamps[row]
 
     def _grow(self, array: ZarrArray, length: int, rows: int) -> int:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from distsnn.errors import StoreError
-from distsnn.io.nodes import store_errors
+from distsnn.io.zarr_nodes import store_errors
 
 # File systems without locks, and folders in which no lock can be created: other writers are unknown
 # there.
@@ -39,7 +39,7 @@ class RunLock:
     ----------
     store : str or PathLike
         The store; it need not exist.
-    patience_s : float
+    timeout_s : float
         Maximum time to wait for another process to release the lock.
 
     Raises
@@ -48,14 +48,14 @@ class RunLock:
         If another process still holds the lock; the message names it.
     """
 
-    def __init__(self, store: str | os.PathLike[str], patience_s: float = 0.0) -> None:
+    def __init__(self, store: str | os.PathLike[str], timeout_s: float = 0.0) -> None:
         target = Path(store).resolve()
         self._path = target.with_name(f".{target.name}.lock")
         with store_errors(target, "cannot be created"):
             target.parent.mkdir(parents=True, exist_ok=True)
         with store_errors(target, "cannot be locked"):
             try:
-                self._take_soon(target, patience_s)
+                self._take_soon(target, timeout_s)
             except OSError as error:
                 if error.errno in _NO_FILE:
                     return
@@ -73,14 +73,14 @@ class RunLock:
         give_up = time.monotonic() + patience_s
         while True:
             try:
-                if self._take(target):
+                if self._acquire(target):
                     return
             except StoreError:
                 if time.monotonic() >= give_up:
                     raise
                 time.sleep(_POLL)
 
-    def _take(self, target: Path) -> bool:
+    def _acquire(self, target: Path) -> bool:
         """Open and lock the file; return whether the file still has this name."""
         # a link could redirect the write to another file
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)

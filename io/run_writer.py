@@ -15,7 +15,10 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT, sync
 from distsnn.io.durable_files import rename
 from distsnn.io.network_arrays import NETWORK, store_arrays
-from distsnn.io.nodes import (
+from distsnn.io.processes import process_start_time
+from distsnn.io.reader import StoreReader
+from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path
+from distsnn.io.zarr_nodes import (
     check_inside,
     create_group,
     new_root,
@@ -24,9 +27,6 @@ from distsnn.io.nodes import (
     store_errors,
     write_attributes,
 )
-from distsnn.io.processes import started
-from distsnn.io.reader import StoreReader
-from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path
 
 # Files that `atomic_write` and zarr write before they rename them.
 _LEFTOVER = re.compile(r"\.[0-9a-f]{32}\.partial$")
@@ -138,7 +138,7 @@ class RunWriter:
             If the run does not exist, a required attempt is unreadable, or a write fails.
         """
         target = Path(path).resolve()
-        reader = reader or StoreReader(target, resuming=True)
+        reader = reader or StoreReader(target, skip_damaged_attempts=True)
         attempt = len(reader.attempts)
         if reader.damage is not None and attempt <= saved_by:
             raise reader.damage
@@ -193,7 +193,7 @@ def _create_store(
 ) -> Path:
     """Create a store, with a first attempt if its attributes are given."""
     target = Path(path).resolve()
-    check_target(target, overwrite=overwrite)
+    check_output_path(target, overwrite=overwrite)
     _check_populations(metadata.get("populations"))
     with store_errors(target.parent, "cannot be created"):
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -229,7 +229,7 @@ def _create_store(
     return target
 
 
-def check_target(
+def check_output_path(
     path: str | os.PathLike[str], *, overwrite: bool = False, resume: bool = False
 ) -> None:
     """Check, without writing, that a run can be created or continued at a path.
@@ -345,7 +345,9 @@ def _sweep_beside(target: Path) -> None:
     # cannot be removed remain until the next start.
     for path in target.parent.iterdir():
         made_by = re.fullmatch(rf"\.{re.escape(target.name)}\.(\d+)(\.old)?\.partial", path.name)
-        if made_by and (int(made_by[1]) == os.getpid() or started(int(made_by[1])) is None):
+        if made_by and (
+            int(made_by[1]) == os.getpid() or process_start_time(int(made_by[1])) is None
+        ):
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -1,7 +1,8 @@
 """The schema of a run store: all arrays, and all attributes of groups.
 
-A store is written and read through this schema only (`distsnn.io.nodes`): an unlisted path, dtype,
-dimension or attribute cannot be written, and a difference from the schema is an error on reading.
+A store is written and read through this schema only (`distsnn.io.zarr_nodes`): an unlisted path,
+dtype, dimension or attribute cannot be written, and a difference from the schema is an error on
+reading.
 ``docs/store-format.md`` contains the schema.
 """
 
@@ -13,7 +14,7 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.schema_entries import ArraySpec, Attribute, GroupSpec
 
 FORMAT = "distsnn-run"
-FORMAT_VERSION = 5
+FORMAT_VERSION = 6
 CHECKPOINT_FORMAT = "distsnn-checkpoint"
 CHECKPOINT_VERSION = 6
 
@@ -39,7 +40,7 @@ _ROWS = (
     Attribute("committed_rows", "int", "number of valid rows; the arrays may be longer"),
     Attribute("committed_step", "int", "all rows up to this step are committed"),
     Attribute("first_step", "int", "step of row 0, if the recording was on from the start"),
-    Attribute("every", "int", "steps between rows"),
+    Attribute("interval_steps", "int", "steps between rows"),
     Attribute("variables", "list", "names of the arrays"),
 )
 
@@ -71,13 +72,14 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute(
                 "recorded_states",
                 "list",
-                "state recordings: {name, population, start, stop, variables, every}, with neurons "
-                "as in recorded_spikes",
+                "state recordings: {name, population, start, stop, variables, interval_steps}, "
+                "with neurons as in recorded_spikes",
             ),
             Attribute(
                 "recorded_weights",
                 "list",
-                "weight recordings: {name, projection, synapses (their number), variables, every}",
+                "weight recordings: {name, projection, synapses (their number), variables, "
+                "interval_steps}",
                 required=False,
             ),
             Attribute(
@@ -267,16 +269,16 @@ GROUPS: tuple[GroupSpec, ...] = (
     GroupSpec("attempt{attempt}/rank{rank}/state", "State recordings of this rank, by name."),
     GroupSpec(
         "attempt{attempt}/rank{rank}/state/{name}",
-        "One state recording; row r is the state at step first_step + r·every; for a switched "
-        "recording, at the r-th multiple of `every` (from 0) in its `intervals`.",
+        "One state recording; row r is the state at step first_step + r·interval_steps; for a "
+        "switched recording, at the r-th multiple of `interval_steps` (from 0) in its `intervals`.",
         _ROWS,
     ),
     GroupSpec("attempt{attempt}/rank{rank}/weights", "Weight recordings of this rank, by name."),
     GroupSpec(
         "attempt{attempt}/rank{rank}/weights/{name}",
         "One weight recording; row r contains the weights after all spikes up to step "
-        "first_step + r·every; for a switched recording, up to the step of row r of a state "
-        "recording.",
+        "first_step + r·interval_steps; for a switched recording, up to the step of row r of a "
+        "state recording.",
         _ROWS,
     ),
     GroupSpec(

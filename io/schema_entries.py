@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distsnn.errors import StoreError, nearest
+from distsnn.errors import StoreError, closest_name
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "int": (int,),
@@ -57,7 +57,7 @@ class GroupSpec:
         valid_attributes = {attribute.name: attribute for attribute in self.attributes}
         for name in attributes:
             if writing and name not in valid_attributes:
-                hint = nearest(name, valid_attributes)
+                hint = closest_name(name, valid_attributes)
                 suffix = f"; did you mean {hint!r}?" if hint else ""
                 raise StoreError(f"no attribute {name!r} in the schema{suffix}", path=path)
         for attribute in self.attributes:

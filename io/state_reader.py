@@ -11,12 +11,12 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from distsnn.errors import StoreError, unknown
+from distsnn.errors import StoreError, unknown_name_error
 from distsnn.io.intervals import Intervals
 from distsnn.io.metadata_checks import check_state
 from distsnn.io.node_files import ArrayLayout
-from distsnn.io.nodes import location, open_array, stored_attributes, stored_layout
 from distsnn.io.rank_spikes import CommittedArray
+from distsnn.io.zarr_nodes import location, open_array, stored_attributes, stored_layout
 
 # Arrays that describe the columns, by the folder of a recording.
 COLUMNS = {"state": ("gid",), "weights": ("source", "target", "delay")}
@@ -36,19 +36,19 @@ class RankRows:
         The group inside it.
     rows, committed_step : int
         Committed rows; all rows up to this step are committed.
-    every : int
+    interval_steps : int
         Steps are multiples of this.
     variables : tuple of str
         Names of the arrays.
     on : Intervals
-        Intervals in which it was on; each multiple of `every` in them has a row.
+        Intervals in which it was on; each multiple of `interval_steps` in them has a row.
     """
 
     root: zarr.Group
     path: str
     rows: int
     committed_step: int
-    every: int
+    interval_steps: int
     variables: tuple[str, ...]
     on: Intervals
 
@@ -67,9 +67,9 @@ class RankRows:
             path,
             attributes["committed_rows"],
             attributes["committed_step"],
-            attributes["every"],
+            attributes["interval_steps"],
             tuple(attributes["variables"]),
-            on or Intervals.always(attributes["first_step"] - attributes["every"]),
+            on or Intervals.always(attributes["first_step"] - attributes["interval_steps"]),
         )
 
     def layouts(self, until: int | None = None) -> list[tuple[ArrayLayout, int, int]]:
@@ -119,7 +119,7 @@ class RankRows:
 
     def rows_until(self, step: int) -> int:
         """Return the number of committed rows up to `step`."""
-        return min(self.rows, self.on.samples_until(step, self.every))
+        return min(self.rows, self.on.samples_until(step, self.interval_steps))
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class RowSegment:
         start, stop = self.row_range()
         if start == stop:
             return np.empty(0, np.int64)
-        return self.parts[0].on.samples(start, stop, self.parts[0].every)
+        return self.parts[0].on.samples(start, stop, self.parts[0].interval_steps)
 
 
 class RowArray:
@@ -224,7 +224,7 @@ class RowArray:
 
 def check_same_steps(segment: RowSegment, name: str, *, path: str) -> None:
     """Check that all ranks recorded the same steps (StoreError if not)."""
-    if len({(part.on, part.every) for part in segment.parts}) > 1:
+    if len({(part.on, part.interval_steps) for part in segment.parts}) > 1:
         raise StoreError(f"corrupt: ranks recorded {name!r} at different steps", path=path)
 
 
@@ -300,7 +300,7 @@ class StateRecording:
         """Join the segments of a recording that the metadata lists."""
         views = {str(view["name"]): view for view in metadata["recorded_states"]}
         if name not in views:
-            raise unknown("state recording", name, views, where=path)
+            raise unknown_name_error("state recording", name, views, where=path)
         view = views[name]
         first_gid = {row["name"]: row["first_gid"] for row in metadata["populations"]}
         listed = view.get("neurons", range(view["start"], view["stop"]))

@@ -105,7 +105,7 @@ class WriterThread:
             with self._changed:
                 # After an error too: rows that cannot be written are dropped, to release space.
                 for stream, commit in commits:
-                    stream.take(commit)
+                    stream.apply_commit(commit)
                 if everything:
                     self._flush_done = requested
                 self._changed.notify_all()

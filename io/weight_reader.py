@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from distsnn.errors import StoreError, unknown
+from distsnn.errors import StoreError, unknown_name_error
 from distsnn.io.state_reader import (
     Places,
     RowArray,
@@ -54,7 +54,7 @@ class WeightRecording:
         """Join the segments of a recording that the metadata lists."""
         views = {str(view["name"]): view for view in metadata.get("recorded_weights", [])}
         if name not in views:
-            raise unknown("weight recording", name, views, where=path)
+            raise unknown_name_error("weight recording", name, views, where=path)
         view = views[name]
         used = [segment for segment in segments if len(segment.steps())]
         merged = [_merged(segment) for segment in used]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.blocks import BlockTable
-from distsnn.units import counted
+from distsnn.units import format_count
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +71,12 @@ class Assignment:
             if are_integers and min(sizes) >= 1 and sum(sizes) == self.ranks:
                 return tuple(sizes)
         elif isinstance(sizes, list | tuple):
-            sizes = counted(len(sizes), "size")  # a store may hold a list of any length
+            sizes = format_count(len(sizes), "size")  # a store may hold a list of any length
         raise DescriptionError(
             "the sizes of rank groups do not add up to the number of ranks",
             where="assignment, field groups",
             value=sizes,
-            allowed=f"sizes of two or more groups, {counted(self.ranks, 'rank')} in all",
+            allowed=f"sizes of two or more groups, {format_count(self.ranks, 'rank')} in all",
         )
 
     @property
@@ -137,10 +137,13 @@ def make_assignment(table: BlockTable, ranks: int, strategy: str | Assignment) -
             raise DescriptionError(
                 "the assignment does not match the number of ranks and blocks of this run",
                 where="assignment",
-                value=f"{counted(strategy.ranks, 'rank')}, {counted(strategy.owner.size, 'block')}",
-                allowed=f"{counted(ranks, 'rank')}, {counted(table.n_blocks, 'block')}",
+                value=f"{format_count(strategy.ranks, 'rank')}, "
+                f"{format_count(strategy.owner.size, 'block')}",
+                allowed=f"{format_count(ranks, 'rank')}, {format_count(table.n_blocks, 'block')}",
             )
         return strategy
     if strategy not in STRATEGIES:
-        raise unknown("strategy", str(strategy), [*STRATEGIES, "graph"], where="partition")
+        raise unknown_name_error(
+            "strategy", str(strategy), [*STRATEGIES, "graph"], where="partition"
+        )
     return STRATEGIES[strategy](table, ranks)

@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import Network
 from distsnn.network.blocks import BlockTable
 from distsnn.network.checks import (
@@ -86,7 +86,7 @@ class CostModel:
         for name in self.models:
             if name not in models:
                 names = dict.fromkeys(models)  # each once
-                raise unknown("neuron model", name, names, where="cost, field models")
+                raise unknown_name_error("neuron model", name, names, where="cost, field models")
         neuron_cost = np.array([self.models.get(name, self.neuron) for name in models])
         neurons = graph.neurons * neuron_cost[graph.population] * (1e3 / network.dt)
         return np.asarray(neurons + self.event * graph.event_rate)
@@ -139,7 +139,9 @@ class Graph:
                 where=_field_context("rank_speeds"),
             )
         if self.quality not in _QUALITIES:
-            raise unknown("quality", self.quality, _QUALITIES, where=_field_context("quality"))
+            raise unknown_name_error(
+                "quality", self.quality, _QUALITIES, where=_field_context("quality")
+            )
 
     def assign(
         self, network: Network, table: BlockTable, ranks: int, edges: EdgeReader | None = None

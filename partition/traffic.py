@@ -13,11 +13,11 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.errors import DescriptionError, unknown
-from distsnn.network import Explicit, ExplicitFile, Network, OneToOne, Projection
+from distsnn.errors import DescriptionError, unknown_name_error
+from distsnn.network import ConnectionFile, ConnectionList, Network, OneToOne, Projection
 from distsnn.network.blocks import BlockTable
 from distsnn.network.checks import Interval, check_range, check_shape
-from distsnn.network.populations import View
+from distsnn.network.populations import PopulationView
 from distsnn.network.projections import delay_bounds, delay_steps
 from distsnn.partition.connectivity import BuiltConnectivity, ExpectedConnectivity
 
@@ -169,7 +169,7 @@ def neuron_rates(network: Network, rates: Rates) -> npt.NDArray[np.float64]:
     names = {population.name for population in network.populations}
     for name in rates:
         if name not in names:
-            raise unknown("population", name, names, where="rates")
+            raise unknown_name_error("population", name, names, where="rates")
     rate_arrays = []
     for population in network.populations:
         where = f"rates of population {population.name!r}"
@@ -218,7 +218,9 @@ class _PopulationPair:
         np.minimum.at(self.min_delay.reshape(-1), cell, steps)
 
 
-def slice_of(table: BlockTable, neurons: npt.NDArray[Any], view: View) -> npt.NDArray[np.int64]:
+def slice_of(
+    table: BlockTable, neurons: npt.NDArray[Any], view: PopulationView
+) -> npt.NDArray[np.int64]:
     """Return the index, within the population, of the slice of each neuron of a view."""
     # all slices of a population have the same size, except for the last
     slices: npt.NDArray[np.int64] = (neurons.astype(np.int64) + view.start) // table.block_size
@@ -229,14 +231,14 @@ def explicit_edges(
     projection: Projection, dt: float, edges: EdgeReader | None
 ) -> Iterable[npt.NDArray[Any]] | None:
     """Return the edges that a projection lists, as chunks of records; None if it draws them."""
-    if isinstance(projection.rule, ExplicitFile):
+    if isinstance(projection.rule, ConnectionFile):
         if edges is None:
             raise DescriptionError(
                 "the edges are in a file, and no reader of edge files is given",
                 where=f"projection {projection.name!r}",
             )
         return edges(projection)
-    if isinstance(projection.rule, Explicit):
+    if isinstance(projection.rule, ConnectionList):
         ends = projection.rule.sources, projection.rule.targets
     elif isinstance(projection.rule, OneToOne):
         ends = (np.arange(projection.pre.size, dtype=np.int32),) * 2
@@ -269,7 +271,7 @@ def _expected_synapses(
     return total * pairs / max(1.0, pairs.sum()), delay_bounds(projection.delay, dt)[0]
 
 
-def count_in_view(table: BlockTable, slices: slice, view: View) -> npt.NDArray[np.int64]:
+def count_in_view(table: BlockTable, slices: slice, view: PopulationView) -> npt.NDArray[np.int64]:
     """Return the number of neurons of a view in each slice of its population."""
     start, stop = table.start[slices], table.start[slices] + table.size[slices]
     counts: npt.NDArray[np.int64] = np.minimum(stop, view.stop) - np.maximum(start, view.start)

@@ -109,11 +109,11 @@ class BatchJob:
                 "more nodes than tasks", where="--nodes", value=self.nodes, allowed=self._at_most()
             )
         limit = time_limit_s(self.time_limit)
-        if not 1 <= self.lead_s < limit:
+        if not 1 <= self.checkpoint_lead_s < limit:
             raise DescriptionError(
                 "the run would be asked to save before it begins, or never",
                 where="--signal-lead",
-                value=self.lead_s,
+                value=self.checkpoint_lead_s,
                 allowed=f"1 to {limit - 1} s, less than the time limit",
             )
         if self.array is not None:
@@ -147,14 +147,14 @@ class BatchJob:
         return f"at most --ntasks {self.ntasks}"
 
     @property
-    def lead_s(self) -> int:
+    def checkpoint_lead_s(self) -> int:
         """Seconds before the time limit at which the run is asked to save."""
         if self.signal_lead is not None:
             return self.signal_lead
         return min(_LEAD, time_limit_s(self.time_limit) // _LEAD_SHARE)
 
     @property
-    def stem(self) -> str:
+    def path_stem(self) -> str:
         """The run's path without its ending ``.zarr``: log, status and report begin with it."""
         path = PurePath(self.out)
         return str(path.with_suffix("") if path.suffix == ".zarr" else path)
@@ -167,11 +167,11 @@ class BatchJob:
     @property
     def name(self) -> str:
         """The job's name."""
-        return re.sub(r"[^\w.-]", "_", Path(self.stem).name)
+        return re.sub(r"[^\w.-]", "_", Path(self.path_stem).name)
 
     @property
-    def runs(self) -> tuple[str, ...]:
+    def run_paths(self) -> tuple[str, ...]:
         """The stores that the job makes, one a seed."""
         if self.array is None:
             return (self.out,)
-        return tuple(f"{self.stem}-seed{seed}{self.ending}" for seed in seeds_of(self.array))
+        return tuple(f"{self.path_stem}-seed{seed}{self.ending}" for seed in seeds_of(self.array))

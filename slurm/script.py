@@ -168,7 +168,7 @@ def job_script(job: BatchJob) -> str:
     DescriptionError
         If an option of sbatch cannot be written.
     """
-    log = f"{job.stem}-%A_%a.log" if job.array is not None else f"{job.stem}-%j.log"
+    log = f"{job.path_stem}-%A_%a.log" if job.array is not None else f"{job.path_stem}-%j.log"
     head = _directives(
         job,
         {
@@ -179,7 +179,7 @@ def job_script(job: BatchJob) -> str:
             "array": job.array,
             "output": log,
             "open-mode": "append",
-            "signal": f"B:USR1@{job.lead_s}",
+            "signal": f"B:USR1@{job.checkpoint_lead_s}",
         },
     )
     comment = (
@@ -198,7 +198,7 @@ def job_script(job: BatchJob) -> str:
             "",
             _command(job),
             _THREADS,
-            _STATUS.replace("@STEM@", shlex.quote(job.stem)),
+            _STATUS.replace("@STEM@", shlex.quote(job.path_stem)),
             _RANK,
             _STEP.replace("@MPI@", job.mpi),
             _END.replace("@STALLS@", str(MOST_STALLS)),
@@ -228,13 +228,13 @@ def analysis_script(job: BatchJob, analysis: str, after: str) -> str:
         {
             "job-name": f"{job.name}-analysis",
             "ntasks": "1",
-            "output": f"{job.stem}-analysis-%j.log",
+            "output": f"{job.path_stem}-analysis-%j.log",
             "dependency": f"afterok:{after}",
             "kill-on-invalid-dep": "yes",
         },
         ranks=False,
     )
-    runs = ["runs=(", *(f"  {shlex.quote(run)}" for run in job.runs), ")"]
+    runs = ["runs=(", *(f"  {shlex.quote(run)}" for run in job.run_paths), ")"]
     if analysis == "report":
         program = shlex.join([*job.program, "report"])
         work = ['for run in "${runs[@]}"; do', f'  {program} "$run" || exit', "done"]
@@ -279,7 +279,7 @@ def _command(job: BatchJob) -> str:
     run, seed = shlex.quote(job.out), "" if job.seed is None else str(job.seed)
     if job.array is not None:
         seed = f'"{_SEED}"'
-        run = shlex.quote(f"{job.stem}-seed") + seed + job.ending
+        run = shlex.quote(f"{job.path_stem}-seed") + seed + job.ending
     lines = [f"{shlex.join(job.program)} run {shlex.quote(job.model)}"]
     lines += [f"--set {shlex.quote(setting)}" for setting in job.settings]
     if job.time_ms is not None:
@@ -293,6 +293,6 @@ def _command(job: BatchJob) -> str:
     return "\n".join([f"run={run}", "command=(", *(f"  {line}" for line in lines), ")", ""])
 
 
-def log_of(job: BatchJob, number: str) -> str:
+def log_path(job: BatchJob, number: str) -> str:
     """Return where the log of a submitted job is; of an array, a pattern for all of them."""
-    return str(PurePath(f"{job.stem}-{number}{'_*' if job.array is not None else ''}.log"))
+    return str(PurePath(f"{job.path_stem}-{number}{'_*' if job.array is not None else ''}.log"))

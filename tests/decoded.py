@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine import edges, wiring
-from distsnn.engine.layout import Layout
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.row_sets import RowSet
-from distsnn.engine.wiring import Wiring
-from distsnn.network import ExplicitFile, Network
+from distsnn.engine.wiring import LocalSynapses
+from distsnn.network import ConnectionFile, Network
 from distsnn.network.blocks import make_blocks
 from distsnn.network.quanta import WeightQuanta, choose_quanta
 from distsnn.partition.assignment import Assignment, make_assignment
@@ -23,7 +23,7 @@ SOURCE, TARGET, DELAY, WEIGHT, PLANE = range(5)
 def scales(network: Network) -> WeightQuanta:
     """Return the fixed-point scales of a network, with its edge files read."""
     files = {
-        index: edges.merged([edges.summary(network.projections[index], pieces)])
+        index: edges.merge_summaries([edges.summarise_edges(network.projections[index], pieces)])
         for index, pieces in file_edges(network).items()
     }
     return choose_quanta(network, files)
@@ -33,7 +33,7 @@ def file_edges(network: Network) -> dict[int, list[edges.Records]]:
     """Return the edges in the files of a network, as one rank reads them that owns all."""
     found = {}
     for index, one in enumerate(network.projections):
-        if isinstance(one.rule, ExplicitFile):
+        if isinstance(one.rule, ConnectionFile):
             n = one.rule.n_edges
             pieces = [(first, min(first + edges.SLICE, n)) for first in range(0, n, edges.SLICE)]
             found[index] = list(edges.file_records(one, network.dt, pieces))
@@ -42,29 +42,29 @@ def file_edges(network: Network) -> dict[int, list[edges.Records]]:
 
 def layouts(
     network: Network, ranks: int, strategy: str | Assignment = "round_robin"
-) -> list[Layout]:
+) -> list[LocalLayout]:
     """Return the layouts of all ranks."""
     table = make_blocks(network)
     made = make_assignment(table, ranks, strategy)
-    return [Layout(network, table, made, rank) for rank in range(ranks)]
+    return [LocalLayout(network, table, made, rank) for rank in range(ranks)]
 
 
-def gids_of(layout: Layout, local: Ints) -> Ints:
+def gids_of(layout: LocalLayout, local: Ints) -> Ints:
     """Return the gids of local neurons, which must not be padding."""
     group, lane = local >> 6, local & 63
     assert np.all(lane < layout.group_size[group])
     return layout.group_gid[group].astype(np.int64) + lane
 
 
-def of_row_set(layout: Layout, one: RowSet) -> Ints:
+def of_row_set(layout: LocalLayout, one: RowSet) -> Ints:
     """Return the synapses of a row set, shape (n, 5)."""
     plan = one.plan
     bits = np.unpackbits(one.bitmap.view(np.uint8), bitorder="little")
     sources = np.flatnonzero(bits)
-    assert sources.size == one.rows.size - 1
-    assert one.rows[0] == 0
-    assert one.rows[-1] == one.words.size
-    lengths = np.diff(one.rows)
+    assert sources.size == one.row_starts.size - 1
+    assert one.row_starts[0] == 0
+    assert one.row_starts[-1] == one.words.size
+    lengths = np.diff(one.row_starts)
     assert np.all(lengths > 0)
     words = one.words.astype(np.uint64)
     out = np.empty((words.size, 5), np.int64)
@@ -83,12 +83,12 @@ def of_row_set(layout: Layout, one: RowSet) -> Ints:
     delay = (above >> np.uint64(plan.target_bits)).astype(np.int64)
     if plan.pull:
         assert not delay.any()
-        assert one.run_rows.size == one.rows.size
-        assert one.run_rows[-1] == one.runs.size
+        assert one.run_starts.size == one.row_starts.size
+        assert one.run_starts[-1] == one.runs.size
         run_lengths = (one.runs & 0xFFFF).astype(np.int64)
         assert np.all(run_lengths > 0)
         # the runs of a row cover it, and are sorted by delay
-        covered = np.add.reduceat(run_lengths, one.run_rows[:-1])
+        covered = np.add.reduceat(run_lengths, one.run_starts[:-1])
         np.testing.assert_array_equal(covered, lengths)
         out[:, DELAY] = np.repeat(one.runs >> 16, run_lengths)
         same_row = np.diff(out[:, SOURCE]) == 0
@@ -98,11 +98,11 @@ def of_row_set(layout: Layout, one: RowSet) -> Ints:
         out[:, DELAY] = plan.delay
     else:
         out[:, DELAY] = delay
-    assert np.all(out[:, DELAY] <= plan.longest)
+    assert np.all(out[:, DELAY] <= plan.max_delay)
     return out
 
 
-def of_wiring(layout: Layout, made: Wiring) -> Ints:
+def of_wiring(layout: LocalLayout, made: LocalSynapses) -> Ints:
     """Return the synapses of a rank, and check what is said about them."""
     empty = np.empty((0, 5), np.int64)
     found = np.concatenate([empty, *(of_row_set(layout, one) for one in made.row_sets)])
@@ -110,12 +110,12 @@ def of_wiring(layout: Layout, made: Wiring) -> Ints:
         assert made.synapses == len(found)
         least, most = (found[:, DELAY].min(), found[:, DELAY].max()) if len(found) else (0, 0)
         assert (made.smallest_delay, made.largest_delay) == (least, most)
-        load = np.zeros((made.load.shape[0], layout.network.n_neurons), np.int64)
+        load = np.zeros((made.weight_sums.shape[0], layout.network.n_neurons), np.int64)
         np.add.at(load, (found[:, PLANE], found[:, TARGET]), np.abs(found[:, WEIGHT]))
         real = np.arange(layout.n_local) % 64 < np.repeat(layout.group_size, 64)
-        assert not made.load[:, ~real].any()
+        assert not made.weight_sums[:, ~real].any()
         own = gids_of(layout, np.flatnonzero(real))
-        np.testing.assert_array_equal(made.load[:, real], load[:, own])
+        np.testing.assert_array_equal(made.weight_sums[:, real], load[:, own])
     return found
 
 
@@ -139,7 +139,7 @@ def synapses(
     return canonical(
         of_wiring(
             layout,
-            wiring.build(
+            wiring.build_local_synapses(
                 layout,
                 scales(network),
                 seed,

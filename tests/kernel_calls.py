@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from distsnn.codegen import update as codegen
 from distsnn.engine.courses import phase_words, turn_words
-from distsnn.engine.tables import Call, invoke
+from distsnn.engine.kernel_calls import KernelCall, invoke
 from distsnn.jit import FLAGS
 from distsnn.kernels import emission, gammas, neuron_draws, poisson, rows, sines
 from distsnn.network import SubsteppedNeuron, get_neuron_model
@@ -47,11 +47,11 @@ def sine_call(
     offsets: Floats,
     dt: float,
     common_wave: bool,
-) -> tuple[Call, Floats]:
+) -> tuple[KernelCall, Floats]:
     """Return a call that computes sines, and the array that it fills."""
     values = np.full(amplitudes.size, np.nan)
     table = np.zeros(sines.TABLE_SIZE, np.int64)
-    call = Call(sines.sines(common_wave), table, 0, values.size)
+    call = KernelCall(sines.sines(common_wave), table, 0, values.size)
     turns, remainders = turn_words(frequencies, dt)
     for at, array in (
         (sines.VALUES, values),
@@ -61,7 +61,7 @@ def sine_call(
         (sines.TURNS, turns),
         (sines.REMAINDERS, remainders),
     ):
-        call.point(at, array)
+        call.bind(at, array)
     return call, values
 
 
@@ -95,30 +95,30 @@ class PoissonCall:
         else:
             entry = poisson.neuron_rates_entry(row_bits, varies)
             given = np.ascontiguousarray(np.broadcast_to(given, n))
-        self.call = Call(entry, np.zeros(poisson.TABLE_SIZE, np.int64), 0, n)
-        self.call.point(rows.RING, self.row)
+        self.call = KernelCall(entry, np.zeros(poisson.TABLE_SIZE, np.int64), 0, n)
+        self.call.bind(rows.RING, self.row)
         self.call.table[rows.STRIDE] = n
-        self.call.point(poisson.COUNTERS, counters(n))
-        self.call.point(poisson.WEIGHTS, given)
+        self.call.bind(poisson.COUNTERS, counters(n))
+        self.call.bind(poisson.WEIGHTS, given)
         self.call.table[poisson.STIMULUS_ID] = stimulus
         self.call.table[poisson.SEED_LOW] = seed & 0xFFFFFFFF
         self.call.table[poisson.SEED_HIGH] = seed >> 32
         if isinstance(means, float):
             exact = np.zeros(poisson.MOST_THRESHOLDS, np.uint64)
             self.guide = np.zeros(poisson.GUIDE_SIZE, np.int64)
-            self.call.point(poisson.THRESHOLDS, exact)
+            self.call.bind(poisson.THRESHOLDS, exact)
             if varies:
-                self.call.point(poisson.MEANS, np.full(1, means))
+                self.call.bind(poisson.MEANS, np.full(1, means))
             else:
                 self.exact = exact[: poisson.tabulate(means, exact, self.guide)]
                 self.call.table[poisson.N_THRESHOLDS] = self.exact.size
-            self.call.point(poisson.GUIDE, self.guide)
-            self.call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
+            self.call.bind(poisson.GUIDE, self.guide)
+            self.call.bind(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
         else:
-            self.call.point(poisson.MEANS, means)
+            self.call.bind(poisson.MEANS, means)
             self.call.table[poisson.COPIED] = round(correlation * 2**32)
             if not (varies or correlation):
-                self.call.point(poisson.CONSTANTS, poisson.neuron_rate_constants(means))
+                self.call.bind(poisson.CONSTANTS, poisson.neuron_rate_constants(means))
 
     def counts(self, step: int, *cuts: int) -> npt.NDArray[np.signedinteger]:
         """Return what a step adds to the row, with the range cut at given neurons."""
@@ -139,8 +139,8 @@ class GammaCall:
         low, high = seed & 0xFFFFFFFF, seed >> 32
         gammas.fill_in_equilibrium(self.times, counters(n), order, 0, low, high)
         self.times[:, 1:].sort(axis=1)
-        self.call = Call(gammas.gammas(32), np.zeros(poisson.TABLE_SIZE, np.int64), 0, n)
-        self.call.point(rows.RING, self.row)
+        self.call = KernelCall(gammas.gammas(32), np.zeros(poisson.TABLE_SIZE, np.int64), 0, n)
+        self.call.bind(rows.RING, self.row)
         self.call.table[rows.STRIDE] = n
         for at, array in (
             (poisson.COUNTERS, counters(n)),
@@ -148,7 +148,7 @@ class GammaCall:
             (poisson.MEANS, means),
             (gammas.TIMES, self.times),
         ):
-            self.call.point(at, array)
+            self.call.bind(at, array)
         self.call.table[poisson.SEED_LOW], self.call.table[poisson.SEED_HIGH] = low, high
         self.call.table[gammas.N_TIMES] = 1 + processes
         self.call.scalars[gammas.ORDER] = order
@@ -186,7 +186,7 @@ class NeuronCall:
         padded = {key: self._padded(np.asarray(value)) for key, value in parameters.items()}
         with np.errstate(all="ignore"):  # as the engine does
             self.constants = kernel.propagators(padded, dt)
-        self.variant = codegen.Variant.of(
+        self.variant = codegen.UpdateVariant.of(
             name,
             self.constants,
             precision=precision,
@@ -194,8 +194,8 @@ class NeuronCall:
             counts=("refractory",),
             current=current,
         )
-        where = codegen.layout(self.variant)
-        call = Call(
+        where = codegen.update_table_layout(self.variant)
+        call = KernelCall(
             codegen.update_entry(self.variant),
             np.zeros(where.size, np.int64),
             0,
@@ -212,31 +212,31 @@ class NeuronCall:
         most = emission.MAX_SPIKES if codegen.is_relay(kernel) else 1
         self._emitted = np.zeros(most * self.n, np.uint32)
         self.counts = np.zeros(emission.COUNTS_SIZE, np.int64)
-        call.point(emission.EMITTED, self._emitted)
-        call.point(emission.N_EMITTED, self.counts)
-        call.point(emission.GROUP_GID, first_gid + 64 * np.arange(self.n // 64, dtype=np.uint32))
+        call.bind(emission.EMITTED, self._emitted)
+        call.bind(emission.N_EMITTED, self.counts)
+        call.bind(emission.GROUP_GID, first_gid + 64 * np.arange(self.n // 64, dtype=np.uint32))
         sizes = np.minimum(64, size - 64 * np.arange(self.n // 64))
-        call.point(emission.GROUP_SIZE, sizes.astype(np.int32))
-        call.point(where.spiked, np.zeros(self.n, np.uint8))
+        call.bind(emission.GROUP_SIZE, sizes.astype(np.int32))
+        call.bind(where.spiked, np.zeros(self.n, np.uint8))
         call.table[where.mask], call.table[where.stride] = ring_rows - 1, self.n
         for key, at in where.rings.items():
-            call.point(at, self.rows[key])
+            call.bind(at, self.rows[key])
             call.scalars[where.quanta[key]] = (quanta or {}).get(key, 1.0)
         for key, at in where.states.items():
-            call.point(at, self.states[key])
+            call.bind(at, self.states[key])
         for key, at in where.arrays.items():
             widths = {"count": np.int32, "real": precision, "double": np.float64}
             width = widths[kernel.CONSTANTS[key]]
-            call.point(at, np.ascontiguousarray(self.constants[key], dtype=width))
+            call.bind(at, np.ascontiguousarray(self.constants[key], dtype=width))
         for key in kernel.CONSTANTS:
             if key in where.scalars:
                 call.scalars[where.scalars[key]] = float(self.constants[key])
         if current:
-            call.point(where.current, self.current)
+            call.bind(where.current, self.current)
         call.scalars[where.dt] = dt
         for at, kind in zip(where.draws, codegen.draw_kinds(kernel), strict=True):
-            call.point(at, np.zeros(self.n, np.uint64 if kind == "bits" else precision))
-            call.point(where.streams + neuron_draws.COUNTERS, counters(self.n))
+            call.bind(at, np.zeros(self.n, np.uint64 if kind == "bits" else precision))
+            call.bind(where.streams + neuron_draws.COUNTERS, counters(self.n))
             call.table[where.streams + neuron_draws.SEED_LOW] = seed
         self.call = call
 

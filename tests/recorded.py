@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation
+from distsnn.io.checkpoint_reader import CheckpointReader
 from distsnn.io.reader import StoreReader
 
 
@@ -41,9 +41,9 @@ def assert_same(first: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> N
         assert array.tobytes() == other[name].tobytes(), name
 
 
-def newest_checkpoint(path: Path) -> Generation:
+def newest_checkpoint(path: Path) -> CheckpointReader:
     """Return the newest checkpoint of a run."""
-    return Generation.open(path, generations(path)[0])
+    return CheckpointReader.open(path, generations(path)[0])
 
 
 def state_digest(path: Path) -> str:

@@ -26,7 +26,7 @@ from distsnn.network import (
     RecordWeights,
     Uniform,
 )
-from distsnn.simulation import Policy, Simulation
+from distsnn.simulation import RunPolicy, Simulation
 
 SEED, DT = 5, 0.1
 # Each run call's length in ms, with what is switched before it.
@@ -63,7 +63,7 @@ def network() -> Network:
             RecordSpikes(e),
             RecordSpikes(i[10:60]),
             RecordState(e[3:90], ["V_m", "I_syn_ex", "refractory"], name="E"),
-            RecordState(i, "V_m", every=3.1, name="sparse"),
+            RecordState(i, "V_m", interval=3.1, name="sparse"),
             RecordWeights("E->E", 2.3),
         ],
     )
@@ -146,7 +146,7 @@ def resume(path: Path, **given: Any) -> dict[str, float | None]:
 
 def kill(path: Path, at: int) -> None:
     """End the process after the switches before a run call."""
-    policy = Policy(checkpoint_every=5.0)
+    policy = RunPolicy(checkpoint_every=5.0)
     with Simulation(network(), seed=SEED, out=path, policy=policy) as simulation:
         for number, (length, settings) in enumerate(PLAN):
             switch(simulation, settings)

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from distsnn.analysis.figure_style import Style, dress, new_figure
+from distsnn.analysis.figure_style import Style, new_figure, style_axes
 
 # Two links in one direction each, side by side; in units of the distance of two chips.
 _APART = 0.09
@@ -93,7 +93,7 @@ def _canvas(data: Mapping[str, Any], style: Style, title: str) -> tuple[Figure, 
     scale = min(0.55, 12.0 / max(width, height))
     figure = new_figure(max(4.0, scale * width + 1.2), max(3.0, scale * height + 0.6), style)
     ax = figure.add_subplot()
-    dress(ax, style, x="", title=f"{data['report']['board']}: {title}")
+    style_axes(ax, style, x="", title=f"{data['report']['board']}: {title}")
     ax.set_aspect("equal")
     ax.set_axis_off()
     ax.set_xlim(positions[:, 0].min() - 1.0, positions[:, 0].max() + 1.0)

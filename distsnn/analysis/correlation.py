@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from distsnn.analysis.coordinates import lazy
 from distsnn.analysis.rates import spike_counts
-from distsnn.analysis.selection import Selection, Window, tree
+from distsnn.analysis.selection import Selection, Window, tree_reduce
 
 # Bins worked on at a time, so that a quiet network's long windows stay small.
 _BINS = 4096
@@ -102,7 +102,7 @@ def correlations(
     parts = [
         value for _, value in selection.per_window(_moments, columns, n, steps, bin_steps=steps)
     ]
-    moments = tree(parts, _sum) if parts else delayed(CountMoments.empty(n))
+    moments = tree_reduce(parts, _sum) if parts else delayed(CountMoments.empty(n))
     matrix = delayed(CountMoments.correlation)(moments)
     return xr.DataArray(
         lazy(matrix, (n, n), "float64"),

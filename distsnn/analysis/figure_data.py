@@ -100,7 +100,7 @@ class SummaryData:
     spectrum: xr.DataArray | None
     correlations: list[NDArray[np.float64]]
 
-    def of(self, values: NDArray[np.float64], population: int) -> NDArray[np.float64]:
+    def finite_values(self, values: NDArray[np.float64], population: int) -> NDArray[np.float64]:
         """Return the finite values of one population's neurons."""
         selected = values[self.index == population]
         finite: NDArray[np.float64] = selected[np.isfinite(selected)]
@@ -139,7 +139,7 @@ def raster_data(
     )
 
 
-def last_stretch(run: Run, length_ms: float = _RASTER_MS) -> tuple[float, float]:
+def last_window(run: Run, length_ms: float = _RASTER_MS) -> tuple[float, float]:
     """Return the last interval (start, stop] of the recorded time, ms."""
     return max(run.start_ms, run.time_ms - length_ms), run.time_ms
 
@@ -195,7 +195,7 @@ def _correlations(
     everyone = np.concatenate(chosen)
     if run.duration_ms == 0 or len(everyone) == 0:
         return [np.empty(0) for _ in chosen]
-    start, stop = last_stretch(run, _CORRELATION_MS)
+    start, stop = last_window(run, _CORRELATION_MS)
     selection = run.select(None, start, stop)
     if not selection.is_whole:
         return [np.empty(0) for _ in chosen]

@@ -41,7 +41,7 @@ def new_figure(width: float, height: float, style: Style) -> Figure:
     return figure
 
 
-def dress(ax: Axes, style: Style, *, x: str, y: str = "", title: str = "") -> None:
+def style_axes(ax: Axes, style: Style, *, x: str, y: str = "", title: str = "") -> None:
     """Label axes and give them the style's colours."""
     ax.set_facecolor("none")
     ax.set_xlabel(x, color=style.ink)
@@ -60,21 +60,21 @@ def colour(index: int) -> str:
     return COLOURS[index % len(COLOURS)]
 
 
-def literal(texts: Sequence[Text]) -> None:
+def escape_mathtext(texts: Sequence[Text]) -> None:
     """Show texts as they are: a population's name may hold a dollar sign."""
     for text in texts:
         text.set_parse_math(False)
 
 
-def short(name: str) -> str:
+def shorten_name(name: str) -> str:
     """Return a name as it fits beside a plot."""
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def population_ticks(ax: Axes, names: Sequence[str], positions: Sequence[float]) -> None:
     """Write the names of populations along the vertical axis."""
-    ax.set_yticks(list(positions), [short(name) for name in names])
-    literal([label for label in ax.get_yticklabels() if isinstance(label, Text)])
+    ax.set_yticks(list(positions), [shorten_name(name) for name in names])
+    escape_mathtext([label for label in ax.get_yticklabels() if isinstance(label, Text)])
 
 
 def legend(
@@ -82,7 +82,7 @@ def legend(
 ) -> None:
     """Add a legend of populations, in the upper right corner or outside of it."""
     # matplotlib takes a label that starts with an underscore for a hidden one.
-    labels = [short(f" {name}" if name.startswith("_") else name) for name in names]
+    labels = [shorten_name(f" {name}" if name.startswith("_") else name) for name in names]
     box = ax.legend(
         list(lines),
         labels,
@@ -92,7 +92,7 @@ def legend(
         loc="upper right" if inside else "upper left",
         bbox_to_anchor=(1.0, 1.0),
     )
-    literal(box.get_texts())
+    escape_mathtext(box.get_texts())
 
 
 @contextmanager

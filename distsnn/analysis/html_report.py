@@ -17,14 +17,14 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from distsnn.analysis import plots
-from distsnn.analysis.figure_data import SummaryData, last_stretch, raster_data, summary_data
+from distsnn.analysis.figure_data import SummaryData, last_window, raster_data, summary_data
 from distsnn.analysis.figure_style import Style, any_glyph, new_figure
 from distsnn.analysis.html_template import FIGURE, TEMPLATE
 from distsnn.analysis.run import Run, open_run
 from distsnn.analysis.selection import format_intervals
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.durable_files import atomic_write
-from distsnn.units import counted
+from distsnn.units import format_count
 
 # Ink of this colour becomes the page's own, light or dark.
 _INK = "#010203"
@@ -37,7 +37,7 @@ _MAX_DESCRIPTION = 100_000
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportFigure:
     """A figure of the page."""
 
     svg: Markup
@@ -81,7 +81,7 @@ def render(run: Run) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     figure = environment.from_string(FIGURE)
 
-    def draw(picture: Picture) -> Markup:
+    def draw(picture: ReportFigure) -> Markup:
         return Markup(figure.render(svg=picture.svg, caption=picture.caption))
 
     problem, data = _statistics(run)
@@ -199,8 +199,8 @@ def _tiles(run: Run, data: SummaryData | None) -> list[tuple[str, str]]:
     return [tile for tile in tiles if tile[1] != "–"]
 
 
-def _activity(run: Run, data: SummaryData) -> list[Picture]:
-    start, stop = last_stretch(run)
+def _activity(run: Run, data: SummaryData) -> list[ReportFigure]:
+    start, stop = last_window(run)
     dots = raster_data(run.select(None, start, stop))
     height = 4.4 if len(dots.names) <= 12 else 6.0
     raster = _figure(10.0, height, lambda ax: plots.draw_raster(ax, dots, _STYLE))
@@ -210,18 +210,18 @@ def _activity(run: Run, data: SummaryData) -> list[Picture]:
     plots.draw_rate(list(panels[:, 0]), data.rate, _STYLE)
     sampled = f" of {int(dots.edges[-1]):,} neurons, evenly spaced," if dots.sampled else ""
     return [
-        Picture(
+        ReportFigure(
             to_svg(raster, "Raster plot of spikes", 1),
             f"Spikes{sampled} in the last {stop - start:g} ms; populations from top to bottom.",
         ),
-        Picture(
+        ReportFigure(
             to_svg(rate, "Population rates over time", 2),
             "Spikes per second and neuron." + _some(len(data.names), plots.MAX_LINES),
         ),
     ]
 
 
-def _distributions(data: SummaryData) -> list[Picture]:
+def _distributions(data: SummaryData) -> list[ReportFigure]:
     rows = min(len(data.names), plots.MAX_ROWS)
     figure = new_figure(10.0, 1.3 + 0.27 * rows, _STYLE)
     panels = [figure.add_subplot(1, 3, column + 1) for column in range(3)]
@@ -230,26 +230,26 @@ def _distributions(data: SummaryData) -> list[Picture]:
         "Boxes: quartiles and median over neurons (correlation: over pairs); lines: 5th to 95th "
         "percentile; dots: mean." + _some(len(data.names), plots.MAX_ROWS)
     )
-    return [Picture(to_svg(figure, "Rates, CVs and correlations by population", 3), caption)]
+    return [ReportFigure(to_svg(figure, "Rates, CVs and correlations by population", 3), caption)]
 
 
-def _pair(data: SummaryData) -> list[Picture]:
+def _pair(data: SummaryData) -> list[ReportFigure]:
     some = _some(len(data.names), plots.MAX_LINES)
     spectrum = _figure(5.4, 3.2, lambda ax: plots.draw_spectrum(ax, data.spectrum, _STYLE))
     counts = _figure(5.4, 3.2, lambda ax: plots.draw_histogram(ax, data.histogram, _STYLE))
     return [
-        Picture(
+        ReportFigure(
             to_svg(spectrum, "Power spectra", 4),
             f"Welch's method, segments of 500 ms; colours as beside.{some}",
         ),
-        Picture(
+        ReportFigure(
             to_svg(counts, "Distribution of spike counts", 5),
             f"Fraction of all neurons and intervals of 100 ms with this number of spikes.{some}",
         ),
     ]
 
 
-def _states(run: Run) -> list[Picture]:
+def _states(run: Run) -> list[ReportFigure]:
     pictures = []
     # of a corrupt run any chunk may be missing
     for number, name in enumerate(run.state_names if not run.missing else ()):
@@ -267,10 +267,12 @@ def _states(run: Run) -> list[Picture]:
         plots.draw_traces(panels, part, _STYLE)
         population = state.attrs["population"]
         pictures.append(
-            Picture(
+            ReportFigure(
                 to_svg(figure, f"Traces of {name}", 10 + number),
-                f"{name}: {counted(neurons, 'neuron')} of {population}, {counted(rows, 'row')}; "
-                f"shown: {counted(len(chosen), 'neuron')}, the last {counted(n_displayed, 'row')}.",
+                f"{name}: {format_count(neurons, 'neuron')} of {population}, "
+                f"{format_count(rows, 'row')}; "
+                f"shown: {format_count(len(chosen), 'neuron')}, "
+                f"the last {format_count(n_displayed, 'row')}.",
             )
         )
     return pictures
@@ -282,13 +284,16 @@ def _population_rows(run: Run, data: SummaryData | None) -> list[dict[str, str]]
         row_index = data.names.index(str(name)) if data and str(name) in data.names else None
         cells = dict.fromkeys(("spikes", "rate", "rate_sd", "silent", "cv", "correlation"), "–")
         if data is not None and row_index is not None:
-            rates, counts = data.of(data.rates, row_index), data.counts[data.index == row_index]
+            rates, counts = (
+                data.finite_values(data.rates, row_index),
+                data.counts[data.index == row_index],
+            )
             cells = {
                 "spikes": f"{int(counts.sum()):,}",
                 "rate": _number(_mean(rates)),
                 "rate_sd": _number(float(rates.std()) if len(rates) else math.nan),
                 "silent": f"{np.count_nonzero(counts == 0) / len(counts):.1%}",
-                "cv": _number(_mean(data.of(data.cv, row_index))),
+                "cv": _number(_mean(data.finite_values(data.cv, row_index))),
                 "correlation": _fixed(_mean(data.correlations[row_index])),
             }
         rows.append(
@@ -334,14 +339,14 @@ def _timing_rows(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def _timing_figure(run: Run) -> list[Picture]:
+def _timing_figure(run: Run) -> list[ReportFigure]:
     timing = run.timing
     if not set(plots.PHASES) & set(timing.columns):
         return []
     height = 1.0 + 0.24 * min(len(timing), plots.MAX_ROWS)
     figure = _figure(10.0, height, lambda ax: plots.draw_timing(ax, timing, _STYLE))
     return [
-        Picture(
+        ReportFigure(
             to_svg(figure, "Wall time by rank and phase", 6),
             "Wall time of each rank by phase." + _some(len(timing), plots.MAX_ROWS, "ranks"),
         )

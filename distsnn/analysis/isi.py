@@ -13,7 +13,7 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from distsnn.analysis.coordinates import per_neuron
-from distsnn.analysis.selection import Selection, Window, tree
+from distsnn.analysis.selection import Selection, Window, tree_reduce
 
 Integers = NDArray[np.int64]
 NO_SPIKE = -1
@@ -44,7 +44,7 @@ class IsiMoments:
         return cls(zeros, zeros, zeros, zeros + NO_SPIKE, zeros + NO_SPIKE)
 
     @classmethod
-    def of(cls, step: NDArray[np.int32], neuron: Integers, n_neurons: int) -> "IsiMoments":
+    def from_spikes(cls, step: NDArray[np.int32], neuron: Integers, n_neurons: int) -> "IsiMoments":
         """Return the moments of a stretch's spikes.
 
         Parameters
@@ -78,7 +78,7 @@ class IsiMoments:
         last[present] = step_of[starts + counts - 1]
         return cls(n, total, squares, first, last)
 
-    def then(self, later: "IsiMoments") -> "IsiMoments":
+    def followed_by(self, later: "IsiMoments") -> "IsiMoments":
         """Return the moments of this stretch and the one right after it, together."""
         has_last, has_first = self.last != NO_SPIKE, later.first != NO_SPIKE
         gap = np.where(has_last & has_first, later.first - self.last, 0)
@@ -118,7 +118,7 @@ def isi(selection: Selection) -> xr.Dataset:
     selection.check_whole("interspike intervals")
     count, dt = selection.neurons.count, selection.dt
     parts = [value for _, value in selection.per_window(_moments, count)]
-    moments = tree(parts, _join) if parts else delayed(IsiMoments.empty(count))
+    moments = tree_reduce(parts, _join) if parts else delayed(IsiMoments.empty(count))
     table = delayed(_table)(moments, dt)
     attributes = {
         "n": ("int64", "1", "number of interspike intervals"),
@@ -155,13 +155,13 @@ def cv(selection: Selection, min_isis: int = 5) -> xr.DataArray:
 
 
 def _moments(window: Window, n_neurons: int) -> IsiMoments:
-    return IsiMoments.of(window.step, window.neuron, n_neurons)
+    return IsiMoments.from_spikes(window.step, window.neuron, n_neurons)
 
 
 def _join(parts: list[IsiMoments]) -> IsiMoments:
     joined = parts[0]
     for part in parts[1:]:
-        joined = joined.then(part)
+        joined = joined.followed_by(part)
     return joined
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from distsnn.analysis.figure_style import Style, colour, dress, new_figure
+from distsnn.analysis.figure_style import Style, colour, new_figure, style_axes
 
 _MOST_TICKS = 9
 
@@ -44,7 +44,7 @@ def partition_plot(data: Sequence[Mapping[str, Any]], style: Style | None = None
 def _matrix(
     figure: Figure, ax: Any, values: Any, maximum: float, label: str, style: Style, title: str
 ) -> None:
-    dress(ax, style, x="to rank", y="from rank", title=title)
+    style_axes(ax, style, x="to rank", y="from rank", title=title)
     image = ax.imshow(np.ma.masked_invalid(values), vmin=0.0, vmax=maximum or 1.0, cmap="viridis")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_ticks(_ticks(len(values)))
@@ -56,7 +56,7 @@ def _matrix(
 def _load(ax: Any, metrics: Mapping[str, Any], style: Style) -> None:
     cost = np.array(metrics["cost_ns_per_s"]) * 1e-9
     title = f"imbalance {100.0 * metrics['imbalance']:.1f} %"
-    dress(ax, style, x="rank", y="work, s per s", title=title)
+    style_axes(ax, style, x="rank", y="work, s per s", title=title)
     ranks = np.arange(cost.size)
     ax.bar(ranks, cost, color=colour(0))
     balanced = np.array(metrics["balanced_cost_ns_per_s"]) * 1e-9

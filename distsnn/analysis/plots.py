@@ -14,19 +14,19 @@ from numpy.typing import NDArray
 from distsnn.analysis.figure_data import (
     RasterData,
     SummaryData,
-    last_stretch,
+    last_window,
     raster_data,
     summary_data,
 )
 from distsnn.analysis.figure_style import (
     Style,
     colour,
-    dress,
+    escape_mathtext,
     legend,
-    literal,
     new_figure,
     population_ticks,
-    short,
+    shorten_name,
+    style_axes,
 )
 from distsnn.analysis.run import Run
 
@@ -73,7 +73,7 @@ def raster(
     """
     style = style or Style()
     if start is None and stop is None:
-        start, stop = last_stretch(run)
+        start, stop = last_window(run)
     selection = run.select(population, start, stop)
     data = raster_data(selection, max_neurons=max_neurons, max_spikes=max_spikes)
     axes = ax or new_figure(10.0, 4.4, style).add_subplot()
@@ -97,7 +97,7 @@ def summary(run: Run, *, style: Style | None = None) -> Figure:
     # Rows with layouts of their own: long names in one do not squeeze the others.
     parts = figure.subfigures(3, 1, height_ratios=heights, squeeze=False)[:, 0]
     top, middle, bottom = parts
-    dots = raster_data(run.select(None, *last_stretch(run)))
+    dots = raster_data(run.select(None, *last_window(run)))
     draw_raster(top.add_subplot(), dots, style)
     left, right = middle.subfigures(1, 2, width_ratios=[2.0, 1.0])
     draw_rate(left.subplots(rate_rows(data), 1, sharex=True, squeeze=False)[:, 0], data.rate, style)
@@ -130,7 +130,7 @@ def draw_raster(ax: Axes, data: RasterData, style: Style) -> None:
     for edge in data.edges[1:-1]:
         ax.axhline(edge - 0.5, color=style.ink, linewidth=0.5, alpha=0.25)
     title = "Spikes of a sample of neurons" if data.sampled else "Spikes"
-    dress(ax, style, x="time (ms)", title=title)
+    style_axes(ax, style, x="time (ms)", title=title)
     ax.set_xlim(data.start, max(data.stop, data.start + 1e-9))
     ax.set_ylim(max(float(data.edges[-1]), 1.0) - 0.5, -0.5)
     middle = (data.edges[:-1] + data.edges[1:] - 1) / 2
@@ -155,7 +155,7 @@ def draw_rate(panels: Sequence[Axes], rate: xr.DataArray, style: Style) -> None:
         ax.plot(time, values, color=colour(index), linewidth=0.9)
         first, last = index == 0, index == len(panels) - 1
         title = f"Population rates (spikes/s), bins of {rate.attrs['bin_ms']:g} ms"
-        dress(ax, style, x="time (ms)" if last else "", title=title if first else "")
+        style_axes(ax, style, x="time (ms)" if last else "", title=title if first else "")
         top = max(float(values[np.isfinite(values)].max(initial=0.0)) * 1.05, 1e-3)
         ax.set_ylim(0.0, top)
         ax.set_xlim(0.0 if not len(time) else time[0], 1.0 if not len(time) else time[-1])
@@ -166,18 +166,18 @@ def draw_rate(panels: Sequence[Axes], rate: xr.DataArray, style: Style) -> None:
         text = ax.text(
             1.005,
             0.5,
-            short(str(rate["population"].values[index])),
+            shorten_name(str(rate["population"].values[index])),
             color=colour(index),
             fontsize=8,
             va="center",
             transform=ax.transAxes,
         )
-        literal([text])
+        escape_mathtext([text])
 
 
 def draw_spectrum(ax: Axes, spectrum: xr.DataArray | None, style: Style) -> None:
     """Draw power spectra of population rates, in the colours of the other plots."""
-    dress(ax, style, x="frequency (Hz)", y="(spikes/s)²/Hz", title="Power of population rates")
+    style_axes(ax, style, x="frequency (Hz)", y="(spikes/s)²/Hz", title="Power of population rates")
     if spectrum is None:
         note(ax, "the run is too short, or not recorded all the time", style)
         return
@@ -197,7 +197,7 @@ def draw_spectrum(ax: Axes, spectrum: xr.DataArray | None, style: Style) -> None
 
 def draw_histogram(ax: Axes, histogram: xr.DataArray | None, style: Style) -> None:
     """Draw the distribution of spike counts in bins of time."""
-    dress(
+    style_axes(
         ax,
         style,
         x="spikes of a neuron in 100 ms",
@@ -233,14 +233,14 @@ def draw_distributions(panels: Sequence[Axes], data: SummaryData, style: Style) 
     """Draw rates, CVs and correlations of each population as three rows of boxes."""
     rows = range(min(len(data.names), MAX_ROWS))
     columns = (
-        ("Rate", "spikes/s", [data.of(data.rates, i) for i in rows]),
-        ("CV of interspike intervals", "CV", [data.of(data.cv, i) for i in rows]),
+        ("Rate", "spikes/s", [data.finite_values(data.rates, i) for i in rows]),
+        ("CV of interspike intervals", "CV", [data.finite_values(data.cv, i) for i in rows]),
         ("Correlation of pairs", "correlation (2 ms)", [data.correlations[i] for i in rows]),
     )
     for ax, (title, unit, values) in zip(panels, columns, strict=True):
         for index, members in enumerate(values):
             _box(ax, index, members, style)
-        dress(ax, style, x=unit, title=title)
+        style_axes(ax, style, x=unit, title=title)
         ax.set_ylim(len(values) - 0.5, -0.5)
         population_ticks(ax, data.names[: len(values)], range(len(values)))
         ax.grid(axis="x", color=style.ink, alpha=0.12)
@@ -261,7 +261,7 @@ def draw_timing(ax: Axes, timing: pd.DataFrame, style: Style) -> None:
         left += width
     several = table.index.get_level_values("attempt").nunique() > 1
     names = [f"{a}/{r}" if several else str(r) for a, r in table.index]
-    dress(ax, style, x="wall time (s)", y="attempt/rank" if several else "rank")
+    style_axes(ax, style, x="wall time (s)", y="attempt/rank" if several else "rank")
     population_ticks(ax, names, range(len(names)))
     ax.set_ylim(len(table) - 0.5, -0.5)
     legend(ax, bars, phases, style)
@@ -287,7 +287,7 @@ def draw_traces(panels: Sequence[Axes], state: xr.Dataset, style: Style) -> None
             for index in range(state.sizes["neuron"])
         ]
         units = values.attrs.get("units", "")
-        dress(ax, style, x="time (ms)", y=f"{name} ({units})" if units else str(name))
+        style_axes(ax, style, x="time (ms)", y=f"{name} ({units})" if units else str(name))
         # The name is the user's.
         ax.yaxis.label.set_parse_math(False)
         if ax is panels[0]:

@@ -7,7 +7,7 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from distsnn.analysis.coordinates import bin_centres, lazy, per_neuron
-from distsnn.analysis.selection import Selection, Window, tree
+from distsnn.analysis.selection import Selection, Window, tree_reduce
 
 Counts = NDArray[np.int64]
 
@@ -21,7 +21,7 @@ def spike_counts(selection: Selection) -> xr.DataArray:
     """
     n = selection.neurons.count
     parts = [value for _, value in selection.per_window(_counts, n)]
-    total = tree(parts, _sum) if parts else delayed(np.zeros(n, np.int64))
+    total = tree_reduce(parts, _sum) if parts else delayed(np.zeros(n, np.int64))
     return per_neuron(
         total, selection, "int64", name="spikes", units="1", long_name="number of spikes"
     )
@@ -188,7 +188,7 @@ def spike_count_histogram(
             )
         ]
         nothing = delayed(np.zeros((n, max_count + 1), np.int64))
-        occupied = tree(parts, _sum) if parts else nothing
+        occupied = tree_reduce(parts, _sum) if parts else nothing
         value = delayed(_with_empty_pairs)(occupied, neurons.sizes * selection.bins(steps))
     return xr.DataArray(
         lazy(value, (n, max_count + 1), "int64"),

@@ -14,7 +14,7 @@ from distsnn.extras import LazyModule
 from distsnn.io.reader import StoreReader
 from distsnn.io.state_reader import StateRecording
 from distsnn.io.weight_reader import WeightRecording
-from distsnn.units import counted
+from distsnn.units import format_count
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -111,7 +111,7 @@ class Run:
     def __repr__(self) -> str:
         state = "corrupt" if self.missing else "complete" if self.complete else "not complete"
         return (
-            f"<Run {self.reader.path}: {counted(self.reader.n_neurons, 'neuron')}, "
+            f"<Run {self.reader.path}: {format_count(self.reader.n_neurons, 'neuron')}, "
             f"{self.time_ms:g} ms, {state}>"
         )
 
@@ -450,7 +450,7 @@ class Run:
         neurons: int | None = 1000,
     ) -> xr.DataArray:
         """Return variance / mean of the binned counts of `neurons` neurons of each population."""
-        selection = self.select(population, start, stop).limited(neurons)
+        selection = self.select(population, start, stop).first_neurons(neurons)
         return rates.synchrony(selection, bin_ms)
 
     def spike_count_histogram(

@@ -247,7 +247,7 @@ class Selection:
             results.append(((low, high), apply(window, *arguments)))
         return results
 
-    def limited(self, n: int | None) -> "Selection":
+    def first_neurons(self, n: int | None) -> "Selection":
         """Return the same selection of the first `n` recorded neurons of each population."""
         return self if n is None else replace(self, neurons=self.neurons.first(n))
 
@@ -270,7 +270,7 @@ def _locate(spikes: Spikes, neurons: Neurons, low: int, high: int) -> Window:
     return Window(low, high, spikes[0][inside], neuron[inside])
 
 
-def tree(values: Sequence[Delayed], join: Callable[[list[Any]], Any]) -> Delayed:
+def tree_reduce(values: Sequence[Delayed], join: Callable[[list[Any]], Any]) -> Delayed:
     """Join delayed values in their order, a few at a time, so that few wait in memory."""
     level = list(values)
     joined = delayed(join)

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 
 from distsnn.cli.rates import read_json
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import Network
 from distsnn.network.blocks import make_blocks
 from distsnn.network.checks import as_integer
 from distsnn.partition.assignment import Assignment
-from distsnn.units import counted
+from distsnn.units import format_count
 
 _ALLOWED = 'such as {"E": 0, "I": [1, 2]}, or {"owner": {"E": 0, "I": [1, 2]}, "groups": [1, 2]}'
 
@@ -42,7 +42,7 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
     if isinstance(content, dict) and isinstance(content.get("owner"), dict):
         if not content.keys() <= {"owner", "groups"}:
             other = min(content.keys() - {"owner", "groups"})
-            raise unknown("field", other, ["owner", "groups"], where=where)
+            raise unknown_name_error("field", other, ["owner", "groups"], where=where)
         content, groups = content["owner"], content.get("groups", [])
     if not isinstance(content, dict):
         raise DescriptionError("holds no ranks of populations", where=where, allowed=_ALLOWED)
@@ -50,7 +50,7 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
     names = [population.name for population in network.populations]
     for population_name in content:
         if population_name not in names:
-            raise unknown("population", population_name, names, where=where)
+            raise unknown_name_error("population", population_name, names, where=where)
     for population_name in names:
         if population_name not in content:
             place = f"{where}: population {population_name!r}"
@@ -70,7 +70,7 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
                 "the number of blocks differs from the network",
                 where=place,
                 value=len(rank_list),
-                allowed=f"{n}, of up to {counted(table.block_size, 'neuron')}; or one rank",
+                allowed=f"{n}, of up to {format_count(table.block_size, 'neuron')}; or one rank",
             )
         max_rank = (ranks or table.n_blocks) - 1
         owner += [as_integer(rank, where=place, high=max_rank) for rank in rank_list]
@@ -79,7 +79,7 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
     try:
         return Assignment(ranks, np.array(owner, np.int32), groups=groups)
     except DescriptionError as error:
-        raise error.within(where) from error
+        raise error.in_context(where) from error
 
 
 def _ranks_of(groups: Any) -> int:

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distsnn.cli.map_run import BothRuns, both_runs, effect_lines
-from distsnn.cli.map_slices import check_neurons_per_core, fitted, sends_each
+from distsnn.cli.map_run import LimitComparison, effect_lines, run_with_and_without_limits
+from distsnn.cli.map_slices import check_neurons_per_core, is_unicast, slice_for_board
 from distsnn.cli.models import load_model
 from distsnn.cli.rates import load_rates
 from distsnn.comm import Communicator, collective_phase
@@ -28,9 +28,9 @@ from distsnn.partition.boards.export import (
 from distsnn.partition.boards.mapping import check_objective, map_graph
 from distsnn.partition.boards.resources import SlicedNetwork
 from distsnn.partition.traffic import Rates, neuron_rates
-from distsnn.simulation.clock import peak_rss_bytes
 from distsnn.simulation.edge_routing import read_edges
-from distsnn.units import counted
+from distsnn.simulation.phase_timer import peak_rss_bytes
+from distsnn.units import format_count
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
@@ -49,7 +49,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
         check_network(network, board)
         check_objective(board, options.optimise)
         check_neurons_per_core(board, options.neurons_per_core)
-        if options.run is not None and options.contacts == "expected" and sends_each(board):
+        if options.run is not None and options.contacts == "expected" and is_unicast(board):
             raise DescriptionError(
                 "packets of a run can only be counted with the synapses that it has",
                 where="--contacts",
@@ -65,7 +65,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
                 _map(network, board, options, rates)
         return 0
     with (
-        both_runs(network, constrained, options, communicator) as runs,
+        run_with_and_without_limits(network, constrained, options, communicator) as runs,
         collective_phase(communicator, "mapping"),
     ):
         if communicator.rank == 0:
@@ -76,10 +76,14 @@ def execute(options: Namespace, communicator: Communicator) -> int:
 
 
 def _map(
-    network: Network, board: Board, options: Namespace, rates: Rates, runs: BothRuns | None = None
+    network: Network,
+    board: Board,
+    options: Namespace,
+    rates: Rates,
+    runs: LimitComparison | None = None,
 ) -> None:
     seed = 1 if options.seed is None else options.seed
-    sliced = fitted(network, board, options, rates, seed)
+    sliced = slice_for_board(network, board, options, rates, seed)
     models = [population.model.name for population in network.populations]
     how: dict[str, Any] = {"objective": options.optimise, "seed": seed, "models": models}
     mapping = map_graph(sliced.graph, board, neurons=sliced.neurons_per_core, **how)
@@ -88,7 +92,7 @@ def _map(
     data["report"]["peak_rss_bytes"] = peak_rss_bytes()
     lines = _lines(data["report"], sliced)
     if runs is not None:
-        data["run"] = runs.effect(mapping, data["report"])
+        data["run"] = runs.to_dict(mapping, data["report"])
         lines += effect_lines(data["run"], board.name)
     if options.out is not None:
         save_data(data, Path(options.out))
@@ -125,7 +129,7 @@ def _lines(report: dict[str, Any], sliced: SlicedNetwork) -> list[str]:
     lines = [
         f"{report['neurons']:,} neurons in {report['slices']:,} slices of up to "
         f"{sliced.neurons_per_core} on {report['cores']:,} of {report['cores_available']:,} cores, "
-        f"{counted(report['chips'], 'chip')}",
+        f"{format_count(report['chips'], 'chip')}",
         f"rate-weighted hops {report['rate_weighted_hops']:.4g}/s, "
         f"{100.0 * report['relative_gap']:.0f} % "
         "of them above the lower bound; packets cross "

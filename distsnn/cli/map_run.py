@@ -20,16 +20,16 @@ from distsnn.partition.boards.board_limits import ConstrainedNetwork
 from distsnn.partition.boards.mapping import BoardMapping
 from distsnn.partition.boards.packet_counts import count_packets
 from distsnn.simulation import Simulation
-from distsnn.units import counted, steps
+from distsnn.units import format_count, to_steps
 
 
 @contextmanager
-def both_runs(
+def run_with_and_without_limits(
     network: Network,
     constrained: ConstrainedNetwork,
     options: Namespace,
     communicator: Communicator,
-) -> Iterator["BothRuns"]:
+) -> Iterator["LimitComparison"]:
     """Run a network as it is and as a board would run it; the recordings are gone afterwards.
 
     Collective.
@@ -53,7 +53,7 @@ def both_runs(
             if time_ms == 0.0:
                 raise DescriptionError("nothing would run", where="--run", value=0.0)
             for simulated in both:
-                steps(time_ms, simulated.dt, where="--run")
+                to_steps(time_ms, simulated.dt, where="--run")
             if communicator.rank == 0:
                 folder = stack.enter_context(TemporaryDirectory(prefix="distsnn-map-"))
         folder = communicator.bcast(folder)
@@ -63,11 +63,11 @@ def both_runs(
             recorded = replace(simulated, recordings=spikes)
             with Simulation(recorded, seed=seed, out=path, communicator=communicator) as simulation:
                 simulation.run(time_ms)
-        yield BothRuns(constrained, time_ms, paths)
+        yield LimitComparison(constrained, time_ms, paths)
 
 
 @dataclass(frozen=True)
-class BothRuns:
+class LimitComparison:
     """Recorded runs of a network as it is and as a board would run it.
 
     Parameters
@@ -101,7 +101,7 @@ class BothRuns:
             counts += np.bincount(gid, minlength=counts.size)
         return counts
 
-    def effect(self, mapping: BoardMapping, report: dict[str, Any]) -> dict[str, Any]:
+    def to_dict(self, mapping: BoardMapping, report: dict[str, Any]) -> dict[str, Any]:
         """Return what the board changes, and its traffic, as plain data.
 
         Parameters
@@ -142,7 +142,7 @@ class BothRuns:
 
 
 def effect_lines(effect: dict[str, Any], board: str) -> list[str]:
-    """Return `BothRuns.effect` in words and columns."""
+    """Return `LimitComparison.to_dict` in words and columns."""
     lines = [f"{effect['time_ms']:g} ms under the limits of {board}:"]
     lines += [f"  {change}" for change in effect["changes"] or ["nothing changes"]]
     if effect["not_applied"]:
@@ -158,8 +158,9 @@ def effect_lines(effect: dict[str, Any], board: str) -> list[str]:
     measured, predicted = effect["measured"], effect["predicted"]
     return [
         *lines,
-        f"{counted(measured['spikes'], 'spike')} sent {counted(measured['packets'], 'packet')} "
-        f"over {counted(measured['hops'], 'link')} (predicted: {predicted['packets']:,.0f} over "
+        f"{format_count(measured['spikes'], 'spike')} sent "
+        f"{format_count(measured['packets'], 'packet')} over "
+        f"{format_count(measured['hops'], 'link')} (predicted: {predicted['packets']:,.0f} over "
         f"{predicted['hops']:,.0f})",
     ]
 

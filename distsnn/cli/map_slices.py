@@ -21,9 +21,9 @@ from distsnn.partition.boards.slice_connectivity import (
     with_expected_connectivity,
 )
 from distsnn.partition.traffic import Rates, TrafficGraph, build_traffic_graph
-from distsnn.simulation.clock import available_bytes
 from distsnn.simulation.edge_routing import read_edges
-from distsnn.simulation.wired_ends import wired_ends
+from distsnn.simulation.phase_timer import available_bytes
+from distsnn.simulation.synapse_stream import iterate_network_synapses
 
 Ints = npt.NDArray[np.int64]
 
@@ -31,7 +31,7 @@ Ints = npt.NDArray[np.int64]
 _KEPT = 1 << 24
 
 
-def sends_each(board: Board) -> bool:
+def is_unicast(board: Board) -> bool:
     """Return whether a packet is sent to each core."""
     return board.router.scheme.value in (UNICAST, ONE_AXON)
 
@@ -52,7 +52,7 @@ def check_neurons_per_core(board: Board, neurons: int | None) -> None:
         )
 
 
-def fitted(
+def slice_for_board(
     network: Network, board: Board, options: Namespace, rates: Rates, seed: int
 ) -> SlicedNetwork:
     """Return slices that fit a core, for expected or built connectivity.
@@ -63,7 +63,7 @@ def fitted(
         If none do, or the memory is too small to find out.
     """
     reader = partial(read_edges, dt=network.dt)
-    core, single = board.core, sends_each(board)
+    core, single = board.core, is_unicast(board)
     limited = core.in_axons.value is not None or core.out_axons.value is not None
 
     def expected(neurons: int) -> TrafficGraph:
@@ -102,12 +102,12 @@ def _ends(network: Network, seed: int) -> Callable[[], Iterable[tuple[Ints, Ints
         for projection in network.projections
     )
     if synapses > _KEPT:
-        return partial(wired_ends, network, seed)
+        return partial(iterate_network_synapses, network, seed)
     ends: list[tuple[Ints, Ints]] = []
 
     def once() -> Iterable[tuple[Ints, Ints]]:
         if not ends:
-            ends.extend(wired_ends(network, seed))
+            ends.extend(iterate_network_synapses(network, seed))
         return ends
 
     return once

@@ -64,12 +64,14 @@ def call(build: Callable[..., Any], arguments: dict[str, Any], path: Path) -> Ne
         network = build(**arguments)
     if not isinstance(network, Network):
         raise DescriptionError(
-            "build returns no Network", where=definition(build, path), value=type(network).__name__
+            "build returns no Network",
+            where=source_location(build, path),
+            value=type(network).__name__,
         )
     return network
 
 
-def definition(build: Callable[..., Any], path: Path) -> str:
+def source_location(build: Callable[..., Any], path: Path) -> str:
     """Return where a function is defined, ``file, line``."""
     code = getattr(build, "__code__", None)
     return f"{path}, line {code.co_firstlineno}" if code is not None else str(path)

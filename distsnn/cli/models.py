@@ -26,7 +26,7 @@ class Model:
     ----------
     network : Network
         The network.
-    about : dict
+    metadata : dict
         For the run's metadata: kind, name or path, parameters.
     seed : int
         The seed if none is given.
@@ -35,7 +35,7 @@ class Model:
     """
 
     network: Network
-    about: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
     seed: int = 1
     time_ms: float | None = None
 
@@ -79,7 +79,11 @@ def load_model(name: str, settings: Sequence[str]) -> Model:
 def _example(name: str, settings: Sequence[str]) -> Model:
     build = model_files.build_function(examples.example(name))
     chosen = arguments(build, settings, where=f"example {name!r}")
-    description = {"kind": "example", "name": name, "parameters": _noted(defaults(build) | chosen)}
+    description = {
+        "kind": "example",
+        "name": name,
+        "parameters": _json_parameters(defaults(build) | chosen),
+    }
     return Model(build(**chosen), description)
 
 
@@ -90,26 +94,26 @@ def _file(path: Path, settings: Sequence[str]) -> Model:
         )
     module = model_files.load_file(path)
     build = model_files.build_function(module)
-    chosen = arguments(build, settings, where=model_files.definition(build, path))
+    chosen = arguments(build, settings, where=model_files.source_location(build, path))
     network = model_files.call(build, chosen, path)
     description = {
         "kind": "file",
         "path": str(path),
-        "parameters": _noted(defaults(build) | chosen),
+        "parameters": _json_parameters(defaults(build) | chosen),
     }
     return Model(network, description)
 
 
 def _run(path: Path) -> Model:
     reader = StoreReader(path, partial=True)  # of which the description alone is needed
-    check_unscripted(reader)
+    check_not_scripted(reader)
     metadata = reader.metadata
     description = {"kind": "run", "path": str(path)}
     network = Network.from_dict(*reader.network())
     return Model(network, description, int(metadata["seed"]), float(metadata["time_ms"]))
 
 
-def check_unscripted(reader: StoreReader) -> None:
+def check_not_scripted(reader: StoreReader) -> None:
     """Raise DescriptionError if a script took part in a run, which the command cannot repeat."""
     names = reader.metadata.get("scripted", [])
     if names:
@@ -133,7 +137,7 @@ def _stored(path: Path) -> Model:
     return Model(load_network(path), {"kind": "network", "path": str(path)})
 
 
-def _noted(parameters: dict[str, Any]) -> dict[str, Any]:
+def _json_parameters(parameters: dict[str, Any]) -> dict[str, Any]:
     # What JSON can hold; the network itself is stored whole anyway.
     return {
         name: value if isinstance(value, _PLAIN) else repr(value)

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from distsnn.cli.board_parsers import add_board_commands
 from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 
 _EPILOG = """\
 exit codes: 0 done, 2 bad usage or model, 1 failed, 130 interrupted, 85 stopped by SIGTERM, SIGUSR1
@@ -66,7 +66,7 @@ def parse(words: Sequence[str], *, prints_help: bool) -> argparse.Namespace:
     parser, commands = _build(prints_help=prints_help)
     first = words[0] if words else "--help"
     if not first.startswith("-") and first not in commands:
-        raise unknown("command", first, _public(commands), where="distsnn")
+        raise unknown_name_error("command", first, _public(commands), where="distsnn")
     if not words:
         parser.print_help()
         raise SystemExit(2)
@@ -80,7 +80,7 @@ def parse(words: Sequence[str], *, prints_help: bool) -> argparse.Namespace:
     if "model" in options and options.model is None and not resumed and not template:
         commands[options.command].error("the following arguments are required: MODEL")
     if extra:
-        raise _refused(extra[0], commands[options.command])
+        raise _unexpected_argument(extra[0], commands[options.command])
     options.words = list(words)
     return options
 
@@ -433,14 +433,14 @@ def _public(commands: dict[str, _Parser]) -> list[str]:
     return [name for name in commands if name != "worker"]
 
 
-def _refused(word: str, parser: _Parser) -> DescriptionError:
+def _unexpected_argument(word: str, parser: _Parser) -> DescriptionError:
     if not word.startswith("-"):
         return DescriptionError("unexpected argument", where=parser.prog, value=word)
     valid_options: list[str] = []
     for action in _actions(parser):
         valid_options += action.option_strings
     options = [option for option in valid_options if option.startswith("--")]
-    return unknown("option", word.partition("=")[0], options, where=parser.prog)
+    return unknown_name_error("option", word.partition("=")[0], options, where=parser.prog)
 
 
 def _actions(parser: _Parser) -> list[Any]:

@@ -13,8 +13,8 @@ from distsnn.cli.models import load_model
 from distsnn.cli.rates import load_cost, load_rates
 from distsnn.cli.tables import columns
 from distsnn.comm import Communicator
-from distsnn.engine.footprint import expected_bytes
-from distsnn.engine.layout import Layout
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.memory_estimate import estimate_memory_bytes
 from distsnn.errors import DescriptionError, printable
 from distsnn.extras import extra
 from distsnn.io.reader import StoreReader
@@ -27,7 +27,7 @@ from distsnn.partition.graph import CostModel, Graph
 from distsnn.partition.metrics import AssignmentMetrics, expected_metrics, measured_metrics
 from distsnn.partition.traffic import Rates, build_traffic_graph
 from distsnn.simulation.edge_routing import file_summaries, read_edges
-from distsnn.simulation.kept_partition import stored_assignment
+from distsnn.simulation.resumed_partition import stored_assignment
 
 # Each rank is looked at alone, which takes some 40 us.
 _MOST_RANKS = 65_536
@@ -55,7 +55,7 @@ def _all_metrics(options: Namespace) -> list[AssignmentMetrics]:
     """Return metrics of strategies; for a run, its measured and expected metrics first."""
     model = load_model(options.model, options.set)
     network = model.network
-    run = StoreReader(options.model) if model.about["kind"] == "run" else None
+    run = StoreReader(options.model) if model.metadata["kind"] == "run" else None
     rates = load_rates(options.rates)
     if run is not None and options.rates is None:
         rates = _own_rates(run)
@@ -88,8 +88,10 @@ def _all_metrics(options: Namespace) -> list[AssignmentMetrics]:
             assignments.append(make_assignment(table, ranks, name))
     scales = choose_quanta(network, file_summaries(network))
     for assignment in assignments:
-        layouts = [Layout(network, table, assignment, rank) for rank in range(assignment.ranks)]
-        memory = np.array([expected_bytes(layout, scales) for layout in layouts])
+        layouts = [
+            LocalLayout(network, table, assignment, rank) for rank in range(assignment.ranks)
+        ]
+        memory = np.array([estimate_memory_bytes(layout, scales) for layout in layouts])
         expected = expected_metrics(network, graph, assignment, rates, reader, cost)
         shares = (
             _shares(assignment)
@@ -162,12 +164,12 @@ def _row(metrics: AssignmentMetrics) -> tuple[str, ...]:
         f"{metrics.cut_synapses:,.0f}",
         f"{metrics.connected_rank_pairs}",
         _sizes(metrics.groups),
-        _levels(
+        _global_and_group(
             f"{metrics.epoch_steps * metrics.dt:g}" if metrics.epoch_steps else "-",
             f"{metrics.group_epoch_steps * metrics.dt:g}",
             metrics,
         ),
-        _levels(f"{metrics.exchanges:,.0f}", f"{metrics.group_exchanges:,.0f}", metrics),
+        _global_and_group(f"{metrics.exchanges:,.0f}", f"{metrics.group_exchanges:,.0f}", metrics),
         f"{1e-6 * metrics.bytes:.3g}",
         "-" if metrics.memory is None else f"{1e-6 * metrics.memory.max():,.0f}",
     )
@@ -180,6 +182,6 @@ def _sizes(groups: tuple[int, ...]) -> str:
     return f"{len(groups)} of {groups[0]}" if is_uniform else "+".join(map(str, groups))
 
 
-def _levels(global_text: str, group_text: str, metrics: AssignmentMetrics) -> str:
+def _global_and_group(global_text: str, group_text: str, metrics: AssignmentMetrics) -> str:
     """Return a value of all ranks, and the value of rank groups, if any."""
     return f"{global_text}, {group_text}" if metrics.groups else global_text

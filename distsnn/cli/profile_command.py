@@ -10,7 +10,7 @@ from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError
 from distsnn.network import Network
 from distsnn.simulation import Simulation
-from distsnn.simulation.run_summary import Counted
+from distsnn.simulation.run_summary import RunCounters
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
@@ -23,9 +23,9 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     seed = model.seed if options.seed is None else options.seed
     with Simulation(model.network, seed=seed, communicator=communicator) as simulation:
         simulation.run(options.warmup)
-        before = simulation.counted()
+        before = simulation.counters()
         simulation.run(options.time)
-        after = simulation.counted()
+        after = simulation.counters()
         spikes = {
             population.name: simulation[population].spike_counts().sum()
             for population in populations
@@ -36,9 +36,9 @@ def execute(options: Namespace, communicator: Communicator) -> int:
         for population in populations
     }
     costs: dict[str, Any] = _costs(before, after, _neuron_steps(model.network, options))
-    of_models = _of_models(model.network, seed, options, communicator)
+    of_models = _model_costs(model.network, seed, options, communicator)
     if of_models and "neuron" in costs:
-        costs["models"] = _scaled(of_models, model.network, costs["neuron"])
+        costs["models"] = _scale_model_costs(of_models, model.network, costs["neuron"])
     with collective_phase(communicator, "writing rates"):
         if communicator.rank == 0:
             text = json.dumps({"rates": rates, "cost": costs}, indent=2)
@@ -53,7 +53,7 @@ def _neuron_steps(network: Network, options: Namespace) -> float:
     return network.n_neurons * float(options.time) / network.dt
 
 
-def _of_models(
+def _model_costs(
     network: Network, seed: int, options: Namespace, communicator: Communicator
 ) -> dict[str, float]:
     """Return the time per neuron and step of each model, ns, if there are several. Collective.
@@ -78,15 +78,17 @@ def _of_models(
             part = Network(populations, [], stimuli, dt=network.dt)
         with Simulation(part, seed=seed, communicator=communicator) as simulation:
             simulation.run(options.warmup)
-            before = simulation.counted()
+            before = simulation.counters()
             simulation.run(options.time)
-            costs = _costs(before, simulation.counted(), _neuron_steps(part, options))
+            costs = _costs(before, simulation.counters(), _neuron_steps(part, options))
         if "neuron" in costs:
             model_costs[name] = costs["neuron"]
     return model_costs if len(model_costs) == len(names) else {}
 
 
-def _scaled(of_models: dict[str, float], network: Network, mean: float) -> dict[str, float]:
+def _scale_model_costs(
+    of_models: dict[str, float], network: Network, mean: float
+) -> dict[str, float]:
     """Return costs of models that are, of all neurons of the network, what these took together."""
     sizes = dict.fromkeys(of_models, 0)
     for population in network.populations:
@@ -96,7 +98,7 @@ def _scaled(of_models: dict[str, float], network: Network, mean: float) -> dict[
     return {name: round(mean * cost / alone, 4) for name, cost in of_models.items()}
 
 
-def _costs(before: Counted, after: Counted, neuron_steps: float) -> dict[str, float]:
+def _costs(before: RunCounters, after: RunCounters, neuron_steps: float) -> dict[str, float]:
     """Return what a neuron's step and an event took between two counts, ns, if there were any."""
     numbers = {
         "neuron": ("update", neuron_steps),

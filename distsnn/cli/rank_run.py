@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.cli.assignments import load_assignment
-from distsnn.cli.models import check_no_settings, check_unscripted, load_model
+from distsnn.cli.models import check_no_settings, check_not_scripted, load_model
 from distsnn.cli.rates import load_cost, load_rates
 from distsnn.cli.run_paths import path_exists, resume_command, resume_path
 from distsnn.cli.tables import run_lines
@@ -20,18 +20,18 @@ from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.network import Network
 from distsnn.partition.graph import Graph
-from distsnn.simulation import Policy, Simulation
+from distsnn.simulation import RunPolicy, Simulation
 from distsnn.simulation.checkpoint import same_run
 from distsnn.simulation.job import Job, restored, simulation_of
 from distsnn.simulation.newest_checkpoint import open_shared_reader
-from distsnn.units import steps
+from distsnn.units import to_steps
 
 _LEASE = 120.0  # s
 
 
 def simulate(options: Namespace, communicator: Communicator) -> int:
     """Simulate on this rank, and return the exit code. Collective."""
-    policy = Policy(
+    policy = RunPolicy(
         *(options.checkpoint_every, options.checkpoint_wall, options.wall_limit, options.max_rate),
         **({} if options.heartbeat is None else {"heartbeat": options.heartbeat}),
     )
@@ -81,7 +81,7 @@ def _start(
         if time_ms is None:
             raise DescriptionError("the biological time is missing: --time MS", where="distsnn run")
         # an error in the time is raised before the synapses are built
-        steps(time_ms, model.network.dt, where="--time")
+        to_steps(time_ms, model.network.dt, where="--time")
         seed = model.seed if options.seed is None else options.seed
         if left is not None and not same_run(left, model.network, seed):
             raise DescriptionError(
@@ -94,13 +94,13 @@ def _start(
             common["partition"] = assignment
     common["partition"] = common["partition"] or "round_robin"
     simulation = simulation_of(
-        *(replace(job, model=model.about), model.network, Simulation),
+        *(replace(job, model=model.metadata), model.network, Simulation),
         seed=seed,
         out=options.out,
         overwrite=options.overwrite or left is not None,
         **common,
     )
-    title = str(model.about.get("name", options.model))
+    title = str(model.metadata.get("name", options.model))
     return _run(simulation, time_ms, title, options, communicator)
 
 
@@ -149,11 +149,11 @@ def _resume(
     with collective_phase(communicator, "opening the run"):
         if options.model is None:
             check_no_settings(store, options.set)
-        check_unscripted(reader)
+        check_not_scripted(reader)
         metadata = reader.metadata
         dt, end_step = reader.dt, int(metadata["n_steps"])
         if options.time is not None:
-            end_step = steps(options.time, dt, where="--time")
+            end_step = to_steps(options.time, dt, where="--time")
         done = reader.complete and end_step <= reader.complete_step
         if not done:
             _check_asked(reader, end_step, options)

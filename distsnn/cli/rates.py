@@ -82,7 +82,7 @@ def load_cost(name: str | None) -> CostModel:
     try:
         return CostModel(**cost)
     except DescriptionError as error:
-        raise error.within(where) from error
+        raise error.in_context(where) from error
 
 
 def _is_profile(content: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, start_timeout
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.reader import StoreReader
-from distsnn.units import counted
+from distsnn.units import format_count
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
@@ -18,7 +18,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     if options.ranks is not None and options.ranks != communicator.size:
         if detect_launcher() is not None:
             raise DescriptionError(
-                f"this job has {counted(communicator.size, 'rank')}",
+                f"this job has {format_count(communicator.size, 'rank')}",
                 where="--ranks",
                 value=options.ranks,
                 allowed=f"{communicator.size}, or leave it out",
@@ -58,7 +58,7 @@ class _Result:
         if now is None:
             return replace(result, message=f"{message}; nothing was recorded")
         try:
-            reader = StoreReader(path, resuming=True)
+            reader = StoreReader(path, skip_damaged_attempts=True)
             saved = generations(path)
         except StoreError as error:
             return replace(result, message=f"{message}; the run cannot be read: {error}")

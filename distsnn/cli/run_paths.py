@@ -5,8 +5,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from distsnn.errors import DescriptionError
-from distsnn.io.nodes import open_root, store_errors
-from distsnn.io.run_writer import check_target, same_path
+from distsnn.io.run_writer import check_output_path, same_path
+from distsnn.io.zarr_nodes import open_root, store_errors
 
 
 def check_run_path(options: Namespace) -> None:
@@ -14,7 +14,7 @@ def check_run_path(options: Namespace) -> None:
     if options.resume is not None:
         resume_path(options)
     elif options.out is not None:
-        check_target(options.out, overwrite=options.overwrite)
+        check_output_path(options.out, overwrite=options.overwrite)
 
 
 def resume_path(options: Namespace) -> str:
@@ -26,7 +26,7 @@ def resume_path(options: Namespace) -> str:
             raise DescriptionError("needs --out, the run to look for", where="--resume auto")
         # an error in the path has the same message as without --resume
         if not path_exists(options.out):
-            check_target(options.out)
+            check_output_path(options.out)
         return str(options.out)
     if options.out is not None and not same_path(options.out, options.resume):
         raise DescriptionError(

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 _BY_NAME = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -52,7 +52,7 @@ def arguments(build: Callable[..., Any], settings: Sequence[str], *, where: str)
         if name in values:
             raise DescriptionError("set twice", where="--set", value=name)
         if name not in named and not takes_any:
-            raise unknown("parameter", name, named, where=where)
+            raise unknown_name_error("parameter", name, named, where=where)
         default = named[name].default if name in named else inspect.Parameter.empty
         values[name] = _value(text.strip(), default, where=f"{where}, parameter {name}")
     missing = [

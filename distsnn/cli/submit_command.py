@@ -9,11 +9,11 @@ from pathlib import Path
 from distsnn.cli.models import load_model
 from distsnn.cli.parser import parse
 from distsnn.comm import Communicator
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.slurm import BatchJob, analysis_script, job_script, known_flags, mpi_flag, submit
-from distsnn.slurm.script import log_of
+from distsnn.slurm.script import log_path
 from distsnn.slurm.templates import template
-from distsnn.units import steps
+from distsnn.units import to_steps
 
 # Loading an MPI library may kill the process that tries, or leave it initialised.
 _LIBRARY = "from distsnn.comm.mpi import library; print(library())"
@@ -48,7 +48,7 @@ def _submit(options: Namespace) -> None:
     # where log and status will be: SLURM makes no folders
     Path(job.out).parent.mkdir(parents=True, exist_ok=True)
     number = submit(script)
-    print(f"job {number} makes {_runs(job)}; its log is {log_of(job, number)}")
+    print(f"job {number} makes {_runs(job)}; its log is {log_path(job, number)}")
     if options.analyse is not None:
         then = submit(analysis_script(job, options.analyse, number))
         print(f"job {then} analyses it after that")
@@ -66,7 +66,7 @@ def _job(options: Namespace) -> BatchJob:
         raise DescriptionError(
             "--time is missing, the biological time in ms", where="distsnn submit"
         )
-    steps(time_ms, model.network.dt, where="--time")
+    to_steps(time_ms, model.network.dt, where="--time")
     return BatchJob(
         model=options.model,
         out=options.out,
@@ -115,7 +115,7 @@ def _flag(mpi: str | None, ntasks: int) -> str:
     if mpi is None:
         return mpi_flag(_mpi_library(), ntasks, supported)
     if supported is not None and mpi not in supported:
-        raise unknown("name", mpi, supported, where="--mpi")
+        raise unknown_name_error("name", mpi, supported, where="--mpi")
     return mpi
 
 
@@ -135,5 +135,5 @@ def _known_flags() -> frozenset[str] | None:
 
 
 def _runs(job: BatchJob) -> str:
-    runs = job.runs
+    runs = job.run_paths
     return runs[0] if len(runs) == 1 else f"{runs[0]} to {runs[-1]} ({len(runs)} runs)"

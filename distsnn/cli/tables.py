@@ -3,25 +3,28 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from distsnn.units import counted
+from distsnn.units import format_count
 
 if TYPE_CHECKING:
     # the type alone: `distsnn info` must not wait for compilers to load
-    from distsnn.simulation import Summary
+    from distsnn.simulation import RunSummary
 
 _MEBIBYTE = 2**20
 _MOST_MESSAGES = 20
 
 
-def run_lines(title: str, summary: "Summary") -> list[str]:
+def run_lines(title: str, summary: "RunSummary") -> list[str]:
     """Return what a run was, in a few lines."""
-    neurons, synapses = counted(summary.neurons, "neuron"), counted(summary.synapses, "synapse")
+    neurons, synapses = (
+        format_count(summary.neurons, "neuron"),
+        format_count(summary.synapses, "synapse"),
+    )
     memory = sum(summary.peak_rss_bytes) / _MEBIBYTE
     lines = [
-        f"{title}: {neurons}, {synapses} on {counted(summary.ranks, 'rank')}",
+        f"{title}: {neurons}, {synapses} on {format_count(summary.ranks, 'rank')}",
         f"built in {summary.build_s:.2f} s; {_ms(summary.time_ms)} in {summary.run_s:.2f} s: "
         f"real-time factor {summary.real_time_factor:.3g}; {memory:,.0f} MiB",
-        f"{counted(summary.spikes, 'spike')}; spikes/s: {_rates(summary.rates)}",
+        f"{format_count(summary.spikes, 'spike')}; spikes/s: {_rates(summary.rates)}",
     ]
     return lines if summary.path is None else [*lines, f"recorded in {summary.path}"]
 
@@ -31,7 +34,7 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
     missing = numbers["missing"]
     state = "complete" if numbers["complete"] else "not complete"
     if missing:
-        state = f"corrupt, {counted(len(missing), 'missing part')}"
+        state = f"corrupt, {format_count(len(missing), 'missing part')}"
     memory = [peak for peak in numbers["peak_rss_bytes"] if peak is not None]
     gone = set(numbers.get("vanished_ranks", ()))
     status = {

@@ -12,7 +12,7 @@ from textwrap import wrap
 from types import ModuleType
 
 from distsnn.codegen.equations import kernel_text
-from distsnn.codegen.rules import rule_text
+from distsnn.codegen.plasticity_rules import rule_module_text
 from distsnn.kernels import neurons, plasticity
 from distsnn.network import EquationNeuron, EquationSynapse, PlasticityModel, SubsteppedNeuron
 from distsnn.network.registry import get_neuron_model, model_names, synapse_models
@@ -68,7 +68,7 @@ def _neuron_text(neuron: type[EquationNeuron]) -> str:
 
 def _rule_text(rule: PlasticityModel) -> str:
     lines = [variable.text for variable in rule.rule.variables.values()]
-    return rule_text(rule, docstring=_docstring(rule.name, lines))
+    return rule_module_text(rule, docstring=_docstring(rule.name, lines))
 
 
 def _file(package: ModuleType, name: str) -> Path:

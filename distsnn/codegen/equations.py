@@ -15,7 +15,7 @@ from functools import cache
 
 import sympy
 
-from distsnn.codegen.expressions import STEP, Constants, Names, Writer
+from distsnn.codegen.expressions import STEP, Constants, ExpressionWriter, Names
 from distsnn.codegen.modules import imports, load
 from distsnn.codegen.parts import Part, Symbols
 from distsnn.codegen.update import SUB_STEPS
@@ -36,7 +36,7 @@ _TIME_END = "t_end"
 _CLAMPED = "held"
 _FUNCTIONS = (
     *("checked_log", "checked_log_array", "erf", "erf_array", "exp", "exp_array", "expm1_array"),
-    *("exprel", "exprel_array", "flush", "power"),
+    *("exprel", "exprel_array", "flush_subnormal", "power"),
 )
 _COUNTS = ("binomial_in", "poisson_in")
 # Names that the module uses.
@@ -50,7 +50,7 @@ _TAKEN = (
 
 
 @cache
-def kernel_of(
+def generated_kernel_module(
     model: NeuronModel, *, any_parts: bool = False, ordered: tuple[tuple[str, str], ...] = ()
 ) -> str:
     """Return the import name of a model's kernel module (see `kernel_text`), which is loaded."""
@@ -268,7 +268,7 @@ class _Module:
             # variance 1/h: times Euler's step, it is a step of a Wiener process
             lines.append(f"{noise.name} = {constants.add('np.sqrt(1.0 / h)')} * draw_{i}")
             before[noise] = noise.name
-        write = Writer(before, constants, lines, self._names.of_function())
+        write = ExpressionWriter(before, constants, lines, self._names.of_function())
         inputs = self._inputs() if last else {}
         early = self._move(Part(analysis, before, held, write).early(), inputs, lines)
         write = write.with_values(before | early)
@@ -308,7 +308,7 @@ class _Module:
             rests = self._analysis.derivatives[symbol(name)] == 0 and name not in inputs
             moved = f"{text}{inputs.get(name, '')}"
             # a state with a lower bound is flushed at the end, after the reset
-            moved = moved if name == self._floor else f"flush({moved})"
+            moved = moved if name == self._floor else f"flush_subnormal({moved})"
             moved = self._states[symbol(name)] if rests else moved
             held = self._held.get(symbol(name))
             if held and (part is None or name in inputs or not part.rests(symbol(name))):
@@ -320,7 +320,7 @@ class _Module:
     def _add_input(self, reset_count: str) -> list[str]:
         """Return the lines that add a step's input at its end."""
         lines = self._held_tests()
-        write = Writer(self._states, self._constants, lines, self._names.of_function())
+        write = ExpressionWriter(self._states, self._constants, lines, self._names.of_function())
         inputs = self._inputs()
         late = Part(self._analysis, self._states, self._held, write).late()
         new = dict(self._states) | self._move(late, inputs, lines)
@@ -365,7 +365,7 @@ class _Module:
     def _happen(
         self,
         new: Symbols,
-        write: Writer,
+        write: ExpressionWriter,
         reset_count: str,
         part: Part | None,
         *,
@@ -388,7 +388,7 @@ class _Module:
         if self._floor and is_tested:
             (condition, ((floored, bound),)), events = events[0], ()
             text = f"{write(bound)} if {write(condition)} else {new[floored]}"
-            new = {**new, floored: write.let(text, f"floored_{floored.name}")}
+            new = {**new, floored: write.assign_local(text, f"floored_{floored.name}")}
             write = write.with_values({**values, **new})
         conditions = [
             None if trigger is None else write(trigger) if is_tested else ""
@@ -403,7 +403,7 @@ class _Module:
             happens.append((spiked, analysis.reset))
         if last:
             for name, assignments in analysis.after.items():
-                happens.append((write.let(f"{REFRACTORY} == c_end_{name}"), assignments))
+                happens.append((write.assign_local(f"{REFRACTORY} == c_end_{name}"), assignments))
         for condition, (_, assignments) in zip(conditions, events, strict=True):
             if condition or (condition is None and last):
                 happens.append((condition, assignments))
@@ -418,13 +418,13 @@ class _Module:
                     text = write(value)
                     if condition is not None:
                         text = f"{text} if {condition} else {before[state]}"
-                    results[state] = write.let(text, f"end_{state.name}")
+                    results[state] = write.assign_local(text, f"end_{state.name}")
             if part is not None and exploded is not None and condition == spiked:
                 text = self._after_spike(part, exploded, results, write, reset_count)
-                results[exploded] = write.let(text, f"end_{exploded.name}")
+                results[exploded] = write.assign_local(text, f"end_{exploded.name}")
         return _Results(results, spiked)
 
-    def _exploded(self, part: Part, write: Writer) -> sympy.Symbol | None:
+    def _exploded(self, part: Part, write: ExpressionWriter) -> sympy.Symbol | None:
         """Return the state that may diverge and is reset above a constant threshold, if any."""
         threshold = self._analysis.threshold
         if threshold is None or threshold.func.__name__ != ">=":
@@ -433,12 +433,17 @@ class _Module:
         return name if name in part.explosive and name in dict(self._analysis.reset) else None
 
     def _after_spike(
-        self, part: Part, name: sympy.Symbol, after: Symbols, write: Writer, reset_count: str
+        self,
+        part: Part,
+        name: sympy.Symbol,
+        after: Symbols,
+        write: ExpressionWriter,
+        reset_count: str,
     ) -> str:
         """Return the value of a diverged and reset state at the end of the substep."""
         assert self._analysis.threshold is not None
         _, peak = write.sides(*self._analysis.threshold.args)
-        start = write.reduced(dict(self._analysis.reset)[name])
+        start = write.as_symbol(dict(self._analysis.reset)[name])
         rests = bool(reset_count) and name.name in self._dynamics.held
         limit = self._constants.add("np.where(c_ref > 0, np.inf, 1.0)" if rests else "1.0", "limit")
         is_left, moved = part.after_spike(name, start, {**after, **write.names_in(start)}, limit)
@@ -450,7 +455,7 @@ class _Module:
     def _end(self, results: _Results, reset_count: str, *, last: bool) -> list[str]:
         """Return the lines that end a function: the refractory time, and the results."""
         values = [
-            f"flush({text})" if name.name == self._floor else text
+            f"flush_subnormal({text})" if name.name == self._floor else text
             for name, text in results.states.items()
         ]
         lines: list[str] = []

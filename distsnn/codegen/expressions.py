@@ -225,7 +225,7 @@ def _fraction(factors: list[sympy.Expr]) -> tuple[list[sympy.Expr], list[sympy.E
     return [factor for factor in factors if not (factor.is_Pow and factor.exp < 0)], below
 
 
-class Writer:
+class ExpressionWriter:
     """Code of expressions of the states, with each sub-expression once.
 
     Parameters
@@ -255,7 +255,7 @@ class Writer:
         self._varying = {*names, *named}
         self._known: dict[sympy.Expr, str] = dict(names)
 
-    def let(self, text: str, name: str = "") -> str:
+    def assign_local(self, text: str, name: str = "") -> str:
         """Return the name of a new local variable with the value of a text."""
         name = self.local.new(name or f"t{len(self.lines)}")
         self.lines.append(f"{name} = {text}")
@@ -280,22 +280,26 @@ class Writer:
         self,
         names: Mapping[sympy.Symbol, str],
         named: Mapping[sympy.Symbol, sympy.Expr] = MappingProxyType({}),
-    ) -> "Writer":
+    ) -> "ExpressionWriter":
         """Return a writer of the same function with other local variables."""
-        return Writer(names, self.constants, self.lines, self.local, named)
+        return ExpressionWriter(names, self.constants, self.lines, self.local, named)
 
-    def reduced(self, expression: sympy.Expr) -> sympy.Expr:
+    def as_symbol(self, expression: sympy.Expr) -> sympy.Expr:
         """Return an expression if it is constant, else a symbol for its value."""
         return expression if self._is_constant(expression) else self.named(self(expression))
 
     def __call__(self, expression: sympy.Expr) -> str:
         """Return the local variable or constant with the value of an expression."""
         if expression in self._named and expression not in self._known:
-            self._known[expression] = self.let(self._text(self._named[expression]), expression.name)
+            self._known[expression] = self.assign_local(
+                self._text(self._named[expression]), expression.name
+            )
         if expression not in self._known:
             constant = self._is_constant(expression)
             self._known[expression] = (
-                self.constants.of(expression) if constant else self.let(self._text(expression))
+                self.constants.of(expression)
+                if constant
+                else self.assign_local(self._text(expression))
             )
         return self._known[expression]
 

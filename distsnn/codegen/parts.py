@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 
 import sympy
 
-from distsnn.codegen.expressions import STEP, Writer, bare
+from distsnn.codegen.expressions import STEP, ExpressionWriter, bare
 from distsnn.codegen.rosenbrock import rosenbrock
 from distsnn.network.equations.analysis import Analysis, Linear, function, symbol
 from distsnn.network.equations.dynamics import STEP_LENGTH, STIMULI, TIME
@@ -31,7 +31,7 @@ class Part:
         Local variables at the start of the substep.
     held : mapping of Symbol to str
         Clamped states, with the local variable of the condition; the longest clamped states first.
-    write : Writer
+    write : ExpressionWriter
         Extended by the code.
     length : Symbol
         Length of the substep: `STEP`, or ``dt`` if it is the whole step.
@@ -42,7 +42,7 @@ class Part:
         analysis: Analysis,
         before: Symbols,
         held: Symbols,
-        write: Writer,
+        write: ExpressionWriter,
         length: sympy.Symbol = STEP,
     ) -> None:
         self._analysis, self._before, self._write = analysis, before, write
@@ -278,26 +278,28 @@ class Part:
             texts[name] = self._relaxed(name, time, write.with_values(self._mean_values | texts))
             if name in self._held:
                 test = self._held[name]
-                texts[name] = write.let(f"{self._before[name]} if {test} else {texts[name]}")
+                texts[name] = write.assign_local(
+                    f"{self._before[name]} if {test} else {texts[name]}"
+                )
         write = write.with_values(self._mean_values | texts)
         return texts | {first: self._relaxed(first, STEP * _HALF, write)}
 
-    def _relaxed(self, name: sympy.Symbol, time: sympy.Expr, write: Writer) -> str:
+    def _relaxed(self, name: sympy.Symbol, time: sympy.Expr, write: ExpressionWriter) -> str:
         """Return a state after a time in which all others are constant; it is linear in itself."""
         form = self._analysis.growth[name]
         growth = form.factors.get(name, sympy.Integer(0))
         if name not in self._analysis.relaxing:
-            growth = write.reduced(growth)
+            growth = write.as_symbol(growth)
             slope = growth * name + form.remainder
             return write(name + time * function("exprel")(time * growth) * slope)
         # the leak divided by its constant factor, such as 1/C_m, which cancels in the steady state
         varying = filter(write.varies, growth.free_symbols)
         factor, leak = growth.as_independent(*varying, as_Add=False)
-        leak = write.reduced(-leak)
-        end = write.reduced(form.remainder / factor / leak)
+        leak = write.as_symbol(-leak)
+        end = write.as_symbol(form.remainder / factor / leak)
         return write(end + (name - end) * function("exp")(-time * factor * leak))
 
-    def _with_means(self) -> Writer:
+    def _with_means(self) -> ExpressionWriter:
         """Return a writer that uses the means of exactly integrated states over the substep.
 
         The total drive of states that decay within a step is then exact.
@@ -311,7 +313,7 @@ class Part:
             text = self._row(name, STEP, mean=True)
             if name in self._held:
                 text = f"{self._before[name]} if {self._held[name]} else {text}"
-            values[name] = self._write.let(text, f"mean_{name.name}")
+            values[name] = self._write.assign_local(text, f"mean_{name.name}")
         self._mean_values = values
         return self._write.with_values(values)
 
@@ -365,5 +367,5 @@ class Part:
         for name, text in values.items():
             if name in self._held:
                 text = f"{self._before[name]} if {self._held[name]} else {text}"
-            names[name] = self._write.let(text)
+            names[name] = self._write.assign_local(text)
         return names

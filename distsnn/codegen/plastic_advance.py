@@ -145,7 +145,7 @@ def _find(code: RuleCode) -> list[str]:
         "    word = words[first + i]",
         "    delay = np.int64(word >> bits) - axonal",
         "    at, target = now - delay, np.int64(word & target_mask)",
-        f"    j = {code.newest('target')}",
+        f"    j = {code.newest_entry_index('target')}",
         f"    while {code.step('j')} > at:",
         f"        j += {code.entry}",
         "    newest[i], oldest[i], delays[i], w_[i] = j, j, delay, weights[first + i]",
@@ -175,7 +175,7 @@ def _met(code: RuleCode) -> list[str]:
         f"while {code.step('k')} == at:",
         f"    k += {code.entry}",
         f"e_before[i] = at - np.int64({code.step('k')})",
-        *(f"e_y_{name}[i] = {text}" for name, text in code.kept("k").items()),
+        *(f"e_y_{name}[i] = {text}" for name, text in code.stored_traces("k").items()),
     ]
 
 
@@ -194,7 +194,7 @@ def _rounds(code: RuleCode) -> list[str]:
         f"        moment, j = np.int64({code.step('k')}), {before}",
         "        d_lag[r] = moment + delays[i] - last",
         f"        d_before[r] = moment - np.int64({code.step('j')})",
-        *(f"        d_y_{name}[r] = {text}" for name, text in code.kept("j").items()),
+        *(f"        d_y_{name}[r] = {text}" for name, text in code.stored_traces("j").items()),
         *(f"        d_s_{name}[r] = all_{name}[first + i]" for name in rule.STATES),
         *(f"        d_c_{name}[r] = all_{name}[first + i]" for name in per_synapse),
         *(["        d_since[r] = since_steps[first + i]"] * code.since),

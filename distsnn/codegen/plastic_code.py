@@ -9,15 +9,15 @@ from collections.abc import Iterable
 
 from distsnn.codegen.plasticity import (
     PlasticVariant,
-    evolves,
+    changes_between_events,
     is_modulated,
     keeps_last_event,
     n_draws,
     n_levels,
+    observed_states,
     plastic_layout,
     rule_kernel,
     transmits,
-    watched,
 )
 
 LEARNING = "    learns = table[LEARNS] != 0"
@@ -66,13 +66,13 @@ class RuleCode:
     def __init__(self, variant: PlasticVariant) -> None:
         self.variant, self.rule = variant, rule_kernel(variant.kernel)
         self.where = plastic_layout(variant)
-        self.since, self.evolves = keeps_last_event(self.rule), evolves(self.rule)
+        self.since, self.evolves = keeps_last_event(self.rule), changes_between_events(self.rule)
         self.transmits = transmits(self.rule)
         self.bits = [f"bits_{i}" for i in range(n_draws(self.rule))]
         self.changes_without_learning = bool(self.rule.STATES) or self.evolves or self.transmits
         self.modulated = is_modulated(self.rule)
         self.real_bytes = 4 if variant.precision == "float32" else 8
-        self.watches = bool(watched(self.rule))
+        self.watches = bool(observed_states(self.rule))
         self.of_target = self.met = self.rule.TARGET
         if self.watches:
             self.of_target = tuple(f"level_{i}" for i in range(n_levels(self.rule)))
@@ -95,12 +95,12 @@ class RuleCode:
             f"steps[np.uint64(({entry}) * {words})]" if words > 1 else f"steps[np.uint64({entry})]"
         )
 
-    def kept(self, entry: str) -> dict[str, str]:
+    def stored_traces(self, entry: str) -> dict[str, str]:
         """Return the traces of a target after the spike of an entry, by name."""
         names = enumerate(self.of_target, 1)
         return {name: f"history[np.uint64({entry} + {offset})]" for offset, name in names}
 
-    def newest(self, target: str) -> str:
+    def newest_entry_index(self, target: str) -> str:
         """Return the position, in reals, of the newest entry in a target's history."""
         if self.watches:
             return f"({target} * depth + np.int64(firsts[np.uint64({target})])) * {self.entry}"

@@ -6,8 +6,8 @@ synapses of a row, and over the pending spikes in a target's history. It defines
 
 - `advance`, an entry: processes the events of rows up to a step, which may include the spike of the
   source (`distsnn.kernels.plastic` selects the rows);
-- `archive`, an entry: adds a range of spikes to the histories of targets (`codegen.watch_entries`
-  generates the entry for rules that use states of targets instead of spikes);
+- `archive`, an entry: adds a range of spikes to the histories of targets
+  (`codegen.target_state_entries` generates the entry for rules that use states of targets);
 - `modulate`, an entry: changes the modulator if spikes of its neurons are due;
 - `carry`, a kernel: weights and states at a later step without events, if they change meanwhile;
 - `sources_spike`, a kernel: advances traces of sources by spikes.
@@ -36,10 +36,10 @@ class Entries(Protocol):
 @cache
 def plastic_entries(variant: PlasticVariant) -> Entries:
     """Return the entries of a variant."""
-    return cast(Entries, load(_Writer(variant).text()))
+    return cast(Entries, load(_EntryWriter(variant).text()))
 
 
-class _Writer(RuleCode):
+class _EntryWriter(RuleCode):
     def text(self) -> str:
         """Return the text of the module."""
         variant = self.variant
@@ -48,7 +48,7 @@ class _Writer(RuleCode):
             "import numpy as np",
             "from distsnn.jit import array, entry, inline, kernel, stack_array",
             "from distsnn.kernels.delivery import DONE, GROW",
-            "from distsnn.kernels.functions import exp, flush",
+            "from distsnn.kernels.functions import exp, flush_subnormal",
             "from distsnn.kernels.plastic import *",
             *(["from distsnn.kernels.rule_functions import synapse_bits"] * bool(self.bits)),
             f"from {variant.kernel} import {', '.join(self._imported())}",
@@ -57,7 +57,7 @@ class _Writer(RuleCode):
             f"real_bytes = {self.real_bytes}",
             "@inline",
             "def fading(n, tau):",
-            "    return flush(exp(-real(n) / tau))",
+            "    return flush_subnormal(exp(-real(n) / tau))",
             *advance(self),
             *self._sources_spike(),
             *([] if self.watches else self._archive()),
@@ -121,7 +121,7 @@ class _Writer(RuleCode):
             "        now = loops[i] + 1",
             f"        before = now - np.int64({self.step('record')})",
         ]
-        for name, text in self.kept("record").items():
+        for name, text in self.stored_traces("record").items():
             lines.append(f"        y_{name} = {self.decayed(name, text, 'before')}")
         if rule.TARGET:
             new = self.call("target_spike", [f"y_{name}" for name in rule.TARGET])
@@ -133,7 +133,7 @@ class _Writer(RuleCode):
             f"            steps[j] = steps[j - {words}]",
             f"        {self.step('record')} = now",
         ]
-        for name, text in self.kept("record").items():
+        for name, text in self.stored_traces("record").items():
             lines.append(f"        {text} = new_{name}")
         return [*lines, "    table[CURSOR] = 0", "    return DONE"]
 

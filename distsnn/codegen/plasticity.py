@@ -66,7 +66,7 @@ class PlasticLayout:
         Positions in the table of the addresses of states and of constants per synapse.
     scalars : mapping of str to int
         Positions of the other constants in the scalars.
-    watched, offsets : mapping of str to int
+    observed_states, offsets : mapping of str to int
         Positions in the table of the addresses of the target states that the rule uses, and of
         their offsets (float64).
     """
@@ -74,13 +74,13 @@ class PlasticLayout:
     states: Mapping[str, int]
     per_synapse: Mapping[str, int]
     scalars: Mapping[str, int]
-    watched: Mapping[str, int]
+    observed_states: Mapping[str, int]
     offsets: Mapping[str, int]
 
     @property
     def size(self) -> int:
         """Length of the table."""
-        groups = (self.states, self.watched, self.offsets, self.per_synapse, self.scalars)
+        groups = (self.states, self.observed_states, self.offsets, self.per_synapse, self.scalars)
         return plastic.TABLE_SIZE + sum(map(len, groups))
 
     @property
@@ -99,14 +99,14 @@ def is_modulated(rule: RuleKernel) -> bool:
     return getattr(rule, "MODULATED", False)
 
 
-def evolves(rule: RuleKernel) -> bool:
+def changes_between_events(rule: RuleKernel) -> bool:
     """Return whether weights also change between events."""
     return hasattr(rule, "between")
 
 
 def keeps_last_event(rule: RuleKernel) -> bool:
     """Return whether synapses store the step of their last event."""
-    return evolves(rule) or any(name in rule.DECAYS for name in rule.STATES)
+    return changes_between_events(rule) or any(name in rule.DECAYS for name in rule.STATES)
 
 
 def transmits(rule: RuleKernel) -> bool:
@@ -130,7 +130,7 @@ def initial_states(rule: RuleKernel) -> Mapping[str, str]:
     return states
 
 
-def watched(rule: RuleKernel) -> tuple[str, ...]:
+def observed_states(rule: RuleKernel) -> tuple[str, ...]:
     """Return the states of its targets that a rule uses instead of their spikes."""
     states: tuple[str, ...] = getattr(rule, "WATCHED", ())
     return states
@@ -146,8 +146,8 @@ def plastic_layout(variant: PlasticVariant) -> PlasticLayout:
     rule = rule_kernel(variant.kernel)
     words = itertools.count(plastic.TABLE_SIZE)
     states = {name: next(words) for name in rule.STATES}
-    followed = {name: next(words) for name in watched(rule)}
-    offsets = {name: next(words) for name in watched(rule)}
+    followed = {name: next(words) for name in observed_states(rule)}
+    offsets = {name: next(words) for name in observed_states(rule)}
     arrays = {name: next(words) for name in rule.CONSTANTS}
     numbers = {name: position for position, name in enumerate(rule.CONSTANTS, plastic.N_SCALARS)}
     return PlasticLayout(
@@ -156,6 +156,6 @@ def plastic_layout(variant: PlasticVariant) -> PlasticLayout:
         scalars={
             name: position for name, position in numbers.items() if name not in variant.per_synapse
         },
-        watched=followed,
+        observed_states=followed,
         offsets=offsets,
     )

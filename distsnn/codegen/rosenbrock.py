@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import sympy
 
 from distsnn.codegen.derivatives import derivative
-from distsnn.codegen.expressions import STEP, Writer
+from distsnn.codegen.expressions import STEP, ExpressionWriter
 from distsnn.network.equations.analysis import Analysis, function, linear
 
 _HALF = sympy.Rational(1, 2)
@@ -13,7 +13,7 @@ _where, _more = function("where"), function(">")
 
 
 def rosenbrock(
-    analysis: Analysis, write: Writer, held: Mapping[sympy.Symbol, str]
+    analysis: Analysis, write: ExpressionWriter, held: Mapping[sympy.Symbol, str]
 ) -> tuple[dict[sympy.Symbol, str], dict[sympy.Symbol, tuple[str, sympy.Expr]]]:
     """Return the states after a substep, by the method of one stage and order 2.
 
@@ -33,7 +33,7 @@ def rosenbrock(
     ----------
     analysis : Analysis
         The equations.
-    write : Writer
+    write : ExpressionWriter
         Contains the means of exactly integrated states over the substep, and others at its start.
     held : mapping of Symbol to str
         Clamped states, with the local variable of the condition.
@@ -55,24 +55,24 @@ def rosenbrock(
     growths: dict[sympy.Symbol, tuple[str, sympy.Expr]] = {}
     stills: list[sympy.Expr] = []
     for name in order:
-        growth = {other: write.reduced(STEP * derivative(slopes[name], other)) for other in order}
-        rise = write.reduced(STEP * slopes[name])
+        growth = {other: write.as_symbol(STEP * derivative(slopes[name], other)) for other in order}
+        rise = write.as_symbol(STEP * slopes[name])
         rests = [write.named(held[name])] if name in held else []
         if name in explosive:
             grows = function("and")(_more(growth[name], 1), _more(rise, 0))
             if rests:
                 grows = function("and")(grows, function("not")(*rests))
-            explodes[name] = write.reduced(grows)
+            explodes[name] = write.as_symbol(grows)
             growths[name] = write(growth[name]), slopes[name]
-            growth[name] = write.reduced(function("min")(growth[name], 1))
+            growth[name] = write.as_symbol(function("min")(growth[name], 1))
             rests.append(explodes[name])
         row = {other: -_HALF * value for other, value in growth.items()}
         change[name] = rise
         if rests and name == order[-1]:
             stills = rests  # the row of the last pivot changes no other row
         elif rests:
-            still = write.reduced(function("or")(*rests))
-            change[name] = write.reduced(_where(still, 0, rise))
+            still = write.as_symbol(function("or")(*rests))
+            change[name] = write.as_symbol(_where(still, 0, rise))
             row = {
                 other: value if value == 0 or other == name else _where(still, 0, value)
                 for other, value in row.items()
@@ -80,7 +80,7 @@ def rosenbrock(
         row[name] = 1 + row[name]
         # the last row is changed as a whole, so that its constants are combined
         is_last = name == order[-1]
-        matrix[name] = row if is_last else {other: write.reduced(row[other]) for other in order}
+        matrix[name] = row if is_last else {other: write.as_symbol(row[other]) for other in order}
     _solve(matrix, change, write, stills)
     texts = {}
     for name in order:
@@ -92,7 +92,7 @@ def rosenbrock(
 
 
 def _affine_first(
-    slope: sympy.Expr, name: sympy.Symbol, states: Collection[sympy.Symbol], write: Writer
+    slope: sympy.Expr, name: sympy.Symbol, states: Collection[sympy.Symbol], write: ExpressionWriter
 ) -> sympy.Expr:
     """Return a slope in which terms that are affine in its own state are computed once.
 
@@ -108,14 +108,14 @@ def _affine_first(
             others.append(term)
         else:
             affine.append((growth, term.xreplace({name: sympy.Integer(0)})))
-    a, b = (write.reduced(sympy.Add(*terms)) for terms in zip((0, 0), *affine, strict=True))
+    a, b = (write.as_symbol(sympy.Add(*terms)) for terms in zip((0, 0), *affine, strict=True))
     return factor * sympy.Add(a * name, b, *others)
 
 
 def _solve(
     matrix: dict[sympy.Symbol, dict[sympy.Symbol, sympy.Expr]],
     change: dict[sympy.Symbol, sympy.Expr],
-    write: Writer,
+    write: ExpressionWriter,
     stills: list[sympy.Expr],
 ) -> None:
     """Replace the right-hand side by the solution, by elimination in the given order.
@@ -126,14 +126,14 @@ def _solve(
     for index, pivot in enumerate(order):
         for name in order[index + 1 :]:
             row = matrix[name]
-            factor = write.reduced(row[pivot] / matrix[pivot][pivot])
+            factor = write.as_symbol(row[pivot] / matrix[pivot][pivot])
             for other in order[index + 1 :]:
-                row[other] = write.reduced(row[other] - factor * matrix[pivot][other])
-            change[name] = write.reduced(change[name] - factor * change[pivot])
+                row[other] = write.as_symbol(row[other] - factor * matrix[pivot][other])
+            change[name] = write.as_symbol(change[name] - factor * change[pivot])
     for index in reversed(range(len(order))):
         name = order[index]
         solved = sympy.Add(*(matrix[name][other] * change[other] for other in order[index + 1 :]))
-        change[name] = write.reduced((change[name] - solved) / matrix[name][name])
+        change[name] = write.as_symbol((change[name] - solved) / matrix[name][name])
         if name == order[-1] and stills:
             still = function("or")(*stills) if len(stills) > 1 else stills[0]
-            change[name] = write.reduced(_where(still, 0, change[name]))
+            change[name] = write.as_symbol(_where(still, 0, change[name]))

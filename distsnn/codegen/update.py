@@ -57,7 +57,7 @@ def is_relay(kernel: NeuronKernel) -> bool:
 
 
 @dataclass(frozen=True)
-class Variant:
+class UpdateVariant:
     """Properties of a population that determine its update entry.
 
     Parameters
@@ -104,7 +104,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class TableLayout:
+class UpdateTableLayout:
     """Positions in the table and the scalars of an update entry.
 
     Attributes
@@ -152,7 +152,7 @@ def neuron_kernel(name: str) -> NeuronKernel:
     return cast(NeuronKernel, importlib.import_module(name))
 
 
-def layout(variant: Variant) -> TableLayout:
+def update_table_layout(variant: UpdateVariant) -> UpdateTableLayout:
     """Return the table layout of a variant's update entry."""
     kernel = neuron_kernel(variant.kernel)
     spiked = GROUP_SIZE + 1  # after the words of `kernels.emission`
@@ -167,7 +167,7 @@ def layout(variant: Variant) -> TableLayout:
     quanta = {name: i for i, name in enumerate(kernel.RECEPTORS)}
     scalars = {name: i for i, name in enumerate(shared, len(quanta))}
     streams = index + 1 + len(draw_kinds(kernel))
-    return TableLayout(
+    return UpdateTableLayout(
         spiked=spiked,
         mask=spiked + 1,
         stride=spiked + 2,
@@ -184,9 +184,9 @@ def layout(variant: Variant) -> TableLayout:
     )
 
 
-def source(variant: Variant) -> str:
+def module_text(variant: UpdateVariant) -> str:
     """Return the text of a variant's module."""
-    kernel, where = neuron_kernel(variant.kernel), layout(variant)
+    kernel, where = neuron_kernel(variant.kernel), update_table_layout(variant)
     states, receptors, constants = kernel.STATES, kernel.RECEPTORS, kernel.CONSTANTS
 
     # states and constants may have the same names
@@ -275,7 +275,7 @@ def _array(state: str) -> str:
     return f"x_{state}"
 
 
-def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
+def _neuron_loops(variant: UpdateVariant, kernel: NeuronKernel) -> list[str]:
     """Return the loops over neurons of a variant's `advance`."""
     states = ", ".join(f"{_array(name)}[i]" for name in kernel.STATES)
     state_arguments = f"{states}, " if kernel.STATES else ""
@@ -331,7 +331,7 @@ def _neuron_loops(variant: Variant, kernel: NeuronKernel) -> list[str]:
     ]
 
 
-def _fault_check(variant: Variant, kernel: NeuronKernel) -> list[str]:
+def _fault_check(variant: UpdateVariant, kernel: NeuronKernel) -> list[str]:
     """Return the lines that flag neurons with a state that is not finite.
 
     The sum of all states is cheap and only determines whether to look: it may overflow itself.
@@ -349,6 +349,6 @@ def _fault_check(variant: Variant, kernel: NeuronKernel) -> list[str]:
 
 
 @cache
-def update_entry(variant: Variant) -> Entry:
+def update_entry(variant: UpdateVariant) -> Entry:
     """Return the compiled update of a variant (its address is the machine code)."""
-    return cast(Entry, load(source(variant)).update)
+    return cast(Entry, load(module_text(variant)).update)

@@ -12,7 +12,7 @@ from distsnn.coding.rank_order import RankOrder
 from distsnn.coding.rates import PoissonRate, RateCode, RegularRate
 from distsnn.coding.response_labels import ResponseLabels
 from distsnn.coding.responses import (
-    filtered_spikes,
+    filtered_at_end,
     first_spike_times,
     first_to_spike,
     spike_counts,
@@ -39,7 +39,7 @@ __all__ = [
     "SampleSpikes",
     "SendOnDelta",
     "ZScore",
-    "filtered_spikes",
+    "filtered_at_end",
     "first_spike_times",
     "first_to_spike",
     "population_vector",

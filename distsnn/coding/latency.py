@@ -24,11 +24,11 @@ class LatencyCode(Description, ABC):
         """Length of a sample's window, steps."""
 
     @abstractmethod
-    def times_of(self, values: FloatArray) -> FloatArray:
+    def spike_times(self, values: FloatArray) -> FloatArray:
         """Return the times of values, ms after the onset; infinite for those that do not spike."""
 
     @abstractmethod
-    def values_at(self, times: FloatArray) -> FloatArray:
+    def values_of_times(self, times: FloatArray) -> FloatArray:
         """Return the values of times (ms after the onset, finite)."""
 
     def encode(self, values: object) -> SampleSpikes:
@@ -45,7 +45,7 @@ class LatencyCode(Description, ABC):
             If a value is not finite or not within 0 to 1.
         """
         array = as_samples(values, where=f"{type(self).__name__}, values", allowed=UNIT)
-        return spikes_at(self.times_of(array), self.n_steps, self.dt)
+        return spikes_at(self.spike_times(array), self.n_steps, self.dt)
 
     def decode(self, spikes: SampleSpikes) -> FloatArray:
         """Return the values that first spikes stand for.
@@ -58,7 +58,7 @@ class LatencyCode(Description, ABC):
         times = first_spike_times(spikes)
         spiked = np.isfinite(times)
         values = np.zeros(times.shape)
-        values[spiked] = np.clip(self.values_at(times[spiked]), 0.0, 1.0)
+        values[spiked] = np.clip(self.values_of_times(times[spiked]), 0.0, 1.0)
         return values
 
 
@@ -73,7 +73,7 @@ class LinearLatency(LatencyCode):
     first, last : float
         Times of the values 1 and 0 after the onset, ms, on the grid, 0 < first < last; `last` is
         the length of a sample's window.
-    least : float
+    min_value : float
         Smaller values do not spike; 0 to 1.
 
     Raises
@@ -89,7 +89,7 @@ class LinearLatency(LatencyCode):
 
     first: float
     last: float
-    least: float = 0.0
+    min_value: float = 0.0
 
     def __post_init__(self) -> None:
         interval_steps(self, "first")
@@ -104,7 +104,7 @@ class LinearLatency(LatencyCode):
     def times_of(self, values: FloatArray) -> FloatArray:
         """Return the times of values, ms after the onset; infinite for those that do not spike."""
         times = self.last - values * (self.last - self.first)
-        return np.where(values >= self.least, times, np.inf)
+        return np.where(values >= self.min_value, times, np.inf)
 
     def values_at(self, times: FloatArray) -> FloatArray:
         """Return the values of times (ms after the onset, finite)."""

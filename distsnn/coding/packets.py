@@ -6,10 +6,10 @@ import numpy as np
 from numba import uint64
 
 from distsnn.coding.checks import Integers
-from distsnn.counter_rng import STIMULUS, stream, unit, word
+from distsnn.counter_rng import STIMULUS, random_word, substream_key, uniform_01
 from distsnn.errors import DescriptionError
 from distsnn.jit import kernel
-from distsnn.network import Population, SpikeInput, View
+from distsnn.network import Population, PopulationView, SpikeInput
 from distsnn.network.checks import (
     ANY,
     NOT_NEGATIVE,
@@ -26,7 +26,7 @@ _MOST_STEP = 2**31 - 1
 
 
 def pulse_packets(
-    target: Population | View,
+    target: Population | PopulationView,
     times: object,
     activity: int,
     sd: float,
@@ -44,7 +44,7 @@ def pulse_packets(
 
     Parameters
     ----------
-    target : Population or View
+    target : Population or PopulationView
         The neurons that receive the spikes.
     times : array_like, shape (n_packets,), ms
         Centres of the packets.
@@ -85,7 +85,7 @@ def pulse_packets(
     """
     where = "pulse_packets"
     view = target[:] if isinstance(target, Population) else target
-    if not isinstance(view, View) or view.stop == TO_END:
+    if not isinstance(view, PopulationView) or view.stop == TO_END:
         raise DescriptionError(
             "its size is unknown",
             where=f"{where}, target",
@@ -109,13 +109,13 @@ def pulse_packets(
 @kernel
 def _fill_steps(centres: FloatArray, sd: float, seed: np.uint64, steps: Integers) -> None:
     # steps [i neuron, p packet, s spike]; centres [p] and sd in steps
-    parent = stream(stream(uint64(0), seed), STIMULUS)
+    parent = substream_key(substream_key(uint64(0), seed), STIMULUS)
     for i in range(steps.shape[0]):
-        neuron_key = stream(parent, i)
+        neuron_key = substream_key(parent, i)
         for p in range(steps.shape[1]):
-            key = stream(neuron_key, p)
+            key = substream_key(neuron_key, p)
             for s in range(steps.shape[2]):
                 # Box & Muller 1958, Ann. Math. Stat. 29
-                radius = math.sqrt(-2.0 * math.log(unit(word(key, 2 * s))))
-                angle = 2.0 * math.pi * unit(word(key, 2 * s + 1))
+                radius = math.sqrt(-2.0 * math.log(uniform_01(random_word(key, 2 * s))))
+                angle = 2.0 * math.pi * uniform_01(random_word(key, 2 * s + 1))
                 steps[i, p, s] = np.int64(np.rint(centres[p] + sd * radius * math.cos(angle)))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from distsnn.coding.checks import UNIT, as_samples, check_numbers, interval_steps
-from distsnn.coding.responses import spike_counts, summed
+from distsnn.coding.responses import spike_counts, sum_by_channel
 from distsnn.coding.spikes import SampleSpikes
 from distsnn.network.base import Description
 from distsnn.network.checks import FloatArray, Interval, as_integer
@@ -94,6 +94,6 @@ class PhaseCode(Description):
         phase = (spikes.steps - 1) * (spikes.dt / self.period)
         # phases relative to the middle of those that values fill, where a mean cannot wrap around
         angle = (2.0 * np.pi) * (phase - 0.5 * self.span)
-        x, y = summed(spikes, np.cos(angle)), summed(spikes, np.sin(angle))
+        x, y = sum_by_channel(spikes, np.cos(angle)), sum_by_channel(spikes, np.sin(angle))
         values = 0.5 - np.arctan2(y, x) / (2.0 * np.pi * self.span)
         return np.where(spike_counts(spikes) > 0, np.clip(values, 0.0, 1.0), 0.0)

@@ -26,7 +26,7 @@ from distsnn.network.checks import (
     steps_array,
 )
 from distsnn.network.stimuli import Piecewise
-from distsnn.units import steps
+from distsnn.units import to_steps
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -71,7 +71,7 @@ class Presentation(Description):
             self._steps(name)
 
     def _steps(self, name: str) -> int:
-        return steps(getattr(self, name), self.dt, where=f"Presentation, field {name}")
+        return to_steps(getattr(self, name), self.dt, where=f"Presentation, field {name}")
 
     def _onset_steps(self) -> Integers:
         every = self._steps("duration") + self._steps("rest")

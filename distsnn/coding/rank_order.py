@@ -57,7 +57,7 @@ class RankOrder(Description):
         rank = _ranks(-array)
         return spikes_at(times_of_steps(gap * (rank + 1), self.dt), gap * array.shape[1], self.dt)
 
-    def ranks(self, spikes: SampleSpikes) -> Integers:
+    def channel_order(self, spikes: SampleSpikes) -> Integers:
         """Return the place of each channel in the order of first spikes.
 
         Returns
@@ -95,7 +95,7 @@ class RankOrder(Description):
         table = as_floats(by_rank, where=where)
         check_shape(table, (spikes.shape[1],), where=where, meaning="one per channel")
         check_range(table, ANY, where=where)
-        ranks = self.ranks(spikes)
+        ranks = self.channel_order(spikes)
         return np.where(ranks >= 0, table[ranks], 0.0)
 
 

@@ -15,8 +15,8 @@ from distsnn.coding.checks import (
     interval_steps,
 )
 from distsnn.coding.responses import spike_rates
-from distsnn.coding.spikes import SampleSpikes, counted_up
-from distsnn.counter_rng import STIMULUS, stream, unit, word
+from distsnn.coding.spikes import SampleSpikes, concatenate_ranges
+from distsnn.counter_rng import STIMULUS, random_word, substream_key, uniform_01
 from distsnn.jit import kernel
 from distsnn.network.base import Description
 from distsnn.network.checks import (
@@ -109,7 +109,7 @@ class RegularRate(RateCode):
         per_step = self.rates(values) * (self.dt * 1e-3)
         counts = np.floor(per_step * n_steps + 0.5).astype(np.int64).ravel()
         cells = np.repeat(np.arange(counts.size), counts)
-        steps = np.rint((counted_up(counts) + 0.5) / per_step.ravel()[cells])
+        steps = np.rint((concatenate_ranges(counts) + 0.5) / per_step.ravel()[cells])
         samples, channels = np.divmod(cells, per_step.shape[1])
         steps = np.clip(steps, 1, n_steps).astype(np.int64)
         return SampleSpikes(samples, channels, steps, per_step.shape, n_steps, self.dt)
@@ -183,15 +183,15 @@ def _arrivals(
     mean [i sample, c channel] holds expected spikes per step, numbers [i] name streams. Intervals
     are exponential; an arrival in (s - 1, s] is a spike of step s.
     """
-    parent = stream(stream(uint64(0), seed), STIMULUS)
+    parent = substream_key(substream_key(uint64(0), seed), STIMULUS)
     n = 0
     for i in range(mean.shape[0]):
-        sample_key = stream(parent, numbers[i])
+        sample_key = substream_key(parent, numbers[i])
         for c in range(mean.shape[1]):
-            key = stream(sample_key, c)
+            key = substream_key(sample_key, c)
             time, draw = 0.0, 0
             while True:
-                time -= math.log(unit(word(key, draw))) / mean[i, c]
+                time -= math.log(uniform_01(random_word(key, draw))) / mean[i, c]
                 draw += 1
                 if time > n_steps:
                     break

@@ -27,7 +27,7 @@ def spike_counts(spikes: SampleSpikes) -> Integers:
     return counts
 
 
-def summed(spikes: SampleSpikes, values: FloatArray) -> FloatArray:
+def sum_by_channel(spikes: SampleSpikes, values: FloatArray) -> FloatArray:
     """Return the sum of a value of each spike, by sample and channel."""
     sums = np.zeros(spikes.shape)
     np.add.at(sums, (spikes.samples, spikes.channels), values)
@@ -109,7 +109,7 @@ def first_to_spike(spikes: SampleSpikes) -> Integers:
     return np.where(np.isfinite(first.min(axis=1)), first.argmin(axis=1), -1)
 
 
-def filtered_spikes(spikes: SampleSpikes, tau: float) -> FloatArray:
+def filtered_at_end(spikes: SampleSpikes, tau: float) -> FloatArray:
     """Return exponentially filtered spikes at the window's end: late spikes count more.
 
     Parameters
@@ -130,4 +130,4 @@ def filtered_spikes(spikes: SampleSpikes, tau: float) -> FloatArray:
     """
     check_range(tau, POSITIVE, where="filtered_spikes, tau")
     left = np.exp((spikes.steps - spikes.n_steps) * (spikes.dt / tau))
-    return summed(spikes, left)
+    return sum_by_channel(spikes, left)

@@ -103,7 +103,7 @@ class SampleSpikes(Description):
         """Length of the window, ms."""
         return self.n_steps * self.dt
 
-    def take(self, samples: object) -> Self:
+    def select(self, samples: object) -> Self:
         """Return chosen samples in a given order, such as one epoch's.
 
         Parameters
@@ -121,7 +121,7 @@ class SampleSpikes(Description):
         bounds = np.searchsorted(self.samples, np.arange(self.shape[0] + 1))
         counts = np.diff(bounds)[chosen]
         # the spikes of each chosen sample stand together: its first one, then those after
-        spikes = np.repeat(bounds[chosen], counts) + counted_up(counts)
+        spikes = np.repeat(bounds[chosen], counts) + concatenate_ranges(counts)
         return type(self)(
             np.repeat(np.arange(chosen.size), counts),
             self.channels[spikes],
@@ -132,7 +132,7 @@ class SampleSpikes(Description):
         )
 
 
-def counted_up(counts: Integers) -> Integers:
+def concatenate_ranges(counts: Integers) -> Integers:
     """Return 0, 1, ... count - 1 for each count, one after another."""
     return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
 

@@ -24,7 +24,7 @@ from distsnn.comm.supervision.job_exit import PIPE_DELAY_S, install_hook, print_
 from distsnn.comm.supervision.launch import mpiexec_path
 from distsnn.comm.supervision.launcher import Launcher, detect_launcher
 from distsnn.errors import DescriptionError
-from distsnn.units import counted
+from distsnn.units import format_count
 
 _REPORT_S = 3.0  # for the first rank to report
 _START_POLL_S = 0.25
@@ -165,7 +165,7 @@ def _launcher_text(launcher: Launcher | None) -> str:
         return "mpi4py.MPI is imported"
     if launcher.size is None:
         return f"{launcher.name} started an unknown number of processes"
-    return f"{launcher.name} started {counted(launcher.size, 'process', 'processes')}"
+    return f"{launcher.name} started {format_count(launcher.size, 'process', 'processes')}"
 
 
 def _check_family(launcher: Launcher | None, library: str, *, wheel: bool) -> None:

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from distsnn.engine.connections import decode_synapses
 from distsnn.engine.edges import Records
-from distsnn.engine.layout import Layout
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.row_builder import NO_EDGES, make_row_builder
-from distsnn.engine.storage import explicit_plan, planes
-from distsnn.network import Explicit, delay_bounds
+from distsnn.engine.storage import plan_explicit_row_set, receptor_planes
+from distsnn.network import ConnectionList, delay_bounds
 from distsnn.network.quanta import WeightQuanta
 
 Ints = npt.NDArray[np.int64]
@@ -24,7 +24,7 @@ _FIELDS = [("source", "i8"), ("target", "i8"), ("weight", "f8"), ("delay", "f8")
 
 
 def static_connections(
-    layout: Layout,
+    layout: LocalLayout,
     quanta: WeightQuanta,
     seed: int,
     index: int,
@@ -38,7 +38,7 @@ def static_connections(
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     quanta : WeightQuanta
         Fixed-point scales.
@@ -63,19 +63,21 @@ def static_connections(
     builder = make_row_builder(layout, quanta, seed)
     parts = []
     if explicit_edges is not None:
-        builder.give(index, projection, explicit_edges)
+        builder.add_explicit_edges(index, projection, explicit_edges)
     else:
-        assert projection.delay is not None and not isinstance(projection.rule, Explicit)
+        assert projection.delay is not None and not isinstance(projection.rule, ConnectionList)
         longest = delay_bounds(projection.delay, network.dt)[1]
-        plan = explicit_plan(layout, planes(layout, projection)[0], longest, "pull", None)
+        plan = plan_explicit_row_set(
+            layout, receptor_planes(layout, projection)[0], longest, "pull", None
+        )
         row_set = builder.add(replace(plan, projections=(index,)), NO_EDGES, sources)
         parts.append(decode_synapses(row_set))
     # given edges, and weights of the sign that another receptor takes
-    parts += [piece for pieces in builder.spilled.values() for piece in pieces]
+    parts += [piece for pieces in builder.overflow_synapses.values() for piece in pieces]
     gid, local, weight, delay, plane = np.concatenate([NO_EDGES, *parts]).T
     quantum = [quanta.quantum(projection.post.population, name) for name in model.receptors]
     weights = weight * np.array(quantum)[plane]
-    return _table(gid, layout.gids(local), weights, delay * network.dt)
+    return _table(gid, layout.to_gids(local), weights, delay * network.dt)
 
 
 def plastic_connections(delivery: PlasticDelivery, now: int, sources: tuple[int, int]) -> Table:
@@ -91,13 +93,13 @@ def plastic_connections(delivery: PlasticDelivery, now: int, sources: tuple[int,
     rows, layout = delivery.rows, delivery.layout
     gids = rows.row_set.sources
     first, last = np.searchsorted(gids, sources).tolist()
-    bounds = rows.row_set.rows[first : last + 1]
+    bounds = rows.row_set.row_starts[first : last + 1]
     synapses = np.arange(bounds[0], bounds[-1])
     values = delivery.read(now, np.arange(first, last), synapses)
     weights = delivery.sign * values.pop("weight").astype(np.float64)
     delays = rows.delays(synapses).astype(np.float64) * layout.network.dt
     source = np.repeat(gids[first:last], np.diff(bounds))
-    return _table(source, layout.gids(rows.targets(synapses)), weights, delays, values)
+    return _table(source, layout.to_gids(rows.targets(synapses)), weights, delays, values)
 
 
 def _table(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.layout import Layout
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.row_sets import RowSet
 from distsnn.engine.storage import RowSetPlan
-from distsnn.engine.wiring import Wiring
+from distsnn.engine.wiring import LocalSynapses
 
 Ints = npt.NDArray[np.int64]
 
@@ -17,7 +17,7 @@ _PIECE = 1 << 22  # words that are looked at at a time
 
 
 @dataclass(frozen=True, eq=False)
-class Connections:
+class SourceRankCounts:
     """Synapses onto a rank's neurons, by the rank of their sources.
 
     Attributes
@@ -35,14 +35,14 @@ class Connections:
     smallest_delay: Ints
 
 
-def connections(layout: Layout, wiring: Wiring) -> Connections | None:
+def count_by_source_rank(layout: LocalLayout, wiring: LocalSynapses) -> SourceRankCounts | None:
     """Count a rank's synapses; None where some are not stored, but drawn whenever they are needed.
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
-    wiring : Wiring
+    wiring : LocalSynapses
         Its synapses.
     """
     if wiring.generators:
@@ -52,14 +52,14 @@ def connections(layout: Layout, wiring: Wiring) -> Connections | None:
     smallest = np.full(ranks, np.iinfo(np.int64).max)
     for row_set in _row_sets(wiring):
         rank = _rank_of(layout, row_set.sources)
-        np.add.at(synapses, rank, np.diff(row_set.rows))
-        np.minimum.at(smallest, rank, _shortest(row_set))
+        np.add.at(synapses, rank, np.diff(row_set.row_starts))
+        np.minimum.at(smallest, rank, _min_delay_of_rows(row_set))
     smallest[synapses == 0] = 0
     sources = np.bincount(_rank_of(layout, _gids(_bitmap(layout, wiring))), minlength=ranks)
-    return Connections(sources, synapses, smallest)
+    return SourceRankCounts(sources, synapses, smallest)
 
 
-def remote_sources(layout: Layout, wiring: Wiring) -> npt.NDArray[np.uint64]:
+def remote_sources(layout: LocalLayout, wiring: LocalSynapses) -> npt.NDArray[np.uint64]:
     """Return the other ranks' neurons that have a stored synapse here, as a bitmap over gids."""
     bitmap = _bitmap(layout, wiring)
     gids = _gids(bitmap)
@@ -69,22 +69,24 @@ def remote_sources(layout: Layout, wiring: Wiring) -> npt.NDArray[np.uint64]:
     return bitmap
 
 
-def ends(layout: Layout, wiring: Wiring) -> Iterator[tuple[Ints, Ints]]:
+def iterate_synapses(layout: LocalLayout, wiring: LocalSynapses) -> Iterator[tuple[Ints, Ints]]:
     """Yield sources and targets (gids) of a rank's stored synapses, a piece at a time.
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
-    wiring : Wiring
+    wiring : LocalSynapses
         Its synapses.
     """
     for row_set in _row_sets(wiring):
-        sources, sizes, plan = row_set.sources, np.diff(row_set.rows), row_set.plan
+        sources, sizes, plan = row_set.sources, np.diff(row_set.row_starts), row_set.plan
         for first, last in _pieces(row_set):
-            local = _targets(row_set.words[row_set.rows[first] : row_set.rows[last]], plan)
+            local = _targets(
+                row_set.words[row_set.row_starts[first] : row_set.row_starts[last]], plan
+            )
             source = np.repeat(sources[first:last], sizes[first:last])
-            yield source, layout.gids(local)
+            yield source, layout.to_gids(local)
 
 
 def decode_synapses(row_set: RowSet) -> Ints:
@@ -111,12 +113,12 @@ def _targets(words: npt.NDArray[np.unsignedinteger], plan: RowSetPlan) -> Ints:
     return (bits & np.uint64((1 << plan.target_bits) - 1)).astype(np.int64)
 
 
-def _row_sets(wiring: Wiring) -> Iterator[RowSet]:
+def _row_sets(wiring: LocalSynapses) -> Iterator[RowSet]:
     yield from wiring.row_sets
     yield from (rows.row_set for rows in wiring.plastic if rows.synapses)
 
 
-def _bitmap(layout: Layout, wiring: Wiring) -> npt.NDArray[np.uint64]:
+def _bitmap(layout: LocalLayout, wiring: LocalSynapses) -> npt.NDArray[np.uint64]:
     bitmap = np.zeros((layout.network.n_neurons >> 6) + 1, np.uint64)
     for row_set in _row_sets(wiring):
         bitmap |= row_set.bitmap
@@ -127,31 +129,33 @@ def _gids(bitmap: npt.NDArray[np.uint64]) -> Ints:
     return np.flatnonzero(np.unpackbits(bitmap.view(np.uint8), bitorder="little"))
 
 
-def _rank_of(layout: Layout, gids: Ints) -> npt.NDArray[np.int32]:
-    return layout.assignment.owner[layout.table.block_of_gid(gids)]
+def _rank_of(layout: LocalLayout, gids: Ints) -> npt.NDArray[np.int32]:
+    return layout.assignment.owner[layout.blocks.block_of_gid(gids)]
 
 
-def _shortest(row_set: RowSet) -> Ints:
+def _min_delay_of_rows(row_set: RowSet) -> Ints:
     """Return the shortest delay of each row, steps."""
     plan = row_set.plan
     if plan.pull:  # runs contain delays, words only targets
-        return np.minimum.reduceat(row_set.runs >> 16, row_set.run_rows[:-1]).astype(np.int64)
+        return np.minimum.reduceat(row_set.runs >> 16, row_set.run_starts[:-1]).astype(np.int64)
     if plan.delay is not None:
-        return np.full(row_set.rows.size - 1, plan.delay, np.int64)
+        return np.full(row_set.row_starts.size - 1, plan.delay, np.int64)
     # delays are the highest bits, so the smallest word has the shortest
-    delays = np.empty(row_set.rows.size - 1, np.int64)
+    delays = np.empty(row_set.row_starts.size - 1, np.int64)
     for first, last in _pieces(row_set):
-        words = row_set.words[row_set.rows[first] : row_set.rows[last]]
-        shortest = np.minimum.reduceat(words, row_set.rows[first:last] - row_set.rows[first])
+        words = row_set.words[row_set.row_starts[first] : row_set.row_starts[last]]
+        shortest = np.minimum.reduceat(
+            words, row_set.row_starts[first:last] - row_set.row_starts[first]
+        )
         delays[first:last] = shortest >> (plan.target_bits + plan.field_bits)
     return delays
 
 
 def _pieces(row_set: RowSet) -> Iterator[tuple[int, int]]:
     """Yield first row and end of pieces of a row set, each of whole rows."""
-    first, n = 0, row_set.rows.size - 1
+    first, n = 0, row_set.row_starts.size - 1
     while first < n:
-        last = int(np.searchsorted(row_set.rows, row_set.rows[first] + _PIECE))
+        last = int(np.searchsorted(row_set.row_starts, row_set.row_starts[first] + _PIECE))
         last = min(max(last, first + 1), n)
         yield first, last
         first = last

@@ -7,26 +7,26 @@ from fractions import Fraction
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.populations import Neurons
-from distsnn.engine.tables import FOREVER, Call
+from distsnn.engine.kernel_calls import FOREVER, KernelCall
+from distsnn.engine.local_neurons import LocalNeurons
 from distsnn.kernels import sines
-from distsnn.network import Piecewise, Sine, View
+from distsnn.network import Piecewise, PopulationView, Sine
 from distsnn.network.checks import steps_array
-from distsnn.units import steps
+from distsnn.units import to_steps
 
 Floats = npt.NDArray[np.float64]
 Words = npt.NDArray[np.uint64]
 
 
-def in_view(neurons: Neurons, view: View) -> npt.NDArray[np.int64]:
+def in_view(neurons: LocalNeurons, view: PopulationView) -> npt.NDArray[np.int64]:
     """Return each local slot's index within a view, -1 outside and for padding."""
     return view.positions(neurons.neurons)
 
 
 def window(start: float, stop: float, dt: float) -> tuple[int, int]:
     """Return the loops of a stimulus that acts in (start, stop] ms."""
-    last = FOREVER if stop == math.inf else steps(stop, dt, where="stop")
-    return steps(start, dt, where="start"), last
+    last = FOREVER if stop == math.inf else to_steps(stop, dt, where="stop")
+    return to_steps(start, dt, where="start"), last
 
 
 def pieces(
@@ -91,10 +91,10 @@ def sine_call(
     index: npt.NDArray[np.int64],
     values: Floats,
     first: int,
-    then: Call,
+    then: KernelCall,
     dt: float,
     scale: float = 1.0,
-) -> Call:
+) -> KernelCall:
     """Return the call that computes `scale` times a sine, in the steps in which `then` takes it.
 
     Parameters
@@ -107,7 +107,7 @@ def sine_call(
         Where values go.
     first : int
         The first value's index.
-    then : Call
+    then : KernelCall
         The call that takes the values.
     dt : float, ms
         Time step.
@@ -121,7 +121,7 @@ def sine_call(
     )
     common_wave = isinstance(sine.phase, float) and isinstance(sine.frequency, float)
     turns, remainders = turn_words(frequencies, dt)
-    call = Call(
+    call = KernelCall(
         sines.sines(common_wave),
         np.zeros(sines.TABLE_SIZE, np.int64),
         first,
@@ -137,5 +137,5 @@ def sine_call(
         (sines.TURNS, turns),
         (sines.REMAINDERS, remainders),
     ):
-        call.point(position, array, first)
+        call.bind(position, array, first)
     return call

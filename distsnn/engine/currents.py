@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from distsnn.engine.courses import Floats, in_view, pieces, seed_words, sine_call, spread, window
-from distsnn.engine.layout import Layout
-from distsnn.engine.populations import Neurons
-from distsnn.engine.tables import FOREVER, Call
+from distsnn.engine.kernel_calls import FOREVER, KernelCall
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.local_neurons import LocalNeurons
 from distsnn.jit import Entry
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import ConstantCurrent, NoiseCurrent, Piecewise, SineCurrent, StepCurrent
@@ -16,7 +16,7 @@ from distsnn.network import ConstantCurrent, NoiseCurrent, Piecewise, SineCurren
 CURRENTS = (ConstantCurrent, StepCurrent, SineCurrent, NoiseCurrent)
 
 
-def clearing(neurons: Mapping[str, Neurons]) -> Iterator[Call]:
+def clearing(neurons: Mapping[str, LocalNeurons]) -> Iterator[KernelCall]:
     """Yield the calls that set currents to 0 before stimuli add theirs."""
     for population_neurons in neurons.values():
         if (
@@ -24,13 +24,13 @@ def clearing(neurons: Mapping[str, Neurons]) -> Iterator[Call]:
             and population_neurons.first < population_neurons.last
         ):
             table = np.zeros(kernels.CURRENT_TABLE_SIZE, np.int64)
-            call = Call(
+            call = KernelCall(
                 kernels.clear_current(population_neurons.real),
                 table,
                 population_neurons.first,
                 population_neurons.last,
             )
-            call.point(kernels.CURRENT, population_neurons.current, population_neurons.first)
+            call.bind(kernels.CURRENT, population_neurons.current, population_neurons.first)
             yield call
 
 
@@ -39,13 +39,13 @@ class CurrentCalls:
 
     Attributes
     ----------
-    calls : list of Call
+    calls : list of KernelCall
         One for each piece of its course; of an amplitude that is set, the first alone is left. None
         where no target neuron is on this rank.
     """
 
     def __init__(
-        self, layout: Layout, neurons: Neurons, stimulus: ConstantCurrent | StepCurrent
+        self, layout: LocalLayout, neurons: LocalNeurons, stimulus: ConstantCurrent | StepCurrent
     ) -> None:
         self._index, dt = in_view(neurons, stimulus.target), layout.network.dt
         course: float | Floats | Piecewise
@@ -53,7 +53,7 @@ class CurrentCalls:
             course, self._window = stimulus.amplitude, window(stimulus.start, stimulus.stop, dt)
         else:
             course, self._window = Piecewise(stimulus.times, stimulus.amplitudes), (0, FOREVER)
-        self.calls: list[Call] = []
+        self.calls: list[KernelCall] = []
         if (self._index >= 0).any():
             entry = kernels.add_current(neurons.real)
             for start, stop, amplitude in pieces(course, *self._window, dt):
@@ -63,7 +63,7 @@ class CurrentCalls:
     def set(self, amplitude: float | Floats) -> None:
         """Let all neurons get an amplitude, or each its own, pA, whenever the stimulus acts."""
         for call in self.calls[:1]:
-            call.keep[kernels.AMPLITUDES][:] = spread(self._index, amplitude, 0.0)
+            call.referenced_arrays[kernels.AMPLITUDES][:] = spread(self._index, amplitude, 0.0)
             call.start, call.stop = self._window
         for call in self.calls[1:]:
             call.stop = call.start
@@ -74,15 +74,15 @@ class SineCalls:
 
     Attributes
     ----------
-    calls : list of Call
+    calls : list of KernelCall
         One that computes each neuron's current and one that adds it, or none where no target
         neuron is on this rank.
     """
 
-    def __init__(self, layout: Layout, neurons: Neurons, stimulus: SineCurrent) -> None:
+    def __init__(self, layout: LocalLayout, neurons: LocalNeurons, stimulus: SineCurrent) -> None:
         self._index, self._dt = in_view(neurons, stimulus.target), layout.network.dt
         self._sine = stimulus.course()
-        self.calls: list[Call] = []
+        self.calls: list[KernelCall] = []
         if not (self._index >= 0).any():
             return
         start, stop = window(stimulus.start, stimulus.stop, self._dt)
@@ -91,8 +91,8 @@ class SineCalls:
         add = _current_call(neurons, entry, amplitudes, start, stop)
         self.calls = [self._compute(add), add]
 
-    def _compute(self, add: Call) -> Call:
-        values = add.keep[kernels.AMPLITUDES]
+    def _compute(self, add: KernelCall) -> KernelCall:
+        values = add.referenced_arrays[kernels.AMPLITUDES]
         return sine_call(self._sine, self._index, values, add.first, add, self._dt)
 
     def set(self, **values: float | Floats) -> None:
@@ -107,26 +107,31 @@ class NoiseCalls:
 
     Attributes
     ----------
-    calls : list of Call
+    calls : list of KernelCall
         One, or none where no target neuron is on this rank.
     """
 
     def __init__(
-        self, layout: Layout, neurons: Neurons, stimulus: NoiseCurrent, number: int, seed: int
+        self,
+        layout: LocalLayout,
+        neurons: LocalNeurons,
+        stimulus: NoiseCurrent,
+        number: int,
+        seed: int,
     ) -> None:
         self._index, dt = in_view(neurons, stimulus.target), layout.network.dt
-        self.calls: list[Call] = []
+        self.calls: list[KernelCall] = []
         if not (self._index >= 0).any():
             return
         entry = kernels.add_noise(neurons.real)
         start, stop = window(stimulus.start, stimulus.stop, dt)
         means = spread(self._index, stimulus.mean, 0.0)
         call = _current_call(neurons, entry, means, start, stop)
-        call.point(kernels.DEVIATIONS, spread(self._index, stimulus.sd, -1.0), neurons.first)
-        call.point(kernels.COUNTERS, layout.counters)
+        call.bind(kernels.DEVIATIONS, spread(self._index, stimulus.sd, -1.0), neurons.first)
+        call.bind(kernels.COUNTERS, layout.counters)
         size = neurons.last - neurons.first
-        call.point(kernels.HELD, np.zeros(size), neurons.first)
-        call.point(kernels.DRAWN, np.full(size >> 6, -1), neurons.first >> 6)
+        call.bind(kernels.HELD, np.zeros(size), neurons.first)
+        call.bind(kernels.DRAWN, np.full(size >> 6, -1), neurons.first >> 6)
         call.table[kernels.STIMULUS_ID] = number
         call.table[kernels.INTERVAL] = stimulus.interval_steps(dt)
         call.table[kernels.ORIGIN] = start
@@ -141,17 +146,17 @@ class NoiseCalls:
         """
         for call in self.calls:
             if mean is not None:
-                call.keep[kernels.AMPLITUDES][:] = spread(self._index, mean, 0.0)
+                call.referenced_arrays[kernels.AMPLITUDES][:] = spread(self._index, mean, 0.0)
             if sd is not None:
-                call.keep[kernels.DEVIATIONS][:] = spread(self._index, sd, -1.0)
-            call.keep[kernels.DRAWN][:] = -1
+                call.referenced_arrays[kernels.DEVIATIONS][:] = spread(self._index, sd, -1.0)
+            call.referenced_arrays[kernels.DRAWN][:] = -1
 
 
 def _current_call(
-    neurons: Neurons, entry: Entry, amplitudes: Floats, start: int, stop: int
-) -> Call:
+    neurons: LocalNeurons, entry: Entry, amplitudes: Floats, start: int, stop: int
+) -> KernelCall:
     assert neurons.current is not None
-    call = Call(
+    call = KernelCall(
         entry,
         np.zeros(kernels.CURRENT_TABLE_SIZE, np.int64),
         neurons.first,
@@ -159,6 +164,6 @@ def _current_call(
         start=start,
         stop=stop,
     )
-    call.point(kernels.CURRENT, neurons.current, neurons.first)
-    call.point(kernels.AMPLITUDES, amplitudes, neurons.first)
+    call.bind(kernels.CURRENT, neurons.current, neurons.first)
+    call.bind(kernels.AMPLITUDES, amplitudes, neurons.first)
     return call

@@ -3,10 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.populations import InputRing
-from distsnn.engine.row_sets import Generator, RowSet
+from distsnn.engine.kernel_calls import KernelCall
+from distsnn.engine.local_neurons import InputRing
+from distsnn.engine.row_sets import RowSet, SynapseGenerator
 from distsnn.engine.source_states import SourceStates
-from distsnn.engine.tables import Call
 from distsnn.kernels import delivery as kernels
 from distsnn.kernels import procedural, wiring_draws
 from distsnn.kernels import wiring_columns as columns
@@ -17,7 +17,7 @@ from distsnn.kernels.synapses import given_factor
 _FIRST_PAGES = 256
 
 
-class Delivery:
+class RowSetDelivery:
     """A row set in action.
 
     Parameters
@@ -33,9 +33,9 @@ class Delivery:
 
     Attributes
     ----------
-    deliver : Call
+    deliver : KernelCall
         Called with a range of the list.
-    collect : Call or None
+    collect : KernelCall or None
         Called every loop, for pulled rows.
     """
 
@@ -56,25 +56,25 @@ class Delivery:
             collect = kernels.deliver_due_runs(*kind)
         else:
             deliver, collect = kernels.push_rows(*kind), None
-        self.deliver = Call(deliver, self._table, 0, 0)
-        self.collect = None if collect is None else Call(collect, self._table, 0, 0)
+        self.deliver = KernelCall(deliver, self._table, 0, 0)
+        self.collect = None if collect is None else KernelCall(collect, self._table, 0, 0)
         call, table = self.deliver, self._table
-        ring.point(call, plan.plane)
-        ring.describe(call)
-        call.point(kernels.SPIKE_GID, spike_gid)
-        call.point(kernels.SPIKE_STEP, spike_step)
-        call.point(kernels.BITMAP, row_set.bitmap)
-        call.point(kernels.ROWS_BEFORE, row_set.rank)
-        call.point(kernels.ROW, row_set.rows)
-        call.point(kernels.WORDS, row_set.words)
-        call.point(kernels.FOUND, np.zeros(kernels.FOUND_SIZE, np.int64))
+        ring.bind_plane(call, plan.plane)
+        ring.bind_shape(call)
+        call.bind(kernels.SPIKE_GID, spike_gid)
+        call.bind(kernels.SPIKE_STEP, spike_step)
+        call.bind(kernels.BITMAP, row_set.bitmap)
+        call.bind(kernels.ROWS_BEFORE, row_set.rows_before)
+        call.bind(kernels.ROW, row_set.row_starts)
+        call.bind(kernels.WORDS, row_set.words)
+        call.bind(kernels.FOUND, np.zeros(kernels.FOUND_SIZE, np.int64))
         table[kernels.STRIDE_BITS] = plan.target_bits
         table[kernels.WEIGHT_BITS] = plan.field_bits
         table[kernels.SHIFT] = plan.stored_shift
         table[kernels.WEIGHT] = plan.weight or 0
         table[kernels.DELAY] = 0 if plan.delay is None or plan.pull else plan.delay
         if states is not None:
-            call.point(kernels.RECORDS, states.records)
+            call.bind(kernels.RECORDS, states.records)
             table[kernels.RECORD_SIZE] = states.records.shape[1]
             self.use_given_factors(False)
         if plan.pull:
@@ -92,15 +92,15 @@ class Delivery:
         self.states.records[rows[rows >= 0], -1] = factors[rows >= 0]
 
     def _calendar(self, row_set: RowSet) -> None:
-        buckets = 1 << row_set.plan.longest.bit_length()
+        buckets = 1 << row_set.plan.max_delay.bit_length()
         call = self.deliver
-        call.point(kernels.RUN_ROW, row_set.run_rows)
-        call.point(kernels.RUNS, row_set.runs)
+        call.bind(kernels.RUN_ROW, row_set.run_starts)
+        call.bind(kernels.RUNS, row_set.runs)
         self._table[kernels.BUCKET_MASK] = buckets - 1
-        call.point(kernels.HEAD, np.full(buckets, -1, np.int64))
-        call.point(kernels.NEXT, np.full(buckets, -1, np.int64))
+        call.bind(kernels.HEAD, np.full(buckets, -1, np.int64))
+        call.bind(kernels.NEXT, np.full(buckets, -1, np.int64))
         self._n_free = np.zeros(1, np.int64)
-        call.point(kernels.N_FREE, self._n_free)
+        call.bind(kernels.N_FREE, self._n_free)
         self._pool, self._factors = np.empty(0, np.int64), np.empty(0)
         self._free = np.empty(0, np.int64)
         self.grow(_FIRST_PAGES)
@@ -133,7 +133,7 @@ class ProceduralDelivery:
 
     Parameters
     ----------
-    generator : Generator
+    generator : SynapseGenerator
         The synapses' description.
     ring : InputRing
         Input.
@@ -142,16 +142,16 @@ class ProceduralDelivery:
 
     Attributes
     ----------
-    deliver : Call
+    deliver : KernelCall
         Called with a range of the list.
     """
 
-    collect: Call | None = None
+    collect: KernelCall | None = None
     states: SourceStates | None = None
 
     def __init__(
         self,
-        generator: Generator,
+        generator: SynapseGenerator,
         ring: InputRing,
         spike_gid: npt.NDArray[np.uint32],
         spike_step: npt.NDArray[np.int64],
@@ -168,9 +168,9 @@ class ProceduralDelivery:
             )
         entry = procedural.deliver32 if ring.bits == 32 else procedural.deliver64
         self._table = np.zeros(procedural.TABLE_SIZE, np.int64)
-        self.deliver = call = Call(entry, self._table, 0, 0)
-        ring.point(call, made.plan.plane)
-        ring.describe(call)
+        self.deliver = call = KernelCall(entry, self._table, 0, 0)
+        ring.bind_plane(call, made.plan.plane)
+        ring.bind_shape(call)
         words = procedural.SCRATCH_WORDS * made.longest_row
         for at, array in (
             (procedural.SPIKE_GID, spike_gid),
@@ -188,7 +188,7 @@ class ProceduralDelivery:
             (procedural.SCRATCH, np.zeros(words, np.int64)),
             (procedural.TAKEN, np.zeros((made.block_size >> 6) + 1, np.uint64)),
         ):
-            call.point(at, array)
+            call.bind(at, array)
         for at, number in (
             (procedural.GID, made.gid),
             (procedural.N_SOURCES, made.size),

@@ -1,7 +1,7 @@
 """Explicit edges, in arrays or in files, as records.
 
 A file is read by slices, so that ranks may share the reading: who reads an edge need not own it.
-`split` sorts records by owner; what carries them there is not the engine's business.
+`split_by_owner` sorts records by owner; what carries them there is not the engine's business.
 """
 
 import zipfile
@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
-from distsnn.engine.layout import Layout
+from distsnn.engine.layout import LocalLayout
 from distsnn.errors import DescriptionError
-from distsnn.network import Explicit, ExplicitFile, Projection, delay_steps
+from distsnn.network import ConnectionFile, ConnectionList, Projection, delay_steps
 from distsnn.network.checks import ANY, check_indices, check_range
 from distsnn.network.edge_files import check_chunk, zarr_layout
 from distsnn.network.magnitudes import GivenMagnitudes
@@ -38,13 +38,13 @@ Records = npt.NDArray[np.void]
 Reader = Callable[[int, int], npt.NDArray[Any]]
 
 
-def record_type(projection: Projection) -> np.dtype[np.void]:
+def edge_dtype(projection: Projection) -> np.dtype[np.void]:
     """Return the dtype of a projection's records.
 
     They hold ``source`` and ``target`` (within pre and post), ``weight`` and ``delay`` (steps)
     where these are given edge by edge, and else the edge's ``number``, by which they are drawn.
     """
-    if isinstance(projection.rule, ExplicitFile):
+    if isinstance(projection.rule, ConnectionFile):
         weights, delays = projection.rule.weights is not None, projection.rule.delays is not None
     else:
         weights = isinstance(projection.weight, np.ndarray)
@@ -58,7 +58,7 @@ def record_type(projection: Projection) -> np.dtype[np.void]:
 
 def array_records(projection: Projection, dt: float) -> Iterator[Records]:
     """Yield the edges that a projection gives in arrays, piece by piece."""
-    assert isinstance(projection.rule, Explicit)
+    assert isinstance(projection.rule, ConnectionList)
     for first in range(0, projection.rule.sources.size, SLICE):
         part = slice(first, first + SLICE)
         records = _numbered(projection, first, projection.rule.sources[part])
@@ -70,9 +70,9 @@ def array_records(projection: Projection, dt: float) -> Iterator[Records]:
         yield records
 
 
-def grain(projection: Projection) -> int:
+def rows_per_chunk(projection: Projection) -> int:
     """Return how many edges of a projection's file are best read together: a Zarr chunk."""
-    assert isinstance(projection.rule, ExplicitFile)
+    assert isinstance(projection.rule, ConnectionFile)
     path = Path(projection.rule.path)
     if not path.is_dir():
         return 1
@@ -100,7 +100,7 @@ def file_records(
         and the edge's number.
     """
     rule = projection.rule
-    assert isinstance(rule, ExplicitFile)
+    assert isinstance(rule, ConnectionFile)
     with ExitStack() as stack:
         path = Path(rule.path)
         if path.is_dir():
@@ -128,7 +128,7 @@ def _checked(
     projection: Projection, dt: float, first: int, read: Sequence[npt.NDArray[Any] | None]
 ) -> Records:
     rule = projection.rule
-    assert isinstance(rule, ExplicitFile)
+    assert isinstance(rule, ConnectionFile)
     sources, targets, weights, delays = read
     assert sources is not None
     assert targets is not None
@@ -148,7 +148,7 @@ def _checked(
 
 
 def _numbered(projection: Projection, first: int, sources: npt.NDArray[Any]) -> Records:
-    records = np.empty(sources.size, record_type(projection))
+    records = np.empty(sources.size, edge_dtype(projection))
     records["source"] = sources
     if "number" in records.dtype.fields:  # type: ignore[operator]
         records["number"] = np.arange(first, first + sources.size)
@@ -199,16 +199,16 @@ def _npz_reader(archive: zipfile.ZipFile, stack: ExitStack, name: str) -> Reader
     return read
 
 
-def emptied(pieces: list[Records]) -> Iterator[Records]:
+def pop_all(pieces: list[Records]) -> Iterator[Records]:
     """Yield the pieces of a list, and remove each from the list."""
     pieces.reverse()
     while pieces:
         yield pieces.pop()
 
 
-def split(layout: Layout, projection: Projection, records: Records) -> list[Records]:
+def split_by_owner(layout: LocalLayout, projection: Projection, records: Records) -> list[Records]:
     """Return the records for each rank, the owner of their targets, in the order given."""
-    table, owner = layout.table, layout.assignment.owner
+    table, owner = layout.blocks, layout.assignment.owner
     population = layout.population_index(projection.post.population)
     first_block = np.searchsorted(table.population, population)
     block = (records["target"] + np.int64(projection.post.start)) // table.block_size
@@ -218,13 +218,13 @@ def split(layout: Layout, projection: Projection, records: Records) -> list[Reco
     return np.split(records[order], ends[:-1])
 
 
-def summary(projection: Projection, pieces: Iterable[Records]) -> EdgeFileSummary:
+def summarise_edges(projection: Projection, pieces: Iterable[Records]) -> EdgeFileSummary:
     """Return what the fixed-point scales need to know of edges that include all onto a target."""
     degree = np.zeros(projection.post.size, np.int64)
     low, high, magnitudes = np.inf, -np.inf, []
     for piece in pieces:
         degree += np.bincount(piece["target"], minlength=degree.size)
-        if "weight" in record_type(projection).names and piece.size:  # type: ignore[operator]
+        if "weight" in edge_dtype(projection).names and piece.size:  # type: ignore[operator]
             low = min(low, float(piece["weight"].min()))
             high = max(high, float(piece["weight"].max()))
             magnitudes.append(GivenMagnitudes.of(piece["weight"]))
@@ -233,7 +233,7 @@ def summary(projection: Projection, pieces: Iterable[Records]) -> EdgeFileSummar
     )
 
 
-def merged(summaries: Sequence[EdgeFileSummary]) -> EdgeFileSummary:
+def merge_summaries(summaries: Sequence[EdgeFileSummary]) -> EdgeFileSummary:
     """Return the summary of a whole file, from the summaries of all ranks; 0 without weights."""
     low = min(edge_summary.low for edge_summary in summaries)
     high = max(edge_summary.high for edge_summary in summaries)

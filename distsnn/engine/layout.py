@@ -12,14 +12,14 @@ from distsnn.partition.assignment import Assignment
 
 
 @dataclass(frozen=True, eq=False)
-class Layout:
+class LocalLayout:
     """A rank's local numbering of neurons.
 
     Parameters
     ----------
     network : Network
         The network.
-    table : BlockTable
+    blocks : BlockTable
         Its blocks.
     assignment : Assignment
         Their owners.
@@ -28,9 +28,9 @@ class Layout:
 
     Attributes
     ----------
-    owned : ndarray of int64, shape (n_owned,)
+    owned_blocks : ndarray of int64, shape (n_owned,)
         Indices of owned blocks.
-    block_local : ndarray of int64, shape (n_blocks,)
+    block_first_local : ndarray of int64, shape (n_blocks,)
         Local number of each block's first neuron, -1 where it is not owned.
     first, last : ndarray of int64, shape (n_populations,)
         Local range of each population, multiples of 64.
@@ -43,28 +43,28 @@ class Layout:
     """
 
     network: Network
-    table: BlockTable
+    blocks: BlockTable
     assignment: Assignment
     rank: int
 
     @cached_property
-    def owned(self) -> npt.NDArray[np.int64]:  # noqa: D102 (attribute)
+    def owned_blocks(self) -> npt.NDArray[np.int64]:  # noqa: D102 (attribute)
         return self.assignment.blocks_of_rank(self.rank)
 
     @cached_property
     def _groups(self) -> npt.NDArray[np.int64]:
-        return -(-self.table.size[self.owned].astype(np.int64) // GROUP)
+        return -(-self.blocks.size[self.owned_blocks].astype(np.int64) // GROUP)
 
     @cached_property
-    def block_local(self) -> npt.NDArray[np.int64]:  # noqa: D102
-        local = np.full(self.table.n_blocks, -1, np.int64)
-        local[self.owned] = GROUP * (np.cumsum(self._groups) - self._groups)
+    def block_first_local(self) -> npt.NDArray[np.int64]:  # noqa: D102
+        local = np.full(self.blocks.n_blocks, -1, np.int64)
+        local[self.owned_blocks] = GROUP * (np.cumsum(self._groups) - self._groups)
         return local
 
     @cached_property
     def last(self) -> npt.NDArray[np.int64]:  # noqa: D102
         counts = np.bincount(
-            self.table.population[self.owned],
+            self.blocks.population[self.owned_blocks],
             weights=self._groups,
             minlength=len(self.network.populations),
         )
@@ -82,7 +82,7 @@ class Layout:
     @property
     def n_neurons(self) -> int:
         """Number of this rank's neurons."""
-        return int(self.table.size[self.owned].sum())
+        return int(self.blocks.size[self.owned_blocks].sum())
 
     @property
     def target_bits(self) -> int:
@@ -96,17 +96,17 @@ class Layout:
 
     @cached_property
     def group_gid(self) -> npt.NDArray[np.uint32]:  # noqa: D102
-        gid = np.repeat(self.table.gid[self.owned], self._groups) + GROUP * self._in_block
+        gid = np.repeat(self.blocks.gid[self.owned_blocks], self._groups) + GROUP * self._in_block
         return gid.astype(np.uint32)
 
     @cached_property
     def group_size(self) -> npt.NDArray[np.int32]:  # noqa: D102
-        size = np.repeat(self.table.size[self.owned], self._groups) - GROUP * self._in_block
+        size = np.repeat(self.blocks.size[self.owned_blocks], self._groups) - GROUP * self._in_block
         return np.asarray(np.minimum(size, GROUP), np.int32)
 
     @cached_property
     def group_number(self) -> npt.NDArray[np.int64]:  # noqa: D102
-        start = np.repeat(self.table.start[self.owned], self._groups)
+        start = np.repeat(self.blocks.start[self.owned_blocks], self._groups)
         return start // GROUP + self._in_block
 
     @cached_property
@@ -117,13 +117,13 @@ class Layout:
 
     def is_local(self, gid: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
         """Return which neurons are this rank's."""
-        return np.asarray(self.block_local[self.table.block_of_gid(gid)] >= 0)
+        return np.asarray(self.block_first_local[self.blocks.block_of_gid(gid)] >= 0)
 
-    def gids(self, local: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def to_gids(self, local: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the gids of local neurons, which must not be padding."""
         return self.group_gid[local // GROUP].astype(np.int64) + local % GROUP
 
-    def in_population(self, index: int) -> npt.NDArray[np.int64]:
+    def population_neurons(self, index: int) -> npt.NDArray[np.int64]:
         """Return each local slot's neuron within population `index`, -1 for padding."""
         first, last = int(self.first[index]) // GROUP, int(self.last[index]) // GROUP
         neuron = GROUP * self.group_number[first:last, None] + np.arange(GROUP)
@@ -132,17 +132,17 @@ class Layout:
 
     def blocks_of(self, index: int) -> npt.NDArray[np.int64]:
         """Return the local number of each block's first neuron in population `index`, or -1."""
-        first, last = np.searchsorted(self.table.population, [index, index + 1])
-        return self.block_local[first:last]
+        first, last = np.searchsorted(self.blocks.population, [index, index + 1])
+        return self.block_first_local[first:last]
 
     def blocks_of_rank(self, name: str) -> npt.NDArray[np.int64]:
         """Return the indices of this rank's blocks of a population."""
-        is_local = self.table.population[self.owned] == self.population_index(name)
-        return np.asarray(self.owned[is_local])
+        is_local = self.blocks.population[self.owned_blocks] == self.population_index(name)
+        return np.asarray(self.owned_blocks[is_local])
 
-    def local(self, index: int, neurons: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    def to_local(self, index: int, neurons: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         """Return local indices of neurons of population `index`, -1 for neurons of other ranks."""
-        block, within = np.divmod(np.asarray(neurons, np.int64), self.table.block_size)
+        block, within = np.divmod(np.asarray(neurons, np.int64), self.blocks.block_size)
         start = self.blocks_of(index)[block]
         return np.where(start >= 0, start + within, -1)
 

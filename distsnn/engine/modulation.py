@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.history import Spikes
+from distsnn.engine.kernel_calls import KernelCall, address
 from distsnn.engine.source_states import SourceStates
+from distsnn.engine.spikes_in_flight import Spikes
 from distsnn.engine.state_fields import StateField, StateHolder, Values, projection_fields
-from distsnn.engine.tables import Call, address
 from distsnn.jit import Entry
 from distsnn.kernels import plastic
 from distsnn.network import Network, Projection
@@ -18,7 +18,7 @@ from distsnn.network.plastic_synapse import ModulatedSynapse
 _FIRST_ROOM = 1024
 
 
-class Modulation(StateHolder):
+class ModulatorHistory(StateHolder):
     """When a modulator changed, and what it became (see `kernels.plastic`).
 
     Parameters
@@ -27,16 +27,16 @@ class Modulation(StateHolder):
         The network.
     projection : Projection
         The synapses that are modulated.
-    call : Call
+    call : KernelCall
         The projection's call, whose table describes the modulator.
     modulate : Entry or None
         What lets the modulator follow spikes; None where it is a signal.
 
     Attributes
     ----------
-    deliver : Call
+    deliver : KernelCall
         Called with a range of the list of spikes.
-    collect : Call or None
+    collect : KernelCall or None
         Called every loop, where the modulator follows spikes.
     """
 
@@ -45,13 +45,13 @@ class Modulation(StateHolder):
     events = 0
 
     def __init__(
-        self, network: Network, projection: Projection, call: Call, modulate: Entry | None
+        self, network: Network, projection: Projection, call: KernelCall, modulate: Entry | None
     ) -> None:
         model = projection.plasticity_rule
         assert isinstance(model, ModulatedSynapse)
         self._table = table = call.table
-        self.deliver = Call(plastic.queue_modulator_spikes, table, 0, 0, call.scalars)
-        self.collect = None if modulate is None else Call(modulate, table, 0, 0, call.scalars)
+        self.deliver = KernelCall(plastic.queue_modulator_spikes, table, 0, 0, call.scalars)
+        self.collect = None if modulate is None else KernelCall(modulate, table, 0, 0, call.scalars)
         self._delay = model.modulation_steps(network.dt)
         self._gid = self._neurons = 0
         if modulate is not None:
@@ -60,13 +60,13 @@ class Modulation(StateHolder):
         self._ahead = np.zeros(1 << (self._delay + 1).bit_length(), np.int64)
         table[plastic.MOD_GID], table[plastic.N_MOD_NEURONS] = self._gid, self._neurons
         table[plastic.MOD_DELAY], table[plastic.MOD_MASK] = self._delay, self._ahead.size - 1
-        self.deliver.point(plastic.MOD_AHEAD, self._ahead)
-        self._room(np.zeros(1, np.int32), np.zeros(1, projection.weight_type), _FIRST_ROOM)
+        self.deliver.bind(plastic.MOD_AHEAD, self._ahead)
+        self._reserve(np.zeros(1, np.int32), np.zeros(1, projection.weight_type), _FIRST_ROOM)
         variables = {"last change of modulator": ("int64", "step")}
         variables["modulator"] = (projection.weight_type, "1")
         self.fields = projection_fields(projection, "modulator", variables)
 
-    def _room(self, steps: npt.NDArray[np.int32], values: npt.NDArray[Any], size: int) -> None:
+    def _reserve(self, steps: npt.NDArray[np.int32], values: npt.NDArray[Any], size: int) -> None:
         """Reserve space for `size` changes, and store the first ones."""
         n = steps.size
         self._steps, self._values = np.zeros(size, np.int32), np.zeros(size, values.dtype)
@@ -81,17 +81,19 @@ class Modulation(StateHolder):
         """Make room for twice as many changes."""
         n = int(self._table[plastic.N_MOD])
         room = 2 * max(self._steps.size, self._ahead.size)
-        self._room(self._steps[:n], self._values[:n], room)
+        self._reserve(self._steps[:n], self._values[:n], room)
 
-    def forget(self, until: int) -> None:
+    def drop_until(self, until: int) -> None:
         """Drop the changes up to a step, which all synapses have processed, except the last."""
         n = int(self._table[plastic.N_MOD])
         remaining = slice(max(0, int(np.searchsorted(self._steps[:n], until, side="right")) - 1), n)
-        self._room(self._steps[remaining], self._values[remaining], self._steps.size)
+        self._reserve(self._steps[remaining], self._values[remaining], self._steps.size)
 
-    def change(self, step: int, value: float) -> None:
+    def set_value(self, step: int, value: float) -> None:
         """Set the modulator, for all that comes after a step up to which synapses were taken."""
-        self._room(np.array([step], np.int32), np.array([value], self._values.dtype), _FIRST_ROOM)
+        self._reserve(
+            np.array([step], np.int32), np.array([value], self._values.dtype), _FIRST_ROOM
+        )
 
     def take(self, step: int) -> list[Values]:
         """Return when it changed last, and what it became."""
@@ -111,7 +113,7 @@ class Modulation(StateHolder):
         (changed,), (value,) = values
         if not (-step <= changed <= step and np.isfinite(value)):
             raise ValueError(f"a modulator of {value:g} since step {changed} at step {step}")
-        self.change(int(changed), float(value))
+        self.set_value(int(changed), float(value))
 
     def last(self) -> tuple[int, float]:
         """Return when it changed last, and what it became."""

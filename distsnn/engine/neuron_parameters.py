@@ -7,26 +7,33 @@ import numpy as np
 
 from distsnn.codegen.update import SUB_STEPS
 from distsnn.engine import neuron_states
-from distsnn.engine.populations import Floats, Neurons, Slots
+from distsnn.engine.local_neurons import Floats, LocalNeurons, Slots
 from distsnn.network import Distribution, Value
 
 Parameters = dict[str, Floats]
 _ALL = slice(None)
 
 
-def read(neurons: Neurons, name: str, slots: Slots) -> Floats:
+def read(neurons: LocalNeurons, name: str, slots: Slots) -> Floats:
     """Return a copy of a parameter of some of a rank's neurons: float64, one value for each."""
     return np.broadcast_to(neurons.parameters[name], neurons.neurons.shape)[slots].copy()
 
 
 def with_value(
-    neurons: Neurons, name: str, slots: Slots, value: Value, *, is_whole: bool, step: int, seed: int
+    neurons: LocalNeurons,
+    name: str,
+    slots: Slots,
+    value: Value,
+    *,
+    is_whole: bool,
+    step: int,
+    seed: int,
 ) -> Parameters:
     """Return a population's parameters with a new value of one, which is not set yet.
 
     Parameters
     ----------
-    neurons : Neurons
+    neurons : LocalNeurons
         A population's neurons on this rank.
     name : str
         The parameter.
@@ -65,12 +72,12 @@ def set_substeps(parameters: Parameters, parts: int) -> set[str]:
     return {SUB_STEPS}
 
 
-def change(neurons: Neurons, parameters: Parameters, changed: Iterable[str]) -> None:
+def change(neurons: LocalNeurons, parameters: Parameters, changed: Iterable[str]) -> None:
     """Set a population's parameters. States stay as they are in the user's units.
 
     Parameters
     ----------
-    neurons : Neurons
+    neurons : LocalNeurons
         A population's neurons on this rank.
     parameters : dict of str to ndarray of float64
         All parameters.
@@ -79,7 +86,7 @@ def change(neurons: Neurons, parameters: Parameters, changed: Iterable[str]) -> 
     """
     before, changed = neurons.parameters, set(changed)
     moved: list[tuple[str, str, Any]] = [
-        (variable, state.relative_to, neuron_states.read(neurons, variable, _ALL))
+        (variable, state.relative_to, neuron_states.read_state(neurons, variable, _ALL))
         for variable, state in neurons.population.model.states.items()
         if state.relative_to in changed
     ]
@@ -88,5 +95,5 @@ def change(neurons: Neurons, parameters: Parameters, changed: Iterable[str]) -> 
         # a state whose offset is as before keeps its bits
         same = before[offset] == parameters[offset]
         stored = neurons.states[variable]
-        stored[:] = np.where(same, stored, neurons.kept(variable, values))
+        stored[:] = np.where(same, stored, neurons.to_stored(variable, values))
     neurons.changed |= changed

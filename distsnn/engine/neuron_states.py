@@ -3,16 +3,18 @@
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.populations import Neurons, Slots
+from distsnn.engine.local_neurons import LocalNeurons, Slots
 from distsnn.network import Distribution, Value
 
 
-def read(neurons: Neurons, variable: str, slots: Slots) -> npt.NDArray[np.float64 | np.int64]:
+def read_state(
+    neurons: LocalNeurons, variable: str, slots: Slots
+) -> npt.NDArray[np.float64 | np.int64]:
     """Return a copy of a state variable of some of a rank's neurons.
 
     Parameters
     ----------
-    neurons : Neurons
+    neurons : LocalNeurons
         A population's neurons on this rank.
     variable : str
         The state variable.
@@ -29,20 +31,20 @@ def read(neurons: Neurons, variable: str, slots: Slots) -> npt.NDArray[np.float6
     return stored.astype(np.float64) + neurons.offset(variable, slots)
 
 
-def write(
-    neurons: Neurons, variable: str, slots: Slots, value: Value, *, step: int, seed: int
+def write_state(
+    neurons: LocalNeurons, variable: str, slots: Slots, value: Value, *, step: int, seed: int
 ) -> None:
     """Set a state variable of some of a rank's neurons.
 
     Draws are keyed by the seed, the neuron, the variable and the step; at step 0 they equal the
-    draws of initial values. A value equal to what `read` returns leaves the state as it is: the sum
-    of a state near zero and what it is kept relative to may have lost bits, which the difference
-    would not bring back.
+    draws of initial values. A value equal to what `read_state` returns leaves the
+    state unchanged: the sum of a state near zero and its offset may have lost bits, which the
+    difference would not restore.
 
     Parameters
     ----------
     neurons, variable, slots
-        As in `read`.
+        As in `read_state`.
     value : float, ndarray of float64 (n,) or Distribution
         What can be kept in the variable's type.
     step, seed : int
@@ -51,5 +53,5 @@ def write(
     if isinstance(value, Distribution):
         value = neurons.draws(variable, value, slots, step=step, seed=seed)
     stored = neurons.states[variable]
-    new = neurons.kept(variable, value, slots)
-    stored[slots] = np.where(value == read(neurons, variable, slots), stored[slots], new)
+    new = neurons.to_stored(variable, value, slots)
+    stored[slots] = np.where(value == read_state(neurons, variable, slots), stored[slots], new)

@@ -7,17 +7,17 @@ import numpy.typing as npt
 
 from distsnn.codegen.plastic_entries import Entries
 from distsnn.codegen.plasticity import PlasticVariant, plastic_layout, rule_kernel
-from distsnn.engine.layout import Layout
+from distsnn.engine.kernel_calls import KernelCall, address
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.rule_constants import Floats, RuleConstants
 from distsnn.engine.state_fields import Values
-from distsnn.engine.tables import Call, address
 from distsnn.jit import Entry
 from distsnn.kernels import plastic
 from distsnn.network import Projection
 
 
 @dataclass(frozen=True, eq=False)
-class SpikeLists:
+class ReceivedSpikes:
     """The list of spikes to deliver, and the state of the loop.
 
     Attributes
@@ -42,7 +42,7 @@ class RuleCalls:
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     projection : Projection
         The projection.
@@ -61,7 +61,9 @@ class RuleCalls:
         Addresses and integers; real numbers.
     """
 
-    def __init__(self, layout: Layout, projection: Projection, constants: RuleConstants) -> None:
+    def __init__(
+        self, layout: LocalLayout, projection: Projection, constants: RuleConstants
+    ) -> None:
         self.layout, self.projection, variant = layout, projection, constants.variant
         self.rule, self.where = rule_kernel(variant.kernel), plastic_layout(variant)
         self.table = np.zeros(self.where.size, np.int64)
@@ -103,9 +105,9 @@ class RuleCalls:
         """Return a trace after some steps without events."""
         return self.constants.faded(self.rule.DECAYS, name, values, steps)
 
-    def call(self, entry: Entry) -> Call:
+    def call(self, entry: Entry) -> KernelCall:
         """Return a call of an entry with this table."""
-        return Call(entry, self.table, 0, 0, self.scalars)
+        return KernelCall(entry, self.table, 0, 0, self.scalars)
 
     def arrivals(self, steps: npt.NDArray[np.integer]) -> npt.NDArray[np.integer]:
         """Return the steps at which sources' spikes reach the synapses."""

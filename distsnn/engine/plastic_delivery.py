@@ -6,18 +6,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.codegen.plasticity import evolves, is_modulated, n_draws
-from distsnn.engine.history import Spikes
-from distsnn.engine.layout import Layout
-from distsnn.engine.modulation import Modulation
-from distsnn.engine.plastic_calls import RuleCalls, SpikeLists
+from distsnn.codegen.plasticity import changes_between_events, is_modulated, n_draws
+from distsnn.engine.kernel_calls import KernelCall, address, invoke
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.local_neurons import InputRing, LocalNeurons
+from distsnn.engine.modulation import ModulatorHistory
+from distsnn.engine.plastic_calls import ReceivedSpikes, RuleCalls
 from distsnn.engine.plastic_rows import PlasticRows
-from distsnn.engine.plastic_sources import SettledTraces, SourceTraces
+from distsnn.engine.plastic_sources import DeliveredTraces, SourceTraces
 from distsnn.engine.plastic_synapses import SynapseStates
 from distsnn.engine.plastic_targets import PlasticTargets, TargetSpikes
-from distsnn.engine.populations import InputRing, Neurons
 from distsnn.engine.rule_constants import RuleConstants
 from distsnn.engine.source_states import SourceStates
+from distsnn.engine.spikes_in_flight import Spikes
 from distsnn.engine.state_fields import (
     Ints,
     StateField,
@@ -28,8 +29,7 @@ from distsnn.engine.state_fields import (
 )
 from distsnn.engine.synapse_draws import key_draws
 from distsnn.engine.synapse_parameters import synapse_parameters
-from distsnn.engine.tables import Call, address, invoke
-from distsnn.engine.target_watch import TargetWatch
+from distsnn.engine.target_state_tracker import TargetStateTracker
 from distsnn.kernels import plastic
 from distsnn.kernels.delivery import GROW
 from distsnn.network import EquationSynapse, delay_bounds
@@ -41,13 +41,13 @@ _SWEEP_MS = 1000.0
 _FIRST_QUEUE = 1024
 
 
-def kernel_name(model: PlasticSynapse) -> str:
+def rule_module_name(model: PlasticSynapse) -> str:
     """Return the import name of a model's kernel module."""
     if isinstance(model, EquationSynapse) and not model.kernel:
         # with sympy, which only models of equations wait for
-        from distsnn.codegen.rules import rule_of
+        from distsnn.codegen.plasticity_rules import generated_rule_module
 
-        return rule_of(model.model)
+        return generated_rule_module(model.model)
     return model.kernel_module
 
 
@@ -56,7 +56,7 @@ class PlasticDelivery(StateHolder):
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     quanta : WeightQuanta
         Fixed-point scales.
@@ -64,20 +64,20 @@ class PlasticDelivery(StateHolder):
         Its synapses.
     ring : InputRing
         The ring of plastic input.
-    spikes : SpikeLists
+    spikes : ReceivedSpikes
         Spikes to deliver.
-    reach : int
+    max_delay : int
         The longest delay of the whole network, steps.
     seed : int
         The run's seed.
-    targets : Neurons
+    targets : LocalNeurons
         The targets' population.
 
     Attributes
     ----------
-    deliver : Call
+    deliver : KernelCall
         Called with a range of the list: sources spike, or are put into the queue.
-    collect : Call or None
+    collect : KernelCall or None
         Called every loop where spikes take time to go along their axons.
     rows : PlasticRows
         The synapses.
@@ -85,13 +85,13 @@ class PlasticDelivery(StateHolder):
         Their weights and states.
     sources : SourceTraces
         Traces of the rows' sources.
-    settled : SettledTraces
+    settled : DeliveredTraces
         Traces of this rank's neurons as sources.
     targets : PlasticTargets
         What the targets did.
-    modulation : Modulation or None
+    modulation : ModulatorHistory or None
         What modulates the synapses, if anything does.
-    until : ndarray of int32, shape (n_rows,)
+    processed_until : ndarray of int32, shape (n_rows,)
         The step up to which each row took events.
     sign : int
         Sign of the weights, which are kept as magnitudes.
@@ -101,22 +101,22 @@ class PlasticDelivery(StateHolder):
 
     def __init__(
         self,
-        layout: Layout,
+        layout: LocalLayout,
         quanta: WeightQuanta,
         rows: PlasticRows,
         ring: InputRing,
-        spikes: SpikeLists,
-        reach: int,
+        spikes: ReceivedSpikes,
+        max_delay: int,
         seed: int,
-        targets: Neurons,
+        targets: LocalNeurons,
     ) -> None:
         network, plan = layout.network, rows.row_set.plan
-        self.layout, self.rows, self._spikes, self._reach = layout, rows, spikes, reach
+        self.layout, self.rows, self._spikes, self._reach = layout, rows, spikes, max_delay
         self.projection = one = network.projections[rows.projection]
         model = one.plasticity_rule
         assert model is not None
         self.sign = model.sign
-        self._kernel, self._bits = kernel_name(model), (plan.word_bits, ring.bits)
+        self._kernel, self._bits = rule_module_name(model), (plan.word_bits, ring.bits)
         described = synapse_parameters(layout, rows, seed)
         constants = self.constants_of(described | rows.changed)
         self._calls = calls = RuleCalls(layout, one, constants)
@@ -129,40 +129,40 @@ class PlasticDelivery(StateHolder):
         self.synapses = SynapseStates(calls, rows, self.most)
         first_source = network.first_gid[one.pre.population]
         self.sources = SourceTraces(calls, rows.row_set.sources - first_source)
-        self.settled = SettledTraces(calls)
-        self.until = np.zeros(self.sources.last.size, np.int32)
+        self.settled = DeliveredTraces(calls)
+        self.processed_until = np.zeros(self.sources.last.size, np.int32)
         arrays: tuple[tuple[int, Values], ...] = (
             (plastic.SPIKE_GID, spikes.gid),
             (plastic.SPIKE_STEP, spikes.step),
             (plastic.BITMAP, rows.row_set.bitmap),
-            (plastic.ROWS_BEFORE, rows.row_set.rank),
-            (plastic.ROW, rows.row_set.rows),
+            (plastic.ROWS_BEFORE, rows.row_set.rows_before),
+            (plastic.ROW, rows.row_set.row_starts),
             (plastic.WORDS, rows.row_set.words),
             (plastic.WEIGHTS, rows.weights),
             (plastic.LAST_EVENT, self.synapses.since),
             (plastic.SOURCES, self.sources.traces),
             (plastic.LAST, self.sources.last),
-            (plastic.PROCESSED_UNTIL, self.until),
+            (plastic.PROCESSED_UNTIL, self.processed_until),
             (plastic.FOUND_ROW, np.zeros(plastic.BATCH, np.int64)),
             (plastic.FOUND_LOOP, np.zeros(plastic.BATCH, np.int64)),
             *((calls.where.states[name], array) for name, array in self.synapses.states.items()),
         )
         for at, array in arrays:
-            call.point(at, array)
+            call.bind(at, array)
         words = n_draws(calls.rule)
         self._draw_bytes = key_draws(layout, rows, seed, words, call) if words else 0
-        ring.point(call, plan.plane)
-        ring.describe(call)
+        ring.bind_plane(call, plan.plane)
+        ring.bind_shape(call)
         self.target_population, self._swept = targets.index, 0
         self.targets = self._targets(targets)
-        table[plastic.DELIVERED_UNTIL] = -reach
+        table[plastic.DELIVERED_UNTIL] = -max_delay
         table[plastic.TARGET_BITS], table[plastic.AXONAL] = plan.target_bits, axonal
         table[plastic.LEARNS], table[plastic.FAULT_ROW] = 1, -1
         self.modulation = None
         if is_modulated(calls.rule):
             assert isinstance(model, ModulatedSynapse)
             entry_of_spikes = calls.entries.modulate if model.modulator else None
-            self.modulation = Modulation(network, one, call, entry_of_spikes)
+            self.modulation = ModulatorHistory(network, one, call, entry_of_spikes)
         self._queue = np.empty((2, 0), np.int64)
         self.grow()
 
@@ -213,7 +213,7 @@ class PlasticDelivery(StateHolder):
             This rank's spikes since the longest delay, stamps and gids.
         """
         before = self.constants
-        self.sweep(now)
+        self.process_pending_events(now)
         self.synapses.bring_up(now)
         self.sources.bring_up(now)
         self.settled.settle_and_bring_up(now, spikes)
@@ -221,14 +221,14 @@ class PlasticDelivery(StateHolder):
             step, value = self.modulation.last()
             was = np.array([value], before.variant.precision)
             since = np.array([now - step], np.float64)
-            self.modulation.change(now, float(self._calls.faded("m", was, since)[0]))
+            self.modulation.set_value(now, float(self._calls.faded("m", was, since)[0]))
         self._use(constants)
         self.synapses.clip()
         if self.targets.deliver is not None:
             self.targets.begin_again(before, now - self._reach)
             self._replay(self.targets.deliver, spikes)
 
-    def _replay(self, call: Call, spikes: Spikes) -> None:
+    def _replay(self, call: KernelCall, spikes: Spikes) -> None:
         """Call an entry with a range of spikes, which the list of spikes holds for the moment."""
         lists, (step, gid) = self._spikes, spikes
         for first in range(0, gid.size, lists.gid.size):
@@ -236,7 +236,7 @@ class PlasticDelivery(StateHolder):
             n = gid[part].size
             lists.gid[:n], lists.step[:n] = gid[part], step[part] - 1
             while invoke(call, 0, 0, n) == GROW:
-                self.make_room()
+                self.free_history_space()
 
     def _set_weights(self, model: PlasticSynapse, quanta: WeightQuanta) -> None:
         """Set the factor from weights to quanta, and the smallest and largest weight."""
@@ -259,18 +259,18 @@ class PlasticDelivery(StateHolder):
         self.limits = least, most
         self._calls.scalars[plastic.LEAST], self._calls.scalars[plastic.LIMIT] = self.limits
 
-    def _targets(self, targets: Neurons) -> PlasticTargets:
+    def _targets(self, targets: LocalNeurons) -> PlasticTargets:
         """Return what follows the targets: their states where these act, or their spikes."""
         layout, projection, dt = self.layout, self.projection, self.layout.network.dt
         if not isinstance(projection.plasticity_rule, StateDrivenSynapse):
-            return TargetSpikes(self._calls, targets, self._reach, self.make_room)
+            return TargetSpikes(self._calls, targets, self._reach, self.free_history_space)
         delay = projection.delay
         # delays in a file are not known before it is read, and then to each rank its own
         longest = self._reach if delay is None else delay_bounds(delay, dt)[1]
-        reached = self.rows.reached(layout.n_local)[targets.first : targets.last]
-        return TargetWatch(
+        reached = self.rows.has_synapses(layout.n_local)[targets.first : targets.last]
+        return TargetStateTracker(
             *(self._calls, targets, reached, min(longest, self._reach)),
-            *(self._spikes.state, self.make_room),
+            *(self._spikes.state, self.free_history_space),
         )
 
     @property
@@ -331,37 +331,37 @@ class PlasticDelivery(StateHolder):
             self._table[at] = address(row)
         self._table[plastic.QUEUE_ROOM] = size
 
-    def make_room(self) -> None:
+    def free_history_space(self) -> None:
         """Let rows take the spikes of a history that is full, or make it larger."""
         now = int(self._spikes.complete_until[0])
         since = now - self._swept
         if since * self.layout.network.dt >= _SWEEP_MS or (self.targets.is_long and since > 0):
-            self.sweep(now)
+            self.process_pending_events(now)
         else:
             self.targets.double()
 
     def make_room_to_watch(self) -> None:
         """Make room for the next step of the targets, if their states act."""
         while self.targets.is_full:
-            self.make_room()
+            self.free_history_space()
 
-    def sweep(self, now: int) -> None:
+    def process_pending_events(self, now: int) -> None:
         """Let all rows take their events up to a step before which all spikes are known."""
-        self._take_events(np.arange(self.until.size), now)
+        self._take_events(np.arange(self.processed_until.size), now)
         self._swept = now
         self._table[plastic.DELIVERED_UNTIL] = now - self._reach
         if self.modulation is not None:
-            self.modulation.forget(now)
+            self.modulation.drop_until(now)
 
     def _take_events(self, rows: Ints, now: int) -> None:
         if self.collect is not None:
             invoke(self.collect, now)
-        self._sweep.point(plastic.SWEPT, rows)
+        self._sweep.bind(plastic.SWEPT, rows)
         invoke(self._sweep, now, 0, rows.size)
 
     def _synapses_at(self, now: int) -> SynapseStates:
         """Return the synapses, brought to a step before which all spikes are known."""
-        self.sweep(now)
+        self.process_pending_events(now)
         self.synapses.carry_all(now)
         return self.synapses
 
@@ -369,12 +369,12 @@ class PlasticDelivery(StateHolder):
         """Set the modulator, for all that comes after a step before which all spikes are known."""
         assert self.modulation is not None
         self._synapses_at(now)
-        self.modulation.change(now, value)
+        self.modulation.set_value(now, value)
 
     def read_weights(self, now: int) -> npt.NDArray[Any]:
         """Return a copy of the weights (magnitudes) as they are at a step."""
-        self.sweep(now)
-        if not evolves(self._calls.rule):
+        self.process_pending_events(now)
+        if not changes_between_events(self._calls.rule):
             return self.rows.weights.copy()
         return self.synapses.read(now)["weight"]
 
@@ -394,7 +394,7 @@ class PlasticDelivery(StateHolder):
             ``weight`` and the states by name.
         """
         if rows is None:
-            self.sweep(now)
+            self.process_pending_events(now)
         else:
             self._take_events(rows, now)
         return self.synapses.read(now, synapses)
@@ -435,7 +435,7 @@ class PlasticDelivery(StateHolder):
     def learns(self, on: bool) -> None:
         self._table[plastic.LEARNS] = on
 
-    def switch(self, on: bool, now: int) -> None:
+    def set_learning(self, on: bool, now: int) -> None:
         """Let spikes after a step change weights, or not."""
         if on != self.learns:
             self._synapses_at(now)
@@ -444,14 +444,14 @@ class PlasticDelivery(StateHolder):
     def resume(self, step: int, flying: Spikes) -> None:
         """Go on from a step to which synapses were set; sources' spikes in flight are taken."""
         row_of = np.full(self.layout.network.n_neurons, -1)
-        row_of[self.rows.row_set.sources] = np.arange(self.until.size)
+        row_of[self.rows.row_set.sources] = np.arange(self.processed_until.size)
         steps, rows = flying[0].astype(np.int64), row_of[flying[1]]
         there = self._calls.arrivals(steps) <= step
         taken, queued = (rows >= 0) & there, (rows >= 0) & ~there
         self.sources.spike(rows[taken], steps[taken])
         if self.modulation is not None:
             self.modulation.resume(step, flying)
-        self.until[:] = step
+        self.processed_until[:] = step
         self._swept = step
         self._table[plastic.DELIVERED_UNTIL] = step - self._reach
         self._table[plastic.QUEUED] = n = int(queued.sum())
@@ -462,7 +462,12 @@ class PlasticDelivery(StateHolder):
     @property
     def nbytes(self) -> int:
         """Bytes of the synapses and of all that is kept of their sources and targets."""
-        kept = (self.sources.traces, self.sources.last, self.until, self.targets.history.records)
+        kept = (
+            self.sources.traces,
+            self.sources.last,
+            self.processed_until,
+            self.targets.history.records,
+        )
         of_synapses = self.rows.nbytes + self.synapses.nbytes + self.per_synapse_bytes
         return of_synapses + sum(array.nbytes for array in kept)
 
@@ -476,14 +481,14 @@ class PlasticDelivery(StateHolder):
         row = int(self._table[plastic.FAULT_ROW])
         if row < 0:
             return None
-        first, last = self.rows.row_set.rows[row : row + 2].tolist()
+        first, last = self.rows.row_set.row_starts[row : row + 2].tolist()
         weights = self.rows.weights[first:last]
         least, most = self.limits
         at = first + int(np.argmin((weights >= least) & (weights <= most)))
         what = f"its weight has become {float(self.rows.weights[at]):g}"
         if sent := int(self._table[plastic.FAULT_SENT]):
             least, at, what = 0.0, sent - 1, "it transmits a weight"
-        target = int(self.layout.gids(self.rows.targets(slice(at, at + 1)))[0])
+        target = int(self.layout.to_gids(self.rows.targets(slice(at, at + 1)))[0])
         what = (
             f"projection {self.projection.name!r}, synapse from gid {self.rows.source(first)} to "
             f"gid {target}: {what}, beyond {least:g} to {most:g}"

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine import edges
-from distsnn.engine.layout import Layout
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.row_builder import NO_EDGES, RowBuilder
 from distsnn.engine.row_sets import RowSet
-from distsnn.engine.storage import explicit_plan, planes
+from distsnn.engine.storage import plan_explicit_row_set, receptor_planes
 from distsnn.errors import DescriptionError
-from distsnn.network import ExplicitFile, Projection, delay_bounds, value_bounds
+from distsnn.network import ConnectionFile, Projection, delay_bounds, value_bounds
 from distsnn.network.checks import Interval
 from distsnn.network.quanta import WeightQuanta
 from distsnn.network.values import TAIL
@@ -45,7 +45,7 @@ class PlasticRows:
         Words ``delay | target``, row by row.
     weights : ndarray of float32 or float64, shape (n_synapses,)
         Magnitudes of the weights.
-    smallest, largest : int
+    min_delay, max_delay : int
         Minimum and maximum delay, steps; (0, 0) without synapses.
     changed : dict of str to ndarray of float64, shape () or (n_synapses,)
         Parameters of the rule that a script has set; bounds are magnitudes.
@@ -54,8 +54,8 @@ class PlasticRows:
     projection: int
     row_set: RowSet
     weights: npt.NDArray[Any]
-    smallest: int
-    largest: int
+    min_delay: int
+    max_delay: int
     changed: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
 
     @property
@@ -70,7 +70,7 @@ class PlasticRows:
 
     def source(self, synapse: int) -> int:
         """Return the gid of a synapse's source."""
-        row = int(np.searchsorted(self.row_set.rows, synapse, side="right")) - 1
+        row = int(np.searchsorted(self.row_set.row_starts, synapse, side="right")) - 1
         return int(self.row_set.sources[row])
 
     def targets(self, part: slice | Ints = slice(None)) -> Ints:
@@ -78,7 +78,7 @@ class PlasticRows:
         mask = (1 << self.row_set.plan.target_bits) - 1
         return self.row_set.words[part].astype(np.int64) & mask
 
-    def reached(self, n_local: int) -> npt.NDArray[np.bool_]:
+    def has_synapses(self, n_local: int) -> npt.NDArray[np.bool_]:
         """Return which of the rank's neurons have synapses."""
         has_synapses = np.zeros(n_local, np.bool_)
         for part in _parts(self.synapses):
@@ -90,8 +90,8 @@ class PlasticRows:
         return self.row_set.words[part].astype(np.int64) >> self.row_set.plan.target_bits
 
 
-def build(
-    layout: Layout,
+def build_plastic_rows(
+    layout: LocalLayout,
     quanta: WeightQuanta,
     keys: npt.NDArray[np.uint64],
     load: Ints,
@@ -102,7 +102,7 @@ def build(
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     quanta : WeightQuanta
         Fixed-point scales.
@@ -121,7 +121,7 @@ def build(
         If a given weight is beyond its bound, or a delay not longer than the axonal one.
     """
     projection, dt = layout.network.projections[index], layout.network.dt
-    plastic, plane = projection.plasticity_rule, planes(layout, projection)[0]
+    plastic, plane = projection.plasticity_rule, receptor_planes(layout, projection)[0]
     assert plastic is not None
     receptor = layout.network.population(projection.post.population).model.receptors[plane]
     key = (projection.post.population, receptor)
@@ -135,21 +135,27 @@ def build(
     prepared = NO_EDGES
     if pieces is not None:
         # those in arrays were compared with their bounds when they were described
-        in_file = isinstance(projection.rule, ExplicitFile) and projection.rule.weights is not None
-        builder.give(index, projection, _within(layout, projection, pieces) if in_file else pieces)
-        prepared = np.concatenate([NO_EDGES, *builder.spilled.pop(None, [])])
+        in_file = (
+            isinstance(projection.rule, ConnectionFile) and projection.rule.weights is not None
+        )
+        builder.add_explicit_edges(
+            index,
+            projection,
+            _check_weight_bounds(layout, projection, pieces) if in_file else pieces,
+        )
+        prepared = np.concatenate([NO_EDGES, *builder.overflow_synapses.pop(None, [])])
     longest = delay_bounds(projection.delay, dt)[1] if projection.delay is not None else 1
     longest = max(longest, int(prepared[:, 3].max(initial=1)))
-    plan = explicit_plan(layout, plane, longest, "push", None)
+    plan = plan_explicit_row_set(layout, plane, longest, "push", None)
     row_set = builder.add(
         replace(plan, projections=() if pieces is not None else (index,)), prepared
     )
-    assert not builder.spilled
+    assert not builder.overflow_synapses
     rows = _converted(row_set, index, math.ldexp(1.0, unit), np.dtype(projection.weight_type))
     if projection.weight_bits is None and isinstance(projection.weight, float):
         rows.weights[:] = abs(projection.weight)
     if rows.synapses:
-        plastic.check_synapses(None, rows.smallest, dt, where=f"projection {projection.name!r}")
+        plastic.check_synapses(None, rows.min_delay, dt, where=f"projection {projection.name!r}")
     max_magnitude = _UNBOUNDED
     if math.isfinite(plastic.max_magnitude):
         max_magnitude = math.ceil(plastic.max_magnitude / quanta.quantum(*key))
@@ -174,8 +180,8 @@ def _parts(synapses: int) -> Iterator[slice]:
         yield slice(first, min(first + _PIECE, synapses))
 
 
-def _within(
-    layout: Layout, projection: Projection, pieces: Iterable[edges.Records]
+def _check_weight_bounds(
+    layout: LocalLayout, projection: Projection, pieces: Iterable[edges.Records]
 ) -> Iterator[edges.Records]:
     """Yield records; raise DescriptionError for the first weight that is not within its bounds."""
     model, first = projection.plasticity_rule, layout.network.first_gid
@@ -222,5 +228,7 @@ def _converted(row_set: RowSet, index: int, unit: float, precision: np.dtype[Any
         field_bits=0,
         delay_bits=8 * words.itemsize - plan.target_bits,
     )
-    rows = RowSet(narrow, words, row_set.rows, row_set.run_rows, row_set.runs, row_set.bitmap)
+    rows = RowSet(
+        narrow, words, row_set.row_starts, row_set.run_starts, row_set.runs, row_set.bitmap
+    )
     return PlasticRows(index, rows, weights, smallest if n else 0, largest >> plan.target_bits)

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.history import Spikes
 from distsnn.engine.plastic_calls import RuleCalls
-from distsnn.engine.source_states import of_sources
+from distsnn.engine.source_states import select_source_spikes
+from distsnn.engine.spikes_in_flight import Spikes
 from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, projection_fields
 
 
@@ -67,7 +67,7 @@ class SourceTraces(NeuronHolder):
         calls.entries.sources_spike(calls.table, calls.scalars, self.traces, self.last, rows, steps)
 
 
-class SettledTraces(SourceTraces):
+class DeliveredTraces(SourceTraces):
     """The settled traces of a rank's own neurons.
 
     Parameters
@@ -78,15 +78,15 @@ class SettledTraces(SourceTraces):
 
     def __init__(self, calls: RuleCalls) -> None:
         population = calls.layout.population_index(calls.projection.pre.population)
-        super().__init__(calls, calls.layout.in_population(population))
+        super().__init__(calls, calls.layout.population_neurons(population))
 
-    def settle(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
+    def advance(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Take this rank's spikes that follow those taken before, in the order of their steps."""
-        slots, steps = of_sources(self._calls.layout, self._calls.projection, step, gid)
+        slots, steps = select_source_spikes(self._calls.layout, self._calls.projection, step, gid)
         self.spike(slots, steps.astype(np.int64))
 
     def settle_and_bring_up(self, now: int, spikes: Spikes) -> None:
         """Fade the traces to a step, with the spikes that have reached the synapses by it."""
         has_arrived = self._calls.arrivals(spikes[0]) <= now
-        self.settle(spikes[0][has_arrived], spikes[1][has_arrived])
+        self.advance(spikes[0][has_arrived], spikes[1][has_arrived])
         self.bring_up(now)

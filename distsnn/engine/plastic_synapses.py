@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.codegen.plasticity import evolves, keeps_last_event
+from distsnn.codegen.plasticity import changes_between_events, keeps_last_event
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.engine.state_fields import (
@@ -103,7 +103,9 @@ class SynapseStates(CountedHolder):
     def _blocks(self) -> tuple[npt.NDArray[np.int16], int]:
         """Return the block of each synapse's target among the rank's, and how many these are."""
         layout = self._calls.layout
-        starts = layout.block_local[layout.blocks_of_rank(self._calls.projection.post.population)]
+        starts = layout.block_first_local[
+            layout.blocks_of_rank(self._calls.projection.post.population)
+        ]
         # narrow numbers are sorted faster
         found = np.searchsorted(starts, self._rows.targets(), side="right") - 1
         return found.astype(np.int16), starts.size
@@ -143,7 +145,7 @@ class SynapseStates(CountedHolder):
 
     def carry_all(self, now: int) -> None:
         """Let synapses evolve up to a step without events."""
-        if evolves(self._calls.rule):  # fading has no end to be noted
+        if changes_between_events(self._calls.rule):  # fading has no end to be noted
             self._carry(now, self.since, self._rows.weights, list(self.states.values()))
 
     def _carry(

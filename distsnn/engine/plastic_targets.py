@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from distsnn.codegen.plasticity import follows_targets
+from distsnn.engine.kernel_calls import KernelCall, address
+from distsnn.engine.local_neurons import LocalNeurons
 from distsnn.engine.plastic_calls import RuleCalls
-from distsnn.engine.populations import Neurons
-from distsnn.engine.post_history import PostHistory
+from distsnn.engine.post_history import TargetSpikeHistory
 from distsnn.engine.rule_constants import RuleConstants
 from distsnn.engine.source_states import SourceStates
 from distsnn.engine.state_fields import (
@@ -18,7 +19,6 @@ from distsnn.engine.state_fields import (
     Values,
     projection_fields,
 )
-from distsnn.engine.tables import Call, address
 from distsnn.kernels import plastic
 
 
@@ -29,9 +29,9 @@ class PlasticTargets(StateHolder):
     ----------
     calls : RuleCalls
         The projection's calls, whose table describes the histories.
-    targets : Neurons
+    targets : LocalNeurons
         The targets' population.
-    history : PostHistory
+    history : TargetSpikeHistory
         Their histories.
     make_room : callable
         Makes room in the histories.
@@ -40,25 +40,25 @@ class PlasticTargets(StateHolder):
     ----------
     neurons : ndarray of int64, shape (n_slots,)
         Neurons of the population's slots, -1 for padding.
-    deliver : Call or None
+    deliver : KernelCall or None
         Called with a range of the list of spikes, where targets' spikes act.
-    after_update : Call or None
+    after_update : KernelCall or None
         Called after every step of the targets, where their states act.
     """
 
     neurons: Ints
     fields: tuple[StateField, ...] = ()
-    deliver: Call | None = None
-    collect: Call | None = None
+    deliver: KernelCall | None = None
+    collect: KernelCall | None = None
     states: SourceStates | None = None
     events = 0
-    after_update: Call | None = None
+    after_update: KernelCall | None = None
 
     def __init__(
         self,
         calls: RuleCalls,
-        targets: Neurons,
-        history: PostHistory,
+        targets: LocalNeurons,
+        history: TargetSpikeHistory,
         make_room: Callable[[], None],
     ) -> None:
         self.neurons, self.history, self._make_room = targets.neurons, history, make_room
@@ -77,7 +77,7 @@ class PlasticTargets(StateHolder):
 
     def double(self) -> None:
         """Make room for twice as many entries of each target."""
-        self.history.double()
+        self.history.double_depth()
         self._point()
 
     @property
@@ -90,7 +90,7 @@ class PlasticTargets(StateHolder):
         """Whether rows should be swept before the histories become longer."""
         return False
 
-    def follow(self, neurons: Neurons) -> None:
+    def follow(self, neurons: LocalNeurons) -> None:
         """Follow the targets' parameters, which were changed."""
 
     def begin_again(self, before: RuleConstants, step: int) -> None:
@@ -104,7 +104,7 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
     ----------
     calls : RuleCalls
         The projection's calls.
-    targets : Neurons
+    targets : LocalNeurons
         The targets' population.
     reach : int
         The longest delay of the whole network, steps.
@@ -115,14 +115,14 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
     def __init__(
         self,
         calls: RuleCalls,
-        targets: Neurons,
+        targets: LocalNeurons,
         reach: int,
         make_room: Callable[[], None],
     ) -> None:
         layout, projection = calls.layout, calls.projection
         post, table, precision = projection.post, calls.table, calls.precision
         self._reach, self._rule, traces = reach, calls.rule, len(calls.rule.TARGET)
-        history = PostHistory(targets.neurons.size, traces, precision)
+        history = TargetSpikeHistory(targets.neurons.size, traces, precision)
         super().__init__(calls, targets, history, make_room)
         variables = {f"{name} of targets": (precision, "1") for name in calls.rule.TARGET}
         variables["last spike of targets"] = ("int32", "step")
@@ -132,7 +132,7 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
             self.deliver = archive
         table[plastic.POST_GID] = layout.network.first_gid[post.population] + post.start
         table[plastic.N_POST], table[plastic.POST_START] = post.size, post.start
-        table[plastic.BLOCK_BITS] = layout.table.block_size.bit_length() - 1
+        table[plastic.BLOCK_BITS] = layout.blocks.block_size.bit_length() - 1
         self._blocks = np.ascontiguousarray(layout.blocks_of(targets.index))
         table[plastic.BLOCKS] = address(self._blocks)
 

@@ -19,7 +19,7 @@ _LINE = 64
 _MOST_REALS = 1 << 32
 
 
-class PostHistory:
+class TargetSpikeHistory:
     """A record for each of some targets (see `kernels.plastic`).
 
     Parameters
@@ -74,7 +74,7 @@ class PostHistory:
         records["step"] = NEVER
         return records
 
-    def double(self) -> None:
+    def double_depth(self) -> None:
         """Make room for twice as many spikes of each target, or a few more."""
         old, depth = self.records, self.depth
         self.depth = self._at_least(2 * depth)
@@ -82,7 +82,7 @@ class PostHistory:
         self.records[:, :depth] = old
 
 
-class FillingHistory(PostHistory):
+class TargetStepHistory(TargetSpikeHistory):
     """A record of steps for each of some targets, which is filled from its end.
 
     Parameters
@@ -96,13 +96,13 @@ class FillingHistory(PostHistory):
 
     Attributes
     ----------
-    firsts : ndarray of int32, shape (size,)
+    newest_index : ndarray of int32, shape (size,)
         Index of the newest entry of each record; earlier entries are invalid.
     """
 
     def __init__(self, size: int, values: int, precision: str) -> None:
         super().__init__(size, values, precision, _FIRST_DEPTH_OF_STEPS)
-        self.firsts = np.full(size, self.depth - 1, np.int32)
+        self.newest_index = np.full(size, self.depth - 1, np.int32)
 
     def double(self) -> None:
         """Make room for twice as many steps of each target."""
@@ -111,29 +111,31 @@ class FillingHistory(PostHistory):
         n_added = self.depth - depth
         self.records = self._made(len(old))
         self.records[:, n_added:] = old
-        self.firsts += n_added
+        self.newest_index += n_added
 
     def is_full(self, settled: int) -> bool:
         """Return whether a record has no free entry, if entries up to a step are dropped."""
-        last = self.records["step"][self.firsts == 0] > settled
+        last = self.records["step"][self.newest_index == 0] > settled
         return bool((last.sum(axis=1) > self.depth // 2).any())
 
-    def since(self, step: int, steps: int) -> npt.NDArray[Any]:
+    def entries_after(self, step: int, steps: int) -> npt.NDArray[Any]:
         """Return the values of some steps after a step, 0 without an entry.
 
         Returns
         -------
         ndarray, shape (size, steps, values)
         """
-        is_after = (self.records["step"] > step) & (np.arange(self.depth) >= self.firsts[:, None])
+        is_after = (self.records["step"] > step) & (
+            np.arange(self.depth) >= self.newest_index[:, None]
+        )
         target, entry = np.nonzero(is_after)
         entries = np.zeros((len(is_after), steps, self._traces), self._precision)
         column = self.records["step"][target, entry] - step - 1
         entries[target, column] = self.records["trace"][target, entry]
         return entries
 
-    def begin(self, values: npt.NDArray[Any], step: int) -> None:
-        """Set the records to what `since` returned."""
+    def restore(self, values: npt.NDArray[Any], step: int) -> None:
+        """Set the records to what `entries_after` returned."""
         acts = values.any(axis=2)
         counts = np.count_nonzero(acts, axis=1)
         while self.depth // 2 < counts.max(initial=0):
@@ -144,4 +146,4 @@ class FillingHistory(PostHistory):
         entry = self.depth - 2 - earlier
         self.records["step"][target, entry] = step + 1 + column
         self.records["trace"][target, entry] = values[target, column]
-        self.firsts[:] = self.depth - 1 - counts
+        self.newest_index[:] = self.depth - 1 - counts

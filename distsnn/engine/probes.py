@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.layout import Layout
-from distsnn.engine.populations import Neurons
-from distsnn.engine.tables import Call
+from distsnn.engine.kernel_calls import KernelCall
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.local_neurons import LocalNeurons
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import Network, RecordState
 
@@ -19,14 +19,14 @@ MOST_BYTES = 64 * 2**20
 
 
 @dataclass(eq=False)
-class Probe:
+class StateProbe:
     """One state recording on this rank.
 
     Attributes
     ----------
     recording : RecordState
         The recording.
-    every : int
+    interval_steps : int
         Loops between samples; sampled after loop k where (k + 1) is a multiple.
     gids : ndarray of uint32, shape (n,)
         This rank's recorded neurons.
@@ -38,19 +38,19 @@ class Probe:
         By how much the states' own offsets have moved from these.
     samples : dict of str to ndarray, shape (capacity, n)
         Samples; the first `n_rows` rows are new.
-    calls : list of Call
+    calls : list of KernelCall
         Its entries.
     on : bool
         Whether it records.
     """
 
     recording: RecordState
-    every: int
+    interval_steps: int
     gids: npt.NDArray[np.uint32]
     slots: npt.NDArray[np.intp]
     offsets: dict[str, npt.NDArray[np.float64]]
     samples: dict[str, npt.NDArray[Any]]
-    calls: list[Call]
+    calls: list[KernelCall]
     rows: dict[str, npt.NDArray[np.int64]]
     moved: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     on: bool = True
@@ -63,7 +63,7 @@ class Probe:
         ValueError
             If they do not: too many loops, or the samples before were not drained.
         """
-        n_added = last // self.every - first // self.every if self.on else 0
+        n_added = last // self.interval_steps - first // self.interval_steps if self.on else 0
         for name, samples in self.samples.items():
             if int(self.rows[name][0]) + n_added > samples.shape[0]:
                 raise ValueError(f"no room for {n_added} samples of {name} in {len(samples)} rows")
@@ -78,7 +78,7 @@ class Probe:
             self.rows[name][0] = 0
         return new
 
-    def follow(self, neurons: Neurons) -> None:
+    def follow(self, neurons: LocalNeurons) -> None:
         """Follow the neurons' parameters, which were changed when all samples were drained."""
         for name, offset in self.offsets.items():
             moved = neurons.offset(name, self.slots) - offset
@@ -86,18 +86,18 @@ class Probe:
                 self.moved[name] = moved
 
 
-def most_steps(network: Network) -> int:
+def max_undrained_steps(network: Network) -> int:
     """Return how many loops may run before samples are drained (the same on all ranks)."""
     views = [
-        (recording.target.size * len(recording.variables), recording.every_steps(network.dt))
+        (recording.target.size * len(recording.variables), recording.interval_steps(network.dt))
         for recording in network.recordings
         if isinstance(recording, RecordState)
     ]
-    rows = [max(1, MOST_BYTES // (8 * width)) * every for width, every in views]
+    rows = [max(1, MOST_BYTES // (8 * width)) * interval_steps for width, interval_steps in views]
     return min([MOST_STEPS, *rows])
 
 
-def probes(layout: Layout, neurons: Mapping[str, Neurons]) -> list[Probe]:
+def make_state_probes(layout: LocalLayout, neurons: Mapping[str, LocalNeurons]) -> list[StateProbe]:
     """Return this rank's part of all state recordings of a network."""
     return [
         _probe(layout, neurons[recording.target.population], recording)
@@ -106,30 +106,32 @@ def probes(layout: Layout, neurons: Mapping[str, Neurons]) -> list[Probe]:
     ]
 
 
-def _probe(layout: Layout, neurons: Neurons, recording: RecordState) -> Probe:
-    view, every = recording.target, recording.every_steps(layout.network.dt)
+def _probe(layout: LocalLayout, neurons: LocalNeurons, recording: RecordState) -> StateProbe:
+    view, interval_steps = recording.target, recording.interval_steps(layout.network.dt)
     chosen = np.flatnonzero(view.positions(neurons.neurons) >= 0)
     gid = layout.network.first_gid[view.population]
     gids = (gid + neurons.neurons[chosen]).astype(np.uint32)
-    probe = Probe(recording, every, gids, chosen, {}, {}, [], {})
+    probe = StateProbe(recording, interval_steps, gids, chosen, {}, {}, [], {})
     for variable in recording.variables:
         source = neurons.states[variable]
         probe.offsets[variable] = neurons.offset(variable, chosen)
-        samples = np.zeros((most_steps(layout.network) // every + 1, chosen.size), source.dtype)
+        samples = np.zeros(
+            (max_undrained_steps(layout.network) // interval_steps + 1, chosen.size), source.dtype
+        )
         rows = np.zeros(1, np.int64)
-        call = Call(
+        call = KernelCall(
             kernels.probe(str(source.dtype)),
             np.zeros(kernels.PROBE_TABLE_SIZE, np.int64),
             0,
             source.size,
-            every=every,
-            phase=every - 1,
+            every=interval_steps,
+            phase=interval_steps - 1,
         )
-        call.point(kernels.SOURCE, source)
-        call.point(kernels.NEURONS, chosen.astype(np.int64))
+        call.bind(kernels.SOURCE, source)
+        call.bind(kernels.NEURONS, chosen.astype(np.int64))
         call.table[kernels.N_NEURONS] = chosen.size
-        call.point(kernels.SAMPLES, samples)
-        call.point(kernels.N_ROWS, rows)
+        call.bind(kernels.SAMPLES, samples)
+        call.bind(kernels.N_ROWS, rows)
         probe.samples[variable], probe.rows[variable] = samples, rows
         probe.calls.append(call)
     return probe

@@ -11,47 +11,47 @@ import numpy.typing as npt
 
 from distsnn.engine import neuron_parameters, spike_sources
 from distsnn.engine.currents import CURRENTS
-from distsnn.engine.delivery import Delivery, ProceduralDelivery
+from distsnn.engine.delivery import ProceduralDelivery, RowSetDelivery
+from distsnn.engine.exchange_interface import NoExchange, SpikeExchange
 from distsnn.engine.faults import Fault, neuron_fault
-from distsnn.engine.history import History, Spikes
-from distsnn.engine.homeostasis import Scaling
-from distsnn.engine.layout import Layout
-from distsnn.engine.modulation import Modulation
-from distsnn.engine.neuron_parameters import Parameters
-from distsnn.engine.other_ranks import Alone, Exchange
-from distsnn.engine.plastic_calls import SpikeLists
-from distsnn.engine.plastic_delivery import PlasticDelivery
-from distsnn.engine.plastic_ring import PendingInput, merge_calls, plastic_ring
-from distsnn.engine.plastic_sources import SettledTraces
-from distsnn.engine.plastic_targets import PlasticTargets
-from distsnn.engine.populations import (
+from distsnn.engine.kernel_calls import KernelCall, address, call_table
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.local_neurons import (
     InputRing,
-    Neurons,
+    LocalNeurons,
     make_neurons,
     spikes_per_step,
     update_call,
 )
-from distsnn.engine.probes import Probe, most_steps
-from distsnn.engine.probes import probes as state_probes
+from distsnn.engine.modulation import ModulatorHistory
+from distsnn.engine.neuron_parameters import Parameters
+from distsnn.engine.plastic_calls import ReceivedSpikes
+from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.plastic_ring import PendingInput, merge_calls, plastic_ring
+from distsnn.engine.plastic_sources import DeliveredTraces
+from distsnn.engine.plastic_targets import PlasticTargets
+from distsnn.engine.probes import StateProbe, max_undrained_steps
+from distsnn.engine.probes import make_state_probes as state_probes
 from distsnn.engine.rule_constants import RuleConstants
 from distsnn.engine.source_states import (
     OwnStates,
     SourceParameters,
     SourceStates,
     occurrences,
-    of_rows,
+    row_source_states,
     source_parameters,
 )
+from distsnn.engine.spikes_in_flight import Spikes, SpikesInFlight
 from distsnn.engine.state_fields import StateHolder
-from distsnn.engine.stimuli import Stimuli, largest_input
-from distsnn.engine.tables import Call, address, call_table
-from distsnn.engine.weight_probes import Choice, WeightProbe
-from distsnn.engine.wiring import Wiring
-from distsnn.errors import unknown
+from distsnn.engine.stimuli import Stimuli, max_stimulus_input
+from distsnn.engine.weight_probes import SynapseSelection, WeightProbe
+from distsnn.engine.weight_scaling import WeightScaler
+from distsnn.engine.wiring import LocalSynapses
+from distsnn.errors import unknown_name_error
 from distsnn.kernels import emission, loop
 from distsnn.network.quanta import WeightQuanta
 
-TakeSpikes = Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint32]], None]
+SpikeConsumer = Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint32]], None]
 
 Table = npt.NDArray[np.int64]
 
@@ -67,30 +67,30 @@ class RankEngine:
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     quanta : WeightQuanta
         Fixed-point scales.
-    wiring : Wiring
+    wiring : LocalSynapses
         The rank's synapses.
     seed : int
         The run's seed.
 
     Attributes
     ----------
-    neurons : dict of str to Neurons
+    neurons : dict of str to LocalNeurons
         Populations by name.
-    probes : list of Probe
+    probes : list of StateProbe
         State recordings.
     weight_probes : list of WeightProbe
         Weight recordings.
-    scalings : list of Scaling
+    scalings : list of WeightScaler
         What scales weights in between, once connected.
     most_spikes : int
         Most spikes of this rank in one step.
     scaled : dict of int to OwnStates
         States of this rank's neurons as sources of synapse models, by projection.
-    settled : list of OwnStates or SettledTraces
+    delivered_states : list of OwnStates or DeliveredTraces
         What synapse models and rules know of this rank's neurons as sources.
     source_parameters : dict of int to SourceParameters
         Parameters of synapse models, by projection; a restart keeps those that were set.
@@ -101,7 +101,7 @@ class RankEngine:
         Rows of synapses, which hold the state of their sources as well.
     reach : int
         The longest delay of the whole network, steps, once connected.
-    room : ndarray of int64, shape (n_planes,)
+    input_headroom : ndarray of int64, shape (n_planes,)
         Quanta by which a step's input to a receptor plane may grow beyond what is described.
     stimuli : Stimuli
         Stimuli, once connected.
@@ -109,7 +109,9 @@ class RankEngine:
         Loops done.
     """
 
-    def __init__(self, layout: Layout, quanta: WeightQuanta, wiring: Wiring, seed: int) -> None:
+    def __init__(
+        self, layout: LocalLayout, quanta: WeightQuanta, wiring: LocalSynapses, seed: int
+    ) -> None:
         self.layout, self.quanta, self.wiring, self.seed = layout, quanta, wiring, seed
         self.source_parameters = source_parameters(layout, seed)
         self.restart({})
@@ -127,7 +129,7 @@ class RankEngine:
         layout, seed = self.layout, self.seed
         network = layout.network
         stimulated = {one.target.population for one in network.stimuli if isinstance(one, CURRENTS)}
-        self.neurons: dict[str, Neurons] = {
+        self.neurons: dict[str, LocalNeurons] = {
             one.name: make_neurons(
                 *(layout, index, seed, one.name in stimulated), set_parameters.get(one.name, {})
             )
@@ -144,44 +146,46 @@ class RankEngine:
         self._spike_step = np.empty(size, np.int32)
         self._spike_gid = np.empty(size, np.uint32)
         self._spiked = np.zeros(layout.n_local, np.uint8)
-        self.probes: list[Probe] = state_probes(layout, self.neurons)
+        self.probes: list[StateProbe] = state_probes(layout, self.neurons)
         self.weight_probes: list[WeightProbe] = []
-        self.scalings: list[Scaling] = []
+        self.scalings: list[WeightScaler] = []
         self.scaled = {
             index: OwnStates(layout, one) for index, one in self.source_parameters.items()
         }
-        self.settled: list[OwnStates | SettledTraces] = [*self.scaled.values()]
+        self.delivered_states: list[OwnStates | DeliveredTraces] = [*self.scaled.values()]
 
     def _make_ring(self) -> InputRing:
         wiring, layout = self.wiring, self.layout
         # pulled rows arrive in the loop in which they are due, and need no room ahead
         plans = [one.plan for one in wiring.row_sets] + [one.plan for one in wiring.generators]
-        ahead = max((plan.longest for plan in plans if not plan.pull), default=0)
+        ahead = max((plan.max_delay for plan in plans if not plan.pull), default=0)
         rows = 1 << min(ahead, wiring.largest_delay).bit_length()
         sources = {one.pre.population for one in layout.network.projections}
         spikes = max((spikes_per_step(self.neurons[one].population) for one in sources), default=0)
-        most = spikes * wiring.load.max(axis=1, initial=0) + largest_input(layout, self.quanta)
+        most = spikes * wiring.weight_sums.max(axis=1, initial=0) + max_stimulus_input(
+            layout, self.quanta
+        )
         kind = np.int32 if most.max() < 2**31 else np.int64
-        self.room = np.iinfo(kind).max - most
+        self.input_headroom = np.iinfo(kind).max - most
         shape = (most.size, rows, 1 << layout.target_bits)
         return InputRing(np.zeros(shape, kind))
 
-    def connect(self, exchange: Exchange | None, epoch_steps: int, reach: int) -> None:
+    def connect(self, exchange: SpikeExchange | None, epoch_steps: int, max_delay: int) -> None:
         """Set how spikes are exchanged, and compile (or load) every kernel that is used.
 
         Parameters
         ----------
-        exchange : Exchange or None
+        exchange : SpikeExchange or None
             The exchange; None on a single rank.
         epoch_steps : int
             Most loops between exchanges; at most the smallest delay between ranks (of a group,
             where there are groups).
-        reach : int
+        max_delay : int
             The longest delay of the whole network, steps.
         """
-        self.reach, self._history = reach, History()
+        self.reach, self._history = max_delay, SpikesInFlight()
         layout = self.layout
-        self._exchange = exchange or Alone(self.most_spikes, epoch_steps)
+        self._exchange = exchange or NoExchange(self.most_spikes, epoch_steps)
         swap = self._exchange
         state = self._state
         known = swap.complete_until
@@ -195,37 +199,43 @@ class RankEngine:
             emission.GROUP_SIZE: layout.group_size,
         }
         spikes = (swap.received_gid, swap.received_step)
-        static: list[Delivery | ProceduralDelivery] = [
+        static: list[RowSetDelivery | ProceduralDelivery] = [
             *(
-                Delivery(one, self.ring, *spikes, of_rows(layout, one, self.source_parameters))
+                RowSetDelivery(
+                    one, self.ring, *spikes, row_source_states(layout, one, self.source_parameters)
+                )
                 for one in self.wiring.row_sets
             ),
             *(ProceduralDelivery(one, self.ring, *spikes) for one in self.wiring.generators),
         ]
         rows = self.wiring.plastic
         self.plastic_ring = plastic_ring(layout, rows, self.ring)
-        lists = SpikeLists(*spikes, state, self._known_until)
+        lists = ReceivedSpikes(*spikes, state, self._known_until)
         self.plastic = [
             PlasticDelivery(
-                *(layout, self.quanta, one, self.plastic_ring, lists, reach, self.seed),
+                *(layout, self.quanta, one, self.plastic_ring, lists, max_delay, self.seed),
                 self.neurons[layout.network.projections[one.projection].post.population],
             )
             for one in rows
         ]
-        self.settled += [one.settled for one in self.plastic]
+        self.delivered_states += [one.settled for one in self.plastic]
         of = {one.projection.name: one for one in self.plastic}
         self.scalings = [
-            Scaling(layout, one, [of[name] for name in one.projections])
+            WeightScaler(layout, one, [of[name] for name in one.projections])
             for one in layout.network.homeostasis
         ]
         # targets' spikes are noted before sources' spikes look for them
-        self._static: list[Delivery | ProceduralDelivery | PlasticTargets] = [
+        self._static: list[RowSetDelivery | ProceduralDelivery | PlasticTargets] = [
             *(one.targets for one in self.plastic if one.targets.deliver is not None),
             *static,
         ]
         modulations = [one.modulation for one in self.plastic if one.modulation is not None]
         self.deliveries: list[
-            Delivery | ProceduralDelivery | PlasticTargets | Modulation | PlasticDelivery
+            RowSetDelivery
+            | ProceduralDelivery
+            | PlasticTargets
+            | ModulatorHistory
+            | PlasticDelivery
         ] = [*self._static, *modulations, *self.plastic]
         merges = merge_calls(rows, self.plastic_ring, self.ring)
         collects = [one.collect for one in self.deliveries if one.collect is not None]
@@ -233,7 +243,7 @@ class RankEngine:
         self._updates = {
             name: self._update(one) for name, one in self.neurons.items() if one.first < one.last
         }
-        self._calls: dict[str, list[Call]] = {
+        self._calls: dict[str, list[KernelCall]] = {
             "collects": [*collects, *merges],
             "updates": [*self._updates.values()],
             "probes": self._probe_calls(),
@@ -268,19 +278,19 @@ class RankEngine:
             *(one.sources for one in self.plastic),
         ]
 
-    def _probe_calls(self) -> list[Call]:
+    def _probe_calls(self) -> list[KernelCall]:
         watches = (one.targets.after_update for one in self.plastic)
         return [
             *(call for call in watches if call is not None),
             *(call for one in self.probes if one.on for call in one.calls),
         ]
 
-    def _update(self, neurons: Neurons) -> Call:
+    def _update(self, neurons: LocalNeurons) -> KernelCall:
         return update_call(
             *(self.layout, neurons, self.quanta, self.ring, self._emitted, self._spiked, self.seed)
         )
 
-    def update_with(self, population: str, parameters: Parameters) -> Call | None:
+    def update_with(self, population: str, parameters: Parameters) -> KernelCall | None:
         """Return the compiled update call with other parameters, which are not set.
 
         It is None where there are no neurons.
@@ -297,7 +307,11 @@ class RankEngine:
         return call
 
     def set_parameters(
-        self, population: str, parameters: Parameters, changed: Iterable[str], update: Call | None
+        self,
+        population: str,
+        parameters: Parameters,
+        changed: Iterable[str],
+        update: KernelCall | None,
     ) -> None:
         """Set a population's parameters; states stay as they are in the user's units.
 
@@ -309,7 +323,7 @@ class RankEngine:
             All of its parameters.
         changed : iterable of str
             Those that are new.
-        update : Call or None
+        update : KernelCall or None
             What `update_with` returned.
         """
         neurons = self.neurons[population]
@@ -384,31 +398,31 @@ class RankEngine:
     def most_steps(self) -> int:
         """Most loops of one `run`: what the buffers of recordings hold."""
         of_weights = (one.most_steps for one in self.weight_probes)
-        return min([most_steps(self.layout.network), *of_weights])
+        return min([max_undrained_steps(self.layout.network), *of_weights])
 
     @property
     def step(self) -> int:
         """Loops done."""
         return int(self._state[loop.ITERATION])
 
-    def samplers(self) -> dict[str, list[Probe] | list[WeightProbe]]:
+    def probes_by_folder(self) -> dict[str, list[StateProbe] | list[WeightProbe]]:
         """Return what records states and weights, by the folders of a store."""
         return {"state": self.probes, "weights": self.weight_probes}
 
     def switch_recording(self, folder: str, name: str, on: bool) -> None:
         """Switch a recording of states or weights on or off, once connected and drained."""
-        for one in self.samplers()[folder]:
+        for one in self.probes_by_folder()[folder]:
             if one.recording.name == name:
                 one.on = on
         self._calls["probes"] = self._probe_calls()
         self._tables["probes"] = call_table(self._calls["probes"])
 
-    def record_weights(self, choices: Iterable[Choice]) -> None:
+    def record_weights(self, choices: Iterable[SynapseSelection]) -> None:
         """Record weights from now on, once connected."""
         of = {one.projection.name: one for one in self.plastic}
         self.weight_probes = [WeightProbe(of[one.recording.projection], one) for one in choices]
 
-    def run(self, steps: int, spikes: TakeSpikes) -> None:
+    def run(self, steps: int, spikes: SpikeConsumer) -> None:
         """Run some loops.
 
         Parameters
@@ -426,24 +440,27 @@ class RankEngine:
             If the probes' buffers do not hold that many loops.
         """
         end = self.step + steps
-        probes: list[Probe | WeightProbe] = [*self.probes, *self.weight_probes]
+        probes: list[StateProbe | WeightProbe] = [*self.probes, *self.weight_probes]
         for probe in probes:
             probe.check_room(self.step, end)
         while True:
             began = self.step
             # weights are known where all ranks' spikes are delivered: at an epoch's end
             weight_probes = (one for one in self.weight_probes if one.on)
-            between: list[Scaling | WeightProbe] = [*self.scalings, *weight_probes]
-            pauses = ((began // one.every + 1) * one.every for one in between)
+            actions = [
+                *((scaler.interval_steps, scaler.apply) for scaler in self.scalings),
+                *((probe.interval_steps, probe.sample) for probe in weight_probes),
+            ]
+            pauses = ((began // interval + 1) * interval for interval, _ in actions)
             self._state[loop.STOP] = min([end, *pauses])
             self._run_to_stop(spikes)
-            for one in between if self.step > began else ():
-                if self.step % one.every == 0:
-                    one.act(self.step)
+            for interval, action in actions if self.step > began else ():
+                if self.step % interval == 0:
+                    action(self.step)
             if self.step == end:
                 return
 
-    def _run_to_stop(self, spikes: TakeSpikes) -> None:
+    def _run_to_stop(self, spikes: SpikeConsumer) -> None:
         state = self._state
         while True:
             status = self._loop(self._tables, self._exchange_call)
@@ -456,7 +473,7 @@ class RankEngine:
                 step, gid = self._spike_step[:n], self._spike_gid[:n]
                 step, gid = self._history.append(step, gid)
                 until = int(step[-1]) - self.reach
-                if self._history.overdue(until):
+                if self._history.should_drop(until):
                     self._settle(until)
                 for one in self.scalings:
                     one.spikes(step, gid)
@@ -465,7 +482,7 @@ class RankEngine:
             if status == loop.DONE:
                 return
 
-    def emit(
+    def add_source_spikes(
         self, source: str, step: npt.NDArray[np.integer], neurons: npt.NDArray[np.integer]
     ) -> None:
         """Let spike sources emit further spikes, stamped later than now.
@@ -484,19 +501,19 @@ class RankEngine:
     def _settle(self, until: int) -> None:
         """Let go of the spikes stamped up to a step, which have no events ahead of them."""
         for step, gid in self._history.drop_until(until):
-            for one in self.settled:
-                one.settle(step, gid)
+            for one in self.delivered_states:
+                one.advance(step, gid)
 
     def settle(self) -> Spikes:
         """Bring all that is saved to this step; return this rank's spikes in flight."""
         self._settle(self.step - self.reach)
         for projection in self.plastic:
-            projection.sweep(self.step)
+            projection.process_pending_events(self.step)
         return self._follow()
 
     def _follow(self) -> Spikes:
         """Let the states of this rank's sources take all spikes; return those not let go of."""
-        kept = self._history.kept()
+        kept = self._history.remaining()
         for one in self.scaled.values():
             one.follow(*kept)
         return kept
@@ -521,7 +538,9 @@ class RankEngine:
     def _scaled(self, projection: str) -> OwnStates:
         known = {str(one.projection.name): one for one in self.scaled.values()}
         if projection not in known:
-            raise unknown("projection with a synapse model", projection, known, where="synapses")
+            raise unknown_name_error(
+                "projection with a synapse model", projection, known, where="synapses"
+            )
         return known[projection]
 
     def _loop(self, tables: Mapping[str, Table], exchange: Table) -> int:
@@ -550,7 +569,7 @@ class RankEngine:
                 return int(status)
             self.deliveries[int(state[loop.PENDING_AT])].grow()
 
-    def resume(self, step: int, flying: Spikes) -> None:
+    def resume(self, step: int, in_flight: Spikes) -> None:
         """Go on from a step: what earlier spikes still have to deliver enters the rings again.
 
         The states are the caller's to set. The loops that the spikes were emitted in are run once
@@ -560,13 +579,13 @@ class RankEngine:
         ----------
         step : int
             Loops done.
-        flying : (ndarray of int32, ndarray of uint32)
+        in_flight : (ndarray of int32, ndarray of uint32)
             The spikes, of all ranks, stamped in (step - longest delay, step], in that order.
         """
-        steps, gids = flying
+        steps, gids = in_flight
         for projection in self.plastic:
             projection.use_changed()
-        self._deliver_again(step, flying)
+        self._deliver_again(step, in_flight)
         self._at(step, stop=step)
         self._state[loop.EPOCHS] = 0
         self._events_before = sum(one.events for one in self.deliveries)
@@ -574,7 +593,7 @@ class RankEngine:
         if mine.any():
             self._history.append(steps[mine], gids[mine])
         for projection in self.plastic:
-            projection.resume(step, flying)
+            projection.resume(step, in_flight)
 
     def _deliver_again(self, step: int, flying: Spikes) -> None:
         """Deliver spikes in flight once more, with the factors that they were sent with."""
@@ -589,7 +608,7 @@ class RankEngine:
         given = [
             (one, one.states.rows_of(gids), factors[one.states.projection.name])
             for one in self._static
-            if isinstance(one, Delivery) and one.states is not None
+            if isinstance(one, RowSetDelivery) and one.states is not None
         ]
         for one, *_ in given:
             one.use_given_factors(True)
@@ -639,7 +658,7 @@ class RankEngine:
         """Epochs so far."""
         return int(self._state[loop.EPOCHS])
 
-    def spent(self) -> dict[str, int]:
+    def phase_ticks(self) -> dict[str, int]:
         """Return the time spent by phase, in ticks of unknown length."""
         ticks = self._spent
         return {

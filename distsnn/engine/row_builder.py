@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from distsnn.counter_rng import WIRING
 from distsnn.engine import edges
-from distsnn.engine.layout import Layout
-from distsnn.engine.row_sets import Generator, GrowingRowSet, RowSet
-from distsnn.engine.storage import RowSetPlan, planes, scaled_by
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.row_sets import RowSet, RowSetBuilder, SynapseGenerator
+from distsnn.engine.storage import RowSetPlan, receptor_planes, scaled_by
 from distsnn.engine.value_columns import integer_weights, value_columns
 from distsnn.kernels import count_trees, wiring, wiring_draws
 from distsnn.kernels import wiring_columns as columns
@@ -47,7 +47,7 @@ _RULES: dict[type, int] = {
 }
 
 
-def make_row_builder(layout: Layout, quanta: WeightQuanta, seed: int) -> "RowBuilder":
+def make_row_builder(layout: LocalLayout, quanta: WeightQuanta, seed: int) -> "RowBuilder":
     """Return the builder of a rank's synapses in a run of a seed, with none so far."""
     network = layout.network
     n_planes = max(1, *(len(population.model.receptors) for population in network.populations))
@@ -60,7 +60,7 @@ class RowBuilder:
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     quanta : WeightQuanta
         Fixed-point scales.
@@ -73,34 +73,38 @@ class RowBuilder:
     ----------
     row_sets : list of RowSet
         The built row sets.
-    generators : list of Generator
+    generators : list of SynapseGenerator
         What draws synapses that are not stored.
-    spilled : dict of int or None to list of ndarray
+    overflow_synapses : dict of int or None to list of ndarray
         Synapses that fit no row set, by what these are scaled by: gid, local target, weight,
         delay and receptor plane.
-    synapses, smallest, largest : int
+    synapses, min_delay, max_delay : int
         Number of synapses, their shortest and longest delay.
     """
 
     def __init__(
-        self, layout: Layout, quanta: WeightQuanta, keys: npt.NDArray[np.uint64], load: Ints
+        self, layout: LocalLayout, quanta: WeightQuanta, keys: npt.NDArray[np.uint64], load: Ints
     ) -> None:
         self.layout, self.quanta, self.keys, self.load = layout, quanta, keys, load
-        self.spilled: dict[int | None, list[Ints]] = {}
+        self.overflow_synapses: dict[int | None, list[Ints]] = {}
         self.row_sets: list[RowSet] = []
-        self.generators: list[Generator] = []
+        self.generators: list[SynapseGenerator] = []
         self.synapses = 0
-        self.smallest, self.largest = 1 << 40, 0
+        self.min_delay, self.max_delay = 1 << 40, 0
 
-    def give(self, index: int, projection: Projection, pieces: Iterable[edges.Records]) -> None:
+    def add_explicit_edges(
+        self, index: int, projection: Projection, pieces: Iterable[edges.Records]
+    ) -> None:
         """Collect the given edges onto this rank's neurons, with weights in quanta."""
         population = self.layout.population_index(projection.post.population)
         source_gid = self.layout.network.first_gid[projection.pre.population] + projection.pre.start
-        fields = edges.record_type(projection).names
+        fields = edges.edge_dtype(projection).names
         assert fields is not None
-        positive, negative = planes(self.layout, projection)
+        positive, negative = receptor_planes(self.layout, projection)
         for piece in pieces:
-            local = self.layout.local(population, piece["target"] + np.int64(projection.post.start))
+            local = self.layout.to_local(
+                population, piece["target"] + np.int64(projection.post.start)
+            )
             is_local = np.flatnonzero(local >= 0)
             if not is_local.size:
                 continue
@@ -122,9 +126,9 @@ class RowBuilder:
             part[:, 4] = np.where(part[:, 2] >= 0, positive, negative)
             np.add.at(self.load, (part[:, 4], local), np.abs(part[:, 2]))
             self.synapses += is_local.size
-            self.smallest = min(self.smallest, int(part[:, 3].min()))
-            self.largest = max(self.largest, int(part[:, 3].max()))
-            self.spilled.setdefault(scaled_by(projection, index), []).append(part)
+            self.min_delay = min(self.min_delay, int(part[:, 3].min()))
+            self.max_delay = max(self.max_delay, int(part[:, 3].max()))
+            self.overflow_synapses.setdefault(scaled_by(projection, index), []).append(part)
 
     def add(
         self, plan: RowSetPlan, prepared: Ints, sources: tuple[int, int] | None = None
@@ -144,7 +148,7 @@ class RowBuilder:
         first, last = sources or (0, self.layout.network.n_neurons)
         prepared = prepared[np.argsort(prepared[:, 0], kind="stable")]
         estimate = self._estimate(plan) if sources is None else 0
-        growing = GrowingRowSet(plan, self.layout, estimate + len(prepared))
+        growing = RowSetBuilder(plan, self.layout, estimate + len(prepared))
         for population in self.layout.network.populations:
             members = [
                 index
@@ -155,17 +159,17 @@ class RowBuilder:
             low, high = np.searchsorted(prepared[:, 0], [gid, gid + population.size])
             sources_range = max(first - gid, 0), min(last - gid, population.size)
             if (members or low < high) and sources_range[0] < sources_range[1]:
-                part = _Part(self, plan, members)
+                part = _PopulationRows(self, plan, members)
                 part.build(growing, gid, sources_range, prepared[low:high])
                 if plan.procedural:
                     self.generators.append(part.generator(gid, population.size))
         if growing.spilled:
-            self.spilled.setdefault(plan.scaled_by, []).extend(growing.spilled)
+            self.overflow_synapses.setdefault(plan.scaled_by, []).extend(growing.spilled)
         numbers = growing.numbers
         self.synapses += int(numbers[columns.SYNAPSES])
         if numbers[columns.MAX_DELAY_DRAWN]:
-            self.smallest = min(self.smallest, int(numbers[columns.MIN_DELAY_DRAWN]))
-            self.largest = max(self.largest, int(numbers[columns.MAX_DELAY_DRAWN]))
+            self.min_delay = min(self.min_delay, int(numbers[columns.MIN_DELAY_DRAWN]))
+            self.max_delay = max(self.max_delay, int(numbers[columns.MAX_DELAY_DRAWN]))
         row_set = growing.finish()
         if row_set.words.size and not plan.procedural:
             self.row_sets.append(row_set)
@@ -184,7 +188,7 @@ class RowBuilder:
         return int(expected * share * 1.01 + 8 * (expected * share) ** 0.5) + 1024
 
 
-class _Part:
+class _PopulationRows:
     """The projections of a row set whose sources are in one population, as arrays."""
 
     def __init__(self, builder: RowBuilder, plan: RowSetPlan, members: list[int]) -> None:
@@ -232,7 +236,7 @@ class _Part:
 
     def _blocks(self, p: int, projection: Projection) -> None:
         """Cut the post view into its blocks: cells for owned ones, prefix sums for all."""
-        table, row = self.layout.table, self.ints[p]
+        table, row = self.layout.blocks, self.ints[p]
         population = self.layout.population_index(projection.post.population)
         low = projection.post.start // table.block_size
         high = (projection.post.stop - 1) // table.block_size + 1
@@ -286,16 +290,16 @@ class _Part:
         return self.cells[row[columns.CELL_FIRST] : row[columns.CELL_LAST]]
 
     def build(
-        self, growing: GrowingRowSet, gid: int, sources: tuple[int, int], prepared: Ints
+        self, growing: RowSetBuilder, gid: int, sources: tuple[int, int], prepared: Ints
     ) -> None:
         """Write the rows of a range of sources of the population, whose first gid is `gid`."""
         n = len(self.projections)
         cells = self._cell_table()
         capacity, owned_before, local_of = self._tree_tables()
         weights, delays = self._given()
-        block = self.layout.table.block_size
+        block = self.layout.blocks.block_size
         used_bits = np.zeros((block >> 6) + 1, np.uint64)
-        delay_counts = np.zeros(self.plan.longest + 2, np.int64)
+        delay_counts = np.zeros(self.plan.max_delay + 2, np.int64)
         fixed = self._longest_fixed()
         self.longest = 1
         for from_source, to_source in self._edge_slices(*sources):
@@ -322,7 +326,7 @@ class _Part:
                     ends = slice(low - first, high - first + 1)
                     if self.plan.procedural:  # counted, but not kept
                         growing.numbers[[columns.USED_WORDS, columns.USED_ROWS]] = 0
-                    growing.room(longest * (high - low))
+                    growing.reserve(longest * (high - low))
                     spilled = np.empty((longest * (high - low), 5), np.int64)
                     growing.numbers[columns.N_OVERFLOW] = 0
                     wiring.build_rows(
@@ -360,9 +364,9 @@ class _Part:
                     if n_spilled:
                         growing.spilled.append(spilled[:n_spilled].copy())
 
-    def generator(self, gid: int, size: int) -> Generator:
+    def generator(self, gid: int, size: int) -> SynapseGenerator:
         """Return what draws the population's synapses again, after they were built once."""
-        return Generator(
+        return SynapseGenerator(
             self.plan,
             gid,
             size,
@@ -373,7 +377,7 @@ class _Part:
             *self._tree_tables()[:2],
             *self._given(),
             self.longest,
-            self.layout.table.block_size,
+            self.layout.blocks.block_size,
         )
 
     def _cell_table(self) -> Ints:

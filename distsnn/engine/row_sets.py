@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.layout import Layout
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.storage import RowSetPlan
 from distsnn.kernels import wiring_columns as columns
 
@@ -29,27 +29,27 @@ class RowSet(_Arrays):
         Its layout.
     words : ndarray of uint16, uint32 or uint64
         Synapses, row after row.
-    rows, run_rows : ndarray of int64, shape (n_rows + 1,)
+    row_starts, run_starts : ndarray of int64, shape (n_rows + 1,)
         First word and first run of each row.
     runs : ndarray of uint32
         ``delay << 16 | length`` of pulled rows' runs.
     bitmap : ndarray of uint64
         Bit g is set where gid g has a row.
-    rank : ndarray of uint32
+    rows_before : ndarray of uint32
         Rows before each word of the bitmap.
     """
 
     plan: RowSetPlan
     words: npt.NDArray[np.unsignedinteger]
-    rows: Ints
-    run_rows: Ints
+    row_starts: Ints
+    run_starts: Ints
     runs: npt.NDArray[np.uint32]
     bitmap: npt.NDArray[np.uint64]
-    rank: npt.NDArray[np.uint32] = field(init=False)
+    rows_before: npt.NDArray[np.uint32] = field(init=False)
 
     def __post_init__(self) -> None:
         counts = np.bitwise_count(self.bitmap).astype(np.int64)
-        self.rank = (np.cumsum(counts) - counts).astype(np.uint32)
+        self.rows_before = (np.cumsum(counts) - counts).astype(np.uint32)
 
     @property
     def sources(self) -> Ints:
@@ -59,11 +59,11 @@ class RowSet(_Arrays):
     @property
     def source_of_synapse(self) -> Ints:
         """Gid of each synapse's source."""
-        return np.repeat(self.sources, np.diff(self.rows))
+        return np.repeat(self.sources, np.diff(self.row_starts))
 
 
 @dataclass(eq=False)
-class Generator(_Arrays):
+class SynapseGenerator(_Arrays):
     """What draws the synapses of one population's neurons again, whenever they spike.
 
     Attributes
@@ -93,10 +93,10 @@ class Generator(_Arrays):
     block_size: int
 
 
-class GrowingRowSet:
+class RowSetBuilder:
     """A row set while it is built: arrays with room, and how much of them is used."""
 
-    def __init__(self, plan: RowSetPlan, layout: Layout, estimate: int) -> None:
+    def __init__(self, plan: RowSetPlan, layout: LocalLayout, estimate: int) -> None:
         self.plan = plan
         word = {16: np.uint16, 32: np.uint32, 64: np.uint64}[plan.word_bits]
         n = layout.network.n_neurons
@@ -117,7 +117,7 @@ class GrowingRowSet:
         bits = max(0, plan.word_bits - plan.target_bits - plan.field_bits)
         self.numbers[columns.DELAY_LIMIT] = (1 << bits) - 1 if plan.delay_bits else 1 << 40
 
-    def room(self, n_added: int) -> None:
+    def reserve(self, n_added: int) -> None:
         """Make sure that `n_added` words fit (and as many runs)."""
         needed = int(self.numbers[columns.USED_WORDS]) + n_added
         if needed > self.words.size:

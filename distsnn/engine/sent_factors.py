@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.history import Spikes
-from distsnn.engine.layout import Layout
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.spikes_in_flight import Spikes
 from distsnn.engine.state_fields import CountedHolder, Ints, StateField, Values, projection_fields
 from distsnn.network import Projection
 
@@ -18,7 +18,7 @@ class SentFactors(CountedHolder):
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     projection : Projection
         The projection.
@@ -26,7 +26,7 @@ class SentFactors(CountedHolder):
 
     fields: tuple[StateField, ...] = ()
 
-    def __init__(self, layout: Layout, projection: Projection) -> None:
+    def __init__(self, layout: LocalLayout, projection: Projection) -> None:
         self._layout, self._projection = layout, projection
         variables = {"factors of spikes": ("float64", "1")}
         self.fields = projection_fields(projection, "source", variables, counted="spikes in flight")
@@ -51,7 +51,7 @@ class SentFactors(CountedHolder):
 
     def counts(self) -> Ints:
         """Return the number of spikes in flight of each of the rank's blocks."""
-        table = self._layout.table
+        table = self._layout.blocks
         each = np.bincount(table.block_of_gid(self._gid), minlength=table.n_blocks)
         return each[self._layout.blocks_of_rank(self._projection.pre.population)].astype(np.int64)
 
@@ -95,11 +95,11 @@ class SentFactors(CountedHolder):
         return found
 
     def _by_block(self, gid: npt.NDArray[np.uint32]) -> npt.NDArray[np.intp]:
-        return np.argsort(self._layout.table.block_of_gid(gid), kind="stable")
+        return np.argsort(self._layout.blocks.block_of_gid(gid), kind="stable")
 
 
 def is_source(
-    layout: Layout, one: Projection, gid: npt.NDArray[np.uint32]
+    layout: LocalLayout, one: Projection, gid: npt.NDArray[np.uint32]
 ) -> npt.NDArray[np.bool_]:
     """Return which neurons are sources of a projection."""
     first = layout.network.first_gid[one.pre.population]

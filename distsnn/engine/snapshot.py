@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.delivery import ProceduralDelivery
-from distsnn.engine.history import Spikes
-from distsnn.engine.layout import Layout
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.row_sets import RowSet
+from distsnn.engine.spikes_in_flight import Spikes
 from distsnn.engine.state_fields import CountedHolder, Key, StateField, Values
 from distsnn.kernels import digest, procedural
 from distsnn.network.blocks import GROUP
@@ -59,13 +59,13 @@ def fields(engine: RankEngine) -> list[StateField]:
     return [field for holder in engine.state_holders for field in holder.fields]
 
 
-def take(engine: RankEngine) -> Snapshot:
+def take_snapshot(engine: RankEngine) -> Snapshot:
     """Return a copy of a rank's state, between two runs."""
     layout, spikes = engine.layout, engine.settle()
     declared: list[StateField] = []
     states: dict[Key, Values] = {}
     local_populations = {
-        layout.network.populations[n].name for n in layout.table.population[layout.owned]
+        layout.network.populations[n].name for n in layout.blocks.population[layout.owned_blocks]
     }
     for holder in engine.state_holders:
         if local_populations.isdisjoint(field.population for field in holder.fields):
@@ -80,13 +80,13 @@ def take(engine: RankEngine) -> Snapshot:
     digests = _block_digests(layout, declared, states, spikes)
     for field in declared:
         # the owner of the first block saves shared values
-        first = np.argmax(layout.table.population == layout.population_index(field.population))
-        if field.shared and layout.block_local[first] < 0:
+        first = np.argmax(layout.blocks.population == layout.population_index(field.population))
+        if field.shared and layout.block_first_local[first] < 0:
             del states[field.key]
-    return Snapshot(engine.step, layout.owned, states, spikes, digests)
+    return Snapshot(engine.step, layout.owned_blocks, states, spikes, digests)
 
 
-def put(engine: RankEngine, states: States, step: int, flying: Spikes) -> None:
+def restore_snapshot(engine: RankEngine, states: States, step: int, flying: Spikes) -> None:
     """Restore a rank's state.
 
     Parameters
@@ -109,10 +109,13 @@ def put(engine: RankEngine, states: States, step: int, flying: Spikes) -> None:
 
 
 def _block_digests(
-    layout: Layout, declared: list[StateField], states: States, spikes: Spikes
+    layout: LocalLayout, declared: list[StateField], states: States, spikes: Spikes
 ) -> npt.NDArray[np.uint8]:
     """Return the SHA-256 of each owned block's variables, in the order of names, and its spikes."""
-    table, hashes = layout.table, {block: hashlib.sha256() for block in layout.owned.tolist()}
+    table, hashes = (
+        layout.blocks,
+        {block: hashlib.sha256() for block in layout.owned_blocks.tolist()},
+    )
     for field in sorted(declared, key=lambda field: field.key):
         values = states[field.key]
         blocks = layout.blocks_of_rank(field.population)
@@ -137,7 +140,7 @@ def _block_digests(
     return np.frombuffer(digests, np.uint8).reshape(-1, DIGEST_BYTES)
 
 
-def wiring(engine: RankEngine) -> npt.NDArray[np.uint64]:
+def synapse_digests(engine: RankEngine) -> npt.NDArray[np.uint64]:
     """Return the digest of the synapses onto each owned block (see `kernels.digest`).
 
     Returns
@@ -156,9 +159,9 @@ def wiring(engine: RankEngine) -> npt.NDArray[np.uint64]:
         call = ProceduralDelivery(generator, engine.ring, sources, steps).deliver
         procedural.add_rows(call.table, 0, generator.size, sums)
         del call  # which keeps the arrays alive that its table points at
-    digests = np.zeros(layout.owned.size, np.uint64)
-    groups = -(-layout.table.size[layout.owned] // GROUP)
-    group_block = np.repeat(np.arange(layout.owned.size, dtype=np.int64), groups)
+    digests = np.zeros(layout.owned_blocks.size, np.uint64)
+    groups = -(-layout.blocks.size[layout.owned_blocks] // GROUP)
+    group_block = np.repeat(np.arange(layout.owned_blocks.size, dtype=np.int64), groups)
     digest.add_neurons(sums, layout.group_gid, layout.group_size, group_block, digests)
     return digests
 
@@ -167,8 +170,8 @@ def _add_rows(row_set: RowSet, sums: npt.NDArray[np.uint64]) -> None:
     plan = row_set.plan
     digest.add_rows(
         row_set.words,
-        row_set.rows,
-        row_set.run_rows,
+        row_set.row_starts,
+        row_set.run_starts,
         row_set.runs,
         row_set.sources,
         plan.pull,

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.counter_rng import SYNAPSE
-from distsnn.engine.layout import Layout
-from distsnn.engine.populations import per_neuron
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.local_neurons import per_neuron
 from distsnn.engine.row_sets import RowSet
 from distsnn.engine.sent_factors import SentFactors, is_source
 from distsnn.engine.state_fields import (
@@ -39,7 +39,7 @@ class SourceParameters:
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     index : int
         The projection, which has a synapse model.
@@ -58,7 +58,7 @@ class SourceParameters:
         Gid of the first neuron of the sources' population.
     """
 
-    def __init__(self, layout: Layout, index: int, seed: int) -> None:
+    def __init__(self, layout: LocalLayout, index: int, seed: int) -> None:
         self.projection = layout.network.projections[index]
         self.model, self.kernel = synapse_kernel(self.projection)
         self.changed: dict[str, Floats] = {}
@@ -165,7 +165,7 @@ class OwnStates(SourceStates):
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     parameters : SourceParameters
         The projection's parameters. Those that were set are saved with the states.
@@ -176,10 +176,10 @@ class OwnStates(SourceStates):
         Factors of this rank's spikes in flight.
     """
 
-    def __init__(self, layout: Layout, parameters: SourceParameters) -> None:
+    def __init__(self, layout: LocalLayout, parameters: SourceParameters) -> None:
         self.layout = layout
         index = layout.population_index(parameters.projection.pre.population)
-        super().__init__(parameters, layout.in_population(index))
+        super().__init__(parameters, layout.population_neurons(index))
         self.sent = SentFactors(layout, parameters.projection)
         self._until = 0  # the step up to which spikes are taken
 
@@ -227,13 +227,13 @@ class OwnStates(SourceStates):
         super().use_parameters()
         self._make_fields()
 
-    def settle(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
+    def advance(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Take this rank's spikes that have no events ahead of them, in the order of their steps.
 
         They may have been taken before.
         """
         new = step > self._until
-        spikes = of_sources(self.layout, self.projection, step[new], gid[new])
+        spikes = select_source_spikes(self.layout, self.projection, step[new], gid[new])
         advance(self.kernel.spike.address, self.records, *spikes)
         self._until = max(self._until, int(step[-1]))
         self.sent.drop(int(step[-1]))
@@ -249,7 +249,7 @@ class OwnStates(SourceStates):
         self._until = int(step[-1])
         new &= is_source(self.layout, self.projection, gid)
         step, gid = step[new], gid[new]
-        neurons, _ = of_sources(self.layout, self.projection, step, gid)
+        neurons, _ = select_source_spikes(self.layout, self.projection, step, gid)
         factors, nth = np.empty(step.size), occurrences(neurons)
         for n in range(int(nth.max(initial=-1)) + 1):
             at = nth == n  # of each source one spike, whose factor its record has
@@ -279,8 +279,8 @@ def occurrences(values: npt.NDArray[np.integer]) -> Ints:
     return found
 
 
-def of_sources(
-    layout: Layout, one: Projection, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]
+def select_source_spikes(
+    layout: LocalLayout, one: Projection, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]
 ) -> tuple[Ints, npt.NDArray[np.int32]]:
     """Return which of a rank's spikes are of a projection's sources: the neuron, and the step.
 
@@ -288,7 +288,7 @@ def of_sources(
     """
     mine, population = is_source(layout, one, gid), layout.population_index(one.pre.population)
     neuron = gid[mine].astype(np.int64) - layout.network.first_gid[one.pre.population]
-    return layout.local(population, neuron) - layout.first[population], step[mine]
+    return layout.to_local(population, neuron) - layout.first[population], step[mine]
 
 
 def synapse_kernel(one: Projection) -> tuple[SynapseModel, ModuleType]:
@@ -310,7 +310,7 @@ def synapse_kernel(one: Projection) -> tuple[SynapseModel, ModuleType]:
     return model, importlib.import_module(model.kernel)
 
 
-def source_parameters(layout: Layout, seed: int) -> dict[int, SourceParameters]:
+def source_parameters(layout: LocalLayout, seed: int) -> dict[int, SourceParameters]:
     """Return the parameters of all projections with a synapse model, by projection."""
     return {
         index: SourceParameters(layout, index, seed)
@@ -319,8 +319,8 @@ def source_parameters(layout: Layout, seed: int) -> dict[int, SourceParameters]:
     }
 
 
-def of_rows(
-    layout: Layout, row_set: RowSet, parameters: Mapping[int, SourceParameters]
+def row_source_states(
+    layout: LocalLayout, row_set: RowSet, parameters: Mapping[int, SourceParameters]
 ) -> SourceStates | None:
     """Return the states of a row set's sources, row by row; None where weights are not scaled."""
     index = row_set.plan.scaled_by

@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.layout import Layout
-from distsnn.engine.tables import Call
+from distsnn.engine.kernel_calls import KernelCall
+from distsnn.engine.layout import LocalLayout
 from distsnn.kernels import emission
 from distsnn.network import Population, SpikeSource
 from distsnn.network.checks import steps_array
@@ -12,31 +12,33 @@ from distsnn.network.checks import steps_array
 Integers = npt.NDArray[np.integer]
 
 
-def source_call(layout: Layout, population: Population, index: int) -> Call:
+def source_call(layout: LocalLayout, population: Population, index: int) -> KernelCall:
     """Return the update call of a population of spike sources, the `index`-th of the network."""
     model = population.model
     assert isinstance(model, SpikeSource)
-    call = Call(
+    call = KernelCall(
         emission.spike_source,
         np.zeros(emission.SOURCE_TABLE_SIZE, np.int64),
         int(layout.first[index]),
         int(layout.last[index]),
     )
-    call.point(emission.EVENT_STEPS, np.empty(0, np.int64))
-    call.point(emission.EVENT_GIDS, np.empty(0, np.uint32))
+    call.bind(emission.EVENT_STEPS, np.empty(0, np.int64))
+    call.bind(emission.EVENT_GIDS, np.empty(0, np.uint32))
     steps = steps_array(model.times, layout.network.dt, where=population.name)
     emit(call, layout, index, steps, model.neurons)
     return call
 
 
-def emit(call: Call, layout: Layout, index: int, step: Integers, neurons: Integers) -> None:
+def emit(
+    call: KernelCall, layout: LocalLayout, index: int, step: Integers, neurons: Integers
+) -> None:
     """Let a population's call emit further spikes.
 
     Parameters
     ----------
-    call : Call
+    call : KernelCall
         From `source_call`.
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     index : int
         The population.
@@ -46,15 +48,17 @@ def emit(call: Call, layout: Layout, index: int, step: Integers, neurons: Intege
         Index within the population; neurons of other ranks are ignored. None may spike twice in a
         step.
     """
-    is_local = layout.local(index, neurons) >= 0
+    is_local = layout.to_local(index, neurons) >= 0
     first_gid = [*layout.network.first_gid.values()][index]
     position = int(call.table[emission.POSITION])
     # a spike stamped s is emitted in loop s - 1
-    loops = np.concatenate([call.keep[emission.EVENT_STEPS][position:], step[is_local] - 1])
+    loops = np.concatenate(
+        [call.referenced_arrays[emission.EVENT_STEPS][position:], step[is_local] - 1]
+    )
     gids = np.concatenate(
-        [call.keep[emission.EVENT_GIDS][position:], first_gid + neurons[is_local]]
+        [call.referenced_arrays[emission.EVENT_GIDS][position:], first_gid + neurons[is_local]]
     )
     order = np.lexsort((gids, loops))
-    call.point(emission.EVENT_STEPS, loops[order].astype(np.int64))
-    call.point(emission.EVENT_GIDS, gids[order].astype(np.uint32))
+    call.bind(emission.EVENT_STEPS, loops[order].astype(np.int64))
+    call.bind(emission.EVENT_GIDS, gids[order].astype(np.uint32))
     call.table[emission.N_EVENTS], call.table[emission.POSITION] = order.size, 0

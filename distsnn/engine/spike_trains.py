@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.courses import in_view, pieces, seed_words, sine_call, spread, window
-from distsnn.engine.layout import Layout
-from distsnn.engine.populations import InputRing, Neurons
+from distsnn.engine.kernel_calls import KernelCall
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.local_neurons import InputRing, LocalNeurons
 from distsnn.engine.state_fields import NeuronHolder, StateField, Values
-from distsnn.engine.tables import Call
 from distsnn.jit import Entry
 from distsnn.kernels import gammas, poisson
 from distsnn.network import GammaInput, PoissonInput, RateInput, Sine, SpikeInput
@@ -28,7 +28,7 @@ def most_counts(mean: float) -> int:
 
 
 def receptor_weights(
-    layout: Layout, quanta: WeightQuanta, stimulus: RateInput | SpikeInput, weight: Floats
+    layout: LocalLayout, quanta: WeightQuanta, stimulus: RateInput | SpikeInput, weight: Floats
 ) -> tuple[int, npt.NDArray[np.int64]]:
     """Return the receptor plane of weights of one sign, and the weights in quanta."""
     name = stimulus.target.population
@@ -48,13 +48,13 @@ class RateCalls(ABC):
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     quanta : WeightQuanta
         Fixed-point scales.
     ring : InputRing
         Input.
-    neurons : Neurons
+    neurons : LocalNeurons
         The target's population.
     one : RateInput
         The stimulus.
@@ -65,7 +65,7 @@ class RateCalls(ABC):
 
     Attributes
     ----------
-    calls : list of Call
+    calls : list of KernelCall
         One at least, for each piece of the rate; of a rate that is set, the first alone is left.
         Of a sine, one that computes means and one that draws. None where no target neuron is on
         this rank.
@@ -73,10 +73,10 @@ class RateCalls(ABC):
 
     def __init__(
         self,
-        layout: Layout,
+        layout: LocalLayout,
         quanta: WeightQuanta,
         ring: InputRing,
-        neurons: Neurons,
+        neurons: LocalNeurons,
         stimulus: RateInput,
         number: int,
         seed: int,
@@ -89,16 +89,18 @@ class RateCalls(ABC):
         self._own_weights = np.where(self._index >= 0, self._weight, 0).astype(ring.rows.dtype)
         self._window = window(stimulus.start, stimulus.stop, self._dt)
         self._sine = stimulus.rate if isinstance(stimulus.rate, Sine) else None
-        self.calls: list[Call] = []
+        self.calls: list[KernelCall] = []
         if not (self._index >= 0).any():
             return
         course = 0.0 if isinstance(stimulus.rate, Sine) else stimulus.rate
         for start, stop, rate in pieces(course, *self._window, self._dt):
             table = np.zeros(poisson.TABLE_SIZE, np.int64)
-            call = Call(self._entry(), table, neurons.first, neurons.last, start=start, stop=stop)
-            ring.point(call, plane)
-            ring.describe(call)
-            call.point(poisson.COUNTERS, layout.counters)
+            call = KernelCall(
+                self._entry(), table, neurons.first, neurons.last, start=start, stop=stop
+            )
+            ring.bind_plane(call, plane)
+            ring.bind_shape(call)
+            call.bind(poisson.COUNTERS, layout.counters)
             call.table[poisson.STIMULUS_ID] = number
             seed_words(call.table, poisson.SEED_LOW, poisson.SEED_HIGH, seed)
             if self._sine is None:
@@ -119,19 +121,19 @@ class RateCalls(ABC):
         for call in self.calls[1:]:
             call.stop = call.start
 
-    def _use_own_weights(self, call: Call) -> None:
-        call.point(poisson.WEIGHTS, self._own_weights, self._neurons.first)
+    def _use_own_weights(self, call: KernelCall) -> None:
+        call.bind(poisson.WEIGHTS, self._own_weights, self._neurons.first)
 
     @abstractmethod
     def _entry(self) -> Entry:
         """Return the entry of a call that has no rate yet."""
 
     @abstractmethod
-    def _fill(self, call: Call, rate: float | Floats, start: int, stop: int) -> None:
+    def _fill(self, call: KernelCall, rate: float | Floats, start: int, stop: int) -> None:
         """Let a call have a rate, spikes/s, in a window."""
 
     @abstractmethod
-    def _vary(self, call: Call, sine: Sine) -> Call:
+    def _vary(self, call: KernelCall, sine: Sine) -> KernelCall:
         """Let a call take the means of a sine of rates, and return the call that computes them."""
 
 
@@ -140,10 +142,10 @@ class PoissonCalls(RateCalls):
 
     def __init__(
         self,
-        layout: Layout,
+        layout: LocalLayout,
         quanta: WeightQuanta,
         ring: InputRing,
-        neurons: Neurons,
+        neurons: LocalNeurons,
         stimulus: PoissonInput,
         number: int,
         seed: int,
@@ -157,26 +159,29 @@ class PoissonCalls(RateCalls):
     def _entry(self) -> Entry:
         return poisson.neuron_rates_entry(self._bits)
 
-    def _fill(self, call: Call, rate: float | Floats, start: int, stop: int) -> None:
+    def _fill(self, call: KernelCall, rate: float | Floats, start: int, stop: int) -> None:
         call.start, call.stop = start, stop
         mean = rate * self._dt * 1e-3
         if self._correlation:
             self._use_copies(call)
-            call.point(poisson.MEANS, np.full(1, mean / self._correlation))
+            call.bind(poisson.MEANS, np.full(1, mean / self._correlation))
         elif isinstance(mean, float) and mean <= poisson.LARGEST_COMMON_MEAN:
             if mean == 0.0:
                 call.stop = start
                 return
             self._use_common_rate(call, poisson.uses_table_search(mean))
-            exact, guide = call.keep[poisson.THRESHOLDS], call.keep[poisson.GUIDE]
+            exact, guide = (
+                call.referenced_arrays[poisson.THRESHOLDS],
+                call.referenced_arrays[poisson.GUIDE],
+            )
             call.table[poisson.N_THRESHOLDS] = poisson.tabulate(mean, exact, guide)
         else:
             self._use_own_rates(call)
             means = spread(self._index, mean, 0.0)
-            call.point(poisson.MEANS, means, self._neurons.first)
-            call.point(poisson.CONSTANTS, poisson.neuron_rate_constants(means), self._neurons.first)
+            call.bind(poisson.MEANS, means, self._neurons.first)
+            call.bind(poisson.CONSTANTS, poisson.neuron_rate_constants(means), self._neurons.first)
 
-    def _vary(self, call: Call, sine: Sine) -> Call:
+    def _vary(self, call: KernelCall, sine: Sine) -> KernelCall:
         """Let a call take the means of a sine of rates, and return the call that computes them."""
         scale = self._dt * 1e-3
         common = all(isinstance(value, float) for value in sine.values().values())
@@ -191,26 +196,26 @@ class PoissonCalls(RateCalls):
             self._use_own_rates(call, varies=True)
             first, index = self._neurons.first, self._index
         means = np.zeros(index.size)
-        call.point(poisson.MEANS, means, first)
+        call.bind(poisson.MEANS, means, first)
         return sine_call(sine, index, means, first, call, self._dt, scale)
 
-    def _use_common_rate(self, call: Call, search: bool, varies: bool = False) -> None:
+    def _use_common_rate(self, call: KernelCall, search: bool, varies: bool = False) -> None:
         call.entry = poisson.shared_rate_entry(self._bits, search, self._everywhere, varies)
-        if poisson.THRESHOLDS not in call.keep:
-            call.point(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
-            call.point(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
-            call.point(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
+        if poisson.THRESHOLDS not in call.referenced_arrays:
+            call.bind(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
+            call.bind(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
+            call.bind(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
         if self._everywhere:
-            call.point(poisson.WEIGHTS, self._own_weights.dtype.type(self._weight).reshape(1))
+            call.bind(poisson.WEIGHTS, self._own_weights.dtype.type(self._weight).reshape(1))
         else:
             self._use_own_weights(call)
 
-    def _use_copies(self, call: Call) -> None:
+    def _use_copies(self, call: KernelCall) -> None:
         call.entry = poisson.copied_rate_entry(self._bits)
         call.table[poisson.COPIED] = round(self._correlation * 2**32)
         self._use_own_weights(call)
 
-    def _use_own_rates(self, call: Call, varies: bool = False) -> None:
+    def _use_own_rates(self, call: KernelCall, varies: bool = False) -> None:
         call.entry = poisson.neuron_rates_entry(self._bits, varies)
         self._use_own_weights(call)
 
@@ -222,10 +227,10 @@ class GammaCalls(RateCalls, NeuronHolder):
 
     def __init__(
         self,
-        layout: Layout,
+        layout: LocalLayout,
         quanta: WeightQuanta,
         ring: InputRing,
-        neurons: Neurons,
+        neurons: LocalNeurons,
         stimulus: GammaInput,
         number: int,
         seed: int,
@@ -248,19 +253,19 @@ class GammaCalls(RateCalls, NeuronHolder):
     def _entry(self) -> Entry:
         return gammas.gammas(self._bits)
 
-    def _fill(self, call: Call, rate: float | Floats, start: int, stop: int) -> None:
+    def _fill(self, call: KernelCall, rate: float | Floats, start: int, stop: int) -> None:
         call.start, call.stop = start, stop
         self._take(call, spread(self._index, rate * self._dt * 1e-3, 0.0))
 
-    def _vary(self, call: Call, sine: Sine) -> Call:
+    def _vary(self, call: KernelCall, sine: Sine) -> KernelCall:
         means, first = np.zeros(self._index.size), self._neurons.first
         self._take(call, means)
         return sine_call(sine, self._index, means, first, call, self._dt, self._dt * 1e-3)
 
-    def _take(self, call: Call, means: Floats) -> None:
+    def _take(self, call: KernelCall, means: Floats) -> None:
         """Let a call take each neuron's expected spikes of a process in a step."""
-        call.point(poisson.MEANS, means, self._neurons.first)
-        call.point(gammas.TIMES, self._times, self._neurons.first * self._times.shape[1])
+        call.bind(poisson.MEANS, means, self._neurons.first)
+        call.bind(gammas.TIMES, self._times, self._neurons.first * self._times.shape[1])
         call.table[gammas.N_TIMES] = self._times.shape[1]
         call.scalars[gammas.ORDER] = self._order
         self._use_own_weights(call)

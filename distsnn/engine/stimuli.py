@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from distsnn.engine.courses import in_view
 from distsnn.engine.currents import CurrentCalls, NoiseCalls, SineCalls, clearing
-from distsnn.engine.layout import Layout
-from distsnn.engine.populations import InputRing, Neurons
+from distsnn.engine.kernel_calls import KernelCall, call_table
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.local_neurons import InputRing, LocalNeurons
 from distsnn.engine.spike_trains import GammaCalls, PoissonCalls, most_counts, receptor_weights
-from distsnn.engine.tables import Call, call_table
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import (
     ConstantCurrent,
@@ -28,7 +28,7 @@ from distsnn.network.quanta import WeightQuanta
 Floats = npt.NDArray[np.float64]
 
 
-def largest_input(layout: Layout, quanta: WeightQuanta) -> npt.NDArray[np.int64]:
+def max_stimulus_input(layout: LocalLayout, quanta: WeightQuanta) -> npt.NDArray[np.int64]:
     """Return a bound of what stimuli add to each receptor plane in one step, quanta.
 
     Returns
@@ -62,20 +62,20 @@ class Stimuli:
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     quanta : WeightQuanta
         Fixed-point scales.
     ring : InputRing
         Input.
-    neurons : mapping of str to Neurons
+    neurons : mapping of str to LocalNeurons
         Populations by name.
     seed : int
         The run's seed.
 
     Attributes
     ----------
-    calls : list of Call
+    calls : list of KernelCall
         In the order of the description, which is that in which currents are added.
     table : ndarray of int64, shape (n_calls, kernels.loop.CALL_SIZE)
         The same as the loop takes them.
@@ -85,10 +85,10 @@ class Stimuli:
 
     def __init__(
         self,
-        layout: Layout,
+        layout: LocalLayout,
         quanta: WeightQuanta,
         ring: InputRing,
-        neurons: Mapping[str, Neurons],
+        neurons: Mapping[str, LocalNeurons],
         seed: int,
     ) -> None:
         self.calls = list(clearing(neurons))
@@ -127,7 +127,7 @@ class Stimuli:
         stimulus.set(**values)
         self.table[first : first + len(stimulus.calls)] = call_table(stimulus.calls)
 
-    def emit(
+    def add_spikes(
         self,
         name: str,
         step: npt.NDArray[np.int64],
@@ -143,16 +143,16 @@ class SpikeCalls:
 
     Attributes
     ----------
-    calls : list of Call
+    calls : list of KernelCall
         One for weights >= 0, one for those below, where there are such or the stimulus has a name.
     """
 
     def __init__(
         self,
-        layout: Layout,
+        layout: LocalLayout,
         quanta: WeightQuanta,
         ring: InputRing,
-        neurons: Neurons,
+        neurons: LocalNeurons,
         stimulus: SpikeInput,
     ) -> None:
         self._layout, self._quanta, self._one = layout, quanta, stimulus
@@ -162,27 +162,27 @@ class SpikeCalls:
         step = steps_array(stimulus.times, layout.network.dt, where="times").astype(np.int64)
         weight = np.broadcast_to(np.asarray(stimulus.weight, np.float64), step.shape)
         added = stimulus.name is not None and bool((index >= 0).any())
-        self._by_sign: dict[bool, Call] = {}
+        self._by_sign: dict[bool, KernelCall] = {}
         for positive in (True, False):
             is_local = ((weight >= 0) == positive) & (self._local[stimulus.neurons] >= 0)
             if not (added or is_local.any()):
                 continue
-            call = Call(
+            call = KernelCall(
                 kernels.listed_spikes(ring.bits),
                 np.zeros(kernels.SPIKES_TABLE_SIZE, np.int64),
                 neurons.first,
                 neurons.last,
             )
             sign = np.array([1.0 if positive else -1.0])
-            ring.point(call, receptor_weights(layout, quanta, stimulus, sign)[0])
-            ring.describe(call)
+            ring.bind_plane(call, receptor_weights(layout, quanta, stimulus, sign)[0])
+            ring.bind_shape(call)
             for position in (kernels.EVENT_STEPS, kernels.EVENT_TARGETS, kernels.EVENT_WEIGHTS):
-                call.point(position, np.empty(0, np.int64))
+                call.bind(position, np.empty(0, np.int64))
             self._by_sign[positive] = call
         self.emit(step, stimulus.neurons.astype(np.int64), weight)
 
     @property
-    def calls(self) -> list[Call]:  # noqa: D102 (attribute)
+    def calls(self) -> list[KernelCall]:  # noqa: D102 (attribute)
         return [*self._by_sign.values()]
 
     def emit(
@@ -201,12 +201,12 @@ class SpikeCalls:
                 kernels.EVENT_WEIGHTS: integers,
             }
             columns = {
-                position: np.concatenate([call.keep[position][first:], new[position]])
+                position: np.concatenate([call.referenced_arrays[position][first:], new[position]])
                 for position in new
             }
             order = np.argsort(columns[kernels.EVENT_STEPS], kind="stable")
             for position, column in columns.items():
-                call.point(position, column[order])
+                call.bind(position, column[order])
             call.table[kernels.N_EVENTS], call.table[kernels.POSITION] = order.size, 0
 
 

@@ -7,12 +7,12 @@ the results: a weight is the same integer in every storage, and sums of integers
 import math
 from dataclasses import dataclass, replace
 
-from distsnn.engine.layout import Layout
-from distsnn.errors import DescriptionError, unknown
+from distsnn.engine.layout import LocalLayout
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import (
     AllToAll,
-    Explicit,
-    ExplicitFile,
+    ConnectionFile,
+    ConnectionList,
     FixedOutdegree,
     FixedTotalNumber,
     OneToOne,
@@ -65,7 +65,7 @@ class RowSetPlan:
         The weight of all synapses, quanta; None where words hold it.
     delay : int or None
         The delay of all synapses in steps; None where they differ.
-    longest : int
+    max_delay : int
         Largest possible delay, steps.
     procedural : bool
         Nothing is stored: a source's synapses are drawn again when its spike arrives.
@@ -84,7 +84,7 @@ class RowSetPlan:
     stored_shift: int
     weight: int | None
     delay: int | None
-    longest: int
+    max_delay: int
     procedural: bool = False
     scaled_by: int | None = None
 
@@ -94,7 +94,7 @@ def scaled_by(projection: Projection, index: int) -> int | None:
     return None if projection.scaling_model is None else index
 
 
-def planes(layout: Layout, projection: Projection) -> tuple[int, int]:
+def receptor_planes(layout: LocalLayout, projection: Projection) -> tuple[int, int]:
     """Return the receptor planes of a projection's weights >= 0 and < 0."""
     model = layout.network.population(projection.post.population).model
     if projection.receptor is not None:
@@ -108,8 +108,8 @@ def planes(layout: Layout, projection: Projection) -> tuple[int, int]:
     return model.receptors.index(positive), model.receptors.index(negative)
 
 
-def choose(
-    layout: Layout,
+def plan_row_sets(
+    layout: LocalLayout,
     quanta: WeightQuanta,
     *,
     delivery: str = "auto",
@@ -120,7 +120,7 @@ def choose(
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     quanta : WeightQuanta
         Fixed-point scales.
@@ -138,17 +138,17 @@ def choose(
         If a name is unknown, or words cannot hold what a forced choice asks for.
     """
     if delivery not in DELIVERIES:
-        raise unknown("delivery", delivery, DELIVERIES, where="delivery")
+        raise unknown_name_error("delivery", delivery, DELIVERIES, where="delivery")
     if storage not in STORAGES:
-        raise unknown("storage", storage, STORAGES, where="storage")
+        raise unknown_name_error("storage", storage, STORAGES, where="storage")
     if storage == "auto" and _stored_bytes(layout) > memory_bytes:
         storage = "procedural"
     _check_size(layout, storage, memory_bytes)
-    chooser = _Chooser(layout, quanta, delivery, storage)
+    chooser = _StoragePlanner(layout, quanta, delivery, storage)
     return chooser.plans()
 
 
-def _check_size(layout: Layout, storage: str, memory_bytes: float) -> None:
+def _check_size(layout: LocalLayout, storage: str, memory_bytes: float) -> None:
     """Raise DescriptionError if the expected synapses cannot be held, before any is drawn."""
     network = layout.network
     share = layout.n_neurons / network.n_neurons
@@ -159,7 +159,7 @@ def _check_size(layout: Layout, storage: str, memory_bytes: float) -> None:
         )
         drawn += expected
         if storage != "procedural" or not _can_be_drawn_again(projection):
-            needed += expected * bytes_of(projection, _LEAST_BYTES)
+            needed += expected * bytes_per_synapse(projection, _LEAST_BYTES)
         if expected > largest[1]:
             largest = (projection.name or "", expected)
     if needed > memory_bytes or drawn > _MOST_SYNAPSES:
@@ -176,13 +176,13 @@ def _can_be_drawn_again(projection: Projection) -> bool:
     return isinstance(projection.rule, _PROCEDURAL) and projection.synapse is None
 
 
-def _stored_bytes(layout: Layout) -> float:
+def _stored_bytes(layout: LocalLayout) -> float:
     share = layout.n_neurons / layout.network.n_neurons
     return share * sum(
         projection.rule.expected_synapses(
             projection.pre.size, projection.post.size, projection.is_recurrent
         )
-        * bytes_of(projection, _STORED_BYTES)
+        * bytes_per_synapse(projection, _STORED_BYTES)
         for projection in layout.network.projections
     )
 
@@ -195,7 +195,7 @@ def distinct_delays(projection: Projection, dt: float) -> float:
     return max(1.0, (high - max(low, 0.0)) / dt)
 
 
-def bytes_of(projection: Projection, static: float) -> float:
+def bytes_per_synapse(projection: Projection, static: float) -> float:
     """Return the bytes of a synapse: `static`, or what a plastic one takes at least."""
     model = projection.plasticity_rule
     if model is None:
@@ -207,8 +207,8 @@ def bytes_of(projection: Projection, static: float) -> float:
     return max(plastic_bytes, 8 + 4 + real)
 
 
-def explicit_plan(
-    layout: Layout, plane: int, longest: int, delivery: str, scaled_by: int | None
+def plan_explicit_row_set(
+    layout: LocalLayout, plane: int, longest: int, delivery: str, scaled_by: int | None
 ) -> RowSetPlan:
     """Return the row set of a plane's given edges and of those that fit nowhere else."""
     plan = _plan(layout, (), plane, delivery != "push", 64, longest, None, 0, None, longest)
@@ -216,7 +216,7 @@ def explicit_plan(
 
 
 def _plan(
-    layout: Layout,
+    layout: LocalLayout,
     members: tuple[int, ...],
     plane: int,
     pull: bool,
@@ -255,8 +255,10 @@ def _plan(
     )
 
 
-class _Chooser:
-    def __init__(self, layout: Layout, quanta: WeightQuanta, delivery: str, storage: str) -> None:
+class _StoragePlanner:
+    def __init__(
+        self, layout: LocalLayout, quanta: WeightQuanta, delivery: str, storage: str
+    ) -> None:
         self.layout, self.quanta = layout, quanta
         self.delivery, self.storage = delivery, storage
         self.projections = layout.network.projections
@@ -266,7 +268,7 @@ class _Chooser:
         drawn = [
             index
             for index, projection in enumerate(self.projections)
-            if not isinstance(projection.rule, Explicit | ExplicitFile)
+            if not isinstance(projection.rule, ConnectionList | ConnectionFile)
             and projection.plasticity_rule is None
         ]
         constant: dict[tuple[int, int], list[int]] = {}
@@ -319,7 +321,7 @@ class _Chooser:
 
     def _plane(self, index: int) -> int:
         projection = self.projections[index]
-        positive, negative = planes(self.layout, projection)
+        positive, negative = receptor_planes(self.layout, projection)
         assert projection.weight is not None
         return positive if mean_of(projection.weight) >= 0.0 else negative
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 
 from distsnn.codegen.plasticity import RuleKernel, initial_states
 from distsnn.counter_rng import SYNAPSE
-from distsnn.engine.layout import Layout
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.kernels import wiring_draws
 from distsnn.kernels.values import draw_by_synapse
-from distsnn.network import AllToAll, Explicit, OneToOne, distribution_code
+from distsnn.network import AllToAll, ConnectionList, OneToOne, distribution_code
 from distsnn.network.distributions import Distribution
 
 Floats = npt.NDArray[np.float64]
@@ -27,12 +27,12 @@ _PLACE_BITS = 17
 BOUNDS = ("w_min", "w_max")
 
 
-def synapse_parameters(layout: Layout, rows: PlasticRows, seed: int) -> dict[str, Any]:
+def synapse_parameters(layout: LocalLayout, rows: PlasticRows, seed: int) -> dict[str, Any]:
     """Return the fields of a projection's model by name.
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     rows : PlasticRows
         Its synapses.
@@ -60,7 +60,7 @@ def synapse_parameters(layout: Layout, rows: PlasticRows, seed: int) -> dict[str
 
 
 def drawn(
-    layout: Layout, rows: PlasticRows, name: str, value: Distribution, seed: int, step: int = 0
+    layout: LocalLayout, rows: PlasticRows, name: str, value: Distribution, seed: int, step: int = 0
 ) -> Floats:
     """Return draws of a parameter for each of a rank's synapses, shape (n_synapses,).
 
@@ -76,9 +76,9 @@ def drawn(
     key = wiring_draws.cell_streams(keys[rows.projection], at)[0]
     kind, parameters = distribution_code(value)
     row_set, out = rows.row_set, np.empty(rows.synapses)
-    gids = layout.gids(np.arange(layout.n_local))
+    gids = layout.to_gids(np.arange(layout.n_local))
     draw_by_synapse(
-        kind, *parameters, key, row_set.rows, row_set.sources, rows.targets(), gids, out
+        kind, *parameters, key, row_set.row_starts, row_set.sources, rows.targets(), gids, out
     )
     return out
 
@@ -93,20 +93,20 @@ def first_states(
     }
 
 
-def _given(layout: Layout, rows: PlasticRows, value: Floats) -> Floats:
+def _given(layout: LocalLayout, rows: PlasticRows, value: Floats) -> Floats:
     """Return what an array holds for each of a rank's synapses."""
     one = layout.network.projections[rows.projection]
     first = layout.network.first_gid
     sources = rows.row_set.source_of_synapse - (first[one.pre.population] + one.pre.start)
     if isinstance(one.rule, OneToOne):
         return value[sources]
-    targets = layout.gids(rows.targets()) - (first[one.post.population] + one.post.start)
+    targets = layout.to_gids(rows.targets()) - (first[one.post.population] + one.post.start)
     if isinstance(one.rule, AllToAll):
         return value[sources, targets]
-    assert isinstance(one.rule, Explicit)
+    assert isinstance(one.rule, ConnectionList)
     # several edges of a pair are in the order in which they were given
     index = layout.population_index(one.post.population)
-    mine = np.flatnonzero(layout.local(index, one.post.start + one.rule.targets) >= 0)
+    mine = np.flatnonzero(layout.to_local(index, one.post.start + one.rule.targets) >= 0)
     edges = mine[np.lexsort((one.rule.targets[mine], one.rule.sources[mine]))]
     found = np.empty(sources.size)
     found[np.lexsort((targets, sources))] = value[edges]

@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.layout import Layout
-from distsnn.engine.storage import planes
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.storage import receptor_planes
 from distsnn.kernels import sampling
 from distsnn.kernels import wiring_columns as columns
 from distsnn.kernels.functions import log_array
@@ -16,12 +16,12 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def value_columns(layout: Layout, quanta: WeightQuanta, index: int) -> tuple[Ints, Floats]:
+def value_columns(layout: LocalLayout, quanta: WeightQuanta, index: int) -> tuple[Ints, Floats]:
     """Return a projection's integer and float columns, with the columns of its values filled.
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     quanta : WeightQuanta
         Fixed-point scales.
@@ -45,11 +45,13 @@ def value_columns(layout: Layout, quanta: WeightQuanta, index: int) -> tuple[Int
     scales = (columns.SCALE_POSITIVE, columns.SCALE_NEGATIVE)
     for column, exponent in zip(scales, _exponents(layout, quanta, projection), strict=True):
         floats[column] = 2.0 ** -(exponent + quanta.shift[index])
-    ints[columns.RECEPTOR_POSITIVE], ints[columns.RECEPTOR_NEGATIVE] = planes(layout, projection)
+    ints[columns.RECEPTOR_POSITIVE], ints[columns.RECEPTOR_NEGATIVE] = receptor_planes(
+        layout, projection
+    )
     return ints, floats
 
 
-def integer_weights(layout: Layout, quanta: WeightQuanta, index: int, weights: Floats) -> Ints:
+def integer_weights(layout: LocalLayout, quanta: WeightQuanta, index: int, weights: Floats) -> Ints:
     """Return weights of a projection in quanta."""
     shift = quanta.shift[index]
     positive, negative = _exponents(layout, quanta, layout.network.projections[index])
@@ -58,9 +60,11 @@ def integer_weights(layout: Layout, quanta: WeightQuanta, index: int, weights: F
     )
 
 
-def _exponents(layout: Layout, quanta: WeightQuanta, projection: Projection) -> tuple[int, int]:
+def _exponents(
+    layout: LocalLayout, quanta: WeightQuanta, projection: Projection
+) -> tuple[int, int]:
     receptors = layout.network.population(projection.post.population).model.receptors
-    positive, negative = planes(layout, projection)
+    positive, negative = receptor_planes(layout, projection)
     name = projection.post.population
     return quanta.exponent[name, receptors[positive]], quanta.exponent[name, receptors[negative]]
 

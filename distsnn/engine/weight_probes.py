@@ -14,7 +14,7 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class SynapseSelection:
     """Which of a rank's synapses are recorded.
 
     Attributes
@@ -39,14 +39,14 @@ class WeightProbe:
     ----------
     delivery : PlasticDelivery
         The projection.
-    choice : Choice
+    choice : SynapseSelection
         The selection.
 
     Attributes
     ----------
     recording : RecordWeights
         The selection.
-    every : int
+    interval_steps : int
         Steps between samples, which are taken at its multiples.
     total : int
         Synapses recorded on all ranks.
@@ -60,13 +60,13 @@ class WeightProbe:
         Whether it records.
     """
 
-    def __init__(self, delivery: PlasticDelivery, choice: Choice) -> None:
+    def __init__(self, delivery: PlasticDelivery, choice: SynapseSelection) -> None:
         self.recording, self._delivery = choice.recording, delivery
-        self.every = choice.recording.every_steps(delivery.layout.network.dt)
+        self.interval_steps = choice.recording.interval_steps(delivery.layout.network.dt)
         self.total = choice.total
         self._synapses = part = choice.synapses
         self._rows: Ints | None = None
-        rows, starts = delivery.rows, delivery.rows.row_set.rows
+        rows, starts = delivery.rows, delivery.rows.row_set.row_starts
         if part is None:
             row = np.repeat(np.arange(starts.size - 1), np.diff(starts))
         else:
@@ -74,12 +74,12 @@ class WeightProbe:
             self._rows = np.unique(row)
         which = slice(None) if part is None else part
         self.sources = rows.row_set.sources[row].astype(np.uint32)
-        self.targets = delivery.layout.gids(rows.targets(which)).astype(np.uint32)
+        self.targets = delivery.layout.to_gids(rows.targets(which)).astype(np.uint32)
         self.delays = rows.delays(which).astype(np.int32)
         names = choice.recording.variables
         fitting = max(1, MOST_BYTES // max(1, 8 * len(names) * self.total))
-        capacity = min(fitting, -(-MOST_STEPS // self.every))
-        self.most_steps = capacity * self.every
+        capacity = min(fitting, -(-MOST_STEPS // self.interval_steps))
+        self.most_steps = capacity * self.interval_steps
         kind = delivery.rows.weights.dtype
         self._samples = {name: np.zeros((capacity, self.sources.size), kind) for name in names}
         self._n_rows = 0
@@ -93,12 +93,12 @@ class WeightProbe:
         ValueError
             If they do not: too many steps, or the samples before were not drained.
         """
-        n_added = last // self.every - first // self.every if self.on else 0
+        n_added = last // self.interval_steps - first // self.interval_steps if self.on else 0
         capacity = len(next(iter(self._samples.values())))
         if self._n_rows + n_added > capacity:
             raise ValueError(f"no room for {n_added} samples of weights in {capacity} rows")
 
-    def act(self, step: int) -> None:
+    def sample(self, step: int) -> None:
         """Take a sample at a step up to which all ranks' spikes were delivered."""
         values = self._delivery.read(step, self._rows, self._synapses)
         values["weight"] *= self._delivery.sign

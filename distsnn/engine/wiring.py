@@ -12,27 +12,27 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine import edges, plastic_rows
-from distsnn.engine.layout import Layout
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.engine.row_builder import NO_EDGES, RowBuilder, make_row_builder
-from distsnn.engine.row_sets import Generator, RowSet
-from distsnn.engine.storage import RowSetPlan, choose, explicit_plan
+from distsnn.engine.row_sets import RowSet, SynapseGenerator
+from distsnn.engine.storage import RowSetPlan, plan_explicit_row_set, plan_row_sets
 from distsnn.errors import DescriptionError
-from distsnn.network import Explicit, ExplicitFile, Network
+from distsnn.network import ConnectionFile, ConnectionList, Network
 from distsnn.network.quanta import WeightQuanta, too_wide_for_a_word
 
 Ints = npt.NDArray[np.int64]
 
 
 @dataclass(eq=False)
-class Wiring:
+class LocalSynapses:
     """A rank's synapses.
 
     Attributes
     ----------
     row_sets : list of RowSet
         Those that hold synapses.
-    generators : list of Generator
+    generators : list of SynapseGenerator
         Synapses that are not stored.
     plastic : list of PlasticRows
         Plastic synapses, one for each projection that has them.
@@ -40,17 +40,17 @@ class Wiring:
         Their number.
     smallest_delay, largest_delay : int
         Minimum and maximum of the drawn delays, steps; (0, 0) without synapses.
-    load : ndarray of int64, shape (n_planes, n_local)
+    weight_sums : ndarray of int64, shape (n_planes, n_local)
         Sum of \\|weights\\| onto each local neuron, quanta.
     """
 
     row_sets: list[RowSet]
-    generators: list[Generator]
+    generators: list[SynapseGenerator]
     plastic: list[PlasticRows]
     synapses: int
     smallest_delay: int
     largest_delay: int
-    load: Ints
+    weight_sums: Ints
 
     @property
     def nbytes(self) -> int:
@@ -59,8 +59,8 @@ class Wiring:
         return static + sum(part.nbytes for part in self.plastic)
 
 
-def build(
-    layout: Layout,
+def build_local_synapses(
+    layout: LocalLayout,
     quanta: WeightQuanta,
     seed: int,
     *,
@@ -68,19 +68,19 @@ def build(
     storage: str = "auto",
     memory_bytes: float = math.inf,
     explicit_edges: Mapping[int, list[edges.Records]] | None = None,
-) -> Wiring:
+) -> LocalSynapses:
     """Build the synapses onto a rank's neurons.
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     quanta : WeightQuanta
         Fixed-point scales.
     seed : int
         The run's seed.
     delivery, storage, memory_bytes
-        See `storage.choose`.
+        See `storage.plan_row_sets`.
     explicit_edges : mapping of int to list of ndarray, optional
         By index of the projection, records of the edges in its file that end on this rank's
         neurons, in the file's order. The lists are emptied, to free the memory for synapses.
@@ -93,49 +93,55 @@ def build(
     network = layout.network
     builder = make_row_builder(layout, quanta, seed)
     keys, load = builder.keys, builder.load
-    plans = choose(layout, quanta, delivery=delivery, storage=storage, memory_bytes=memory_bytes)
+    plans = plan_row_sets(
+        layout, quanta, delivery=delivery, storage=storage, memory_bytes=memory_bytes
+    )
     for plan in plans:
         builder.add(plan, NO_EDGES)
     plastic = []
     for index, projection in enumerate(network.projections):
         pieces = _given_edges(network, index, explicit_edges)
         if projection.plasticity_rule is not None:
-            plastic.append(plastic_rows.build(layout, quanta, keys, load, index, pieces))
+            plastic.append(
+                plastic_rows.build_plastic_rows(layout, quanta, keys, load, index, pieces)
+            )
         elif pieces is not None:
-            builder.give(index, projection, pieces)
-    for scaled in list(builder.spilled):
-        left = np.concatenate(builder.spilled.pop(scaled))
+            builder.add_explicit_edges(index, projection, pieces)
+    for scaled in list(builder.overflow_synapses):
+        left = np.concatenate(builder.overflow_synapses.pop(scaled))
         for plane in np.unique(left[:, 4]).tolist():
             prepared = left[left[:, 4] == plane]
-            plan = explicit_plan(layout, int(plane), int(prepared[:, 3].max()), delivery, scaled)
+            plan = plan_explicit_row_set(
+                layout, int(plane), int(prepared[:, 3].max()), delivery, scaled
+            )
             _check_weights(layout, quanta, plan, prepared)
             builder.add(plan, prepared)
     parts: list[RowBuilder | PlasticRows] = [builder, *plastic]
     filled = [projection for projection in parts if projection.synapses]
-    return Wiring(
+    return LocalSynapses(
         builder.row_sets,
         builder.generators,
         plastic,
         sum(projection.synapses for projection in filled),
-        min((projection.smallest for projection in filled), default=0),
-        max((projection.largest for projection in filled), default=0),
+        min((projection.min_delay for projection in filled), default=0),
+        max((projection.max_delay for projection in filled), default=0),
         load,
     )
 
 
 def plastic_as_described(
-    layout: Layout,
+    layout: LocalLayout,
     quanta: WeightQuanta,
     seed: int,
     explicit_edges: Mapping[int, list[edges.Records]],
 ) -> Iterator[PlasticRows]:
-    """Yield the synapses of each plastic projection as `build` makes them."""
+    """Yield the synapses of each plastic projection as `build_local_synapses` makes them."""
     builder, network = make_row_builder(layout, quanta, seed), layout.network
     for index, projection in enumerate(network.projections):
         if projection.plasticity_rule is not None:
             pieces = _given_edges(network, index, explicit_edges)
             load = np.zeros_like(builder.load)
-            yield plastic_rows.build(layout, quanta, builder.keys, load, index, pieces)
+            yield plastic_rows.build_plastic_rows(layout, quanta, builder.keys, load, index, pieces)
 
 
 def _given_edges(
@@ -143,15 +149,17 @@ def _given_edges(
 ) -> Iterable[edges.Records] | None:
     """Return the records of a projection's edges; None where a rule draws them."""
     projection = network.projections[index]
-    if isinstance(projection.rule, Explicit):
+    if isinstance(projection.rule, ConnectionList):
         return edges.array_records(projection, network.dt)
-    if isinstance(projection.rule, ExplicitFile):
+    if isinstance(projection.rule, ConnectionFile):
         assert explicit_edges is not None
-        return edges.emptied(explicit_edges[index])
+        return edges.pop_all(explicit_edges[index])
     return None
 
 
-def _check_weights(layout: Layout, quanta: WeightQuanta, plan: RowSetPlan, prepared: Ints) -> None:
+def _check_weights(
+    layout: LocalLayout, quanta: WeightQuanta, plan: RowSetPlan, prepared: Ints
+) -> None:
     """Raise DescriptionError if a word of the plan cannot hold a weight."""
     half, weights = 1 << (plan.field_bits - 1), prepared[:, 2]
     bad = (weights < -half) | (weights >= half)

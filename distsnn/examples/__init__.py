@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 from types import ModuleType
 
-from distsnn.errors import unknown
+from distsnn.errors import unknown_name_error
 
 
 def names() -> list[str]:
@@ -21,5 +21,5 @@ def example(name: str) -> ModuleType:
         If no example has this name; the message contains the closest name.
     """
     if name not in names():
-        raise unknown("example", name, names())
+        raise unknown_name_error("example", name, names())
     return importlib.import_module(f"{__name__}.{name}")

@@ -237,7 +237,7 @@ def learn(
         ):
             imposed = currents(free, pixels[sample], classes[training.classes[sample]])
             for current, signal in ((imposed, rate), (currents(free), -rate)):
-                teach(simulation, current, signal)
+                set_phase(simulation, current, signal)
         counts = np.array([answer(simulation, free, digit) for digit in code(test.images)])
         images = imagine(simulation, free, test)
         up, down = (simulation[name].weights for name in PATHS)
@@ -250,7 +250,7 @@ def learn(
     )
 
 
-def teach(simulation: Simulation, current: Floats, signal: float) -> None:
+def set_phase(simulation: Simulation, current: Floats, signal: float) -> None:
     """Learn, or unlearn, the network's activity under a current into visible neurons. Collective.
 
     Parameters
@@ -271,7 +271,7 @@ def teach(simulation: Simulation, current: Floats, signal: float) -> None:
         simulation[name].signal = 0.0
 
 
-def watch(simulation: Simulation, current: Floats, duration: float) -> Ints:
+def count_visible_spikes(simulation: Simulation, current: Floats, duration: float) -> Ints:
     """Return the spike count of each visible neuron after the transient. Collective."""
     simulation["clamp"].set(amplitude=current)
     simulation.run(SETTLE)
@@ -287,7 +287,7 @@ def answer(simulation: Simulation, free: Floats, pixels: Floats) -> Ints:
     """
     simulation["clamp"].set(amplitude=currents(free, pixels, 0.0))
     simulation.run(SETTLE)
-    counts = watch(simulation, currents(free, pixels), ANSWER)
+    counts = count_visible_spikes(simulation, currents(free, pixels), ANSWER)
     return np.asarray(counts[PIXELS:-1].reshape(10, COPIES).sum(axis=1))
 
 
@@ -298,11 +298,11 @@ def imagine(simulation: Simulation, free: Floats, test: Digits) -> Floats:
         pixels = code(test.images[[sample]])[0]
         half = np.where(np.arange(PIXELS) % 64 < 32, pixels, np.nan)
         answer(simulation, free, pixels)
-        free_running = watch(simulation, currents(free), SHOWN) / SHOWN
+        free_running = count_visible_spikes(simulation, currents(free), SHOWN) / SHOWN
         answer(simulation, free, half)
-        completed = watch(simulation, currents(free, half), ANSWER) / ANSWER
+        completed = count_visible_spikes(simulation, currents(free, half), ANSWER) / ANSWER
         named = currents(free, classes=np.eye(10)[test.classes[sample]])
-        imagined = watch(simulation, named, ANSWER) / ANSWER
+        imagined = count_visible_spikes(simulation, named, ANSWER) / ANSWER
         rates = np.array([free_running, completed, imagined])[:, :PIXELS]
         rows.append(image(np.vstack([pixels, PERIOD * rates])))
     return np.array(rows).swapaxes(0, 1)

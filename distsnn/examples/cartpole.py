@@ -220,7 +220,7 @@ class Agent:
         self._simulation.run(duration)
 
 
-def balance(agent: Agent, pole: CartPole, *, learn: bool) -> int:
+def run_episode(agent: Agent, pole: CartPole, *, learn: bool) -> int:
     """Run an episode, and return its number of steps. Collective."""
     observation, before, steps, over = pole.begin(), None, 0, False
     while not over:
@@ -305,10 +305,10 @@ def learn(
         begin, since = time.perf_counter(), simulation.time_ms
         training: list[int] = []
         while len(training) < episodes and training[-mastered:] != mastered * [limit]:
-            training.append(balance(agent, pole, learn=True))
+            training.append(run_episode(agent, pole, learn=True))
         for projection in RATES:
             simulation[projection].learning = False
-        counts = [balance(agent, pole, learn=False) for _ in range(tests)]
+        counts = [run_episode(agent, pole, learn=False) for _ in range(tests)]
         wall, passed = time.perf_counter() - begin, simulation.time_ms - since
         weights = {name: simulation[name].weights for name in RATES}
     return LearningResult(

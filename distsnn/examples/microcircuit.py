@@ -12,7 +12,7 @@ tables below are in this order, connection tables with a row per target populati
 import math
 from decimal import Context, Decimal
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import (
     FixedTotalNumber,
     IafPscExpShared,
@@ -89,7 +89,7 @@ def build(scale: float = 1.0, input: str = "poisson", precision: Precision = "fl
             "out of range", where="microcircuit, scale", value=scale, allowed="above 0, at most 1"
         )
     if input not in ("poisson", "dc"):
-        raise unknown("input", input, ("poisson", "dc"), where="microcircuit, input")
+        raise unknown_name_error("input", input, ("poisson", "dc"), where="microcircuit, input")
 
     weights = full_weights()
     numbers = full_synapse_numbers()

@@ -38,7 +38,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import world
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.extras import extra
 from distsnn.network import (
     BCM,
@@ -106,7 +106,7 @@ def build(rule: str = "bcm", neurons: int = 20) -> Network:
         If the rule is unknown, or `neurons` is less than 1.
     """
     if rule not in RULES:
-        raise unknown("rule", rule, sorted(RULES), where="selectivity")
+        raise unknown_name_error("rule", rule, sorted(RULES), where="selectivity")
     if neurons < 1:
         where = "selectivity, neurons"
         raise DescriptionError("too few", where=where, value=neurons, allowed=">= 1")
@@ -196,7 +196,7 @@ def learn(
     return LearningResult(first, weights, np.array(rates))
 
 
-def preferring(result: LearningResult) -> list[Floats]:
+def preferred_rates(result: LearningResult) -> list[Floats]:
     """Return the responses to each orientation of the neurons that prefer it, spikes/s."""
     preferred = result.rates.argmax(axis=0)
     return [rates[preferred == index] for index, rates in enumerate(result.rates)]
@@ -285,7 +285,9 @@ def main() -> None:
             print(f"  BCM: selectivity at least {bcm.selectivity.min():.2f}, mean ", end="")
             print(f"{bcm.selectivity.mean():.2f}")
             theory = theoretical_response(probability)
-            for angle, rates, expected in zip(ORIENTATIONS, preferring(bcm), theory, strict=True):
+            for angle, rates, expected in zip(
+                ORIENTATIONS, preferred_rates(bcm), theory, strict=True
+            ):
                 print(f"    {rates.size} neurons prefer {angle:g}°: ", end="")
                 print(f"{rates.mean():.1f} spikes/s (theory: {expected:.1f})")
             direction = principal(probability)

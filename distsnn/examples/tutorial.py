@@ -55,7 +55,7 @@ def build(excitatory: int = 800, inhibitory: int = 200, weight: float = 80.0) ->
     stimuli = [PoissonInput(e, 2000.0, weight), PoissonInput(i, 2000.0, weight)]
 
     # Recordings: all spikes, and the potentials of five neurons every millisecond.
-    traces = RecordState(e[0:5], "V_m", every=1.0)
+    traces = RecordState(e[0:5], "V_m", interval=1.0)
     return Network([e, i], projections, stimuli, [RecordSpikes(e), RecordSpikes(i), traces])
 
 

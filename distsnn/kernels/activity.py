@@ -6,13 +6,13 @@ Axes: i spike, n neuron.
 import numpy as np
 
 from distsnn.jit import inline, kernel
-from distsnn.kernels.functions import exp, flush
+from distsnn.kernels.functions import exp, flush_subnormal
 
 
 @inline
 def decay_factor(n, tau):
     """Return exp(-n / tau), or 0 if the result is so small that products would be denormal."""
-    return flush(exp(-np.float64(n) / tau))
+    return flush_subnormal(exp(-np.float64(n) / tau))
 
 
 @kernel

@@ -10,7 +10,7 @@ Axes: b block, c owned block (cell), s source.
 
 import numpy as np
 
-from distsnn.counter_rng import below, high_half, low_half, stream, word
+from distsnn.counter_rng import high_half, low_half, random_word, substream_key, uniform_below
 from distsnn.jit import inline, kernel
 from distsnn.kernels.sampling import binomial, hypergeometric
 
@@ -57,7 +57,7 @@ def split_over_blocks(total, capacity, owned_before, distinct, key, out):
         middle = (a + b) >> 1
         n_left_pairs = capacity[middle] - capacity[a]
         n_pairs = capacity[b] - capacity[a]
-        node_key = stream(key, NODE + number)
+        node_key = substream_key(key, NODE + number)
         if distinct:
             k = hypergeometric(n, n_left_pairs, n_pairs, node_key)
         else:
@@ -116,7 +116,7 @@ def split_over_source_groups(total, n_pre, size, first_self, key, from_group, to
         stop = min(b * SOURCES_IN_GROUP, n_pre)
         n_left_pairs = _pairs(start, cut, first_self, last_self, size)
         n_pairs = _pairs(start, stop, first_self, last_self, size)
-        k = binomial(n, n_left_pairs, n_pairs, stream(key, NODE + number))
+        k = binomial(n, n_left_pairs, n_pairs, substream_key(key, NODE + number))
         low[top], high[top], node[top], amount[top] = middle, b, 2 * number + 1, n - k
         low[top + 1], high[top + 1], node[top + 1], amount[top + 1] = a, middle, 2 * number, k
         top += 2
@@ -143,19 +143,19 @@ def count_in_group(total, start, sources, size, first_self, key, out):
     overlap = start < first_self + size and first_self < start + sources
     if not overlap:
         for i in range(total >> 1):
-            bits = word(key, i)
-            out[below(high_half(bits), sources)] += 1
-            out[below(low_half(bits), sources)] += 1
+            bits = random_word(key, i)
+            out[uniform_below(high_half(bits), sources)] += 1
+            out[uniform_below(low_half(bits), sources)] += 1
         if total & 1:
-            out[below(high_half(word(key, total)), sources)] += 1
+            out[uniform_below(high_half(random_word(key, total)), sources)] += 1
         return
     n_drawn = 0
     counter = 0
     while n_drawn < total:
-        bits = word(key, counter)
+        bits = random_word(key, counter)
         counter += 1
-        source = np.int64(below(high_half(bits), sources))
+        source = np.int64(uniform_below(high_half(bits), sources))
         # a pair (source, target) without autapses
-        if np.int64(below(low_half(bits), size)) + first_self != start + source:
+        if np.int64(uniform_below(low_half(bits), size)) + first_self != start + source:
             out[source] += 1
             n_drawn += 1

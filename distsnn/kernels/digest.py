@@ -21,15 +21,15 @@ neurons, b owned block.
 
 import numpy as np
 
-from distsnn.counter_rng import GOLDEN, mix, stream
+from distsnn.counter_rng import GOLDEN, splitmix64, substream_key
 from distsnn.jit import inline, kernel
 
 
 @inline
 def row_key(source, plane):
     """Return the factor and the offset of a source's synapses onto a receptor plane."""
-    key = stream(np.uint64(plane), source)
-    return key | np.uint64(1), mix(key)
+    key = substream_key(np.uint64(plane), source)
+    return key | np.uint64(1), splitmix64(key)
 
 
 @inline
@@ -157,4 +157,4 @@ def add_neurons(sums, group_gid, group_size, group_block, digests):
     for g in range(group_gid.size):
         for lane in range(group_size[g]):
             gid = np.int64(group_gid[g]) + lane
-            digests[group_block[g]] += stream(sums[(g << 6) + lane], gid)
+            digests[group_block[g]] += substream_key(sums[(g << 6) + lane], gid)

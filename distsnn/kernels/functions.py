@@ -164,7 +164,7 @@ def log_of_complement(p):
     return log(1.0 - p)
 
 
-def flush(x):
+def flush_subnormal(x):
     """Return x, or 0 if it is so small that silent neurons would reach slow denormal numbers.
 
     NaN remains NaN, so that it is detected.
@@ -172,7 +172,7 @@ def flush(x):
     return x * 0 if abs(x) <= 1e-20 else x
 
 
-@overload(flush, jit_options={"forceinline": True, **FLAGS})
+@overload(flush_subnormal, jit_options={"forceinline": True, **FLAGS})
 def _flush(x):
     # float32 code must see float32 constants, or the whole loop is promoted to float64
     real = np.float32 if x == types.float32 else np.float64

@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 from numba import uint32, uint64
 
-from distsnn.counter_rng import NOISE, philox, unit
+from distsnn.counter_rng import NOISE, philox, uniform_01
 from distsnn.jit import Entry, array, entry, inline, kernel
 from distsnn.kernels.functions import log
 from distsnn.kernels.poisson import (
@@ -49,7 +49,7 @@ def _gamma(order, draw, counter, step, stimulus, low, high):
         )
         draw += 1
         x = normal((uint64(w0) << uint64(32)) | uint64(w1))
-        u = unit((uint64(w2) << uint64(32)) | uint64(w3))
+        u = uniform_01((uint64(w2) << uint64(32)) | uint64(w3))
         v = 1.0 + c * x
         if v <= 0.0:
             continue
@@ -86,7 +86,7 @@ def fill_in_equilibrium(times, counters, order, stimulus, low, high):
     times : ndarray of float64, shape (n, 1 + processes)
         Filled, in operational time.
     counters : ndarray of uint32, shape (n / 8,)
-        `Layout.counters` of these neurons, one for eight.
+        `LocalLayout.counters` of these neurons, one for eight.
     order : float
         Order of the processes.
     stimulus, low, high : int
@@ -103,7 +103,7 @@ def fill_in_equilibrium(times, counters, order, stimulus, low, high):
             purpose = uint32(uint32(NOISE) + (uint32(draw) << uint32(8)))
             a, b, _, _ = philox(counter, before, number, purpose, key0, key1)
             draw += 1
-            part = unit((uint64(a) << uint64(32)) | uint64(b))
+            part = uniform_01((uint64(a) << uint64(32)) | uint64(b))
             times[i, j] = part * around * ((order + 1.0) / order)
 
 

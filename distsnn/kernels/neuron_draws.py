@@ -40,7 +40,7 @@ def fill_uniform(out, counters, loop, place, population, seed_low, seed_high):
     out : ndarray of float32 or float64
         The size is a multiple of 64.
     counters : ndarray of uint32
-        `Layout.counters` of these neurons, one for eight neurons.
+        `LocalLayout.counters` of these neurons, one for eight neurons.
     loop, place, population, seed_low, seed_high : int
         Key of the stream; `place` is the index of the occurrence in the model.
     """

@@ -25,7 +25,7 @@ from functools import cache
 import numpy as np
 from numba import int16, uint16, uint32, uint64
 
-from distsnn.counter_rng import NOISE, STIMULUS, philox, unit
+from distsnn.counter_rng import NOISE, STIMULUS, philox, uniform_01
 from distsnn.jit import Entry, array, entry, inline, kernel, subroutine
 from distsnn.kernels.functions import exp, exp_array, log, log_array
 from distsnn.kernels.rows import row_of
@@ -243,7 +243,7 @@ def shared_rate_entry(
 @inline
 def _inversion(mean, p, key0, key1, counter, step, stimulus):
     a, b, _, _ = philox(counter, step, stimulus, uint32(NOISE), key0, key1)
-    return inverted_poisson(mean, p, unit((uint64(a) << uint64(32)) | uint64(b)))
+    return inverted_poisson(mean, p, uniform_01((uint64(a) << uint64(32)) | uint64(b)))
 
 
 @inline
@@ -254,8 +254,8 @@ def _rejection(mean, log_mean, key0, key1, counter, step, stimulus):
             counter, step, stimulus, uint32(uint32(NOISE) + (attempt << uint32(8))), key0, key1
         )
         attempt = uint32(attempt + uint32(1))
-        u = unit((uint64(w0) << uint64(32)) | uint64(w1)) - 0.5
-        v = unit((uint64(w2) << uint64(32)) | uint64(w3))
+        u = uniform_01((uint64(w0) << uint64(32)) | uint64(w1)) - 0.5
+        v = uniform_01((uint64(w2) << uint64(32)) | uint64(w3))
         k = proposed_poisson(mean, log_mean, u, v)
         if k >= 0:
             return k

@@ -9,7 +9,7 @@ Axes: p projection, c cell, g group of 64 sources, n synapse of the row.
 
 import numpy as np
 
-from distsnn.counter_rng import stream
+from distsnn.counter_rng import substream_key
 from distsnn.jit import array, entry, kernel, subroutine
 from distsnn.kernels.count_trees import (
     GROUP,
@@ -74,7 +74,7 @@ def group_shares(ints, cells, keys, shares):
                 ints[p, N_PRE],
                 size,
                 first_self,
-                stream(keys[p], cells[c, BLOCK]),
+                substream_key(keys[p], cells[c, BLOCK]),
                 0,
                 groups,
                 shares[c, :groups],
@@ -91,7 +91,7 @@ def _count_source(p, ints, cells, cell_keys, shares, source, group_counts, count
         if shares[c, group] > 0:
             size = cells[c, SIZE]
             first_self = -size - 1 if ints[p, AUTAPSES] else cells[c, FIRST_TARGET]
-            key = stream(cell_keys[c], GROUP + group)
+            key = substream_key(cell_keys[c], GROUP + group)
             count_in_group(
                 shares[c, group], begin, sources, size, first_self, key, group_counts[:sources]
             )

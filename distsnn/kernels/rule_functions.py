@@ -7,9 +7,9 @@ the same functions.
 import numpy as np
 from numba import uint32, uint64
 
-from distsnn.counter_rng import philox, unit
+from distsnn.counter_rng import philox, uniform_01
 from distsnn.jit import inline, kernel
-from distsnn.kernels.functions import exp, expm1, exprel, flush
+from distsnn.kernels.functions import exp, expm1, exprel, flush_subnormal
 from distsnn.kernels.sampling import MOST_POISSON, binomial, normal, poisson
 
 # Replaces a time constant of 0, steps: after one step the value is 0.
@@ -23,7 +23,7 @@ _WHOLE = 1 << 31
 @inline
 def decay(steps, tau):
     """Return exp(-steps / tau), with a time constant in steps."""
-    return flush(exp(-type(tau)(steps) / max(tau, type(tau)(_SHORTEST))))
+    return flush_subnormal(exp(-type(tau)(steps) / max(tau, type(tau)(_SHORTEST))))
 
 
 @inline
@@ -56,7 +56,7 @@ def filtered(steps, tau, tau_input):
     n = type(tau)(steps)
     rate = n / max(tau, type(tau)(_SHORTEST))
     rate_input = n / max(tau_input, type(tau)(_SHORTEST))
-    return rate * flush(exp(-min(rate, rate_input))) * exprel(-abs(rate - rate_input))
+    return rate * flush_subnormal(exp(-min(rate, rate_input))) * exprel(-abs(rate - rate_input))
 
 
 @inline
@@ -81,7 +81,7 @@ def synapse_bits(step, target, source, number, low, high):
 @inline
 def uniform_in(like, bits):
     """Return a number in (0, 1), in the type of `like`."""
-    return type(like)(min(unit(bits), _MOST))
+    return type(like)(min(uniform_01(bits), _MOST))
 
 
 @inline

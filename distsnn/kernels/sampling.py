@@ -7,7 +7,7 @@ The streams of numpy and scipy change between versions. Every sampler takes one 
 import numpy as np
 from numba import uint64
 
-from distsnn.counter_rng import GOLDEN, high_half, low_half, mix, unit, word
+from distsnn.counter_rng import GOLDEN, high_half, low_half, random_word, splitmix64, uniform_01
 from distsnn.jit import inline, kernel
 from distsnn.kernels.functions import exp, log, log_of_complement
 
@@ -52,19 +52,19 @@ def normal(bits):
         x = np.float64(np.int64(bits >> uint64(11))) * 1.1102230246251565e-16 * _X[layer]
         if x < _X[layer + 1]:
             return sign * x
-        bits = mix(bits + GOLDEN)
+        bits = splitmix64(bits + GOLDEN)
         if layer == 0:
             # Marsaglia's tail: x = -log(u)/R, accepted when -2 log(v) > x^2
             while True:
-                x = -log(unit(bits)) / _R
-                bits = mix(bits + GOLDEN)
-                y = -log(unit(bits))
-                bits = mix(bits + GOLDEN)
+                x = -log(uniform_01(bits)) / _R
+                bits = splitmix64(bits + GOLDEN)
+                y = -log(uniform_01(bits))
+                bits = splitmix64(bits + GOLDEN)
                 if y + y > x * x:
                     return sign * (_R + x)
-        if _Y[layer] + unit(bits) * (_Y[layer + 1] - _Y[layer]) < exp(-0.5 * x * x):
+        if _Y[layer] + uniform_01(bits) * (_Y[layer + 1] - _Y[layer]) < exp(-0.5 * x * x):
             return sign * x
-        bits = mix(bits + GOLDEN)
+        bits = splitmix64(bits + GOLDEN)
 
 
 @inline
@@ -95,12 +95,12 @@ def draw(kind, a, b, low, high, bits):
             x = a + b * normal(bits)
             if low <= x <= high:
                 return x
-            bits = mix(bits + _REDRAW)
+            bits = splitmix64(bits + _REDRAW)
     if kind == LOGNORMAL:
         return exp(a + b * normal(bits))
     if kind == UNIFORM:
-        return a + (b - a) * unit(bits)
-    return -a * log(unit(bits))
+        return a + (b - a) * uniform_01(bits)
+    return -a * log(uniform_01(bits))
 
 
 @inline
@@ -116,7 +116,7 @@ def draw_delay(kind, a, b, low, high, largest, bits):
         x = draw(kind, a, b, low, high, bits)
         if 0.5 <= x < np.float64(largest) + 0.5:
             return np.int64(np.floor(x + 0.5))
-        bits = mix(bits + _REDRAW_DELAY)
+        bits = splitmix64(bits + _REDRAW_DELAY)
 
 
 @inline
@@ -164,7 +164,7 @@ def binomial(n, successes, total, key):
         size = uint64(total)
         count = np.int64(0)
         for i in range((n + 1) >> 1):
-            bits = word(key, i)
+            bits = random_word(key, i)
             count += np.int64(((high_half(bits) * size) >> uint64(32)) < limit)
             if 2 * i + 1 < n:
                 count += np.int64(((low_half(bits) * size) >> uint64(32)) < limit)
@@ -186,7 +186,7 @@ def _binomial_small(n, p, key):
     count = np.int64(0)
     position = 0.0
     while True:
-        position += np.floor(log(unit(word(key, count))) * scale) + 1.0
+        position += np.floor(log(uniform_01(random_word(key, count))) * scale) + 1.0
         if position > n:
             return count
         count += 1
@@ -204,8 +204,8 @@ def _binomial_large(n, p, key):
     mode = np.floor((n + 1.0) * p)
     counter = np.int64(0)
     while True:
-        u = unit(word(key, counter)) - 0.5
-        v = unit(word(key, counter + 1))
+        u = uniform_01(random_word(key, counter)) - 0.5
+        v = uniform_01(random_word(key, counter + 1))
         counter += 2
         us = 0.5 - abs(u)
         k = np.floor((2.0 * a / us + b) * u + c)
@@ -235,11 +235,11 @@ def poisson(mean, key):
     (Hörmann 1993, PTRS, Insurance: Mathematics and Economics 12) above.
     """
     if mean < INVERTED_BELOW:
-        return np.int64(inverted_poisson(mean, exp(-mean), unit(word(key, 0))))
+        return np.int64(inverted_poisson(mean, exp(-mean), uniform_01(random_word(key, 0))))
     log_mean, counter = log(mean), np.int64(0)
     while True:
-        u = unit(word(key, counter)) - 0.5
-        v = unit(word(key, counter + 1))
+        u = uniform_01(random_word(key, counter)) - 0.5
+        v = uniform_01(random_word(key, counter + 1))
         counter += 2
         k = proposed_poisson(mean, log_mean, u, v)
         if k >= 0:
@@ -294,7 +294,7 @@ def hypergeometric(drawn, marked, total, key):
         count = np.int64(0)
         n_marked = np.int64(marked)
         for i in range(sample):
-            bits = high_half(word(key, i))
+            bits = high_half(random_word(key, i))
             if np.int64((bits * uint64(total - i)) >> uint64(32)) < n_marked:
                 count += 1
                 n_marked -= 1
@@ -321,8 +321,8 @@ def _hypergeometric_large(sample, marked, population, key):
     top = min(min(s, m) + 1.0, np.floor(centre + 16.0 * deviation))
     counter = np.int64(0)
     while True:
-        x = unit(word(key, counter))
-        y = unit(word(key, counter + 1))
+        x = uniform_01(random_word(key, counter))
+        y = uniform_01(random_word(key, counter + 1))
         counter += 2
         k = centre + width * (y - 0.5) / x
         if k < 0.0 or k >= top:

@@ -6,7 +6,7 @@ Axes: i neuron or synapse, r row (source).
 import numpy as np
 from numba import uint32, uint64
 
-from distsnn.counter_rng import philox, stream, word
+from distsnn.counter_rng import philox, random_word, substream_key
 from distsnn.jit import kernel
 from distsnn.kernels.sampling import draw
 
@@ -63,10 +63,10 @@ def draw_by_synapse(kind, a, b, low, high, key, rows, sources, targets, gids, ou
     """
     counts = np.zeros(gids.size, np.int64)  # synapses of the row's source onto each target
     for r in range(sources.size):
-        source_key = stream(key, sources[r])
+        source_key = substream_key(key, sources[r])
         for i in range(rows[r], rows[r + 1]):
             target = targets[i]
-            bits = word(stream(source_key, gids[target]), counts[target])
+            bits = random_word(substream_key(source_key, gids[target]), counts[target])
             out[i] = draw(kind, a, b, low, high, bits)
             counts[target] += 1
         for i in range(rows[r], rows[r + 1]):

@@ -14,7 +14,17 @@ Axes: p projection of the row set, c cell, s source of the slice, n synapse of t
 import numpy as np
 from numba import uint64
 
-from distsnn.counter_rng import GOLDEN, below, high_half, label, labelled, mix, stream, unit, word
+from distsnn.counter_rng import (
+    GOLDEN,
+    high_half,
+    label,
+    labelled,
+    random_word,
+    splitmix64,
+    substream_key,
+    uniform_01,
+    uniform_below,
+)
 from distsnn.jit import inline, kernel, subroutine
 from distsnn.kernels.count_trees import OUT, SKIP, TARGET, split_over_blocks
 from distsnn.kernels.functions import log, log_of_complement
@@ -76,7 +86,7 @@ def _outdegree_counts(p, ints, key, source, capacity, owned_before, itself, shar
         prefix,
         owned_before[first : first + size],
         ints[p, MULTAPSES] == 0,
-        stream(key, OUT + source),
+        substream_key(key, OUT + source),
         shares,
     )
 
@@ -85,18 +95,18 @@ def _outdegree_counts(p, ints, key, source, capacity, owned_before, itself, shar
 def _targets(p, ints, floats, n, size, itself, cell_key, source, used_bits, out):
     """Fill `out` with the targets (within the block) of a source in a cell; return their number."""
     rule = ints[p, RULE]
-    synapse_key = stream(cell_key, source)
+    synapse_key = substream_key(cell_key, source)
     if rule == TOTAL or (rule == OUTDEGREE and ints[p, MULTAPSES]):
         choices = size if itself < 0 or itself >= size else size - 1
         for j in range(n):
-            t = np.int64(below(high_half(word(synapse_key, 3 * j)), choices))
+            t = np.int64(uniform_below(high_half(random_word(synapse_key, 3 * j)), choices))
             out[j] = t + 1 if choices < size and t >= itself else t
         return n
     if rule == OUTDEGREE:
         choices = size if itself < 0 or itself >= size else size - 1
         for j in range(n):
             top = choices - n + j
-            t = np.int64(below(high_half(word(synapse_key, 3 * j)), top + 1))
+            t = np.int64(uniform_below(high_half(random_word(synapse_key, 3 * j)), top + 1))
             if (used_bits[t >> 6] >> uint64(t & 63)) & uint64(1):
                 t = top
             used_bits[t >> 6] |= uint64(1) << uint64(t & 63)
@@ -115,11 +125,11 @@ def _targets(p, ints, floats, n, size, itself, cell_key, source, used_bits, out)
                 out[t] = t
             n = choices
         elif probability > 0.0:
-            skip_key = stream(cell_key, SKIP + source)
+            skip_key = substream_key(cell_key, SKIP + source)
             scale = 1.0 / log_of_complement(probability)
             position = -1.0
             while True:
-                position += 1.0 + np.floor(log(unit(word(skip_key, n))) * scale)
+                position += 1.0 + np.floor(log(uniform_01(random_word(skip_key, n))) * scale)
                 if position >= choices:
                     break
                 out[n] = np.int64(position)
@@ -141,7 +151,7 @@ def _targets(p, ints, floats, n, size, itself, cell_key, source, used_bits, out)
 def _uniform_targets(keys, sizes, targets):
     """Add a uniform index below the cell's size to each target (the first of its cell)."""
     for n in range(keys.size):
-        half = mix(keys[n]) >> uint64(32)
+        half = splitmix64(keys[n]) >> uint64(32)
         targets[n] += np.int64((half * uint64(sizes[n])) >> uint64(32))
 
 
@@ -232,7 +242,7 @@ def _edges_of_source(p, ints, key, edges, capacity, local_of, n, keys, targets):
         target = np.int64(edges[e] >> uint64(32))
         j = edges[e] & uint64(0xFFFFFFFF)
         block = _block_of(prefix, target) - 1
-        keys[n] = stream(key, TARGET + target) + uint64(3) * j * GOLDEN
+        keys[n] = substream_key(key, TARGET + target) + uint64(3) * j * GOLDEN
         targets[n] = local_of[tree + block] + target
         n += 1
     return n
@@ -318,7 +328,7 @@ def build_rows(
     receptors = np.empty(2, np.int64)
     for p in range(ints.shape[0]):
         for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
-            cell_keys[c] = stream(keys[p], cells[c, BLOCK])
+            cell_keys[c] = substream_key(keys[p], cells[c, BLOCK])
     for s in range(first, last):
         # a literal is a type of its own, for which all that is called would be compiled again
         n = np.int64(0)

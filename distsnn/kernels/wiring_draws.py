@@ -6,7 +6,7 @@ Axes: p projection of the row set, c cell, s source of the chunk.
 import numpy as np
 from numba import uint64
 
-from distsnn.counter_rng import below, high_half, stream, word
+from distsnn.counter_rng import high_half, random_word, substream_key, uniform_below
 from distsnn.jit import kernel, subroutine
 from distsnn.kernels.count_trees import (
     GROUP,
@@ -47,10 +47,10 @@ from distsnn.kernels.wiring_columns import (
 @kernel
 def object_keys(seed, purpose, n):
     """Return the streams (uint64) of objects 0 to n - 1 of one purpose in a run."""
-    parent = stream(stream(uint64(0), seed), purpose)
+    parent = substream_key(substream_key(uint64(0), seed), purpose)
     keys = np.empty(n, np.uint64)
     for i in range(n):
-        keys[i] = stream(parent, i)
+        keys[i] = substream_key(parent, i)
     return keys
 
 
@@ -59,7 +59,7 @@ def cell_streams(key, blocks):
     """Return the streams of a projection's cells (uint64), by the numbers of their blocks."""
     keys = np.empty(blocks.size, np.uint64)
     for c in range(blocks.size):
-        keys[c] = stream(key, blocks[c])
+        keys[c] = substream_key(key, blocks[c])
     return keys
 
 
@@ -92,7 +92,7 @@ def total_number_counts(ints, cells, keys, first, last, counts):
         for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
             size = cells[c, SIZE]
             first_self = -size - 1 if ints[p, AUTAPSES] else cells[c, FIRST_TARGET]
-            key = stream(keys[p], cells[c, BLOCK])
+            key = substream_key(keys[p], cells[c, BLOCK])
             split_over_source_groups(
                 cells[c, TOTAL_SYNAPSES],
                 n_pre,
@@ -109,7 +109,7 @@ def total_number_counts(ints, cells, keys, first, last, counts):
                     continue
                 begin = g * SOURCES_IN_GROUP
                 sources = min(SOURCES_IN_GROUP, n_pre - begin)
-                group_key = stream(key, GROUP + g)
+                group_key = substream_key(key, GROUP + g)
                 count_in_group(
                     n, begin, sources, size, first_self, group_key, group_counts[:sources]
                 )
@@ -123,12 +123,12 @@ def _draw_indegree(n_pre, number, itself, multapses, key, used_bits, out):
     # 1987)
     n = n_pre if itself < 0 else n_pre - 1
     for j in range(number):
-        bits = high_half(word(key, 3 * j))
+        bits = high_half(random_word(key, 3 * j))
         if multapses:
-            source = np.int64(below(bits, n))
+            source = np.int64(uniform_below(bits, n))
         else:
             top = n - number + j
-            source = np.int64(below(bits, top + 1))
+            source = np.int64(uniform_below(bits, top + 1))
             if (used_bits[source >> 6] >> uint64(source & 63)) & uint64(1):
                 source = top
             used_bits[source >> 6] |= uint64(1) << uint64(source & 63)
@@ -174,7 +174,7 @@ def indegree_edges(p, ints, cells, key, first, last, starts, edges):
         for i in range(cells[c, SIZE]):
             target = cells[c, FIRST_TARGET] + i
             itself = np.int64(-1) if ints[p, AUTAPSES] else target
-            target_key = stream(key, TARGET + target)
+            target_key = substream_key(key, TARGET + target)
             _draw_indegree(n_pre, number, itself, ints[p, MULTAPSES], target_key, used_bits, drawn)
             for j in range(number):
                 s = drawn[j] + start - first
@@ -216,7 +216,7 @@ def draw_edges(numbers, key, ints, floats, draw_weights, draw_delays):
                 floats[WEIGHT_B],
                 floats[WEIGHT_LOW],
                 floats[WEIGHT_HIGH],
-                word(key, 2 * numbers[i]),
+                random_word(key, 2 * numbers[i]),
             )
         if draw_delays:
             delays[i] = draw_delay(
@@ -226,6 +226,6 @@ def draw_edges(numbers, key, ints, floats, draw_weights, draw_delays):
                 floats[DELAY_LOW],
                 floats[DELAY_HIGH],
                 ints[MAX_DELAY],
-                word(key, 2 * numbers[i] + 1),
+                random_word(key, 2 * numbers[i] + 1),
             )
     return weights, delays

@@ -9,7 +9,7 @@ Axes: n synapse of the row.
 import numpy as np
 from numba import uint64
 
-from distsnn.counter_rng import GOLDEN, mix
+from distsnn.counter_rng import GOLDEN, splitmix64
 from distsnn.jit import kernel
 from distsnn.kernels.sampling import (
     CONSTANT,
@@ -44,7 +44,7 @@ def normal_tries(keys, step, a, b, low, high, values, settled):
     """Fill values with a + b·normal of the word at key + step·GOLDEN if one try settles it."""
     offset = uint64(step) * GOLDEN
     for n in range(keys.size):
-        z, accepted = first_try(mix(keys[n] + offset))
+        z, accepted = first_try(splitmix64(keys[n] + offset))
         x = a + b * z
         values[n] = x
         settled[n] = accepted and low <= x and x < high
@@ -81,10 +81,10 @@ def draw_weights(ints, floats, keys, value_index, listed, reals, settled, weight
         normal_tries(keys, np.int64(1), a, b, low, high, reals, settled)
         for n in range(keys.size):
             if settled[n] == 0:
-                reals[n] = draw(kind, a, b, low, high, mix(keys[n] + GOLDEN))
+                reals[n] = draw(kind, a, b, low, high, splitmix64(keys[n] + GOLDEN))
     else:
         for n in range(keys.size):
-            reals[n] = draw(kind, a, b, low, high, mix(keys[n] + GOLDEN))
+            reals[n] = draw(kind, a, b, low, high, splitmix64(keys[n] + GOLDEN))
     positive, negative = floats[SCALE_POSITIVE], floats[SCALE_NEGATIVE]
     shift = ints[WEIGHT_SHIFT]
     for n in range(keys.size):
@@ -111,9 +111,9 @@ def draw_delays(ints, floats, keys, value_index, listed, reals, settled, delays)
             delays[n] = np.int64(np.floor(reals[n] + 0.5))
         for n in range(keys.size):
             if settled[n] == 0:
-                bits = mix(keys[n] + uint64(2) * GOLDEN)
+                bits = splitmix64(keys[n] + uint64(2) * GOLDEN)
                 delays[n] = draw_delay(kind, a, b, low, high, max_delay, bits)
     else:
         for n in range(keys.size):
-            bits = mix(keys[n] + uint64(2) * GOLDEN)
+            bits = splitmix64(keys[n] + uint64(2) * GOLDEN)
             delays[n] = draw_delay(kind, a, b, low, high, max_delay, bits)

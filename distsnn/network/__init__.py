@@ -15,7 +15,7 @@ from distsnn.network.distributions import (
     TruncatedNormal,
     Uniform,
 )
-from distsnn.network.edges import Explicit, ExplicitFile
+from distsnn.network.edges import ConnectionFile, ConnectionList
 from distsnn.network.eprop import eprop_iaf
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations, NeuronModel
 from distsnn.network.equations.plasticity_model import (
@@ -70,7 +70,7 @@ from distsnn.network.neurons.pp_psc_delta import PpPscDelta
 from distsnn.network.neurons.spike_source import SpikeSource
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, StateDrivenSynapse
 from distsnn.network.point_process import pp_psc_delta_random
-from distsnn.network.populations import Population, Target, View
+from distsnn.network.populations import Population, PopulationView, Target
 from distsnn.network.projections import Projection
 from distsnn.network.projections import delay_bounds as delay_bounds
 from distsnn.network.projections import delay_steps as delay_steps
@@ -138,6 +138,8 @@ __all__ = [
     "Amat2PscExp",
     "Bernoulli",
     "ClopathSTDP",
+    "ConnectionFile",
+    "ConnectionList",
     "ConnectionRule",
     "ConstantCurrent",
     "ContrastiveSTDP",
@@ -151,8 +153,6 @@ __all__ = [
     "EpropToReadout",
     "EquationNeuron",
     "EquationSynapse",
-    "Explicit",
-    "ExplicitFile",
     "Exponential",
     "FixedIndegree",
     "FixedOutdegree",
@@ -199,6 +199,7 @@ __all__ = [
     "PoissonInput",
     "PoissonNeuron",
     "Population",
+    "PopulationView",
     "PpPscDelta",
     "Projection",
     "QuantalSTP",
@@ -229,7 +230,6 @@ __all__ = [
     "Tsodyks2BySynapse",
     "Uniform",
     "Value",
-    "View",
     "VogelsSTDP",
     "aeif_cond_alpha_multisynapse",
     "aeif_cond_beta_multisynapse",

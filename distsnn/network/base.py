@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_o
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.errors import unknown
+from distsnn.errors import unknown_name_error
 
 V = TypeVar("V")
 
@@ -178,7 +178,9 @@ class Description:
             field_names = [field.name for field in fields(cls)]
             for keyword in keywords:
                 if keyword not in field_names:
-                    raise unknown(cls.keyword_noun(), keyword, field_names, where=cls.__name__)
+                    raise unknown_name_error(
+                        cls.keyword_noun(), keyword, field_names, where=cls.__name__
+                    )
         return super().__new__(cls)
 
     @classmethod

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from distsnn.errors import DescriptionError
 from distsnn.network.base import readonly
-from distsnn.units import GRID_TOLERANCE, MOST_STEPS, steps
+from distsnn.units import GRID_TOLERANCE, MOST_STEPS, to_steps
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int32]
@@ -210,7 +210,7 @@ def steps_array(times: FloatArray, dt: float, *, where: str, first: int = 0) -> 
         good &= np.abs(exact) < MOST_STEPS
     if not good.all():
         bad = int(np.argmin(good))
-        steps(float(times.flat[bad]), dt, where=where + _index(bad, times.shape, first))
+        to_steps(float(times.flat[bad]), dt, where=where + _index(bad, times.shape, first))
     return rounded.astype(np.int64)
 
 

@@ -25,7 +25,7 @@ from distsnn.network.stimuli import (
     sine_ranges,
 )
 from distsnn.network.values import ValueLike
-from distsnn.units import steps
+from distsnn.units import to_steps
 
 
 def _check_current(model: Neuron, *, where: str) -> None:
@@ -39,7 +39,7 @@ class ConstantCurrent(Stimulus):
 
     Parameters
     ----------
-    target : Population, View or str
+    target : Population, PopulationView or str
         The neurons that receive it.
     amplitude : float or array_like (n_targets,)
         Current, pA.
@@ -81,7 +81,7 @@ class StepCurrent(Stimulus):
 
     Parameters
     ----------
-    target : Population, View or str
+    target : Population, PopulationView or str
         The neurons that receive it.
     times : array_like, shape (n_times,), ms
         Increasing, on the grid; ``amplitudes[i]`` flows from ``times[i]`` on, none before.
@@ -116,7 +116,7 @@ class SineCurrent(Stimulus):
 
     Parameters
     ----------
-    target : Population, View or str
+    target : Population, PopulationView or str
         The neurons that receive it.
     amplitude : float or array_like (n_targets,)
         Amplitude, pA.
@@ -183,7 +183,7 @@ class NoiseCurrent(Stimulus):
 
     Parameters
     ----------
-    target : Population, View or str
+    target : Population, PopulationView or str
         The neurons that receive it.
     mean, sd : float or array_like (n_targets,)
         Mean and standard deviation (>= 0) of the current, pA.
@@ -225,7 +225,7 @@ class NoiseCurrent(Stimulus):
     def interval_steps(self, dt: float) -> int:
         """Return the interval in steps."""
         where = self._place("interval")
-        return 1 if self.interval is None else steps(self.interval, dt, where=where)
+        return 1 if self.interval is None else to_steps(self.interval, dt, where=where)
 
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check mean, standard deviation, interval and window."""

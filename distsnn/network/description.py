@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import currents, distributions, edges, rules, stimuli
 from distsnn.network.base import Description
 from distsnn.network.checks import POSITIVE, as_number, check_range
@@ -16,7 +16,14 @@ from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.homeostasis import Homeostasis, NormaliseWeights, SynapticScaling
 from distsnn.network.plastic_synapse import ModulatedSynapse
-from distsnn.network.populations import MAX_NEURONS, TO_END, Population, Target, View, as_view
+from distsnn.network.populations import (
+    MAX_NEURONS,
+    TO_END,
+    Population,
+    PopulationView,
+    Target,
+    as_view,
+)
 from distsnn.network.projections import Projection
 from distsnn.network.recordings import (
     Recording,
@@ -27,7 +34,7 @@ from distsnn.network.recordings import (
 )
 from distsnn.network.serialise import Arrays, decode, encode
 from distsnn.network.stimuli import Stimulus
-from distsnn.units import counted
+from distsnn.units import format_count
 
 FORMAT = 2
 
@@ -254,7 +261,7 @@ class Network(Description):
             If it does not exist; the message names the closest one.
         """
         if name not in self._by_name:
-            raise unknown("population", name, self._by_name, where=where)
+            raise unknown_name_error("population", name, self._by_name, where=where)
         return self._by_name[name]
 
     def projection(self, name: str, *, where: str = "") -> Projection:
@@ -268,14 +275,14 @@ class Network(Description):
         for projection in self.projections:
             if projection.name == name:
                 return projection
-        raise unknown(
+        raise unknown_name_error(
             "projection",
             name,
             [str(projection.name) for projection in self.projections],
             where=where,
         )
 
-    def resolve_view(self, target: Target, *, where: str = "") -> View:
+    def resolve_view(self, target: Target, *, where: str = "") -> PopulationView:
         """Return the view of a target within this network.
 
         Raises
@@ -286,22 +293,22 @@ class Network(Description):
         view = as_view(target, where=where)
         size = self.population(view.population, where=where).size
         if view.stop == TO_END:
-            view = View(view.population, view.start, size)
+            view = PopulationView(view.population, view.start, size)
         if view.stop > size:
             raise DescriptionError(
-                f"population {view.population!r} has {counted(size, 'neuron')}",
+                f"population {view.population!r} has {format_count(size, 'neuron')}",
                 where=where,
                 value=view.text,
                 allowed=f"0:{size}",
             )
         return view
 
-    def view_label(self, view: View) -> str:
+    def view_label(self, view: PopulationView) -> str:
         """Return a view's short name: ``E`` for all of E, else such as ``E[0:50]``."""
         is_whole = view.size == self.population(view.population).size
         return view.population if is_whole else f"{view.population}[{view.text}]"
 
-    def _path_name(self, view: View) -> str:
+    def _path_name(self, view: PopulationView) -> str:
         is_whole = view.size == self.population(view.population).size
         return view.population if is_whole else view.path_name
 
@@ -394,7 +401,7 @@ _CLASSES: dict[str, type[Description]] = {
 } | {
     cls.__name__: cls
     for cls in (
-        *(Network, NeuronModel, PlasticityModel, Population, View),
+        *(Network, NeuronModel, PlasticityModel, Population, PopulationView),
         *(Projection, RecordSpikes, RecordState, RecordWeights, SynapseRange),
         *(NormaliseWeights, SynapticScaling),
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 
 _MALFORMED = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)
 _MOST_METADATA = 2**24
@@ -94,7 +94,7 @@ def _npz_header(file: Path, name: str) -> ArrayHeader:
     with zipfile.ZipFile(file) as archive:
         members = {member.removesuffix(".npy") for member in archive.namelist()}
         if name not in members:
-            raise unknown("array", name, members, where=f"file {file}")
+            raise unknown_name_error("array", name, members, where=f"file {file}")
         with archive.open(f"{name}.npy") as stream:
             version = np.lib.format.read_magic(stream)
             read = (
@@ -156,7 +156,7 @@ def zarr_layout(folder: Path, name: str) -> ZarrLayout:
         for file in folder.rglob(metadata)
         if file.parent != folder
     }
-    raise unknown("array", name, arrays, where=f"file {folder}")
+    raise unknown_name_error("array", name, arrays, where=f"file {folder}")
 
 
 def _layout_3(metadata: dict[str, Any]) -> ZarrLayout:

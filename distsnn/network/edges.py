@@ -1,4 +1,4 @@
-"""Explicit edges, from arrays or from a file that the engine reads by slices."""
+"""ConnectionList edges, from arrays or from a file that the engine reads by slices."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +13,7 @@ from distsnn.network.rules import ConnectionRule
 
 
 @dataclass(frozen=True, eq=False)
-class Explicit(ConnectionRule):
+class ConnectionList(ConnectionRule):
     """Edges given by arrays.
 
     Parameters
@@ -57,7 +57,7 @@ class Explicit(ConnectionRule):
 
 
 @dataclass(frozen=True, eq=False)
-class ExplicitFile(ConnectionRule):
+class ConnectionFile(ConnectionRule):
     """Edges in a file that is read by slices; nothing of it is held in the description.
 
     Parameters
@@ -158,13 +158,13 @@ class ExplicitFile(ConnectionRule):
                 allowed=f"{self.size} bytes, sha256 {self.sha256}",
             )
 
-    def stored(self) -> "ExplicitFile":
+    def stored(self) -> "ConnectionFile":
         """Return the rule with the file's size and hash."""
         if self.sha256 is not None:
             return self
         size, sha256 = fingerprint(self.path)
         names = (self.path, self.sources, self.targets, self.weights, self.delays)
-        return ExplicitFile(*names, size=size, sha256=sha256)
+        return ConnectionFile(*names, size=size, sha256=sha256)
 
     def expected_synapses(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
         """Return n_edges."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from distsnn.errors import unknown
+from distsnn.errors import unknown_name_error
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.neurons.eprop_iaf import EpropIaf
 from distsnn.network.values import ValueLike
@@ -49,7 +49,7 @@ def eprop_iaf(
     """
     if surrogate_gradient not in SURROGATE_GRADIENTS:
         where = "eprop_iaf, surrogate_gradient"
-        raise unknown("function", surrogate_gradient, SURROGATE_GRADIENTS, where=where)
+        raise unknown_name_error("function", surrogate_gradient, SURROGATE_GRADIENTS, where=where)
     if surrogate_gradient == "piecewise_linear":
         specs: Mapping[str, Any] = parameters
         return EpropIaf(**specs)

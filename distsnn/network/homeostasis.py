@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.base import Description
 from distsnn.network.checks import (
     NOT_NEGATIVE,
@@ -21,9 +21,9 @@ from distsnn.network.checks import (
 from distsnn.network.populations import check_name
 from distsnn.network.projections import Projection
 from distsnn.network.values import as_value
-from distsnn.units import steps
+from distsnn.units import to_steps
 
-_SHARE = Interval(0.0, 1.0, open_low=True)
+_FRACTION = Interval(0.0, 1.0, open_low=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,17 +38,17 @@ class Homeostasis(Description, ABC):
     ----------
     projections : str, Projection or sequence of these
         Names of the projections.
-    every : float
+    interval : float
         Interval, ms, on the grid.
     name : str, optional
         Name, unique; in a network None becomes the projections' names.
     """
 
     projections: tuple[str, ...]
-    every: float
+    interval: float
     name: str | None
 
-    def _begin(self, projections: object, every: float, name: str | None) -> str:
+    def _begin(self, projections: object, interval: float, name: str | None) -> str:
         """Set what all have, and return the place for errors."""
         noun = type(self).__name__
         single = isinstance(projections, str | Projection)
@@ -70,15 +70,17 @@ class Homeostasis(Description, ABC):
             check_name(name, where=f"{noun}, field name")
         where = f"{noun} {name or ', '.join(map(str, names))!r}"
         self._fill(
-            projections=names, every=as_number(every, where=f"{where}, field every"), name=name
+            projections=names,
+            interval=as_number(interval, where=f"{where}, field interval"),
+            name=name,
         )
         return where
 
-    def every_steps(self, dt: float) -> int:
+    def interval_steps(self, dt: float) -> int:
         """Return the interval in steps."""
-        where = f"{type(self).__name__} {self.name!r}, field every"
-        check_range(self.every, POSITIVE, where=where)
-        return steps(self.every, dt, where=where)
+        where = f"{type(self).__name__} {self.name!r}, field interval"
+        check_range(self.interval, POSITIVE, where=where)
+        return to_steps(self.interval, dt, where=where)
 
     def with_name(self) -> Self:
         """Return the same with a name."""
@@ -98,7 +100,7 @@ class Homeostasis(Description, ABC):
         for name in self.projections:
             place = f"{where}, field projections"
             if name not in by_name:
-                raise unknown("projection", name, by_name, where=place)
+                raise unknown_name_error("projection", name, by_name, where=place)
             if by_name[name].plasticity_rule is None:
                 raise DescriptionError(
                     f"projection {name!r} is not plastic",
@@ -121,7 +123,7 @@ class Homeostasis(Description, ABC):
                 where=f"{where}, field projections",
                 value=self.projections,
             )
-        self.every_steps(dt)
+        self.interval_steps(dt)
         self._check_goal(projections[0], where=where)
 
     @abstractmethod
@@ -132,38 +134,38 @@ class Homeostasis(Description, ABC):
 class NormaliseWeights(Homeostasis):
     """Brings the sum of the weights onto each neuron to a total.
 
-    Each time the weights are multiplied by 1 + share (total / sum - 1). A neuron with nothing but
-    weights of 0 keeps these.
+    Each time the weights are multiplied by 1 + fraction (total / sum - 1). A neuron whose weights
+    are all 0 keeps them.
 
     Parameters
     ----------
     projections : str, Projection or sequence of these
         Names of the projections, whose weights are summed together.
-    every : float
+    interval : float
         Interval, ms, on the grid.
     total : float or array_like (n_targets,)
         The sum, in the weights' unit and with their sign.
-    share : float
+    fraction : float
         How much of the way is gone each time, above 0, up to 1.
     name : str, optional
         Name, unique; in a network None becomes the projections' names.
     """
 
     total: float | FloatArray
-    share: float
+    fraction: float
 
     def __init__(
         self,
         projections: str | Projection | Sequence[str | Projection],
-        every: float,
+        interval: float,
         total: float | FloatArray | Sequence[float],
-        share: float = 1.0,
+        fraction: float = 1.0,
         name: str | None = None,
     ) -> None:
-        where = self._begin(projections, every, name)
-        share = as_number(share, where=f"{where}, field share")
-        check_range(share, _SHARE, where=f"{where}, field share")
-        self._fill(total=_per_target(total, where=f"{where}, field total"), share=share)
+        where = self._begin(projections, interval, name)
+        fraction = as_number(fraction, where=f"{where}, field fraction")
+        check_range(fraction, _FRACTION, where=f"{where}, field fraction")
+        self._fill(total=_per_target(total, where=f"{where}, field total"), fraction=fraction)
 
     def _check_goal(self, projection: Projection, *, where: str) -> None:
         assert projection.plasticity_rule is not None
@@ -181,7 +183,7 @@ class SynapticScaling(Homeostasis):
 
         dw/dt = beta w (rate - a)    da/dt = -a/tau + spikes
 
-    Each time the weights are multiplied by exp(beta every (rate - a)). The activity begins with
+    Each time the weights are multiplied by exp(beta interval (rate - a)). The activity begins with
     the rate, so that nothing happens before it is known. The rule's term for the integral of
     (rate - a) is left out.
 
@@ -189,7 +191,7 @@ class SynapticScaling(Homeostasis):
     ----------
     projections : str, Projection or sequence of these
         Names of the projections.
-    every : float
+    interval : float
         Interval, ms, on the grid.
     rate : float or array_like (n_targets,)
         Rate to be reached, spikes/s.
@@ -214,13 +216,13 @@ class SynapticScaling(Homeostasis):
     def __init__(
         self,
         projections: str | Projection | Sequence[str | Projection],
-        every: float,
+        interval: float,
         rate: float | FloatArray | Sequence[float],
         beta: float,
         tau: float,
         name: str | None = None,
     ) -> None:
-        where = self._begin(projections, every, name)
+        where = self._begin(projections, interval, name)
         numbers = {}
         for field, value, allowed in (("beta", beta, NOT_NEGATIVE), ("tau", tau, POSITIVE)):
             numbers[field] = as_number(value, where=f"{where}, field {field}")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.base import Description
 from distsnn.network.checks import ANY, Interval, as_integer, check_shape, steps_array
 from distsnn.network.distributions import Distribution
@@ -172,7 +172,7 @@ class Model(Description):
             If the model has no such parameter.
         """
         if name not in self.parameters():
-            raise unknown("parameter", name, self.parameters(), where=self.name)
+            raise unknown_name_error("parameter", name, self.parameters(), where=self.name)
         value: Value = getattr(self, name)
         return value
 
@@ -312,7 +312,7 @@ class Neuron(Model):
                     "receptor is missing", where=place, allowed=", ".join(cls.receptors)
                 )
         elif receptor not in cls.receptors:
-            raise unknown("receptor", str(receptor), cls.receptors, where=place)
+            raise unknown_name_error("receptor", str(receptor), cls.receptors, where=place)
 
     @classmethod
     def check_weight(cls, receptor: str | None, weight: Value, *, where: str) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.base import ADDED
 from distsnn.network.checks import NOT_NEGATIVE, Interval, as_number, check_range
 from distsnn.network.distributions import Distribution
@@ -20,7 +20,7 @@ from distsnn.network.weight_bounds import (
     sign_of,
     signed_range,
 )
-from distsnn.units import steps
+from distsnn.units import to_steps
 
 AUTO = "auto"
 PRECISIONS = (AUTO, "float32", "float64")
@@ -93,7 +93,7 @@ class PlasticSynapse(SynapseModel):
         """Raise DescriptionError unless a field has one of the values that it may have."""
         value = getattr(self, name)
         if value not in choices:
-            raise unknown(name, str(value), choices, where=f"{self.name}, field {name}")
+            raise unknown_name_error(name, str(value), choices, where=f"{self.name}, field {name}")
 
     @property
     def kernel_module(self) -> str:
@@ -224,7 +224,7 @@ class PlasticSynapse(SynapseModel):
 
     def axonal_steps(self, dt: float, *, where: str = "") -> int:
         """Return the axonal delay in steps."""
-        return steps(self.axonal_delay, dt, where=f"{where}, field synapse.axonal_delay")
+        return to_steps(self.axonal_delay, dt, where=f"{where}, field synapse.axonal_delay")
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,7 +268,7 @@ class StateDrivenSynapse(PlasticSynapse):
         """Return by how many steps some states are late."""
         if not self.delayed_states:
             return 0
-        return steps(
+        return to_steps(
             getattr(self, self.delayed_states),
             dt,
             where=f"{where}, field synapse.{self.delayed_states}",
@@ -318,7 +318,7 @@ class ModulatedSynapse(PlasticSynapse):
 
     def modulation_steps(self, dt: float, *, where: str = "") -> int:
         """Return the delay of the modulator's spikes in steps."""
-        return steps(self.modulation_delay, dt, where=f"{where}, field synapse.modulation_delay")
+        return to_steps(self.modulation_delay, dt, where=f"{where}, field synapse.modulation_delay")
 
 
 def small(value: Value) -> float:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, SupportsIndex, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.base import ADDED, Description, FrozenMapping
 from distsnn.network.checks import (
     IntArray,
@@ -61,7 +61,7 @@ def check_name(name: object, *, where: str) -> str:
 
 
 @dataclass(frozen=True, eq=False, init=False)
-class View(Description):
+class PopulationView(Description):
     """Neurons of a population: consecutive ones, or any in ascending order.
 
     Parameters
@@ -146,7 +146,7 @@ class View(Description):
         positions[positions == self.neurons.size] = 0
         return np.where(self.neurons[positions] == neurons, positions, -1)
 
-    def n_shared(self, other: "View") -> int:
+    def n_shared(self, other: "PopulationView") -> int:
         """Return how many neurons two views share."""
         if self.population != other.population:
             return 0
@@ -193,7 +193,7 @@ class Population(Description):
 
     Examples
     --------
-    ``E[0:50]`` is the `View` of the first 50 neurons, ``E[-1]`` a view of the last neuron.
+    ``E[0:50]`` is the view of the first 50 neurons, ``E[-1]`` a view of the last neuron.
     ``E[::2]``, ``E[[1, 5]]`` and ``E[mask]`` are views of neurons that are not consecutive.
     """
 
@@ -225,7 +225,7 @@ class Population(Description):
             )
         model.check(size, where=where)
         if precision not in get_args(Precision):
-            raise unknown(
+            raise unknown_name_error(
                 "precision", str(precision), get_args(Precision), where=f"{where}, field precision"
             )
         self._fill(
@@ -247,7 +247,7 @@ class Population(Description):
     # views of single neurons do not make a population a sequence
     __iter__: ClassVar[None] = None
 
-    def __getitem__(self, item: SupportsIndex | slice | npt.ArrayLike) -> View:
+    def __getitem__(self, item: SupportsIndex | slice | npt.ArrayLike) -> PopulationView:
         where = f"population {self.name!r}"
         if isinstance(item, slice):
             for end in (item.start, item.stop):
@@ -256,8 +256,8 @@ class Population(Description):
             step = 1 if item.step is None else as_integer(item.step, where=f"{where}, step", low=1)
             start, stop, _ = item.indices(self.size)
             if step == 1:
-                return View(self.name, start, stop)
-            return View(self.name, neurons=np.arange(start, stop, step))
+                return PopulationView(self.name, start, stop)
+            return PopulationView(self.name, neurons=np.arange(start, stop, step))
         if isinstance(item, SupportsIndex) and not isinstance(item, bool | np.ndarray):
             item = np.array([operator.index(item)])
         neurons = np.asarray(item)
@@ -274,7 +274,9 @@ class Population(Description):
                 allowed="E[5], E[start:stop:step], E[[1, 5]] or a mask of one bool per neuron",
             )
         check_range(neurons, Interval(-self.size, self.size - 1), where=f"{where}, index")
-        return View(self.name, neurons=np.where(neurons < 0, neurons + self.size, neurons))
+        return PopulationView(
+            self.name, neurons=np.where(neurons < 0, neurons + self.size, neurons)
+        )
 
 
 def _checked_initial(
@@ -292,7 +294,9 @@ def _checked_initial(
     checked = {}
     for name, described in initial.items():
         if name not in model.states:
-            raise unknown("state variable", str(name), model.states, where=f"{where}, initial")
+            raise unknown_name_error(
+                "state variable", str(name), model.states, where=f"{where}, initial"
+            )
         place = f"{where}, initial {name}"
         checked[name] = state_value(described, model.states[name], size, precision, where=place)
     return FrozenMapping(checked)
@@ -320,10 +324,10 @@ def state_value(
     return value
 
 
-Target: TypeAlias = Population | View | str
+Target: TypeAlias = Population | PopulationView | str
 
 
-def as_view(target: object, *, where: str) -> View:
+def as_view(target: object, *, where: str) -> PopulationView:
     """Return the view that a target stands for.
 
     Raises
@@ -331,18 +335,21 @@ def as_view(target: object, *, where: str) -> View:
     DescriptionError
         If it is neither a population, a view nor a name.
     """
-    if isinstance(target, View):
+    if isinstance(target, PopulationView):
         return target
     if isinstance(target, Population):
-        return View(target.name, 0, target.size)
+        return PopulationView(target.name, 0, target.size)
     if isinstance(target, str):
-        return View(target)
+        return PopulationView(target)
     raise DescriptionError(
-        "not a target", where=where, value=target, allowed="a Population, a View or a name"
+        "not a target",
+        where=where,
+        value=target,
+        allowed="a Population, a PopulationView or a name",
     )
 
 
-def as_range(target: object, *, where: str) -> View:
+def as_range(target: object, *, where: str) -> PopulationView:
     """Return the view of consecutive neurons that a target stands for.
 
     Raises
@@ -356,6 +363,6 @@ def as_range(target: object, *, where: str) -> View:
             "neurons of a projection must be consecutive",
             where=where,
             value=f"{view.population}[{view.text}]",
-            allowed="E[start:stop]; or edges of any neurons, Explicit(sources, targets)",
+            allowed="E[start:stop]; or edges of any neurons, ConnectionList(sources, targets)",
         )
     return view

@@ -17,11 +17,11 @@ from distsnn.network.checks import (
     steps_array,
 )
 from distsnn.network.distributions import MIN_ACCEPTANCE, Distribution
-from distsnn.network.edges import ExplicitFile
+from distsnn.network.edges import ConnectionFile
 from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.model import Neuron, SynapseModel
 from distsnn.network.plastic_synapse import PlasticSynapse, StateDrivenSynapse
-from distsnn.network.populations import Target, View, as_range, check_name
+from distsnn.network.populations import PopulationView, Target, as_range, check_name
 from distsnn.network.registry import nearest_synapse_class
 from distsnn.network.rules import ConnectionRule
 from distsnn.network.values import TAIL, Value, ValueLike, as_value
@@ -41,7 +41,7 @@ class Projection(Description):
 
     Parameters
     ----------
-    pre, post : Population, View or str
+    pre, post : Population, PopulationView or str
         Sources and targets.
     rule : ConnectionRule
         Which pairs connect.
@@ -63,8 +63,8 @@ class Projection(Description):
         does, synapses are static.
     """
 
-    pre: View
-    post: View
+    pre: PopulationView
+    post: PopulationView
     rule: ConnectionRule
     weight: Value | None
     delay: Value | None
@@ -190,7 +190,9 @@ class Projection(Description):
             )
 
     def _check_source(self, name: str, value: Value | None, *, where: str) -> None:
-        in_file = isinstance(self.rule, ExplicitFile) and getattr(self.rule, f"{name}s") is not None
+        in_file = (
+            isinstance(self.rule, ConnectionFile) and getattr(self.rule, f"{name}s") is not None
+        )
         if in_file and value is not None:
             raise DescriptionError(f"{name}s are in the file already", where=where, value=value)
         if not in_file and value is None:

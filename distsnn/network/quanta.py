@@ -12,7 +12,7 @@ not depend on their order. The smaller q is, the smaller is the rounding error, 
    2^-20 of the largest weight; an event that a synapse model scales keeps 2^-10 down to 2^-6 of the
    weight.
 2. More is sought: 2^-20 of the scale for constants, scaled and plastic weights, 2^-10 for every
-   weight listed by `Explicit`, `ExplicitFile`, `OneToOne` and `SpikeInput`. While twice the
+   weight listed by `ConnectionList`, `ConnectionFile`, `OneToOne` and `SpikeInput`. While twice the
    estimated sum of one step's input exceeds 2^31 quanta, double q, but not beyond rule 1. Sums
    that are still larger need 64-bit rows.
 3. Drawn weights and arrays of `AllToAll` get the largest s that keeps to rule 1.

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.base import Description
 from distsnn.network.checks import POSITIVE, as_integer, as_number, check_range
 from distsnn.network.model import Neuron
-from distsnn.network.populations import Target, View, as_range, as_view, check_name
+from distsnn.network.populations import PopulationView, Target, as_range, as_view, check_name
 from distsnn.network.projections import Projection
-from distsnn.units import steps
+from distsnn.units import to_steps
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -18,11 +18,11 @@ class RecordSpikes(Description):
 
     Parameters
     ----------
-    target : Population, View or str
+    target : Population, PopulationView or str
         The neurons.
     """
 
-    target: View
+    target: PopulationView
 
     def __init__(self, target: Target) -> None:
         self._fill(target=as_view(target, where="RecordSpikes, field target"))
@@ -34,41 +34,41 @@ class RecordState(Description):
 
     Parameters
     ----------
-    target : Population, View or str
+    target : Population, PopulationView or str
         The neurons.
     variables : str or sequence of str
         Names of state variables.
-    every : float, optional, ms
+    interval : float, optional, ms
         Interval between records, on the grid; dt if left out.
     name : str, optional
         Name of the recording, unique; in a network None becomes the name of the target.
     """
 
-    target: View
+    target: PopulationView
     variables: tuple[str, ...]
-    every: float | None
+    interval: float | None
     name: str | None
 
     def __init__(
         self,
         target: Target,
         variables: str | Sequence[str],
-        every: float | None = None,
+        interval: float | None = None,
         name: str | None = None,
     ) -> None:
         view = as_view(target, where="RecordState, field target")
         where = f"recording {name or view.population!r}"
         if name is not None:
             check_name(name, where=f"{where}, field name")
-        if every is not None:
-            every = as_number(every, where=f"{where}, field every")
+        if interval is not None:
+            interval = as_number(interval, where=f"{where}, field interval")
         names = _names(variables, where=f"{where}, field variables")
-        self._fill(target=view, variables=names, every=every, name=name)
+        self._fill(target=view, variables=names, interval=interval, name=name)
 
-    def every_steps(self, dt: float) -> int:
+    def interval_steps(self, dt: float) -> int:
         """Return the interval in steps."""
-        where = f"recording {self.name or self.target.population!r}, field every"
-        return 1 if self.every is None else _interval(self.every, dt, where=where)
+        where = f"recording {self.name or self.target.population!r}, field interval"
+        return 1 if self.interval is None else _interval(self.interval, dt, where=where)
 
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check variables and interval.
@@ -79,7 +79,7 @@ class RecordState(Description):
             If the model has no such variable, or the interval is off the grid.
         """
         _check_names(self.variables, model.states, where=f"{where}, field variables")
-        self.every_steps(dt)
+        self.interval_steps(dt)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,31 +125,31 @@ class RecordWeights(Description):
     ----------
     projection : str or Projection
         The projection's name, such as ``"E->E"``, or a projection that was given one.
-    every : float, ms
+    interval : float, ms
         Interval between records, on the grid.
     variables : str or sequence of str
         ``"weight"`` and names of states of the synapses, such as the eligibility ``"c"`` of
         `DopamineSTDP`.
     synapses : int or slice, optional
         Recorded synapses: the number of first synapses, or a slice; by default all.
-    sources, targets : Population, View or str, optional
+    sources, targets : Population, PopulationView or str, optional
         Only synapses from and onto these neurons are recorded, and counted by `synapses`.
     name : str, optional
         Name of the recording, unique; in a network None becomes the name of the projection.
     """
 
     projection: str
-    every: float
+    interval: float
     variables: tuple[str, ...]
     synapses: SynapseRange
-    sources: View | None
-    targets: View | None
+    sources: PopulationView | None
+    targets: PopulationView | None
     name: str | None
 
     def __init__(
         self,
         projection: str | Projection,
-        every: float,
+        interval: float,
         variables: str | Sequence[str] = "weight",
         synapses: int | slice | SynapseRange | None = None,
         sources: Target | None = None,
@@ -173,7 +173,7 @@ class RecordWeights(Description):
         ]
         self._fill(
             projection=projection_name,
-            every=as_number(every, where=f"{where}, field every"),
+            interval=as_number(interval, where=f"{where}, field interval"),
             variables=_names(variables, where=f"{where}, field variables"),
             synapses=_range(synapses, where=f"{where}, field synapses"),
             sources=views[0],
@@ -181,9 +181,9 @@ class RecordWeights(Description):
             name=name,
         )
 
-    def every_steps(self, dt: float) -> int:
+    def interval_steps(self, dt: float) -> int:
         """Return the interval in steps."""
-        return _interval(self.every, dt, where=f"recording {self.name!r}, field every")
+        return _interval(self.interval, dt, where=f"recording {self.name!r}, field interval")
 
     def check(self, projection: Projection, dt: float, *, where: str) -> None:
         """Check that the projection in a network has the recorded variables.
@@ -212,15 +212,15 @@ class RecordWeights(Description):
                     value=f"{view.population}[{view.start}:{view.stop}]",
                     allowed=f"some of {its.population}[{its.start}:{its.stop}]",
                 )
-        self.every_steps(dt)
+        self.interval_steps(dt)
 
 
 Recording = RecordSpikes | RecordState | RecordWeights
 
 
-def _interval(every: float, dt: float, *, where: str) -> int:
-    check_range(every, POSITIVE, where=where)
-    return steps(every, dt, where=where)
+def _interval(interval: float, dt: float, *, where: str) -> int:
+    check_range(interval, POSITIVE, where=where)
+    return to_steps(interval, dt, where=where)
 
 
 def _names(value: str | Sequence[str], *, where: str) -> tuple[str, ...]:
@@ -236,7 +236,7 @@ def _check_names(names: tuple[str, ...], valid_names: Iterable[str], *, where: s
         raise DescriptionError("no variable to record", where=where)
     for name in names:
         if name not in valid_names:
-            raise unknown("state variable", name, valid_names, where=where)
+            raise unknown_name_error("state variable", name, valid_names, where=where)
     if len(set(names)) < len(names):
         raise DescriptionError("variable named twice", where=where, value=names)
 

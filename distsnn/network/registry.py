@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, TypeVar, dataclass_transform
 
-from distsnn.errors import DescriptionError, nearest, unknown
+from distsnn.errors import DescriptionError, closest_name, unknown_name_error
 from distsnn.network.base import derived
 from distsnn.network.model import Model, Neuron, SynapseModel, parameter
 from distsnn.network.model_docs import documentation
@@ -95,16 +95,20 @@ def check_model(model: type[Model], where: str) -> None:
         used = [state.relative_to, state.default if isinstance(state.default, str) else None]
         for name_used in used:
             if name_used is not None and name_used not in parameters:
-                raise unknown("parameter", name_used, parameters, where=f"{where}, state {name}")
+                raise unknown_name_error(
+                    "parameter", name_used, parameters, where=f"{where}, state {name}"
+                )
     for name in (name for pair in model.ordered_parameters for name in pair):
         if name not in parameters:
-            raise unknown("parameter", name, parameters, where=f"{where}, ordered")
+            raise unknown_name_error("parameter", name, parameters, where=f"{where}, ordered")
     if not issubclass(model, Neuron):
         return
     for field in ("signed_receptors", "allowed_weights"):
         for receptor in getattr(model, field) or ():
             if receptor not in model.receptors:
-                raise unknown("receptor", receptor, model.receptors, where=f"{where}, {field}")
+                raise unknown_name_error(
+                    "receptor", receptor, model.receptors, where=f"{where}, {field}"
+                )
 
 
 def get_neuron_model(name: str) -> type[Neuron]:
@@ -116,7 +120,7 @@ def get_neuron_model(name: str) -> type[Neuron]:
         If it does not exist; the message names the closest one.
     """
     if name not in _MODELS:
-        raise unknown("neuron model", name, _MODELS)
+        raise unknown_name_error("neuron model", name, _MODELS)
     return _MODELS[name]
 
 
@@ -134,7 +138,7 @@ def get_synapse_model(name: str) -> type[SynapseModel]:
         If it does not exist; the message names the closest one.
     """
     if name not in _SYNAPSES:
-        raise unknown("synapse model", name, _SYNAPSES)
+        raise unknown_name_error("synapse model", name, _SYNAPSES)
     return _SYNAPSES[name]
 
 
@@ -147,5 +151,5 @@ def nearest_synapse_class(name: str) -> str | None:
     """Return the class of synapses whose name, or whose model's name, is most like a name."""
     classes = {name: model.__name__ for name, model in _SYNAPSES.items()}
     classes |= {model: model for model in classes.values()}
-    closest = nearest(name, sorted(classes))
+    closest = closest_name(name, sorted(classes))
     return closest and classes[closest]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from distsnn.errors import DescriptionError
 from distsnn.network.base import Description
 from distsnn.network.checks import Interval, as_integer, as_number, check_range
-from distsnn.units import counted
+from distsnn.units import format_count
 
 
 def binomial_bound(trials: float, probability: float) -> int:
@@ -126,7 +126,7 @@ class OneToOne(ConnectionRule):
             raise DescriptionError(
                 "one-to-one needs as many sources as targets",
                 where=f"{where}, field rule",
-                value=f"{counted(n_pre, 'source')}, {counted(n_post, 'target')}",
+                value=f"{format_count(n_pre, 'source')}, {format_count(n_post, 'target')}",
             )
 
     def array_shape(self, n_pre: int, n_post: int) -> tuple[int, ...]:

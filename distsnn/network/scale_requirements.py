@@ -10,7 +10,7 @@ from distsnn.errors import DescriptionError
 from distsnn.network.checks import FloatArray, steps_array
 from distsnn.network.description import Network
 from distsnn.network.distributions import Distribution
-from distsnn.network.edges import Explicit, ExplicitFile
+from distsnn.network.edges import ConnectionFile, ConnectionList
 from distsnn.network.magnitudes import (
     RELATIVE_BITS,
     GivenMagnitudes,
@@ -152,7 +152,7 @@ def exponent_of(magnitude: float, bits: int) -> int:
 def is_listed(projection: Projection) -> bool:
     """Return whether each weight of a projection is given and stored with all its bits."""
     is_array = projection.weight is None or isinstance(projection.weight, np.ndarray)
-    return is_array and isinstance(projection.rule, Explicit | ExplicitFile | OneToOne)
+    return is_array and isinstance(projection.rule, ConnectionList | ConnectionFile | OneToOne)
 
 
 def _precise(
@@ -194,7 +194,7 @@ def _largest_sum(rule: ConnectionRule, weight: Value, degree: int) -> float:
         sd = weight.deviation()
         typical = degree * math.hypot(weight.expectation(), sd) + 8.0 * sd * math.sqrt(degree)
         return typical + max(map(abs, value_bounds(weight, TAIL))) * (degree > 0)
-    if isinstance(weight, np.ndarray) and not isinstance(rule, ExplicitFile):
+    if isinstance(weight, np.ndarray) and not isinstance(rule, ConnectionFile):
         return _array_sum(rule, np.abs(weight))
     return degree * magnitude_of(weight)
 
@@ -202,7 +202,7 @@ def _largest_sum(rule: ConnectionRule, weight: Value, degree: int) -> float:
 def _array_sum(rule: ConnectionRule, magnitude: FloatArray) -> float:
     if magnitude.size == 0:
         return 0.0
-    if isinstance(rule, Explicit):
+    if isinstance(rule, ConnectionList):
         return float(np.bincount(rule.targets, weights=magnitude).max())
     if isinstance(rule, AllToAll):
         return float(magnitude.sum(axis=0).max())

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.base import ADDED, Description, FrozenMapping
 from distsnn.network.equations.declarations import EquationModelBase
 from distsnn.network.equations.neuron_model import NeuronModel
@@ -137,7 +137,7 @@ def decode(
         return float(data[_FLOAT])
     if _ARRAY in data:
         if not isinstance(data[_ARRAY], str) or data[_ARRAY] not in arrays:
-            raise unknown("stored array", data[_ARRAY], arrays, where=path)
+            raise unknown_name_error("stored array", data[_ARRAY], arrays, where=path)
         return np.asarray(arrays[data[_ARRAY]])
     if _MAP in data:
         return _decoded_items(data[_MAP], arrays, classes, path)
@@ -155,7 +155,7 @@ def decode(
     elif isinstance(name, str):
         cls = _model_class(kind, name, classes, path)
     if cls is None or isabstract(cls):
-        raise unknown("kind of description", name, classes, where=path)
+        raise unknown_name_error("kind of description", name, classes, where=path)
     items = _decoded_items(data[_FIELDS], arrays, classes, path)
     _check_fields(cls, items, path)
     return cls(**items)
@@ -173,7 +173,7 @@ def _model_class(kind: str, name: str, classes: Classes, path: str) -> type[Desc
 
     def described(name: str) -> type[Description]:
         if name not in classes:
-            raise unknown("kind of description", name, classes)
+            raise unknown_name_error("kind of description", name, classes)
         return classes[name]
 
     named: dict[str, Callable[[str], type[Description]]] = {

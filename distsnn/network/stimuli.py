@@ -29,9 +29,9 @@ from distsnn.network.checks import (
 )
 from distsnn.network.distributions import Distribution
 from distsnn.network.model import Neuron
-from distsnn.network.populations import Target, View, as_view, check_name
+from distsnn.network.populations import PopulationView, Target, as_view, check_name
 from distsnn.network.values import ValueLike, as_value
-from distsnn.units import steps
+from distsnn.units import to_steps
 
 PerNeuron: TypeAlias = float | FloatArray
 
@@ -158,13 +158,13 @@ class Stimulus(Description, ABC):
 
     Parameters
     ----------
-    target : Population, View or str
+    target : Population, PopulationView or str
         The neurons that receive it.
     name : str, optional
         Name, unique among the network's stimuli.
     """
 
-    target: View
+    target: PopulationView
     name: str | None
 
     def _begin(self, target: Target, name: str | None) -> None:
@@ -194,11 +194,11 @@ class Stimulus(Description, ABC):
 def check_window(start: float, stop: float, dt: float, *, where: str) -> None:
     """Check that a stimulus starts at a time >= 0, stops later, and both are on the grid."""
     check_range(start, NOT_NEGATIVE, where=f"{where}, field start")
-    steps(start, dt, where=f"{where}, field start")
+    to_steps(start, dt, where=f"{where}, field start")
     if stop == math.inf:
         return
     check_range(stop, Interval(start, open_low=True), where=f"{where}, field stop")
-    steps(stop, dt, where=f"{where}, field stop")
+    to_steps(stop, dt, where=f"{where}, field stop")
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -207,7 +207,7 @@ class RateInput(Stimulus):
 
     Parameters
     ----------
-    target : Population, View or str
+    target : Population, PopulationView or str
         The neurons that receive it.
     rate : float, array_like (n_targets,), Piecewise or Sine
         Rate, spikes/s. Where a sine is below 0, there are no spikes; its offset is not.
@@ -277,7 +277,7 @@ class PoissonInput(RateInput):
 
     Parameters
     ----------
-    target : Population, View or str
+    target : Population, PopulationView or str
         The neurons that receive it.
     rate : float, array_like (n_targets,), Piecewise or Sine
         Rate, spikes/s. Where a sine is below 0, there are no spikes; its offset is not.
@@ -344,7 +344,7 @@ class GammaInput(RateInput):
 
     Parameters
     ----------
-    target : Population, View or str
+    target : Population, PopulationView or str
         The neurons that receive it.
     rate : float, array_like (n_targets,), Piecewise or Sine
         Rate of each process, spikes/s. Where a sine is below 0, there are no spikes; its offset is
@@ -408,7 +408,7 @@ class SpikeInput(Stimulus):
 
     Parameters
     ----------
-    target : Population, View or str
+    target : Population, PopulationView or str
         The neurons that may receive them.
     times : array_like, shape (n_events,), ms
         Times of arrival, > 0, on the grid.

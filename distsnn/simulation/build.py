@@ -13,16 +13,16 @@ from distsnn.comm import Communicator, collective_phase, first_on_node
 from distsnn.comm.exchange import Exchange
 from distsnn.comm.group_exchange import GroupExchange
 from distsnn.engine import wiring
-from distsnn.engine.connections import Connections, connections, remote_sources
-from distsnn.engine.layout import Layout
+from distsnn.engine.connections import SourceRankCounts, count_by_source_rank, remote_sources
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.wiring import Wiring, plastic_as_described
+from distsnn.engine.wiring import LocalSynapses, plastic_as_described
 from distsnn.errors import DescriptionError
 from distsnn.jit import collection_paused
 from distsnn.network import (
     AllToAll,
-    ExplicitFile,
+    ConnectionFile,
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
@@ -46,10 +46,10 @@ from distsnn.partition.delays import (
 )
 from distsnn.partition.graph import Graph
 from distsnn.partition.traffic import build_traffic_graph
-from distsnn.simulation.clock import available_bytes
-from distsnn.simulation.edge_routing import read_edges, route_files
-from distsnn.simulation.synapse_choice import choices
-from distsnn.units import counted
+from distsnn.simulation.edge_routing import read_and_route_edges, read_edges
+from distsnn.simulation.phase_timer import available_bytes
+from distsnn.simulation.synapse_selection import select_recorded_synapses
+from distsnn.units import format_count
 
 _MOST_SPIKES = 2**30
 LARGEST_SEED = 2**64 - 1
@@ -74,7 +74,7 @@ def check_ranks(ranks: int | None, size: int) -> None:
     """
     if ranks not in (None, size):
         raise DescriptionError(
-            f"a Simulation uses the ranks of its job, which has {counted(size, 'rank')}",
+            f"a Simulation uses the ranks of its job, which has {format_count(size, 'rank')}",
             where="Simulation, ranks",
             value=ranks,
             allowed=f"simulate(network, time, ranks={ranks!r}), which starts ranks; or "
@@ -83,7 +83,7 @@ def check_ranks(ranks: int | None, size: int) -> None:
 
 
 @dataclass(frozen=True)
-class Settings:
+class SimulationSettings:
     """How a network is simulated; none of it changes a spike, but for the seed.
 
     Parameters
@@ -125,7 +125,7 @@ class Settings:
 
 
 @dataclass(frozen=True, eq=False)
-class Built:
+class BuildResult:
     """What building made on this rank.
 
     Attributes
@@ -138,13 +138,13 @@ class Built:
         Fixed-point scales.
     epochs : Epochs
         Most loops between two exchanges.
-    reach : int
+    max_delay_steps : int
         The longest delay of all ranks, steps.
     synapses : int
         Of all ranks.
-    exchange : Exchange, GroupExchange or None
+    exchange : SpikeExchange, GroupExchange or None
         The exchange of spikes; None on a single rank.
-    connections : Connections or None
+    source_rank_counts : SourceRankCounts or None
         Counts of synapses by the rank of their sources; None if some are not stored.
     """
 
@@ -152,21 +152,23 @@ class Built:
     assignment: Assignment
     quanta: WeightQuanta
     epochs: EpochLengths
-    reach: int
+    max_delay_steps: int
     synapses: int
     exchange: Exchange | GroupExchange | None
-    connections: Connections | None
+    source_rank_counts: SourceRankCounts | None
 
 
 @collection_paused()
-def build(network: Network, settings: Settings, communicator: Communicator) -> Built:
+def build(
+    network: Network, settings: SimulationSettings, communicator: Communicator
+) -> BuildResult:
     """Build a network on all ranks. Collective.
 
     Parameters
     ----------
     network : Network
         The network, the same on all ranks.
-    settings : Settings
+    settings : SimulationSettings
         How it is simulated.
     communicator : Communicator
         The ranks.
@@ -178,23 +180,23 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
     RankError
         If another rank failed.
     """
-    check_same(network, settings, communicator)
+    check_same_on_all_ranks(network, settings, communicator)
     if communicator.rank == 0:
         _warn(network)
     with collective_phase(communicator, "compiling"), first_on_node(communicator):
-        warm_up()
+        compile_wiring_kernels()
     with collective_phase(communicator, "describing the network"):
         table = make_blocks(network)
-    assignment = _assigned(network, table, settings.partition, communicator)
+    assignment = _make_assignment(network, table, settings.partition, communicator)
     with collective_phase(communicator, "describing the network"):
-        layout = Layout(network, table, assignment, communicator.rank)
-    explicit_edges, files = route_files(layout, communicator)
+        layout = LocalLayout(network, table, assignment, communicator.rank)
+    explicit_edges, files = read_and_route_edges(layout, communicator)
     with collective_phase(communicator, "describing the network"):
         scales = choose_quanta(network, files)
     # Quantiles come from the C library, whose last bits may differ between nodes: rank 0's count.
     scales = WeightQuanta.from_dict(communicator.bcast(scales.to_dict()))
     with collective_phase(communicator, "building the network"):
-        wired = wiring.build(
+        wired = wiring.build_local_synapses(
             layout,
             scales,
             settings.seed,
@@ -204,28 +206,28 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
             explicit_edges=explicit_edges,
         )
         engine = RankEngine(layout, scales, wired, settings.seed)
-        counts = connections(layout, wired)
+        counts = count_by_source_rank(layout, wired)
     # Only delays between ranks bound an epoch: a rank's own spikes are delivered step by step.
-    local_minima = np.array(_smallest_across(layout, wired, counts))
+    local_minima = np.array(_min_delays_to_other_ranks(layout, wired, counts))
     nearest, between = (-communicator.allreduce_max(-local_minima)).tolist()
     reach = communicator.allreduce_max(max([wired.largest_delay, *modulation_delays(network)]))
     # An epoch in which every neuron spikes in every step must fit the exchange's buffers.
     room = _MOST_SPIKES // (sum(communicator.allgather(engine.most_spikes)) + communicator.size)
     epochs = EpochLengths.from_delays(nearest, between, min(max_epoch_steps(network), room))
     synapses = sum(communicator.allgather(wired.synapses))
-    built = Built(engine, assignment, scales, epochs, reach, synapses, None, counts)
+    built = BuildResult(engine, assignment, scales, epochs, reach, synapses, None, counts)
     return _connected(built, communicator)
 
 
 @collection_paused()
-def restart(built: Built, communicator: Communicator, *, keep_weights: bool) -> Built:
+def restart(built: BuildResult, communicator: Communicator, *, keep_weights: bool) -> BuildResult:
     """Take a network back to before its first step, with the parameters that it has. Collective.
 
     The engine is the same object.
 
     Parameters
     ----------
-    built : Built
+    built : BuildResult
         The network.
     communicator : Communicator
         The ranks.
@@ -239,7 +241,9 @@ def restart(built: Built, communicator: Communicator, *, keep_weights: bool) -> 
     """
     engine, layout = built.engine, built.engine.layout
     learns = [plastic.learns for plastic in engine.plastic]
-    explicit_edges = {} if keep_weights else route_files(layout, communicator, plastic_only=True)[0]
+    explicit_edges = (
+        {} if keep_weights else read_and_route_edges(layout, communicator, plastic_only=True)[0]
+    )
     with collective_phase(communicator, "going back"):
         if keep_weights:
             for plastic in engine.plastic:
@@ -264,7 +268,7 @@ def _renew_weights(engine: RankEngine, described: Iterable[PlasticRows]) -> None
     """Reset the plastic weights to newly drawn values."""
     for plastic, rows in zip(engine.plastic, described, strict=True):
         edges = [
-            (row_set.words, row_set.rows, row_set.bitmap)
+            (row_set.words, row_set.row_starts, row_set.bitmap)
             for row_set in (plastic.rows.row_set, rows.row_set)
         ]
         if not all(map(np.array_equal, *edges)):
@@ -275,18 +279,18 @@ def _renew_weights(engine: RankEngine, described: Iterable[PlasticRows]) -> None
         plastic.rows.weights[:] = rows.weights
 
 
-def _connected(built: Built, communicator: Communicator) -> Built:
+def _connected(built: BuildResult, communicator: Communicator) -> BuildResult:
     """Connect an engine, before its first step, with the engines of other ranks. Collective."""
     engine, epochs = built.engine, built.epochs
     most_spikes = communicator.allgather(engine.most_spikes)
     exchange = _exchange(communicator, most_spikes, epochs, built.assignment)
     # each rank chooses its storage, and procedural synapses are not counted
     with collective_phase(communicator, "building the network"):
-        if exchange is not None and built.connections is not None:
+        if exchange is not None and built.source_rank_counts is not None:
             exchange.count_spikes_of(remote_sources(engine.layout, engine.wiring))
     with collective_phase(communicator, "compiling"), first_on_node(communicator):
-        engine.connect(exchange, epochs.group_steps, built.reach)
-    chosen = choices(engine, communicator)
+        engine.connect(exchange, epochs.group_steps, built.max_delay_steps)
+    chosen = select_recorded_synapses(engine, communicator)
     with collective_phase(communicator, "choosing synapses"):
         engine.record_weights(chosen)
     return replace(built, exchange=exchange)
@@ -300,7 +304,7 @@ def _warn(network: Network) -> None:
             warnings.warn(f"population {population.name!r}: {concern}", stacklevel=2)
 
 
-def _assigned(
+def _make_assignment(
     network: Network,
     table: BlockTable,
     partition: str | Assignment | Graph,
@@ -323,7 +327,9 @@ def _assigned(
         return make_assignment(table, communicator.size, partition)
 
 
-def _smallest_across(layout: Layout, wired: Wiring, counts: Connections | None) -> tuple[int, int]:
+def _min_delays_to_other_ranks(
+    layout: LocalLayout, wired: LocalSynapses, counts: SourceRankCounts | None
+) -> tuple[int, int]:
     """Return the minimum delays from other ranks, and from ranks of other groups.
 
     They are in steps; where they are not known, bounds of them.
@@ -335,11 +341,11 @@ def _smallest_across(layout: Layout, wired: Wiring, counts: Connections | None) 
         near, far = (delay[mask & (delay > 0)].min(initial=MAX_EPOCH_STEPS) for mask in others)
         return int(near), int(far)
     # no other rank, or unknown without reading a file: use the built synapses
-    files = any(isinstance(mask.rule, ExplicitFile) for mask in network.projections)
+    files = any(isinstance(mask.rule, ConnectionFile) for mask in network.projections)
     bound = wired.smallest_delay or MAX_EPOCH_STEPS
     if assignment.ranks == 1 or files:
         return bound, bound
-    near, far = min_delays(build_traffic_graph(network, layout.table), assignment)
+    near, far = min_delays(build_traffic_graph(network, layout.blocks), assignment)
     return max(bound, near), max(bound, far)
 
 
@@ -354,7 +360,9 @@ def _exchange(
     return communicator.exchange_in_groups(*sizes, steps, assignment.groups)
 
 
-def check_same(network: Network, settings: Settings, communicator: Communicator) -> None:
+def check_same_on_all_ranks(
+    network: Network, settings: SimulationSettings, communicator: Communicator
+) -> None:
     """Check that all ranks were given the same network and settings. Collective.
 
     Raises
@@ -368,7 +376,7 @@ def check_same(network: Network, settings: Settings, communicator: Communicator)
     lengths = [
         projection.rule.n_edges
         for projection in network.projections
-        if isinstance(projection.rule, ExplicitFile)
+        if isinstance(projection.rule, ConnectionFile)
     ]
     chosen = settings.to_dict()
     partition = hashlib.sha256(str(chosen.pop("partition")).encode())
@@ -415,7 +423,7 @@ def network_digest(network: Network, *, fingerprints: bool = True) -> str:
 
 
 @cache
-def warm_up() -> None:
+def compile_wiring_kernels() -> None:
     """Compile (or load) the wiring kernels by building a small network with every rule."""
     population = Population("a", 64, IafPscExp())
     rules = (
@@ -437,6 +445,8 @@ def warm_up() -> None:
         (Network([population], fixed), "auto"),
     ):
         table = make_blocks(network)
-        layout = Layout(network, table, make_assignment(table, 1, "contiguous"), 0)
-        wired = wiring.build(layout, choose_quanta(network), 0, storage=storage, delivery="pull")
-        assert np.all(wired.load >= 0)
+        layout = LocalLayout(network, table, make_assignment(table, 1, "contiguous"), 0)
+        wired = wiring.build_local_synapses(
+            layout, choose_quanta(network), 0, storage=storage, delivery="pull"
+        )
+        assert np.all(wired.weight_sums >= 0)

@@ -13,15 +13,15 @@ import numpy.typing as npt
 
 from distsnn.comm import Communicator, collective_phase
 from distsnn.engine import snapshot
-from distsnn.engine.layout import Layout
-from distsnn.engine.populations import spikes_per_step
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.local_neurons import spikes_per_step
 from distsnn.errors import DescriptionError, RecordingError, StoreError, printable
 from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation
-from distsnn.io.checkpoint_writer import GenerationWriter
+from distsnn.io.checkpoint_reader import CheckpointReader
+from distsnn.io.checkpoint_writer import CheckpointWriter
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network
-from distsnn.simulation.build import Built, network_digest
+from distsnn.simulation.build import BuildResult, network_digest
 from distsnn.simulation.saved_states import check_declared, read_states
 
 Note = Callable[[str], None]
@@ -30,7 +30,7 @@ _MOST_DIFFERENCES = 5
 _VERSIONS = ("distsnn", "python", "numpy", "numba", "zarr")
 
 
-class Checkpoints:
+class CheckpointManager:
     """Saves and restores a simulation. Every method is collective.
 
     Parameters
@@ -39,7 +39,7 @@ class Checkpoints:
         The network.
     seed : int
         The run's seed.
-    built : Built
+    built : BuildResult
         The engine and what goes with it.
     communicator : Communicator
         The ranks.
@@ -51,7 +51,7 @@ class Checkpoints:
         self,
         network: Network,
         seed: int,
-        built: Built,
+        built: BuildResult,
         communicator: Communicator,
         versions: dict[str, str],
     ) -> None:
@@ -104,22 +104,26 @@ class Checkpoints:
         """
         begin = time.perf_counter()
         communicator, rank = self._communicator, self._communicator.rank
-        wiring = self._known_wiring()
+        wiring = self._synapse_digests()
         with collective_phase(communicator, "saving the state"):
-            saved_snapshot = snapshot.take(self._built.engine)
+            saved_snapshot = snapshot.take_snapshot(self._built.engine)
         parts = communicator.gather((saved_snapshot.blocks, saved_snapshot.digests, wiring))
         number = 0
-        with collective_phase(communicator, "saving the state"), _as_recording():
+        with collective_phase(communicator, "saving the state"), _as_recording_error():
             number = 1 + max(generations(store), default=0) if rank == 0 else 0
         number = communicator.bcast(number)
-        writer = GenerationWriter(store, number)
-        with collective_phase(communicator, "saving the state"), _as_recording():
+        writer = CheckpointWriter(store, number)
+        with collective_phase(communicator, "saving the state"), _as_recording_error():
             if parts is not None:
                 if "network" not in self._about:
                     self._about["network"] = network_digest(self._network)
                 blocks = self._index(parts)
                 digest = hashlib.sha256(blocks["digest"].tobytes()).hexdigest()
-                now = {"step": saved_snapshot.step, "reach": self._built.reach, "digest": digest}
+                now = {
+                    "step": saved_snapshot.step,
+                    "reach": self._built.max_delay_steps,
+                    "digest": digest,
+                }
                 now["fields"] = [asdict(field) for field in snapshot.fields(self._built.engine)]
                 so_far = {
                     "spikes": spikes,
@@ -128,18 +132,18 @@ class Checkpoints:
                     "scripted": scripted,
                 }
                 so_far |= {"recordings": recordings} if recordings else {}
-                writer.begin(self._about | now | so_far, blocks)
+                writer.write_index(self._about | now | so_far, blocks)
         seal = ""
         try:
-            with collective_phase(communicator, "saving the state"), _as_recording():
+            with collective_phase(communicator, "saving the state"), _as_recording_error():
                 seal = writer.write_rank(rank, saved_snapshot.states, saved_snapshot.spikes)
             seals = communicator.gather(seal)
-            with collective_phase(communicator, "saving the state"), _as_recording():
+            with collective_phase(communicator, "saving the state"), _as_recording_error():
                 if seals is not None:
                     writer.finish(seals)
         except Exception:
             if rank == 0:
-                writer.abandon()
+                writer.discard()
             raise
         if rank == 0:
             writer.prune(self._good.get(store))
@@ -147,7 +151,7 @@ class Checkpoints:
         spent_us = round(1e6 * (time.perf_counter() - begin))
         return number, 1e-6 * communicator.allreduce_max(spent_us)
 
-    def load(self, generation: Generation) -> None:
+    def load(self, generation: CheckpointReader) -> None:
         """Set all ranks' states to a generation's, which must be of this network.
 
         Raises
@@ -160,14 +164,14 @@ class Checkpoints:
         communicator, engine = self._communicator, self._built.engine
         layout, attributes = engine.layout, generation.attributes
         with collective_phase(communicator, "reading the checkpoint"):
-            index = generation.blocks(layout.table.n_blocks)
+            index = generation.blocks(layout.blocks.n_blocks)
             _check_index(generation, layout, index)
-        wiring = self._known_wiring()
+        wiring = self._synapse_digests()
         with collective_phase(communicator, "comparing the synapses"):
-            other = np.flatnonzero(wiring != index["wiring"][layout.owned])
+            other = np.flatnonzero(wiring != index["wiring"][layout.owned_blocks])
             if other.size:
-                block = int(layout.owned[other[0]])
-                name = layout.network.populations[int(layout.table.population[block])].name
+                block = int(layout.owned_blocks[other[0]])
+                name = layout.network.populations[int(layout.blocks.population[block])].name
                 raise DescriptionError(
                     "synapses are not those that the checkpoint was saved with: another version "
                     "of distsnn, or a machine on which it computes otherwise",
@@ -191,35 +195,37 @@ class Checkpoints:
         with collective_phase(communicator, "restoring the state"):
             _check_spikes(generation, layout, step, gid)
             try:
-                snapshot.put(engine, states, int(attributes["step"]), (step[order], gid[order]))
+                snapshot.restore_snapshot(
+                    engine, states, int(attributes["step"]), (step[order], gid[order])
+                )
             except (IndexError, ValueError) as error:
                 raise StoreError(f"corrupt: {error}", path=str(generation.folder)) from error
-            current = snapshot.take(engine)
-            if not np.array_equal(current.digests, index["digest"][layout.owned]):
+            current = snapshot.take_snapshot(engine)
+            if not np.array_equal(current.digests, index["digest"][layout.owned_blocks]):
                 raise StoreError(
                     "corrupt: states are not those that were saved", path=str(generation.folder)
                 )
         self._good[generation.store.resolve()] = generation.number
 
-    def _known_wiring(self) -> npt.NDArray[np.uint64]:
+    def _synapse_digests(self) -> npt.NDArray[np.uint64]:
         """Return the digests of this rank's synapses, which are worked out once. Collective."""
         if self._wiring is None:
             with collective_phase(self._communicator, "checking the synapses"):
-                self._wiring = snapshot.wiring(self._built.engine)
+                self._wiring = snapshot.synapse_digests(self._built.engine)
         assert self._wiring is not None
         return self._wiring
 
     def _index(self, parts: list[Any]) -> dict[str, npt.NDArray[Any]]:
         layout = self._built.engine.layout
-        digest = np.zeros((layout.table.n_blocks, snapshot.DIGEST_BYTES), np.uint8)
-        wiring = np.zeros(layout.table.n_blocks, np.uint64)
+        digest = np.zeros((layout.blocks.n_blocks, snapshot.DIGEST_BYTES), np.uint8)
+        wiring = np.zeros(layout.blocks.n_blocks, np.uint64)
         for blocks, digests, synapses in parts:
             digest[blocks], wiring[blocks] = digests, synapses
         return {"rank": layout.assignment.owner, "digest": digest, "wiring": wiring}
 
 
 @contextmanager
-def _as_recording() -> Iterator[None]:
+def _as_recording_error() -> Iterator[None]:
     """Convert a StoreError to a RecordingError: the request was valid."""
     try:
         yield
@@ -229,7 +235,7 @@ def _as_recording() -> Iterator[None]:
         raise RecordingError(f"checkpoint: {error.problem}", path=error.path) from error
 
 
-def note_versions(generation: Generation, current: dict[str, str], note: Note) -> None:
+def note_versions(generation: CheckpointReader, current: dict[str, str], note: Note) -> None:
     """Report it if a checkpoint was saved with other versions of distsnn or libraries."""
     stored = {
         name: printable(str(value)) for name, value in generation.attributes["versions"].items()
@@ -244,7 +250,7 @@ def note_versions(generation: Generation, current: dict[str, str], note: Note) -
         )
 
 
-def check_store(store: Path, network: Network, seed: int) -> None:
+def check_checkpoint_store(store: Path, network: Network, seed: int) -> None:
     """Check that a simulation's state may be saved into a store that exists.
 
     Raises
@@ -279,7 +285,7 @@ def same_run(reader: StoreReader, network: Network, seed: int) -> bool:
     return int(reader.metadata["seed"]) == seed and not _network_differences(reader, network)
 
 
-def check_same(generation: Generation, network: Network, seed: int) -> None:
+def check_same_network(generation: CheckpointReader, network: Network, seed: int) -> None:
     """Check that a checkpoint is one of this network.
 
     Raises
@@ -293,7 +299,9 @@ def check_same(generation: Generation, network: Network, seed: int) -> None:
     if attributes["seed"] != seed:
         differences.append(f"seed is {attributes['seed']} there, {seed} here")
     if attributes["network"] != network_digest(network):
-        differences += _network_differences(StoreReader(generation.store, resuming=True), network)
+        differences += _network_differences(
+            StoreReader(generation.store, skip_damaged_attempts=True), network
+        )
         if not differences:
             differences.append("it does not belong to its store")
     if differences:
@@ -332,9 +340,9 @@ def _short(value: Any) -> str:
 
 
 def _check_index(
-    generation: Generation, layout: Layout, index: dict[str, npt.NDArray[Any]]
+    generation: CheckpointReader, layout: LocalLayout, index: dict[str, npt.NDArray[Any]]
 ) -> None:
-    n, ranks = layout.table.n_blocks, index["rank"]
+    n, ranks = layout.blocks.n_blocks, index["rank"]
     fits = all(len(values) == n for values in index.values())
     fits = fits and index["digest"].shape == (n, snapshot.DIGEST_BYTES)
     counts = generation.attributes["spikes"]
@@ -345,8 +353,8 @@ def _check_index(
 
 
 def _check_spikes(
-    generation: Generation,
-    layout: Layout,
+    generation: CheckpointReader,
+    layout: LocalLayout,
     step: npt.NDArray[np.int32],
     gid: npt.NDArray[np.uint32],
 ) -> None:

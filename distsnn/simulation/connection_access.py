@@ -9,7 +9,7 @@ from distsnn.engine.connection_table import Table, plastic_connections, static_c
 from distsnn.engine.edges import Records, array_records
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError
-from distsnn.network import Explicit, ExplicitFile, Target, View
+from distsnn.network import ConnectionFile, ConnectionList, PopulationView, Target
 from distsnn.network.populations import as_range
 from distsnn.simulation.edge_routing import route_file
 
@@ -34,7 +34,7 @@ def read_connections(
         The ranks.
     projection : str
         The projection's name.
-    source, target : Population, View or str, optional
+    source, target : Population, PopulationView or str, optional
         Neurons to which the connections are limited.
 
     Raises
@@ -68,7 +68,7 @@ def read_connections(
         return records[(records["source"] >= low) & (records["source"] < high)]
 
     bounds: Iterable[Records] | None = None
-    if isinstance(described.rule, ExplicitFile):
+    if isinstance(described.rule, ConnectionFile):
         bounds = [*route_file(layout, described, communicator, wanted)]
 
     def own() -> Table:
@@ -77,7 +77,7 @@ def read_connections(
             table = plastic_connections(plastic[projection], engine.step, limits[0])
         else:
             records = bounds
-            if isinstance(described.rule, Explicit):
+            if isinstance(described.rule, ConnectionList):
                 records = map(wanted, array_records(described, network.dt))
             table = static_connections(
                 *(layout, engine.quanta, engine.seed, index, records, limits[0])
@@ -99,7 +99,9 @@ def read_connections(
     return joined[np.lexsort((joined["target"], joined["source"]))]
 
 
-def _limits(engine: RankEngine, end: View, target: Target | None, *, where: str) -> tuple[int, int]:
+def _limits(
+    engine: RankEngine, end: PopulationView, target: Target | None, *, where: str
+) -> tuple[int, int]:
     """Return the first gid and the end of the neurons that are asked for."""
     network = engine.layout.network
     view = (

@@ -7,12 +7,14 @@ import numpy as np
 from distsnn.comm import Communicator, collective_phase
 from distsnn.engine import edges
 from distsnn.engine.edges import Records
-from distsnn.engine.layout import Layout
-from distsnn.network import ExplicitFile, Network, Projection
+from distsnn.engine.layout import LocalLayout
+from distsnn.network import ConnectionFile, Network, Projection
 from distsnn.network.scale_requirements import EdgeFileSummary
 
 
-def shared_slices(n_edges: int, grain: int, rank: int, ranks: int) -> Iterator[tuple[int, int]]:
+def file_slices_of_rank(
+    n_edges: int, grain: int, rank: int, ranks: int
+) -> Iterator[tuple[int, int]]:
     """Yield first edge and end of a rank's slices: one in every round, all of whole grains.
 
     Round by round and rank by rank they follow each other, so that edges which arrive in the
@@ -27,29 +29,33 @@ def shared_slices(n_edges: int, grain: int, rank: int, ranks: int) -> Iterator[t
 
 def read_edges(projection: Projection, dt: float) -> Iterator[Records]:
     """Yield all edges of a projection's file, slice by slice, on this rank alone."""
-    assert isinstance(projection.rule, ExplicitFile)
+    assert isinstance(projection.rule, ConnectionFile)
     return edges.file_records(
-        projection, dt, shared_slices(projection.rule.n_edges, edges.grain(projection), 0, 1)
+        projection,
+        dt,
+        file_slices_of_rank(projection.rule.n_edges, edges.rows_per_chunk(projection), 0, 1),
     )
 
 
 def file_summaries(network: Network) -> dict[int, EdgeFileSummary]:
     """Return, by index of the projection, what edge files hold; this rank alone reads them."""
     return {
-        index: edges.merged([edges.summary(projection, read_edges(projection, network.dt))])
+        index: edges.merge_summaries(
+            [edges.summarise_edges(projection, read_edges(projection, network.dt))]
+        )
         for index, projection in enumerate(network.projections)
-        if isinstance(projection.rule, ExplicitFile)
+        if isinstance(projection.rule, ConnectionFile)
     }
 
 
-def route_files(
-    layout: Layout, communicator: Communicator, *, plastic_only: bool = False
+def read_and_route_edges(
+    layout: LocalLayout, communicator: Communicator, *, plastic_only: bool = False
 ) -> tuple[dict[int, list[Records]], dict[int, EdgeFileSummary]]:
     """Read the edge files of all projections, each slice on one rank. Collective.
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         This rank's neurons.
     communicator : Communicator
         The ranks.
@@ -74,34 +80,37 @@ def route_files(
     local_edges: dict[int, list[Records]] = {}
     summaries: dict[int, EdgeFileSummary] = {}
     for index, projection in enumerate(layout.network.projections):
-        if isinstance(projection.rule, ExplicitFile) and (
+        if isinstance(projection.rule, ConnectionFile) and (
             projection.plasticity_rule is not None or not plastic_only
         ):
             local_edges[index] = list(route_file(layout, projection, communicator))
-            all_summaries = communicator.allgather(edges.summary(projection, local_edges[index]))
-            summaries[index] = edges.merged(all_summaries)
+            all_summaries = communicator.allgather(
+                edges.summarise_edges(projection, local_edges[index])
+            )
+            summaries[index] = edges.merge_summaries(all_summaries)
     return local_edges, summaries
 
 
 def route_file(
-    layout: Layout,
+    layout: LocalLayout,
     projection: Projection,
     communicator: Communicator,
     select: Callable[[Records], Records] = lambda records: records,
 ) -> Iterator[Records]:
     """Yield the records of the edges of a file onto this rank's neurons. Collective.
 
-    Parameters and errors are as in `route_files`; only the records that `select` returns are sent.
+    Parameters and errors are as in `read_and_route_edges`; only the records that `select` returns
+    are sent.
     """
-    assert isinstance(projection.rule, ExplicitFile)
+    assert isinstance(projection.rule, ConnectionFile)
     with collective_phase(communicator, "reading edge files"):
         if communicator.rank == 0:
             projection.rule.verify()
-        sizes = projection.rule.n_edges, edges.grain(projection)
-    slices = list(shared_slices(*sizes, communicator.rank, communicator.size))
+        sizes = projection.rule.n_edges, edges.rows_per_chunk(projection)
+    slices = list(file_slices_of_rank(*sizes, communicator.rank, communicator.size))
     pieces = edges.file_records(projection, layout.network.dt, slices)
     for _ in slices:
         # Each rank sends one file chunk at a time, which bounds the memory beside its own edges.
         with collective_phase(communicator, "reading edge files"):
-            parts = edges.split(layout, projection, select(next(pieces)))
+            parts = edges.split_by_owner(layout, projection, select(next(pieces)))
         yield np.concatenate(communicator.alltoall(parts))

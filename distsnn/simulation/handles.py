@@ -12,19 +12,19 @@ import numpy.typing as npt
 
 from distsnn.comm import Communicator
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import DescriptionError, unknown
-from distsnn.network import Network, Population, Projection, Target, View
+from distsnn.errors import DescriptionError, unknown_name_error
+from distsnn.network import Network, Population, PopulationView, Projection, Target
 from distsnn.network.stimuli import PerNeuron, Piecewise
 from distsnn.network.values import ValueLike
 from distsnn.simulation.connection_access import read_connections
-from distsnn.simulation.inputs import Inputs
-from distsnn.simulation.last_spikes import LastSpikes, Spikes
+from distsnn.simulation.last_spikes import LastRunSpikes, Spikes
 from distsnn.simulation.parameter_access import NeuronParameters
 from distsnn.simulation.recording_access import PartRecordings, Recordings
 from distsnn.simulation.rule_parameters import RuleParameters
-from distsnn.simulation.scripted import Scripted
+from distsnn.simulation.script_changes import ScriptChanges
 from distsnn.simulation.source_access import SynapseModelParameters
 from distsnn.simulation.state_access import NeuronStates, synapse_states
+from distsnn.simulation.stimulus_control import StimulusControl
 from distsnn.simulation.weight_access import (
     PlasticSynapses,
     learns,
@@ -51,11 +51,11 @@ class Access:
         This rank's engine.
     communicator : Communicator
         The ranks.
-    scripted : Scripted
+    scripted : ScriptChanges
         What is notified when something is set.
-    inputs : Inputs
+    inputs : StimulusControl
         Stimuli and spike sources.
-    last : LastSpikes
+    last : LastRunSpikes
         The spikes of the last run.
     recordings : Recordings
         The network's recordings.
@@ -66,9 +66,9 @@ class Access:
 
     engine: RankEngine
     communicator: Communicator
-    scripted: Scripted
-    inputs: Inputs
-    last: LastSpikes
+    scripted: ScriptChanges
+    inputs: StimulusControl
+    last: LastRunSpikes
     recordings: Recordings
     handles: dict[str | tuple[str, str], "Handle"] = field(default_factory=dict)
 
@@ -80,7 +80,7 @@ class PopulationHandle:
     ----------
     access : Access
         What it acts on.
-    view : View
+    view : PopulationView
         The neurons.
 
     Examples
@@ -91,7 +91,7 @@ class PopulationHandle:
     >>> E.spike_counts().mean()
     """
 
-    def __init__(self, access: Access, view: View) -> None:
+    def __init__(self, access: Access, view: PopulationView) -> None:
         self._access, self._view = access, view
         self._state: NeuronStates | None = None
         self._parameters: NeuronParameters | None = None
@@ -242,7 +242,7 @@ class ProjectionHandle:
 
         Parameters
         ----------
-        source, target : Population, View or str, optional
+        source, target : Population, PopulationView or str, optional
             Neurons to which the connections are limited.
 
         Returns
@@ -358,7 +358,7 @@ class ProjectionHandle:
         """
         access = self._access
         normalise(access.engine, access.communicator, self._name, total)
-        access.scripted.note(self._name)
+        access.scripted.add(self._name)
 
     @property
     def record(self) -> PartRecordings:
@@ -389,7 +389,7 @@ class ProjectionHandle:
     @learning.setter
     def learning(self, on: bool) -> None:
         set_learning(self._access.engine, self._access.communicator, self._name, on)
-        self._access.scripted.note(self._name)
+        self._access.scripted.add(self._name)
 
     @property
     def signal(self) -> float:
@@ -410,7 +410,7 @@ class ProjectionHandle:
     @signal.setter
     def signal(self, value: float) -> None:
         access = self._access
-        access.scripted.note(set_signal(access.engine, access.communicator, self._name, value))
+        access.scripted.add(set_signal(access.engine, access.communicator, self._name, value))
 
     @property
     def _plastic(self) -> PlasticSynapses:
@@ -440,7 +440,7 @@ class StimulusParameters(Mapping[str, PerNeuron | Piecewise]):
     def __getitem__(self, name: str) -> PerNeuron | Piecewise:
         values = self._values()
         if not isinstance(name, str) or name not in values:
-            raise unknown("field", str(name), values, where=f"stimulus {self._name!r}")
+            raise unknown_name_error("field", str(name), values, where=f"stimulus {self._name!r}")
         return values[name]
 
     def __setitem__(self, name: str, value: ValueLike) -> None:
@@ -531,7 +531,7 @@ def handle(access: Access, key: object) -> Handle:
     ----------
     access : Access
         What it acts on.
-    key : str, Population, View or Projection
+    key : str, Population, PopulationView or Projection
         The part, or its name.
 
     Raises
@@ -551,7 +551,7 @@ def handle(access: Access, key: object) -> Handle:
         for stimulus in network.stimuli:
             if stimulus.name is not None:
                 handles[stimulus.name] = StimulusHandle(access, stimulus.name)
-    if isinstance(key, Population | View):
+    if isinstance(key, Population | PopulationView):
         view = network.resolve_view(key, where=_WHERE)
         if view.size == network.population(view.population).size:
             return handles[view.population]
@@ -563,11 +563,11 @@ def handle(access: Access, key: object) -> Handle:
             "must be a part of the network",
             where=_WHERE,
             value=name,
-            allowed="a name, a Population, a View or a Projection",
+            allowed="a name, a Population, a PopulationView or a Projection",
         )
     if name not in handles:
         names = [known for known in handles if isinstance(known, str)]
-        raise unknown("part of the network", name, names, where=_WHERE)
+        raise unknown_name_error("part of the network", name, names, where=_WHERE)
     return handles[name]
 
 

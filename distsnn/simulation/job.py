@@ -8,8 +8,8 @@ from distsnn.comm import world
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.network import Network
-from distsnn.simulation.kept_partition import kept_partition
 from distsnn.simulation.newest_checkpoint import open_shared_reader
+from distsnn.simulation.resumed_partition import partition_for_resume
 
 _Made = TypeVar("_Made")  # Simulation, or a class made of it
 
@@ -78,7 +78,7 @@ def restored(
     settings["communicator"] = settings.get("communicator") or world()
     reader = open_shared_reader(job.start, settings["communicator"])
     if settings.get("partition") is None:
-        settings["partition"] = kept_partition(reader, settings["communicator"].size)
+        settings["partition"] = partition_for_resume(reader, settings["communicator"].size)
     if network is None:
         network = Network.from_dict(*reader.network())
     seed = int(reader.metadata["seed"])

@@ -5,17 +5,17 @@ import numpy.typing as npt
 
 from distsnn.comm import Communicator, allgather_checked
 from distsnn.errors import DescriptionError
-from distsnn.network import Network, View
+from distsnn.network import Network, PopulationView
 
 Spikes = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32]]
 Keys = npt.NDArray[np.int64]
 
 # Maximum number of stored spikes of a rank, 32 MiB: some seconds of a large network. Run calls of a
 # closed loop are far shorter, and a long run must not fill the memory with unused spikes.
-MOST_KEPT = 2**22
+MAX_SPIKES = 2**22
 
 
-class LastSpikes:
+class LastRunSpikes:
     """Every rank's own spikes of the last run, read by all ranks together.
 
     Parameters
@@ -36,34 +36,38 @@ class LastSpikes:
         self._size = 0
         self._missing: str | None = None
 
-    def lose(self, why: str) -> None:
+    def discard(self, why: str) -> None:
         """Keep no spikes until the next run begins."""
         self._pieces, self._missing = [], why
 
     def append(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Take some spikes, later than all before; the arrays are kept."""
         self._size += gid.size
-        if self._size <= MOST_KEPT:
+        if self._size <= MAX_SPIKES:
             self._pieces.append((step, gid))
         else:
-            self.lose(f"of one run up to {MOST_KEPT:,} spikes of a rank are kept, there were more")
+            self.discard(
+                f"of one run up to {MAX_SPIKES:,} spikes of a rank are kept, there were more"
+            )
 
-    def of(self, view: View) -> Spikes:
+    def of(self, view: PopulationView) -> Spikes:
         """Return what `PopulationHandle.spikes` does. Collective."""
         parts = allgather_checked(self._communicator, lambda: self._own(view), where="spikes")
         keys = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
         return (keys >> 32).astype(np.int32), keys.astype(np.uint32)
 
-    def counts(self, view: View) -> npt.NDArray[np.int64]:
+    def counts(self, view: PopulationView) -> npt.NDArray[np.int64]:
         """Return what `PopulationHandle.spike_counts` does. Collective."""
         _, gid = self.of(view)
         return np.bincount(self._positions(view, gid), minlength=view.size)
 
-    def _positions(self, view: View, gid: npt.NDArray[np.uint32]) -> npt.NDArray[np.int64]:
+    def _positions(
+        self, view: PopulationView, gid: npt.NDArray[np.uint32]
+    ) -> npt.NDArray[np.int64]:
         """Return the index in a view of each of some neurons, -1: not in it."""
         return view.positions(gid.astype(np.int64) - self._network.first_gid[view.population])
 
-    def _own(self, view: View) -> tuple[str, Keys]:
+    def _own(self, view: PopulationView) -> tuple[str, Keys]:
         """Return a text of the view, and this rank's spikes of it as ``step << 32 | gid``."""
         if self._missing is not None:
             raise DescriptionError(self._missing, where="spikes")

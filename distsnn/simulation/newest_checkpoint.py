@@ -9,14 +9,14 @@ from pathlib import Path
 from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation, lost_generation
+from distsnn.io.checkpoint_reader import CheckpointReader, lost_generation
 from distsnn.io.reader import StoreReader
 from distsnn.simulation.checkpoint import Note
 
 
 def find_newest_checkpoint(
     store: Path, communicator: Communicator, note: Note, reader: StoreReader | None = None
-) -> Generation:
+) -> CheckpointReader:
     """Return the newest generation that is whole, verified by all ranks together. Collective.
 
     Parameters
@@ -46,12 +46,12 @@ def find_newest_checkpoint(
                 note(str(lost))
     numbers = communicator.bcast(numbers)
     for place, number in enumerate(numbers):
-        generation: Generation | None = None
+        generation: CheckpointReader | None = None
         damage: str | None = None
         left_out: str | None = None
         with collective_phase(communicator, "verifying the checkpoint"):
             try:
-                generation = Generation.open(store, number)
+                generation = CheckpointReader.open(store, number)
                 if communicator.rank == 0:
                     generation.verify_index()
                 for rank in range(communicator.rank, generation.ranks, communicator.size):
@@ -89,7 +89,7 @@ def open_shared_reader(
         return store
     with collective_phase(communicator, "reading the store"):
         share = communicator.rank, communicator.size
-        reader = StoreReader(store, resuming=True, share=share)
+        reader = StoreReader(store, skip_damaged_attempts=True, share=share)
     while True:
         damage = None if reader.damage is None else (reader.damage.problem, reader.damage.path)
         counts = communicator.allgather((len(reader.attempts), damage))
@@ -114,11 +114,11 @@ def _saved_step(store: Path, numbers: Iterable[int]) -> int:
     """Return the step of the first of some generations that can be opened; 0 if none can."""
     for number in numbers:
         with suppress(StoreError, DescriptionError):
-            return int(Generation.open(store, number).attributes["step"])
+            return int(CheckpointReader.open(store, number).attributes["step"])
     return 0
 
 
-def _check_recorded(generation: Generation, reader: StoreReader, after: int) -> str | None:
+def _check_recorded(generation: CheckpointReader, reader: StoreReader, after: int) -> str | None:
     """Raise StoreError unless the run is recorded up to a checkpoint; each rank checks its share.
 
     The recordings are incomplete if a later attempt began before that step. A store without
@@ -126,7 +126,7 @@ def _check_recorded(generation: Generation, reader: StoreReader, after: int) -> 
 
     Parameters
     ----------
-    generation : Generation
+    generation : CheckpointReader
         The checkpoint.
     reader : StoreReader
         This rank's share of the store.
@@ -143,7 +143,7 @@ def _check_recorded(generation: Generation, reader: StoreReader, after: int) -> 
     if reader.damage is not None and attempt <= generation.attributes["attempt"]:
         raise reader.damage
     step = generation.attributes["step"]
-    if not reader.reaches(step):
+    if not reader.is_recorded_until(step):
         raise StoreError(
             f"the checkpoint is at step {step}, but the recordings are complete only up to step "
             f"{reader.complete_step}",

@@ -21,18 +21,17 @@ from distsnn.comm import (
 )
 from distsnn.comm.supervision.heartbeat import Heartbeat
 from distsnn.comm.supervision.job_exit import print_message
-from distsnn.errors import DescriptionError, Stopped, StoreError, unknown
-from distsnn.io.checkpoint_reader import Generation
+from distsnn.errors import DescriptionError, Stopped, StoreError, unknown_name_error
+from distsnn.io.checkpoint_reader import CheckpointReader
 from distsnn.io.exit_reports import exit_reports_folder
 from distsnn.io.reader import StoreReader
-from distsnn.io.run_writer import check_target, same_path
+from distsnn.io.run_writer import check_output_path, same_path
 from distsnn.kernel_cache import any_compiled
-from distsnn.network import Network, Population, Projection, View
+from distsnn.network import Network, Population, PopulationView, Projection
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
-from distsnn.simulation.build import Built, Settings, build, check_ranks, restart
-from distsnn.simulation.checkpoint import Checkpoints, check_same, note_versions
-from distsnn.simulation.clock import Times
+from distsnn.simulation.build import BuildResult, SimulationSettings, build, check_ranks, restart
+from distsnn.simulation.checkpoint import CheckpointManager, check_same_network, note_versions
 from distsnn.simulation.handles import (
     Access,
     Handle,
@@ -40,21 +39,30 @@ from distsnn.simulation.handles import (
     ProjectionHandle,
     handle,
 )
-from distsnn.simulation.inputs import Inputs
-from distsnn.simulation.interrupts import Interrupts
 from distsnn.simulation.job import Job, restored
 from distsnn.simulation.newest_checkpoint import find_newest_checkpoint, open_shared_reader
-from distsnn.simulation.output import Output
-from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
-from distsnn.simulation.policy import Policy
-from distsnn.simulation.progress import Progress, shown
+from distsnn.simulation.phase_timer import PhaseTimer
+from distsnn.simulation.policy import RunPolicy
+from distsnn.simulation.progress import Progress, make_progress
 from distsnn.simulation.recorder import Recorder, versions
 from distsnn.simulation.recording_access import Recordings
-from distsnn.simulation.run_summary import Counted, Summary, count, summarize
-from distsnn.simulation.scripted import Scripted
-from distsnn.simulation.spike_counts import RateCeiling
+from distsnn.simulation.run_summary import RunCounters, RunSummary, count, summarize
+from distsnn.simulation.script_changes import ScriptChanges
+from distsnn.simulation.segments import (
+    FAILED,
+    OUT_OF_TIME,
+    SAVE,
+    SIGNALLED,
+    SegmentScheduler,
+    end_step,
+    first_fault,
+)
+from distsnn.simulation.signal_handling import SignalHandler
+from distsnn.simulation.spike_counts import RateLimit
+from distsnn.simulation.spike_output import SpikeOutput
 from distsnn.simulation.state_store import state_store
-from distsnn.units import counted
+from distsnn.simulation.stimulus_control import StimulusControl
+from distsnn.units import format_count
 
 # Added to the number by which ranks compare what they ask of a reset.
 _KEEPS_WEIGHTS = 2
@@ -87,7 +95,7 @@ class Simulation:
         Whether and how progress is shown (by rank 0).
     communicator : Communicator, optional
         The ranks; by default all that the launcher started.
-    policy : Policy, optional
+    policy : RunPolicy, optional
         When the run is saved into its store, and when it stops by itself.
 
     Raises
@@ -121,23 +129,23 @@ class Simulation:
         storage: str = "auto",
         progress: bool | Progress = False,
         communicator: Communicator | None = None,
-        policy: Policy | None = None,
+        policy: RunPolicy | None = None,
     ) -> None:
         begin, start = time.perf_counter(), self._job.start
         self.network = network
         self._communicator = communicator or world()
         rank = self._communicator.rank
-        self._progress = shown(progress) if rank == 0 else None
+        self._progress = make_progress(progress) if rank == 0 else None
         same_store = same_path(out, start.path if isinstance(start, StoreReader) else start)
-        self._between, self._scripted = ExitStack(), Scripted()
+        self._between, self._scripted = ExitStack(), ScriptChanges()
         with collective_phase(self._communicator, "checking the settings"):
             check_ranks(ranks, self.ranks)
-            self.settings = Settings(seed, partition, delivery, storage)
-            self._policy = policy or Policy()
+            self.settings = SimulationSettings(seed, partition, delivery, storage)
+            self._policy = policy or RunPolicy()
             self._heartbeat = Heartbeat(self._communicator, self._policy.heartbeat)
             self._policy.checkpoint_steps(network.dt)
-            self._policy.check_saved(recorded=out is not None)
-        self._output = Output(network, self._communicator)
+            self._policy.check_has_store(recorded=out is not None)
+        self._output = SpikeOutput(network, self._communicator)
         self._recordings = Recordings(network, self._communicator)
         require_equal_int(
             self._communicator, lambda: out is not None, "checking the settings", where="out"
@@ -157,7 +165,7 @@ class Simulation:
             yield
         except BaseException as error:
             if self._progress is not None:
-                self._progress.drop()
+                self._progress.end_line()
             self._heartbeat.stop(error)
             self._output.unlock()
             raise
@@ -183,12 +191,12 @@ class Simulation:
                 off=self._recordings.off,
             )
             self._heartbeat.exit_reports = exit_reports_folder(out, self._output.recorder.attempt)
-            self._scripted.report_to(self._output.recorder.scripted)
-        self._pace = Pace(
+            self._scripted.subscribe(self._output.recorder.record_script_changes)
+        self._scheduler = SegmentScheduler(
             *(self._policy, self.network.dt, self._engine.most_steps, self._communicator),
             epoch_steps=self._built.epochs.global_steps,
         )
-        self._ceiling = RateCeiling(
+        self._ceiling = RateLimit(
             self.network, self._policy.max_rate, self._communicator, self._engine.step
         )
         self._closed = False
@@ -279,7 +287,7 @@ class Simulation:
         with ExitStack() as held:
             with collective_phase(self._communicator, "saving"):
                 if recorder is not None:
-                    recorder.secure()
+                    recorder.sync_to_disk()
                 elif self._communicator.rank == 0:
                     store_of_states = state_store(
                         *(path, self.network, self.settings, self._built, self._communicator),
@@ -289,7 +297,7 @@ class Simulation:
                     held.enter_context(store_of_states)
             number, spent_s = self._checkpoints.save(
                 path,
-                self._output.counts.of_all(self._communicator),
+                self._output.counts.global_counts(self._communicator),
                 self._times.run_s,
                 -1 if recorder is None else recorder.attempt,
                 self._scripted.names,
@@ -298,7 +306,7 @@ class Simulation:
             with collective_phase(self._communicator, "saving"):
                 if recorder is not None:
                     recorder.saved(number)
-        self._pace.saved(spent_s)
+        self._scheduler.saved(spent_s)
 
     def _build(
         self,
@@ -310,30 +318,34 @@ class Simulation:
         Return a reader of the resumed run, if any, and the attempt that saved (-1: none).
         """
         network, seed = self.network, self.settings.seed
-        generation: Generation | None = None
+        generation: CheckpointReader | None = None
         reader: StoreReader | None = None
         if start is not None:
-            report = partial(self._note, always=True)
+            report = partial(self._report, always=True)
             store = start.path if isinstance(start, StoreReader) else Path(start)
             # a store that is recorded into is read under the lock
             reader = None if same_store is None else open_shared_reader(start, self._communicator)
             generation = find_newest_checkpoint(store, self._communicator, report, reader)
             with collective_phase(self._communicator, "looking at the checkpoint"):
                 if self._communicator.rank == 0:  # ranks compare their networks when they build
-                    check_same(generation, network, seed)
+                    check_same_network(generation, network, seed)
                     note_versions(generation, versions(self._communicator), report)
-        size_text = f"{counted(network.n_neurons, 'neuron')} on {counted(self.ranks, 'rank')}"
+        size_text = (
+            f"{format_count(network.n_neurons, 'neuron')} on {format_count(self.ranks, 'rank')}"
+        )
         first = "" if any_compiled() else "; compiling kernels first, once for this version"
-        self._note(f"building {size_text}{first}")
+        self._report(f"building {size_text}{first}")
         at_ms = 0.0 if generation is None else int(generation.attributes["step"]) * network.dt
-        self._interrupts = Interrupts(at_ms, None if same_store is None else os.fspath(same_store))
-        with self._interrupts.acting():
+        self._interrupts = SignalHandler(
+            at_ms, None if same_store is None else os.fspath(same_store)
+        )
+        with self._interrupts.immediate():
             self._use(build(network, self.settings, self._communicator))
             self._access = Access(
                 *(self._engine, self._communicator, self._scripted),
-                *(self._inputs, self._output.last, self._recordings),
+                *(self._inputs, self._output.last_run, self._recordings),
             )
-            self._checkpoints = Checkpoints(
+            self._checkpoints = CheckpointManager(
                 network, seed, self._built, self._communicator, versions(self._communicator)
             )
             if generation is not None:
@@ -342,29 +354,29 @@ class Simulation:
             return None
         return reader, int(generation.attributes["attempt"])
 
-    def _use(self, built: Built) -> None:
+    def _use(self, built: BuildResult) -> None:
         """Take a network that was built, or taken back to its beginning. Collective."""
         communicator = self._communicator
         self._built, self._engine = built, built.engine
-        self._times = Times(self._engine, communicator)
-        self._inputs = Inputs(self._engine, communicator, self._scripted)
+        self._times = PhaseTimer(self._engine, communicator)
+        self._inputs = StimulusControl(self._engine, communicator, self._scripted)
         self._recordings.use(self._engine, self._output)
 
-    def _load(self, generation: Generation) -> None:
+    def _load(self, generation: CheckpointReader) -> None:
         attributes = generation.attributes
-        self._scripted.note(*attributes["scripted"])  # before values are set, in another order
+        self._scripted.add(*attributes["scripted"])  # before values are set, in another order
         self._checkpoints.load(generation)
         with collective_phase(self._communicator, "restoring recordings"):
             switched = attributes.get("recordings", {})
             self._recordings.restore(switched, path=str(generation.folder))
-        self._output.last.lose("those before a checkpoint are not kept in it")
+        self._output.last_run.discard("those before a checkpoint are not kept in it")
         self._times.run_s = float(attributes["run_s"])
         if self._communicator.rank == 0:
             self._output.counts.recorded += np.asarray(attributes["spikes"], np.int64)
-        saved_by = counted(generation.ranks, "rank")
-        self._note(f"going on at {self.time_ms:g} ms, saved by {saved_by}")
+        saved_by = format_count(generation.ranks, "rank")
+        self._report(f"going on at {self.time_ms:g} ms, saved by {saved_by}")
 
-    def _note(self, text: str, *, always: bool = False) -> None:
+    def _report(self, text: str, *, always: bool = False) -> None:
         """Print a message with the progress, or always (on rank 0)."""
         if self._progress is not None:
             self._progress.note(text)
@@ -372,7 +384,7 @@ class Simulation:
             print_message(text)
 
     @overload
-    def __getitem__(self, key: Population | View) -> PopulationHandle: ...
+    def __getitem__(self, key: Population | PopulationView) -> PopulationHandle: ...
 
     @overload
     def __getitem__(self, key: Projection) -> ProjectionHandle: ...
@@ -380,12 +392,12 @@ class Simulation:
     @overload
     def __getitem__(self, key: str) -> Any: ...
 
-    def __getitem__(self, key: str | Population | View | Projection) -> Handle:
+    def __getitem__(self, key: str | Population | PopulationView | Projection) -> Handle:
         """Return the handle of a part of the network, to read and set it between two runs.
 
         Parameters
         ----------
-        key : str, Population, View or Projection
+        key : str, Population, PopulationView or Projection
             The part: ``"E"``, ``E[:50]``, ``"E->I"``, or the name of a stimulus.
 
         Returns
@@ -439,9 +451,11 @@ class Simulation:
         if self._progress is not None:
             self._progress.start(self.time_ms, end * self.network.dt)
         try:
-            with self._interrupts.noted():
+            with self._interrupts.deferred():
                 while self._engine.step < end:
-                    self._advance(self._pace.until(self._engine.step, end) - self._engine.step)
+                    self._run_segment(
+                        self._scheduler.segment_end(self._engine.step, end) - self._engine.step
+                    )
                     if self._progress is not None:
                         self._progress.update(self.time_ms)
                     self._times.lap()
@@ -458,9 +472,9 @@ class Simulation:
     def _end(self, time_ms: float) -> int:
         if self._closed:
             raise DescriptionError("the simulation is closed", where="run")
-        return last_step(self._engine.step, time_ms, self.network.dt)
+        return end_step(self._engine.step, time_ms, self.network.dt)
 
-    def _advance(self, n_steps: int) -> None:
+    def _run_segment(self, n_steps: int) -> None:
         """Run one piece on all ranks, save if it is time to, and stop all together if one has to.
 
         What `engine.run` itself raises (as when memory runs out) passes through: the other ranks
@@ -471,7 +485,7 @@ class Simulation:
         self._times.recording_s = self._output.spent_s
         self._heartbeat.step = self._engine.step
         fault = self._engine.fault()
-        verdict, signal = self._pace.after(
+        verdict, signal = self._scheduler.agree_after_segment(
             n_steps,
             self._engine.step,
             time.perf_counter() - begin,
@@ -479,9 +493,9 @@ class Simulation:
             signal=self._interrupts.number,
         )
         if verdict == FAILED:
-            first = earliest(self._communicator, fault)
+            first = first_fault(self._communicator, fault)
             raise_if_any_failed(self._communicator, failure or first, "running")
-        window = self._pace.rate_window
+        window = self._scheduler.rate_window
         if window is not None and self._engine.step % window == 0:
             self._ceiling.check(self._output.counts.all, window, step=self._engine.step)
         store = self._output.recorder.path if self._output.recorder is not None else None
@@ -491,7 +505,7 @@ class Simulation:
             number = signal if verdict == SIGNALLED else 0
             raise mark_collective(self._interrupts.stopping(number, self.time_ms, store))
 
-    def close(self) -> Summary:
+    def close(self) -> RunSummary:
         """Commit and close the recordings and return what the run was. Collective.
 
         Raises
@@ -505,9 +519,9 @@ class Simulation:
         self._output.unlock()
         return summary
 
-    def _complete(self) -> Summary:
+    def _complete(self) -> RunSummary:
         """Commit and close the recordings. Collective."""
-        timing = self._times.shared()
+        timing = self._times.global_phases()
         if not self._closed:
             self._closed = True
             with collective_phase(self._communicator, "closing the store"):
@@ -525,7 +539,7 @@ class Simulation:
         weights: str = "learnt",
         out: str | os.PathLike[str] | None = None,
         overwrite: bool = False,
-    ) -> Summary:
+    ) -> RunSummary:
         """Go back to t = 0, as for another trial, and end the recording so far. Collective.
 
         What a script has set stays: parameters of neurons, values of stimuli, whether projections
@@ -544,7 +558,7 @@ class Simulation:
 
         Returns
         -------
-        Summary
+        RunSummary
             What the run was that has ended.
 
         Raises
@@ -570,13 +584,13 @@ class Simulation:
         with self._ending_on_error():
             summary = self._complete()
             self._output.unlock()
-            self._output = Output(self.network, communicator)
+            self._output = SpikeOutput(self.network, communicator)
             if out is not None:
                 self._output.lock(out, overwrite=overwrite)
             self._scripted.forget()
             self._use(restart(self._built, communicator, keep_weights=keep))
             # the handles that a script has act on these from now on
-            self._access.inputs, self._access.last = self._inputs, self._output.last
+            self._access.inputs, self._access.last = self._inputs, self._output.last_run
             changed = [name for name, neurons in self._engine.neurons.items() if neurons.changed]
             plastic = [
                 projection
@@ -586,7 +600,7 @@ class Simulation:
             names = [*changed, *values, *(str(rows.projection.name) for rows in plastic)]
             names += self._recordings.parts_off
             with collective_phase(communicator, "setting inputs"):
-                self._scripted.note(*names)
+                self._scripted.add(*names)
                 self._inputs.set_again(values)
             self._heartbeat.exit_reports, self._heartbeat.step = None, 0
             self._begin(out, overwrite=overwrite)
@@ -601,10 +615,10 @@ class Simulation:
             raise DescriptionError("the simulation is closed", where="reset")
         choices = ("learnt", "described")
         if weights not in choices:
-            raise unknown("choice", str(weights), choices, where="reset, weights")
-        self._policy.check_saved(recorded=out is not None)
+            raise unknown_name_error("choice", str(weights), choices, where="reset, weights")
+        self._policy.check_has_store(recorded=out is not None)
         if out is not None and self._communicator.rank == 0:
-            check_target(out, overwrite=overwrite)
+            check_output_path(out, overwrite=overwrite)
         return _KEEPS_WEIGHTS * (weights == "learnt") + (out is not None)
 
     def _stop(self, error: BaseException) -> None:
@@ -621,18 +635,18 @@ class Simulation:
         elif isinstance(error, Stopped):
             status = f"stopped: {error.reason}"
         try:
-            self._output.close(status, self._built, self._times, self._times.own())
+            self._output.close(status, self._built, self._times, self._times.local_phases())
         except StoreError as further:
             # for example, a full disk; the first error is raised, and committed data stays
             error.add_note(f"and the store could not be closed: {further}")
         self._output.unlock()
 
-    def counted(self) -> Counted:
+    def counters(self) -> RunCounters:
         """Return counters and times so far, between two run calls. Collective."""
         return count(self._built, self._output, self._times, self._communicator)
 
     def __enter__(self) -> Self:
-        self._between.enter_context(self._interrupts.kept())
+        self._between.enter_context(self._interrupts.deferred_between_runs())
         return self
 
     def __exit__(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, check_timeout
 from distsnn.errors import DescriptionError
-from distsnn.io.processes import started
-from distsnn.units import steps
+from distsnn.io.processes import process_start_time
+from distsnn.units import to_steps
 
 # Ending in time takes some seconds: a piece of the run, the last chunks, the interpreter.
 _LEAST_MARGIN_S = 3.0
@@ -17,7 +17,7 @@ RATE_WINDOW_MS = 100.0
 
 
 @dataclass(frozen=True)
-class Policy:
+class RunPolicy:
     """When to save and when to stop.
 
     Parameters
@@ -51,7 +51,7 @@ class Policy:
                 )
         check_timeout(self.heartbeat)
 
-    def check_saved(self, *, recorded: bool) -> None:
+    def check_has_store(self, *, recorded: bool) -> None:
         """Raise DescriptionError if a run without a store is to be saved."""
         for name in ("checkpoint_every", "checkpoint_wall"):
             value = getattr(self, name)
@@ -73,9 +73,9 @@ class Policy:
         """
         if self.checkpoint_every is None:
             return None
-        return steps(self.checkpoint_every, dt, where="checkpoint_every")
+        return to_steps(self.checkpoint_every, dt, where="checkpoint_every")
 
-    def rate_window(self, dt: float) -> int | None:
+    def rate_window_steps(self, dt: float) -> int | None:
         """Return the number of steps between checks of rates, or None without a limit."""
         return None if self.max_rate is None else max(1, round(RATE_WINDOW_MS / dt))
 
@@ -89,6 +89,6 @@ class Policy:
 
 def process_age_s() -> float:
     """Return the wall time since this process was started, s."""
-    since = started(os.getpid())
+    since = process_start_time(os.getpid())
     # if the system has no start time: since Python's clock was first read
     return time.perf_counter() if since is None else time.time() - since

@@ -38,7 +38,7 @@ def launcher_has_terminal(processes: Path = Path("/proc")) -> bool:
         return False
 
 
-def clock(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration as people read it: ``42 s``, ``3:05``, ``2:10:00``."""
     total_s = round(seconds)
     if total_s < 60:
@@ -80,7 +80,7 @@ class Progress:
         text = printable(text)
         self._write(f"\r{text} ...\x1b[K" if self._terminal else f"distsnn: {text}\n")
 
-    def drop(self) -> None:
+    def end_line(self) -> None:
         """End the line of the last note; an error's message may follow."""
         if self._terminal:
             self._write("\n")
@@ -117,7 +117,7 @@ class Progress:
         if simulated > 0 and wall > 0:
             text += f", RTF {wall / simulated * 1e3:.3g}"
             left = wall / simulated * (self._end - done_ms)
-            text += f", {clock(left)} left" if left > 0 else f", {clock(wall)}"
+            text += f", {format_duration(left)} left" if left > 0 else f", {format_duration(wall)}"
         if self._terminal:
             total = self._end - self._from
             full = round(_BAR * simulated / total) if total > 0 else _BAR
@@ -136,7 +136,7 @@ class Progress:
             self._gone = True
 
 
-def shown(progress: bool | Progress) -> Progress | None:
+def make_progress(progress: bool | Progress) -> Progress | None:
     """Return the progress to show, if any: True stands for the usual one."""
     if isinstance(progress, Progress):
         return progress

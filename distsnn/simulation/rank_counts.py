@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from distsnn.simulation.build import Built
+from distsnn.simulation.build import BuildResult
 
 
-def epoch_steps(built: Built) -> dict[str, int]:
+def epoch_steps(built: BuildResult) -> dict[str, int]:
     """Return the maximum steps between exchanges of all ranks, and in groups (0: no groups)."""
     epochs = built.epochs
     inside = epochs.group_steps if epochs.in_groups else 0
     return {"epoch_steps": epochs.global_steps, "group_epoch_steps": inside}
 
 
-def exchanges(built: Built) -> dict[str, int]:
+def exchanges(built: BuildResult) -> dict[str, int]:
     """Return how often spikes were exchanged so far, among all ranks and inside groups."""
     exchange = built.exchange
     inside = None if exchange is None else exchange.group_counters
@@ -22,12 +22,12 @@ def exchanges(built: Built) -> dict[str, int]:
     }
 
 
-def rank_counts(built: Built, first_step: int, spikes: int) -> dict[str, Any]:
+def rank_counts(built: BuildResult, first_step: int, spikes: int) -> dict[str, Any]:
     """Return what this rank has counted, as JSON-able data (`distsnn.io.schema`: `counted`).
 
     Parameters
     ----------
-    built : Built
+    built : BuildResult
         The rank's engine and what goes with it.
     first_step : int
         The step at which it began to run.
@@ -52,7 +52,7 @@ def rank_counts(built: Built, first_step: int, spikes: int) -> dict[str, Any]:
             counters["received_spikes"] += level.received_spikes
             counters["received_bytes"] += level.received_bytes
         counters["group_received_spikes"] = 0 if inside is None else inside.received_spikes
-    wired = built.connections
+    wired = built.source_rank_counts
     if wired is not None:
         counters["sources"] = wired.sources.tolist()
         counters["synapses"] = wired.synapses.tolist()

@@ -22,10 +22,10 @@ from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import RecordingError, StoreError
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
-from distsnn.io.row_specs import StateSpec, StateVariable, WeightSpec
+from distsnn.io.row_specs import StateRecordingSpec, StateVariable, WeightRecordingSpec
 from distsnn.io.run_writer import RunWriter
-from distsnn.network import Network, RecordSpikes, RecordState, View
-from distsnn.simulation.build import Built, Settings
+from distsnn.network import Network, PopulationView, RecordSpikes, RecordState
+from distsnn.simulation.build import BuildResult, SimulationSettings
 from distsnn.simulation.rank_counts import epoch_steps
 
 # Reading the package's metadata takes a few milliseconds.
@@ -48,8 +48,8 @@ def versions(communicator: Communicator) -> dict[str, str]:
 
 def metadata(
     network: Network,
-    settings: Settings,
-    built: Built,
+    settings: SimulationSettings,
+    built: BuildResult,
     communicator: Communicator,
     model: dict[str, Any] | None,
 ) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def metadata(
                 "population": state.target.population,
                 **_neurons_of(state.target),
                 "variables": list(state.variables),
-                "every": state.every_steps(network.dt),
+                "interval_steps": state.interval_steps(network.dt),
             }
             for state in states
         ],
@@ -95,7 +95,7 @@ def metadata(
                 "projection": probe.recording.projection,
                 "synapses": probe.total,
                 "variables": list(probe.recording.variables),
-                "every": probe.every,
+                "interval_steps": probe.interval_steps,
             }
             for probe in built.engine.weight_probes
         ],
@@ -137,9 +137,9 @@ class Recorder:
         Replace a run that is there.
     network : Network
         The network.
-    settings : Settings
+    settings : SimulationSettings
         How it is simulated.
-    built : Built
+    built : BuildResult
         The engine and what goes with it.
     communicator : Communicator
         The ranks; making a recorder is collective.
@@ -167,8 +167,8 @@ class Recorder:
         *,
         overwrite: bool,
         network: Network,
-        settings: Settings,
-        built: Built,
+        settings: SimulationSettings,
+        built: BuildResult,
         communicator: Communicator,
         model: dict[str, Any] | None,
         resumed: tuple[StoreReader, int] | None = None,
@@ -223,7 +223,7 @@ class Recorder:
                 if self._intervals:
                     self._run.update_attempt(intervals=self._intervals)
         self._rows = {(spec.folder, spec.name): 0 for spec in (*states, *weights)}
-        self._untold: dict[str, Any] = {}
+        self._pending_attributes: dict[str, Any] = {}
         self._tell_from = 0.0
 
     def queue_attributes(self, *, at_once: bool = False, **attributes: Any) -> None:
@@ -231,20 +231,20 @@ class Recorder:
 
         A failure is stored until it can be raised on all ranks.
         """
-        self._untold |= attributes
+        self._pending_attributes |= attributes
         with self._keeping_failure():
             self._tell(at_once=at_once)
 
-    def scripted(self, names: list[str]) -> None:
+    def record_script_changes(self, names: list[str]) -> None:
         """Take note of what a script has set so far."""
         self.queue_attributes(at_once=True, scripted=names)
 
     def _tell(self, *, at_once: bool) -> None:
-        if self._run is None or not self._untold:
+        if self._run is None or not self._pending_attributes:
             return
         if at_once or time.monotonic() >= self._tell_from:
-            self._run.update(**self._untold)
-            self._untold = {}
+            self._run.update(**self._pending_attributes)
+            self._pending_attributes = {}
             self._tell_from = time.monotonic() + _TELLING_S
 
     def spikes(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
@@ -266,7 +266,7 @@ class Recorder:
 
     def drain(self) -> None:
         """Append new samples, and declare all up to the engine's step appended."""
-        for folder, probes in self._engine.samplers().items():
+        for folder, probes in self._engine.probes_by_folder().items():
             for probe in probes:
                 assert probe.recording.name is not None
                 key, rows = (folder, probe.recording.name), probe.drain()
@@ -277,9 +277,9 @@ class Recorder:
                 self._rows[key] += n
         with self._keeping_failure():
             self._tell(at_once=False)
-            self._writer.advance(self._engine.step)
+            self._writer.mark_complete(self._engine.step)
 
-    def secure(self) -> None:
+    def sync_to_disk(self) -> None:
         """Return when all that was appended is committed and on the disk."""
         with self._raising():
             self._tell(at_once=True)
@@ -348,13 +348,13 @@ class Recorder:
             raise RecordingError(error.problem, path=error.path) from error
 
 
-def _neurons_of(view: View) -> dict[str, Any]:
+def _neurons_of(view: PopulationView) -> dict[str, Any]:
     """Return the neurons of a view as JSON-able data."""
     attributes: dict[str, Any] = {"start": view.start, "stop": view.stop}
     return attributes if view.neurons is None else {**attributes, "neurons": view.neurons.tolist()}
 
 
-def state_specs(engine: RankEngine) -> list[StateSpec]:
+def state_specs(engine: RankEngine) -> list[StateRecordingSpec]:
     """Return what a rank's writer must know of its state recordings."""
     specs = []
     for probe in engine.probes:
@@ -374,19 +374,19 @@ def state_specs(engine: RankEngine) -> list[StateSpec]:
             for name in recording.variables
         }
         specs.append(
-            StateSpec(
+            StateRecordingSpec(
                 name=recording.name,
                 variables=variables,
                 dtype=neurons.real,
                 gids=probe.gids,
-                every=probe.every,
-                first_step=(engine.step // probe.every + 1) * probe.every,
+                interval_steps=probe.interval_steps,
+                first_step=(engine.step // probe.interval_steps + 1) * probe.interval_steps,
             )
         )
     return specs
 
 
-def weight_specs(engine: RankEngine) -> list[WeightSpec]:
+def weight_specs(engine: RankEngine) -> list[WeightRecordingSpec]:
     """Return what a rank's writer must know of its weight recordings."""
     specs = []
     for probe in engine.weight_probes:
@@ -403,7 +403,7 @@ def weight_specs(engine: RankEngine) -> list[WeightSpec]:
                 unit if of_weights else state_spec.unit, state_spec.doc
             )
         specs.append(
-            WeightSpec(
+            WeightRecordingSpec(
                 name=name,
                 variables={
                     variable: state_variables[variable] for variable in probe.recording.variables
@@ -412,8 +412,8 @@ def weight_specs(engine: RankEngine) -> list[WeightSpec]:
                 sources=probe.sources,
                 targets=probe.targets,
                 delays=probe.delays,
-                every=probe.every,
-                first_step=(engine.step // probe.every + 1) * probe.every,
+                interval_steps=probe.interval_steps,
+                first_step=(engine.step // probe.interval_steps + 1) * probe.interval_steps,
             )
         )
     return specs

@@ -6,10 +6,10 @@ from typing import Any
 
 from distsnn.comm import Communicator, allgather_checked, collective_phase
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import DescriptionError, StoreError, unknown
+from distsnn.errors import DescriptionError, StoreError, unknown_name_error
 from distsnn.network import Network, RecordSpikes, RecordState, RecordWeights
-from distsnn.simulation.output import Output
-from distsnn.simulation.scripted import Scripted
+from distsnn.simulation.script_changes import ScriptChanges
+from distsnn.simulation.spike_output import SpikeOutput
 
 # The key of a population's spikes among its recordings.
 SPIKES = "spikes"
@@ -67,9 +67,9 @@ class Recordings:
         names = (name for keys in parts.values() for name in keys.values())
         self._switches = {name: Switch() for name in names}
         self._engine: RankEngine | None = None
-        self._output: Output | None = None
+        self._output: SpikeOutput | None = None
 
-    def use(self, engine: RankEngine, output: Output) -> None:
+    def use(self, engine: RankEngine, output: SpikeOutput) -> None:
         """Switch the recordings of a network that was built, or taken back to its beginning."""
         self._engine, self._output = engine, output
         for name, switch in self._switches.items():
@@ -196,11 +196,11 @@ class PartRecordings(Mapping[str, bool]):
         All recordings.
     part : str
         The population or projection.
-    scripted : Scripted
+    scripted : ScriptChanges
         Is notified when a recording is switched.
     """
 
-    def __init__(self, recordings: Recordings, part: str, scripted: Scripted) -> None:
+    def __init__(self, recordings: Recordings, part: str, scripted: ScriptChanges) -> None:
         self._recordings, self._part, self._scripted = recordings, part, scripted
 
     @property
@@ -242,7 +242,7 @@ class PartRecordings(Mapping[str, bool]):
 
     def _switch(self, named: Callable[[], list[str]], on: bool) -> None:
         self._recordings.switch(named, on, where=self._where)
-        self._scripted.note(self._part)
+        self._scripted.add(self._part)
 
     def _all(self) -> list[str]:
         if not self._names:
@@ -259,7 +259,7 @@ class PartRecordings(Mapping[str, bool]):
 
     def _name(self, key: str) -> str:
         if not isinstance(key, str) or key not in self._names:
-            raise unknown("recording", str(key), self._names, where=self._where)
+            raise unknown_name_error("recording", str(key), self._names, where=self._where)
         return self._names[key]
 
     def __repr__(self) -> str:

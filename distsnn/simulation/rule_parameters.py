@@ -9,7 +9,7 @@ import numpy as np
 from distsnn.comm import collective_phase, first_on_node
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.synapse_parameters import BOUNDS, Floats, drawn
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import Distribution, Value
 from distsnn.network.plastic_synapse import AUTO, LEAST_STEP, PlasticSynapse
 from distsnn.network.values import ValueLike, as_value, check_value
@@ -114,7 +114,7 @@ class RuleParameters(Mapping[str, float | Floats]):
 
     def _check_name(self, name: str) -> None:
         if not isinstance(name, str) or name not in self._names:
-            raise unknown("parameter", str(name), self._names, where=self._where)
+            raise unknown_name_error("parameter", str(name), self._names, where=self._where)
 
     def _checked(self, name: str, described: ValueLike) -> Value:
         """Return a value if it can be one of the parameter's, alone."""

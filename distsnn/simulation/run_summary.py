@@ -5,15 +5,15 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from distsnn.comm import Communicator
-from distsnn.simulation.build import Built
-from distsnn.simulation.clock import Times, peak_rss_bytes
-from distsnn.simulation.output import Output
+from distsnn.simulation.build import BuildResult
+from distsnn.simulation.phase_timer import PhaseTimer, peak_rss_bytes
 from distsnn.simulation.rank_counts import exchanges
 from distsnn.simulation.recording_access import Recordings
+from distsnn.simulation.spike_output import SpikeOutput
 
 
 @dataclass(frozen=True)
-class Summary:
+class RunSummary:
     """What a run was, in numbers.
 
     Attributes
@@ -56,7 +56,7 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Counted:
+class RunCounters:
     """What a simulation has done so far.
 
     Attributes
@@ -83,16 +83,18 @@ class Counted:
     plastic_bytes: int
 
 
-def count(built: Built, output: Output, times: Times, communicator: Communicator) -> Counted:
+def count(
+    built: BuildResult, output: SpikeOutput, times: PhaseTimer, communicator: Communicator
+) -> RunCounters:
     """Return counters and times so far, between two run calls. Collective."""
 
     def total(numbers: Iterable[int]) -> int:
         return sum(communicator.allgather(sum(numbers)))
 
-    phases = communicator.allgather(times.shared())
-    spikes = output.counts.of_all(communicator)
+    phases = communicator.allgather(times.global_phases())
+    spikes = output.counts.global_counts(communicator)
     plastic = built.engine.plastic
-    return Counted(
+    return RunCounters(
         phases={phase: [phase_times[phase] for phase_times in phases] for phase in phases[0]},
         spikes=dict(zip(output.recorded.neurons, spikes, strict=True)),
         events=total([built.engine.events]),
@@ -103,21 +105,21 @@ def count(built: Built, output: Output, times: Times, communicator: Communicator
 
 
 def summarize(
-    built: Built,
-    output: Output,
-    times: Times,
+    built: BuildResult,
+    output: SpikeOutput,
+    times: PhaseTimer,
     communicator: Communicator,
     recordings: Recordings,
-) -> Summary:
+) -> RunSummary:
     """Return what a run was. Collective."""
     network = built.engine.layout.network
-    counts, time_ms = output.counts.of_all(communicator), built.engine.step * network.dt
+    counts, time_ms = output.counts.global_counts(communicator), built.engine.step * network.dt
     steps = recordings.steps(built.engine.step)
     recorded_ms = {
         population.name: steps.get(f"spikes/{population.name}", 0) * network.dt
         for population in network.populations
     }
-    return Summary(
+    return RunSummary(
         path=output.recorder.path if output.recorder is not None else None,
         neurons=network.n_neurons,
         synapses=built.synapses,

@@ -6,14 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine import snapshot
-from distsnn.engine.layout import Layout
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.state_fields import Ints, Key, StateField, Values
 from distsnn.errors import StoreError
-from distsnn.io.checkpoint_reader import Generation
+from distsnn.io.checkpoint_reader import CheckpointReader
 
 
-def check_declared(generation: Generation, engine: RankEngine) -> None:
+def check_declared(generation: CheckpointReader, engine: RankEngine) -> None:
     """Check that a checkpoint has the state variables of this network.
 
     The checkpoint declares the values that were set before it.
@@ -39,13 +39,13 @@ def check_declared(generation: Generation, engine: RankEngine) -> None:
 
 
 def read_states(
-    generation: Generation, engine: RankEngine, writers: npt.NDArray[np.int32]
+    generation: CheckpointReader, engine: RankEngine, writers: npt.NDArray[np.int32]
 ) -> dict[Key, Values]:
-    """Return what a rank needs of a checkpoint, as `snapshot.put` takes it.
+    """Return what a rank needs of a checkpoint, as `restore_snapshot` takes it.
 
     Parameters
     ----------
-    generation : Generation
+    generation : CheckpointReader
         The checkpoint.
     engine : RankEngine
         The engine.
@@ -63,7 +63,7 @@ def read_states(
         local_blocks = blocks if field.everywhere else layout.blocks_of_rank(field.population)
         if not local_blocks.size:
             continue
-        counts = layout.table.size[blocks].astype(np.int64) * field.size
+        counts = layout.blocks.size[blocks].astype(np.int64) * field.size
         if field.shared:  # the owner of the first block has saved it
             blocks = local_blocks = blocks[:1]
             counts = np.array([field.size])
@@ -78,12 +78,12 @@ def read_states(
     return result
 
 
-def _blocks(layout: Layout, population: str) -> npt.NDArray[np.intp]:
-    return np.flatnonzero(layout.table.population == layout.population_index(population))
+def _blocks(layout: LocalLayout, population: str) -> npt.NDArray[np.intp]:
+    return np.flatnonzero(layout.blocks.population == layout.population_index(population))
 
 
 def _read(
-    generation: Generation,
+    generation: CheckpointReader,
     key: Key,
     dtype: str,
     writers: npt.NDArray[np.int32],

@@ -10,11 +10,11 @@ import numpy.typing as npt
 from distsnn.comm import Communicator, allgather_checked, collective_phase
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.source_states import SourceParameters
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import Value
 from distsnn.network.checks import check_shape
 from distsnn.network.values import ValueLike, as_value, check_value, value_digest
-from distsnn.simulation.scripted import Scripted
+from distsnn.simulation.script_changes import ScriptChanges
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,7 +34,7 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
         The ranks.
     parameters : SourceParameters
         The projection's parameters.
-    scripted : Scripted
+    scripted : ScriptChanges
         What is notified when something is set.
     """
 
@@ -43,7 +43,7 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
         engine: RankEngine,
         communicator: Communicator,
         parameters: SourceParameters,
-        scripted: Scripted,
+        scripted: ScriptChanges,
     ) -> None:
         self._engine, self._communicator, self._scripted = engine, communicator, scripted
         self._parameters, self._model = parameters, parameters.model
@@ -98,11 +98,11 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
         asked = self._where, name, value_digest(value)
         allgather_checked(self._communicator, lambda: (asked, None), where=self._where)
         engine.set_source_parameters(parameters, {name: new})
-        self._scripted.note(str(parameters.projection.name))
+        self._scripted.add(str(parameters.projection.name))
 
     def _check_name(self, name: str) -> None:
         if not isinstance(name, str) or name not in self:
-            raise unknown("parameter", str(name), [*self], where=self._where)
+            raise unknown_name_error("parameter", str(name), [*self], where=self._where)
 
     def __contains__(self, name: object) -> bool:
         return name in self._model.parameters()

@@ -10,7 +10,7 @@ from distsnn.errors import RunawayError
 from distsnn.network import Network, RecordSpikes
 
 
-class Recorded:
+class RecordedNeurons:
     """The neurons whose spikes a network records, as long as they are not switched off.
 
     Attributes
@@ -86,7 +86,7 @@ class SpikeCounts:
         self.all += counts
         self.recorded += counts if recorded.size == gid.size else self._by_population(recorded)
 
-    def of_all(self, communicator: Communicator) -> list[int]:
+    def global_counts(self, communicator: Communicator) -> list[int]:
         """Return the spikes of recorded neurons of all ranks, by population. Collective."""
         counts = np.sum(communicator.allgather(self.recorded), axis=0)
         return [int(count) for count in counts]
@@ -96,7 +96,7 @@ class SpikeCounts:
         return np.bincount(counted_from_1, minlength=self.all.size + 1)[1:]
 
 
-class RateCeiling:
+class RateLimit:
     """A ceiling on the mean rate of every population over a window.
 
     Parameters

@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 from distsnn.comm import Communicator, allgather_checked, collective_phase
 from distsnn.engine import neuron_states
-from distsnn.engine.populations import Neurons, Slots
+from distsnn.engine.local_neurons import LocalNeurons, Slots
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import unknown
+from distsnn.errors import unknown_name_error
 from distsnn.network import Target, Value
 from distsnn.network.populations import state_value
 from distsnn.network.values import ValueLike, value_digest
-from distsnn.simulation.scripted import Scripted
+from distsnn.simulation.script_changes import ScriptChanges
 
 Values = npt.NDArray[np.float64 | np.int64]
 
@@ -32,9 +32,9 @@ class NeuronValues(ABC):
         This rank's engine.
     communicator : Communicator
         The ranks.
-    target : Population, View or str
+    target : Population, PopulationView or str
         The neurons.
-    scripted : Scripted
+    scripted : ScriptChanges
         What is notified when values are set.
 
     Raises
@@ -47,7 +47,11 @@ class NeuronValues(ABC):
     _kind: ClassVar[str]
 
     def __init__(
-        self, engine: RankEngine, communicator: Communicator, target: Target, scripted: Scripted
+        self,
+        engine: RankEngine,
+        communicator: Communicator,
+        target: Target,
+        scripted: ScriptChanges,
     ) -> None:
         self._engine, self._communicator, self._scripted = engine, communicator, scripted
         with collective_phase(communicator, "looking for neurons"):
@@ -66,7 +70,7 @@ class NeuronValues(ABC):
         )
 
     @property
-    def _neurons(self) -> Neurons:
+    def _neurons(self) -> LocalNeurons:
         """The neurons' population, whose arrays a reset replaces."""
         return self._engine.neurons[self._population]
 
@@ -125,11 +129,11 @@ class NeuronValues(ABC):
             If there is no such name, a value is not allowed, or ranks give different values.
         """
         self._set(name, values)
-        self._scripted.note(self._neurons.population.name)
+        self._scripted.add(self._neurons.population.name)
 
     def _check_name(self, name: str) -> None:
         if not isinstance(name, str) or name not in self.keys():
-            raise unknown(self._noun, str(name), self.keys(), where=self._where)
+            raise unknown_name_error(self._noun, str(name), self.keys(), where=self._where)
 
     def _agreed(self, name: str, value: Value) -> Value:
         """Return this rank's part of a value, which must be the same on all ranks. Collective."""
@@ -157,7 +161,7 @@ class NeuronStates(NeuronValues):
         return tuple(self._neurons.population.model.states)
 
     def _read(self, name: str) -> Values:
-        return neuron_states.read(self._neurons, name, self._slots)
+        return neuron_states.read_state(self._neurons, name, self._slots)
 
     def _set(self, name: str, given: ValueLike) -> None:
         with collective_phase(self._communicator, "setting a state"):
@@ -167,7 +171,7 @@ class NeuronStates(NeuronValues):
             value = state_value(given, state, self._size, self._neurons.real, where=where)
         value = self._agreed(name, value)
         step, seed = self._engine.step, self._engine.seed
-        neuron_states.write(self._neurons, name, self._slots, value, step=step, seed=seed)
+        neuron_states.write_state(self._neurons, name, self._slots, value, step=step, seed=seed)
 
 
 def synapse_states(

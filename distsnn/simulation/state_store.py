@@ -9,8 +9,8 @@ from distsnn.comm import Communicator
 from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import create_state_store, write_script_changes
 from distsnn.network import Network
-from distsnn.simulation.build import Built, Settings
-from distsnn.simulation.checkpoint import check_store
+from distsnn.simulation.build import BuildResult, SimulationSettings
+from distsnn.simulation.checkpoint import check_checkpoint_store
 from distsnn.simulation.recorder import metadata
 
 # How long another process may take to save, s.
@@ -21,8 +21,8 @@ _PATIENCE_S = 60.0
 def state_store(
     path: Path,
     network: Network,
-    settings: Settings,
-    built: Built,
+    settings: SimulationSettings,
+    built: BuildResult,
     communicator: Communicator,
     *,
     model: dict[str, Any] | None,
@@ -49,11 +49,11 @@ def state_store(
         If it cannot be read or written, or another process writes to it all the time.
     """
     if path.exists():  # what cannot be right is refused at once
-        check_store(path, network, settings.seed)
+        check_checkpoint_store(path, network, settings.seed)
     lock = RunLock(path, _PATIENCE_S)
     try:
         if path.exists():
-            check_store(path, network, settings.seed)
+            check_checkpoint_store(path, network, settings.seed)
         else:
             attributes = metadata(network, settings, built, communicator, model)
             create_state_store(path, attributes, network.to_dict())

@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, allgather_checked, broadcast_from_rank0, collective_phase
-from distsnn.engine.modulation import Modulation
+from distsnn.engine.modulation import ModulatorHistory
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError
 from distsnn.network.checks import ANY, POSITIVE, Interval, as_number, check_range, check_shape
 from distsnn.network.values import Value, ValueLike, as_value, value_digest
-from distsnn.simulation.scripted import Scripted
+from distsnn.simulation.script_changes import ScriptChanges
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -34,7 +34,7 @@ class PlasticSynapses:
         The ranks.
     projection : str
         The projection's name.
-    scripted : Scripted
+    scripted : ScriptChanges
         Notified when something is set.
     """
 
@@ -43,7 +43,7 @@ class PlasticSynapses:
         engine: RankEngine,
         communicator: Communicator,
         projection: str,
-        scripted: Scripted,
+        scripted: ScriptChanges,
     ) -> None:
         self.engine, self.communicator = engine, communicator
         self._name, self._scripted = projection, scripted
@@ -72,7 +72,7 @@ class PlasticSynapses:
         with collective_phase(self.communicator, "looking for synapses"):
             rows = self.delivery.rows
             sources = rows.row_set.source_of_synapse
-            targets = self.engine.layout.gids(rows.targets())
+            targets = self.engine.layout.to_gids(rows.targets())
         local_columns = sources, targets, rows.delays()
         parts = allgather_checked(
             self.communicator, lambda: (self._where, local_columns), where=self._where
@@ -141,7 +141,7 @@ class PlasticSynapses:
 
     def note(self) -> None:
         """Note that something was set."""
-        self._scripted.note(self._name)
+        self._scripted.add(self._name)
 
     @property
     def values(self) -> Floats:
@@ -244,7 +244,7 @@ def normalise(
         allgather_checked(communicator, lambda: (request, None), where=where)
     totals = np.zeros(layout.n_local)
     index = delivery.target_population
-    neuron = layout.in_population(index) - post.start
+    neuron = layout.population_neurons(index) - post.start
     slots = np.flatnonzero((neuron >= 0) & (neuron < post.size))
     local_totals = value[neuron[slots]] if isinstance(value, np.ndarray) else value
     totals[int(layout.first[index]) + slots] = np.abs(local_totals)
@@ -267,7 +267,7 @@ def set_learning(engine: RankEngine, communicator: Communicator, projection: str
         return (projection, on), None
 
     allgather_checked(communicator, asked, where="learning")
-    plastic_named(engine, projection, where="learning").switch(on, engine.step)
+    plastic_named(engine, projection, where="learning").set_learning(on, engine.step)
 
 
 def set_signal(
@@ -308,7 +308,7 @@ def modulator_value(engine: RankEngine, projection: str) -> float:
     return _modulated(engine, projection).last()[1]
 
 
-def _modulated(engine: RankEngine, projection: str) -> Modulation:
+def _modulated(engine: RankEngine, projection: str) -> ModulatorHistory:
     """Return the modulation of a projection by a signal."""
     modulation = plastic_named(engine, projection, where="signal").modulation
     if modulation is None or modulation.collect is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.partition.boards.board_parameters import (
     BoardParameter,
     number_field,
@@ -116,7 +116,7 @@ def load_board(name: str | Path) -> Board:
         return read_board(_BUILTIN / f"{name}.yaml")
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
-        raise unknown(
+        raise unknown_name_error(
             "board", str(name), builtin_boards(), where="the path of a .yaml file or a name"
         )
     return read_board(path)

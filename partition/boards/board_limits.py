@@ -13,7 +13,7 @@ import numpy as np
 
 from distsnn.errors import DescriptionError
 from distsnn.network import (
-    ExplicitFile,
+    ConnectionFile,
     FixedIndegree,
     Network,
     Normal,
@@ -26,14 +26,14 @@ from distsnn.network import (
 from distsnn.network.base import equal_values
 from distsnn.network.distributions import Distribution
 from distsnn.network.magnitudes import GivenMagnitudes
-from distsnn.network.populations import View
+from distsnn.network.populations import PopulationView
 from distsnn.network.scale_requirements import FINE_BITS, EdgeFileSummary, projection_requirement
 from distsnn.network.values import TAIL, Value, magnitude_of, value_bounds
 from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.resources import check_runnable
 from distsnn.partition.boards.sections import PER_PROJECTION
 from distsnn.partition.traffic import EdgeReader, explicit_edges
-from distsnn.units import counted
+from distsnn.units import format_count
 
 # Weights that share a scale: all weights onto a receptor, or all weights of a projection.
 _ReceptorKey = tuple[str, str]
@@ -118,7 +118,7 @@ def apply_board_limits(
     files = {
         index: _read_edge_file(projection, network.dt, edges)
         for index, projection in enumerate(projections)
-        if isinstance(projection.rule, ExplicitFile)
+        if isinstance(projection.rule, ConnectionFile)
         and (limits_synapses or (limits_delays and projection.delay is None))
     }
     # delays first, so that errors name the user's values
@@ -133,13 +133,13 @@ def apply_board_limits(
             network.projections,
             projections,
             "rule",
-            f"at most {counted(core.fan_in.value, 'synapse')}",
+            f"at most {format_count(core.fan_in.value, 'synapse')}",
         )
     stimuli = list(network.stimuli)
     if bits is not None:
         by_projection = core.weight_scale.value == PER_PROJECTION
         _round_all_weights(network, projections, stimuli, bits, board, by_projection, files)
-        change = f"weights of {counted(bits, 'bit')}"
+        change = f"weights of {format_count(bits, 'bit')}"
         changes += _describe_change(network.projections, projections, "weight_bits", change)
         changes += _describe_change(network.stimuli, stimuli, "weight", change)
         n_plastic = sum(projection.plasticity_rule is not None for projection in projections)
@@ -294,7 +294,7 @@ def _with_limited_fan_in(
             }
         )
         for start, stop in pairwise(borders):
-            view = View(population.name, start, stop)
+            view = PopulationView(population.name, start, stop)
             into_view = [index for index in incoming if projections[index].post.n_shared(view)]
             degree = {
                 index: _max_indegree(projections[index], files.get(index)) for index in into_view
@@ -429,7 +429,7 @@ def _stimulus_with_rounded_weights(stimulus: RateInput | SpikeInput, k: int, boa
 
 
 def _zero_weights_error(board: Board, part: str, scale: float, k: int) -> DescriptionError:
-    bits = counted(board.core.weight_bits.require("weights"), "bit")
+    bits = format_count(board.core.weight_bits.require("weights"), "bit")
     return DescriptionError(
         f"all weights would become 0: the largest weight of their scale has {bits}",
         where=f"{part}, field weight",

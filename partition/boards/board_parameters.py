@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -139,7 +139,7 @@ def read_mapping(
         raise DescriptionError("must be a mapping", where=where, value=data)
     for key in data:
         if key not in required and key not in optional:
-            raise unknown("field", key, [*required, *optional], where=where)
+            raise unknown_name_error("field", key, [*required, *optional], where=where)
     for key in required:
         if key not in data:
             raise DescriptionError(
@@ -159,9 +159,9 @@ def read_parameter(
     if not isinstance(note, str):
         raise DescriptionError("must be a text", where=f"{where}.note", value=note)
     if parts["source"] not in [*sources]:  # the value may be unhashable
-        raise unknown("source", parts["source"], sources, where=where)
+        raise unknown_name_error("source", parts["source"], sources, where=where)
     if parts["confidence"] not in CONFIDENCES:
-        raise unknown("confidence", parts["confidence"], CONFIDENCES, where=where)
+        raise unknown_name_error("confidence", parts["confidence"], CONFIDENCES, where=where)
     value = None if parts["value"] is None else _checked_value(parts["value"], spec, where=where)
     return BoardParameter(value, parts["source"], parts["confidence"], note, where)
 
@@ -170,7 +170,7 @@ def _checked_value(value: Any, spec: Mapping[str, Any], *, where: str) -> Any:
     kind = spec["kind"]
     if kind == "word":
         if value not in spec["allowed"]:
-            raise unknown("word", value, spec["allowed"], where=where)
+            raise unknown_name_error("word", value, spec["allowed"], where=where)
         return value
     if kind == "names":
         if not isinstance(value, list) or not all(isinstance(name, str) for name in value):

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.topology import XY, Topology
 
@@ -106,7 +106,7 @@ def build_machine(board: Board) -> Machine:
     for index, (x, y, port) in enumerate(topology.dead.links):
         context = f"{where}.dead.links[{index}]"
         if port not in names:
-            raise unknown("port", port, names, where=context)
+            raise unknown_name_error("port", port, names, where=context)
         if (x, y) not in nodes:
             raise _missing_node_error((x, y), context, topology)
         if (x, y) in index_of:

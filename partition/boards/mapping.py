@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.check import Violation, check_cores, check_keys, check_tables
 from distsnn.partition.boards.core_targets import CoreTargets, Floats, Ints, find_core_targets
@@ -196,7 +196,7 @@ def check_objective(board: Board, objective: str) -> None:
         If the objective is unknown, or it is ``congestion`` and the routes of the board are fixed.
     """
     if objective not in OBJECTIVES:
-        raise unknown("objective", objective, OBJECTIVES, where="map, objective")
+        raise unknown_name_error("objective", objective, OBJECTIVES, where="map, objective")
     if objective == "congestion" and board.router.scheme.value in (UNICAST, ONE_AXON):
         raise DescriptionError(
             "routes of this board are fixed (x before y): congestion cannot be optimised",

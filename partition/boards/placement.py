@@ -11,7 +11,7 @@ from distsnn.partition.boards.core_targets import CoreTargets, Floats, Ints, sum
 from distsnn.partition.boards.geometry import Machine
 from distsnn.partition.boards.placement_kernels import fill_hops, swap_cores
 from distsnn.partition.connectivity import sorted_unique
-from distsnn.units import counted
+from distsnn.units import format_count
 
 # Number of swaps tried per core, and the maximum number of operations of all swaps (some seconds).
 _TRIALS_PER_CORE = 4000
@@ -146,13 +146,16 @@ def place_cores(
         if physical_core is not None:
             break
     else:
-        required, available = counted(targets.n_cores, "core"), counted(machine.core.size, "core")
+        required, available = (
+            format_count(targets.n_cores, "core"),
+            format_count(machine.core.size, "core"),
+        )
         if np.isfinite(shared_memory):
             required += f", {memory.sum() / 2**20:.0f} MiB"
             available += f", {shared_memory * machine.n_nodes / 2**20:.0f} MiB"
         raise DescriptionError(
             "the network does not fit: it needs more cores or more synapse memory",
-            where=f"board of {counted(machine.n_nodes, 'node')}",
+            where=f"board of {format_count(machine.n_nodes, 'node')}",
             value=required,
             allowed=available,
         )

@@ -16,7 +16,7 @@ from distsnn.partition.boards.geometry import build_machine
 from distsnn.partition.boards.sections import ANY_MODEL, MULTICAST, ONE_AXON, UNICAST
 from distsnn.partition.connectivity import BuiltConnectivity
 from distsnn.partition.traffic import TrafficGraph
-from distsnn.units import counted
+from distsnn.units import format_count
 
 # Limits of a single neuron, which smaller slices cannot meet.
 PER_NEURON = ("fan_in", "fan_out")
@@ -281,7 +281,7 @@ def _check_size(
     cores_needed = int(network_size.slices_of_population(neurons).sum())
     if _shares_cores(board):
         cores_needed = -(-int(network_size.sizes.sum()) // max(1, neurons))
-    condition = f"with slices of {counted(neurons, 'neuron')}"
+    condition = f"with slices of {format_count(neurons, 'neuron')}"
     if limit_name is not None:
         condition += f" (to meet the {limit_name} limit of a core)"
     if cores_needed > n_cores:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.partition.boards.board_parameters import CONFIDENCES, read_count, read_mapping
 
 XY = tuple[int, int]
@@ -153,7 +153,7 @@ def read_topology(data: object, sources: Collection[str], *, where: str) -> Topo
     choices = {"kind": KINDS, "wrap": WRAPS, "source": [*sources], "confidence": CONFIDENCES}
     for key, allowed in choices.items():
         if values[key] not in allowed:
-            raise unknown(key, values[key], allowed, where=f"{where}.{key}")
+            raise unknown_name_error(key, values[key], allowed, where=f"{where}.{key}")
     if not isinstance(values["node"], str):
         raise DescriptionError("must be a name", where=f"{where}.node", value=values["node"])
     width, height = (

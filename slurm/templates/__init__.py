@@ -2,7 +2,7 @@
 
 from importlib.resources import files
 
-from distsnn.errors import unknown
+from distsnn.errors import unknown_name_error
 
 _FILES = {
     # not .py: it is not part of the package, and imports libraries that the package must not import
@@ -26,5 +26,5 @@ def template(name: str) -> str:
         If no template has this name.
     """
     if name not in _FILES:
-        raise unknown("template", name, _FILES, where="--template")
+        raise unknown_name_error("template", name, _FILES, where="--template")
     return files(__name__).joinpath(_FILES[name]).read_text(encoding="utf-8")

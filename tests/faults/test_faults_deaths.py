@@ -112,11 +112,11 @@ def test_rank_stopped_in_mid_run_ends_the_job(small: Path, tmp_path: Path) -> No
     model.write_text(
         "import sys\n"
         "from distsnn.comm import run_program\n"
-        "from distsnn.simulation import Policy, Simulation\n"
+        "from distsnn.simulation import RunPolicy, Simulation\n"
         f"sys.path.insert(0, {str(small.parent)!r})\n"
         "from small import build\n"
         "def main(ranks):\n"
-        f"    with Simulation(build(), out={str(out)!r}, policy=Policy(heartbeat=2.0)) as one:\n"
+        f"    with Simulation(build(), out={str(out)!r}, policy=RunPolicy(heartbeat=2.0)) as one:\n"
         "        one.run(1e6)\n"
         "sys.exit(run_program(main))\n"
     )

@@ -13,11 +13,11 @@ import zarr
 from distsnn.examples import brette_cuba, brunel, microcircuit
 from distsnn.network import (
     AllToAll,
+    ConnectionFile,
+    ConnectionList,
     ConnectionRule,
     ConstantCurrent,
     Distribution,
-    Explicit,
-    ExplicitFile,
     Exponential,
     FixedIndegree,
     FixedOutdegree,
@@ -93,8 +93,8 @@ def driven(
         [
             RecordSpikes(e),
             RecordSpikes(i[20:120]),
-            RecordState(e[60:140], ["V_m", "I_syn_ex"], every=0.7),
-            RecordState(i, ["V_m", "refractory"], every=0.3),
+            RecordState(e[60:140], ["V_m", "I_syn_ex"], interval=0.7),
+            RecordState(i, ["V_m", "refractory"], interval=0.3),
         ],
     ), 30.0
 
@@ -163,7 +163,7 @@ def weights_of_very_different_scales(folder: Path) -> tuple[Network, float]:
 def given_arrays(folder: Path) -> tuple[Network, float]:
     draw = np.random.default_rng(3)
     n = 1500
-    edges = Explicit(draw.integers(0, E_SIZE, n), draw.integers(0, I_SIZE, n))
+    edges = ConnectionList(draw.integers(0, E_SIZE, n), draw.integers(0, I_SIZE, n))
 
     def made(e: Population, i: Population) -> list[Projection]:
         return [
@@ -195,8 +195,8 @@ def by_file(name: str) -> None:
 
     def made(folder: Path) -> tuple[Network, float]:
         path = str(folder / name)
-        whole = ExplicitFile(path, weights="weights", delays="delays")
-        pairs = ExplicitFile(path)
+        whole = ConnectionFile(path, weights="weights", delays="delays")
+        pairs = ConnectionFile(path)
         return driven(
             lambda e, i: [
                 Projection(e, e, whole),
@@ -276,7 +276,7 @@ def heterogeneous_cells(folder: Path) -> tuple[Network, float]:
             PoissonInput(b, 9000.0, 90.0),
             PoissonInput(c, 4000.0, 0.4),
         ],
-        [*map(RecordSpikes, (a, b, c)), RecordState(a, "V_m"), RecordState(c, "V_m", every=0.5)],
+        [*map(RecordSpikes, (a, b, c)), RecordState(a, "V_m"), RecordState(c, "V_m", interval=0.5)],
     ), 60.0
 
 
@@ -326,7 +326,7 @@ def currents(folder: Path) -> tuple[Network, float]:
         NoiseCurrent(e[7:250], draw.normal(0.0, 9.0, 243), draw.uniform(0.0, 200.0, 243), 0.7, 2.3),
         NoiseCurrent(i[3:], 0.0, 500.0, interval=1.3, start=0.2, stop=44.4),
     ]
-    recordings = [RecordSpikes(e), RecordSpikes(i), RecordState(e, "V_m", every=0.9)]
+    recordings = [RecordSpikes(e), RecordSpikes(i), RecordState(e, "V_m", interval=0.9)]
     return Network([e, i], [], stimuli, recordings), 60.0
 
 

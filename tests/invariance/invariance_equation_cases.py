@@ -11,8 +11,8 @@ from distsnn.network import (
     STDP,
     AeifPscDeltaClopath,
     ClopathSTDP,
+    ConnectionFile,
     ConstantCurrent,
-    ExplicitFile,
     Exponential,
     FixedIndegree,
     FixedOutdegree,
@@ -71,8 +71,8 @@ def models_of_equations(folder: Path) -> tuple[Network, float]:
         [
             *map(RecordSpikes, (a, b, c, d, f)),
             RecordState(a, ["V_m", "w", "refractory"]),
-            RecordState(f, ["V_m", "twin"], every=0.7),
-            RecordState(b, ["V_m", "g_in"], every=0.3),
+            RecordState(f, ["V_m", "twin"], interval=0.7),
+            RecordState(b, ["V_m", "g_in"], interval=0.3),
             RecordState(d, ["V_m", "g_ampa", "g_nmda", "g_gaba"]),
             RecordWeights("B->C#2", 1.3, ["pairs", "weight", "tag"], synapses=slice(0, 500, 2)),
         ],
@@ -86,7 +86,7 @@ def rules_by_any_wiring(folder: Path) -> tuple[Network, float]:
     start = {"V_m": Uniform(-75.0, -55.0)}
     w = Population("W", E_SIZE, AeifPscDeltaClopath(E_L=Uniform(-72.0, -69.0), I_e=900.0), start)
     fast = STDP(learning_rate=Uniform(0.0, 0.1), mu_plus=0.4, mu_minus=0.9, w_max=120.0)
-    given = ExplicitFile(str(folder / "edges.npz"), delays="delays")
+    given = ConnectionFile(str(folder / "edges.npz"), delays="delays")
     follows = ClopathSTDP(A_LTP=Uniform(0.0, 4e-3), A_LTD=4e-3, w_max=6.0, theta_plus=-55.0)
     rewarded = REWARDED(modulator="I", modulation_delay=0.9, w_max=90.0)
     return Network(

@@ -61,7 +61,7 @@ def ring_of_many_models(folder: Path) -> tuple[Network, float]:
         [
             *map(RecordSpikes, (noise, relay, gif, alpha, mat)),
             RecordState(gif[40:90], ["V_m", "I_syn_ex", "stc_1", "sfa_2"]),
-            RecordState(alpha, ["V_m", "dI_syn_in"], every=0.5),
+            RecordState(alpha, ["V_m", "dI_syn_in"], interval=0.5),
             RecordState(mat[60:], ["V_m", "V_th_alpha_1", "V_th_alpha_2"]),
             RecordState(out, "V_m"),
         ],
@@ -94,7 +94,7 @@ def neurons_integrated_in_parts(folder: Path) -> tuple[Network, float]:
     ]
     drive = [PoissonInput(one, 4000.0, 0.5 * strength[one]) for one in cells]
     currents = [ConstantCurrent(burst, 700.0), NoiseCurrent(simple, 4.0, 20.0)]
-    states = [RecordState(one, "V_m", every=0.5) for one in (cond, alpha, burst, simple)]
+    states = [RecordState(one, "V_m", interval=0.5) for one in (cond, alpha, burst, simple)]
     states += [RecordState(adex, ["V_m", "w"]), RecordState(traub, ["V_m", "Act_n", "V_before"])]
     states += [RecordState(gif, ["V_m", "stc_1", "sfa_2"])]
     return Network(

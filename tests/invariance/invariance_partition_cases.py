@@ -7,8 +7,8 @@ from invariance_cases import case
 
 from distsnn.network import (
     STDP,
+    ConnectionList,
     DopamineSTDP,
-    Explicit,
     FixedIndegree,
     IafPscExp,
     Network,
@@ -38,7 +38,7 @@ def areas(folder: Path) -> tuple[Network, float]:
     )
     near = {"delay": TruncatedNormal(0.5, 0.4, 0.1), "weight": Uniform(20.0, 90.0)}
     far = {"delay": TruncatedNormal(4.0, 1.0, 3.0), "weight": Uniform(20.0, 80.0)}
-    edges = Explicit(draw.integers(0, N, 600), draw.integers(0, N, 600))
+    edges = ConnectionList(draw.integers(0, N, 600), draw.integers(0, N, 600))
     made = []
     for at in range(0, len(cells), AREA):
         one, two, three = cells[at : at + AREA]
@@ -55,6 +55,6 @@ def areas(folder: Path) -> tuple[Network, float]:
             Projection(two, cells[(at + 7) % len(cells)], OneToOne(), 60.0, 7.5),
         ]
     inputs = [PoissonInput(one, 9000.0 + 100.0 * at, 42.0) for at, one in enumerate(cells)]
-    states = [RecordState(cells[4][60:], "I_syn_ex", every=0.3)]
+    states = [RecordState(cells[4][60:], "I_syn_ex", interval=0.3)]
     spikes = [RecordSpikes(one) for one in cells]
     return Network(cells, made, inputs, [*spikes, *states]), 80.0

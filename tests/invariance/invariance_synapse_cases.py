@@ -12,13 +12,13 @@ from distsnn.network import (
     AeifPscDeltaClopath,
     AllToAll,
     ClopathSTDP,
+    ConnectionList,
     DiehlCookSTDP,
     DopamineSTDP,
     Eprop,
     EpropIaf,
     EpropReadout,
     EpropToReadout,
-    Explicit,
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
@@ -52,7 +52,7 @@ from distsnn.network import (
 def short_term_plasticity(folder: Path) -> tuple[Network, float]:
     draw = np.random.default_rng(9)
     n = 3000
-    edges = Explicit(draw.integers(0, E_SIZE, n), draw.integers(0, I_SIZE, n))
+    edges = ConnectionList(draw.integers(0, E_SIZE, n), draw.integers(0, I_SIZE, n))
     depressing = Tsodyks2(U=Uniform(0.2, 0.9), tau_rec=TruncatedNormal(100.0, 50.0, 20.0))
     facilitating = Tsodyks2(
         U=0.1, tau_rec=draw.uniform(10.0, 60.0, 100), tau_fac=Uniform(0.0, 300.0)
@@ -85,7 +85,11 @@ def short_term_plasticity(folder: Path) -> tuple[Network, float]:
             ),
         ],
         [PoissonInput(e, 9000.0, 40.0), PoissonInput(i, 9000.0, 45.0)],
-        [RecordSpikes(e), RecordSpikes(i[20:120]), RecordState(e[60:140], "I_syn_ex", every=0.3)],
+        [
+            RecordSpikes(e),
+            RecordSpikes(i[20:120]),
+            RecordState(e[60:140], "I_syn_ex", interval=0.3),
+        ],
         # most spikes have no events ahead of them when the state is saved; epochs of 80 steps
         dt=0.01,
     ), 60.0
@@ -95,7 +99,7 @@ def short_term_plasticity(folder: Path) -> tuple[Network, float]:
 def plastic_synapses(folder: Path) -> tuple[Network, float]:
     draw = np.random.default_rng(13)
     n = 2000
-    edges = Explicit(draw.integers(0, E_SIZE, n), draw.integers(0, I_SIZE, n))
+    edges = ConnectionList(draw.integers(0, E_SIZE, n), draw.integers(0, I_SIZE, n))
     fast = STDP(learning_rate=Uniform(0.0, 0.1), mu_plus=0.4, mu_minus=0.9, w_max=120.0)
     e, i = cells()
     return Network(
@@ -138,7 +142,7 @@ def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
     e, i = cells()
     draw = np.random.default_rng(14)
     n = 3000
-    edges = Explicit(draw.integers(0, E_SIZE, n), draw.integers(0, 90, n))
+    edges = ConnectionList(draw.integers(0, E_SIZE, n), draw.integers(0, 90, n))
     bounds = draw.uniform(60.0, 120.0, n)
     each = STDP(
         **{"learning_rate": draw.uniform(0.0, 0.1, n), "alpha": Uniform(0.5, 1.5)},
@@ -183,7 +187,7 @@ def rules_of_plasticity(folder: Path) -> tuple[Network, float]:
             RecordWeights("I->E", 13.0, synapses=90, name="scaled"),
         ],
         homeostasis=[
-            NormaliseWeights(["E->E[40:300]", "E->E[40:300]#3"], 6.5, 300.0, share=0.5),
+            NormaliseWeights(["E->E[40:300]", "E->E[40:300]#3"], 6.5, 300.0, fraction=0.5),
             NormaliseWeights("each", 20.0, draw.uniform(50.0, 400.0, 90)),
             SynapticScaling("I->E", 1.3, rate=draw.uniform(1.0, 60.0, E_SIZE), beta=0.3, tau=25.0),
         ],
@@ -231,7 +235,7 @@ def synapses_that_release(folder: Path) -> tuple[Network, float]:
     draw = np.random.default_rng(15)
     n = 3000
     # many synapses of the same pairs
-    edges = Explicit(draw.integers(0, 60, n), draw.integers(0, 40, n))
+    edges = ConnectionList(draw.integers(0, 60, n), draw.integers(0, 40, n))
     return Network(
         [e, i],
         [

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 from random_networks import small_network
 
 from distsnn.io.network_files import save_network
-from distsnn.simulation import Policy, Simulation
+from distsnn.simulation import RunPolicy, Simulation
 
 
 def pytest_configure() -> None:
@@ -32,7 +32,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("originals")
     made = small_network()
     save_network(folder / "net", made)
-    policy = Policy(checkpoint_every=5.0)
+    policy = RunPolicy(checkpoint_every=5.0)
     with Simulation(made, out=folder / "run.zarr", policy=policy) as simulation:
         simulation.run(20.0)
     return folder

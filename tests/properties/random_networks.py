@@ -12,9 +12,9 @@ from distsnn.network import (
     AeifCondExp,
     AeifPscExp,
     AllToAll,
+    ConnectionList,
     ConstantCurrent,
     DopamineSTDP,
-    Explicit,
     Exponential,
     FixedIndegree,
     FixedOutdegree,
@@ -200,7 +200,7 @@ def _projection(choose: Chooser, pre: Any, post: Any, step: float) -> Projection
         lambda: FixedOutdegree(few, allowed, choose.one(True, False)),
         lambda: FixedTotalNumber(few, allowed),
         lambda: PairwiseBernoulli(choose.one(0.0, 0.1, 1.0), allowed),
-        lambda: Explicit(
+        lambda: ConnectionList(
             choose.one(edges.integers(0, n_pre, m)), choose.one(edges.integers(0, n_post, m))
         ),
     )
@@ -210,7 +210,7 @@ def _projection(choose: Chooser, pre: Any, post: Any, step: float) -> Projection
         shape = (n_pre, n_post)
     elif isinstance(rule, OneToOne):
         shape = (n_pre,)
-    given = isinstance(rule, AllToAll | OneToOne | Explicit) and choose.draw(st.booleans())
+    given = isinstance(rule, AllToAll | OneToOne | ConnectionList) and choose.draw(st.booleans())
     if given:
         weight = choose.array(shape, -50.0, 50.0)
         delay = choose.one(np.rint(edges.uniform(1, 30, shape)) * step)
@@ -310,14 +310,14 @@ def small_network() -> Network:
             Projection(
                 *(i, e[10:60], FixedTotalNumber(500)), weight=-150.0, delay=1.5, synapse=Tsodyks2()
             ),
-            Projection(source, e, Explicit([0, 1], [5, 7]), weight=200.0, delay=1.5),
+            Projection(source, e, ConnectionList([0, 1], [5, 7]), weight=200.0, delay=1.5),
             Projection(
                 *(e, e, FixedIndegree(3), 30.0, Uniform(1.5, 4.0)),
                 synapse=STDP(alpha=Uniform(0.5, 1.5), pairing="restricted"),
                 name="learning",
             ),
             Projection(
-                *(source, e, Explicit([0, 1], [5, 7]), [10.0, 20.0], 1.5),
+                *(source, e, ConnectionList([0, 1], [5, 7]), [10.0, 20.0], 1.5),
                 synapse=DopamineSTDP(A_plus=[0.1, 0.2], w_max=[15.0, 25.0]),
                 name="given",
             ),
@@ -330,13 +330,13 @@ def small_network() -> Network:
         [
             RecordSpikes(e),
             RecordSpikes(i[5:20]),
-            RecordState(e[3:9], ["V_m", "I_syn_in", "refractory"], every=0.3),
+            RecordState(e[3:9], ["V_m", "I_syn_in", "refractory"], interval=0.3),
             RecordState(i, "V_m", name="all of I"),
             RecordWeights("learning", 0.7, ["weight", "due"], slice(3, 300, 2), e[10:]),
             RecordWeights("given", 2.0, "c", name="eligibility"),
         ],
         homeostasis=[
-            NormaliseWeights(["learning"], 2.0, np.linspace(50.0, 99.0, 150), share=0.5),
+            NormaliseWeights(["learning"], 2.0, np.linspace(50.0, 99.0, 150), fraction=0.5),
             SynapticScaling(["given", "learning"], 3.0, 20.0, beta=0.1, tau=50.0),
         ],
     )

@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 
 from distsnn.cli.tables import info_lines
 from distsnn.errors import DescriptionError, StoreError
-from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations, seal
+from distsnn.io.checkpoint_files import (
+    CHECKPOINT,
+    attributes_checksum,
+    generation_name,
+    generations,
+)
 from distsnn.io.network_files import load_network
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
@@ -167,7 +172,7 @@ def test_sealed_checkpoint_with_other_values(examples: int, copies: Path) -> Non
     @given(st.data())
     def throw(data: st.DataObject) -> None:
         attributes = corrupt(data.draw, original["attributes"])
-        attributes["seal"] = seal(attributes)
+        attributes["seal"] = attributes_checksum(attributes)
         path.write_text(json.dumps(original | {"attributes": attributes}))
         tell(restore, seen)
 

@@ -14,7 +14,7 @@ from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
     Amat2PscExp,
-    Explicit,
+    ConnectionList,
     GifPscExp,
     IafPscAlpha,
     IafPscDelta,
@@ -181,10 +181,10 @@ class Case:
         return Network(
             [neurons, sources],
             [
-                Projection(pre, neurons, Explicit(s, t), weight=w, delay=d * DT)
+                Projection(pre, neurons, ConnectionList(s, t), weight=w, delay=d * DT)
                 for pre, (s, t, w, d) in given
             ],
-            recordings=[RecordSpikes(neurons), RecordState(neurons[0:20], "V_m", every=0.5)],
+            recordings=[RecordSpikes(neurons), RecordState(neurons[0:20], "V_m", interval=0.5)],
         )
 
     def nest(self, run_nest: RunNest) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distsnn.network import Explicit, IafPscDelta, Network, Population, Projection
+from distsnn.network import ConnectionList, IafPscDelta, Network, Population, Projection
 from distsnn.network.quanta import choose_quanta, to_integers
 from distsnn.partition.boards.board import load_board
 from distsnn.partition.boards.board_limits import apply_board_limits
@@ -26,7 +26,7 @@ def test_capacities_and_weights_are_nengo_loihis(ask_peer: Callable[[str], Any])
     assert f"{said['MAX_SYNAPSE_CFGS']} formats" in core.weight_scale.note
     for ours, theirs in zip(given, said["weights"], strict=True):
         cells = Population("P", 300, IafPscDelta())
-        pairs = Explicit(np.arange(300), np.arange(300))
+        pairs = ConnectionList(np.arange(300), np.arange(300))
         network = Network([cells], [Projection(cells, cells, pairs, weight=ours, delay=1.0)])
         made = apply_board_limits(network, load_board("loihi")).network
         scales = choose_quanta(made)

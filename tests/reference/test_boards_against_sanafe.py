@@ -13,7 +13,7 @@ import pytest
 
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
-from distsnn.network import Explicit, IafPscDelta, Network, Population, Projection
+from distsnn.network import ConnectionList, IafPscDelta, Network, Population, Projection
 from distsnn.network.blocks import make_slices
 from distsnn.partition.boards.board import load_board
 from distsnn.partition.boards.board_limits import apply_board_limits
@@ -25,7 +25,7 @@ from distsnn.partition.boards.resources import slice_to_fit
 from distsnn.partition.boards.slice_connectivity import with_built_connectivity
 from distsnn.partition.traffic import TrafficGraph, build_traffic_graph
 from distsnn.simulation import Simulation
-from distsnn.simulation.wired_ends import wired_ends
+from distsnn.simulation.synapse_stream import iterate_network_synapses
 
 pytestmark = pytest.mark.validation
 
@@ -59,7 +59,7 @@ def test_spikes_packets_events_and_energy_are_sanafes(
     }
     projections = [
         Projection(
-            *(populations[a], populations[b], Explicit(*edges[a, b])),
+            *(populations[a], populations[b], ConnectionList(*edges[a, b])),
             weight=weights[a, b][edges[a, b]],
             delay=1.0,
         )
@@ -93,7 +93,9 @@ def test_spikes_packets_events_and_energy_are_sanafes(
     def graph_of(neurons: int) -> TrafficGraph:
         table = make_slices(network, neurons)
         graph = build_traffic_graph(network, table, rates)
-        return with_built_connectivity(graph, network, table, rates, wired_ends(network, 1))
+        return with_built_connectivity(
+            graph, network, table, rates, iterate_network_synapses(network, 1)
+        )
 
     graph, neurons, _ = slice_to_fit(graph_of, board)
     assert neurons == 16

@@ -15,7 +15,7 @@ import pytest
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
-    Explicit,
+    ConnectionList,
     GifCondExp,
     GifPscExp,
     Network,
@@ -180,11 +180,11 @@ class Driven:
                 f"P{index}", SIZE, self.case.model(**values, **self.case.own), precision="float64"
             )
             here = target // SIZE == index
-            edges = Explicit(source[here], target[here] % SIZE)
+            edges = ConnectionList(source[here], target[here] % SIZE)
             given = {"weight": weight[here], "delay": delay[here] * self.dt, "weight_bits": 30}
             populations.append(one)
             projections.append(Projection(trains, one, edges, **given))
-            recordings += [RecordSpikes(one), RecordState(one, ["V_m"], every=self.dt)]
+            recordings += [RecordSpikes(one), RecordState(one, ["V_m"], interval=self.dt)]
         network = Network([*populations, trains], projections, recordings=recordings, dt=self.dt)
         with Simulation(network, out=path, communicator=SingleProcess()) as simulation:
             simulation.run(TIME)

@@ -15,11 +15,11 @@ from distsnn.analysis import Run, open_run
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
+    ConnectionList,
     Eprop,
     EpropIaf,
     EpropReadout,
     EpropToReadout,
-    Explicit,
     Network,
     Population,
     Projection,
@@ -85,14 +85,14 @@ class Driven:
         model = eprop_iaf(self.function, **self.parameters)
         cells = Population("cells", N, model, {"V_m": self.start}, precision=precision)
         trains = Population("trains", N_SOURCES, SpikeSource(self.step * dt, self.source))
-        pairs = Explicit(self.edges["source"], self.edges["target"])
+        pairs = ConnectionList(self.edges["source"], self.edges["target"])
         how = {"receptor": "delta", "weight_bits": 30}
         values = self.edges["weight"], self.edges["delay"] * dt
         return Network(
             [cells, trains],
             [Projection(trains, cells, pairs, *values, **how)],
             [StepCurrent(cells, self.changes * dt, self.current)],
-            recordings=[RecordSpikes(cells), RecordState(cells, STATES, every=5 * dt)],
+            recordings=[RecordSpikes(cells), RecordState(cells, STATES, interval=5 * dt)],
             dt=dt,
         )
 
@@ -246,7 +246,11 @@ class Learning:
         }
         projections = [
             Projection(
-                *(pre, post, Explicit(self.edges[kind]["source"], self.edges[kind]["target"])),
+                *(
+                    pre,
+                    post,
+                    ConnectionList(self.edges[kind]["source"], self.edges[kind]["target"]),
+                ),
                 *(self.edges[kind]["weight"], dt),
                 receptor="delta",
                 synapse=make(eta=ETA[kind], precision="float64"),
@@ -261,9 +265,9 @@ class Learning:
             [StepCurrent(readout, np.arange(STEPS) * dt, target_signal)],
             recordings=[
                 RecordSpikes(cells),
-                RecordState(cells, STATES, every=dt),
-                RecordState(readout, ("V_m", "error_signal"), every=dt),
-                *(RecordWeights(kind, every=dt) for kind in ends),
+                RecordState(cells, STATES, interval=dt),
+                RecordState(readout, ("V_m", "error_signal"), interval=dt),
+                *(RecordWeights(kind, interval=dt) for kind in ends),
             ],
             dt=dt,
         )

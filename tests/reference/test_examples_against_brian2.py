@@ -484,7 +484,7 @@ class Driven:
             step, neuron = self.spikes[name].T
             stimuli.append(SpikeInput(neurons, (step + 1) * dt, neuron, weight, name))
         states = [*example.model.dynamics.states]
-        recordings: list[Any] = [RecordSpikes(neurons), RecordState(neurons, states, every=dt)]
+        recordings: list[Any] = [RecordSpikes(neurons), RecordState(neurons, states, interval=dt)]
         populations, projections = [neurons], []
         if (learning := example.learning) is not None:
             step, source = self.emitted.T
@@ -495,7 +495,7 @@ class Driven:
                 name="learning",
             )
             populations, projections = [neurons, sources], [synapses]
-            recordings.append(RecordWeights("learning", every=dt))
+            recordings.append(RecordWeights("learning", interval=dt))
         network = Network(populations, projections, stimuli, recordings, dt=dt)
         with Simulation(network, out=path, communicator=SingleProcess()) as simulation:
             simulation.run(example.time)

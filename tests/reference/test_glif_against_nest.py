@@ -14,8 +14,8 @@ import pytest
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
+    ConnectionList,
     EquationNeuron,
-    Explicit,
     GlifPsc,
     GlifPscDoubleAlpha,
     Network,
@@ -179,7 +179,7 @@ class Driven:
         for number, receptor in enumerate(("ex", "in"), 1):
             chosen = self.edges["receptor"] == number
             its = {key: column[chosen] for key, column in self.edges.items()}
-            pairs, values = Explicit(its["source"], its["target"]), its["weight"]
+            pairs, values = ConnectionList(its["source"], its["target"]), its["weight"]
             delay = its["delay"] * dt
             projections.append(
                 Projection(trains, cells, pairs, values, delay, receptor=receptor, weight_bits=30)
@@ -188,7 +188,7 @@ class Driven:
             [cells, trains],
             projections,
             [StepCurrent(cells, self.changes * dt, self.current)],
-            recordings=[RecordSpikes(cells), RecordState(cells, STATES, every=5 * dt)],
+            recordings=[RecordSpikes(cells), RecordState(cells, STATES, interval=5 * dt)],
             dt=dt,
         )
 

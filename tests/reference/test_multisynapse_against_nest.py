@@ -9,8 +9,8 @@ import pytest
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
+    ConnectionList,
     EquationNeuron,
-    Explicit,
     Network,
     Population,
     Projection,
@@ -75,10 +75,10 @@ def test_spikes_and_potentials_are_nests(
     projections = []
     for receptor in range(1, len(tau_syn) + 1):
         its = {key: column[columns["receptor"] == receptor] for key, column in columns.items()}
-        pairs = Explicit(its["source"], its["target"])
+        pairs = ConnectionList(its["source"], its["target"])
         values = {"weight": its["weight"], "delay": its["delay"] * DT, "weight_bits": 30}
         projections.append(Projection(trains, cells, pairs, receptor=str(receptor), **values))
-    recordings = [RecordSpikes(cells), RecordState(cells[:10], "V_m", every=1.0)]
+    recordings = [RecordSpikes(cells), RecordState(cells[:10], "V_m", interval=1.0)]
     network = Network([cells, trains], projections, recordings=recordings)
     path = tmp_path / "run.zarr"
     with Simulation(network, out=path, communicator=SingleProcess()) as simulation:

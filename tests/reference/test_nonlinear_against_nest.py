@@ -19,7 +19,7 @@ from distsnn.network import (
     AeifPscAlpha,
     AeifPscDeltaClopath,
     AeifPscExp,
-    Explicit,
+    ConnectionList,
     HhCondExpTraub,
     HhPscAlpha,
     IafCondAlpha,
@@ -164,11 +164,11 @@ class Driven:
         neurons = Population("neurons", N, model, self.case.initial, precision="float64")
         source, target, weight, delay = self.input
         trains = Population("trains", N_SOURCES, SpikeSource(self.train[1] * DT, self.train[0]))
-        edges, quiet = Explicit(source, target), neurons[LOUD:]
+        edges, quiet = ConnectionList(source, target), neurons[LOUD:]
         return Network(
             [neurons, trains],
             [Projection(trains, neurons, edges, weight=weight, delay=delay * DT, weight_bits=30)],
-            recordings=[RecordSpikes(neurons), RecordState(quiet, self.case.states, every=DT)],
+            recordings=[RecordSpikes(neurons), RecordState(quiet, self.case.states, interval=DT)],
         )
 
     def nest(self, run_nest: RunNest) -> dict[str, np.ndarray]:

@@ -25,8 +25,8 @@ from distsnn.network import (
     STDP,
     AeifPscDeltaClopath,
     ClopathSTDP,
+    ConnectionList,
     DopamineSTDP,
-    Explicit,
     IafPscExp,
     JonkeSTDP,
     Network,
@@ -267,7 +267,7 @@ def of_the_engine(case: Case, spikes: Trains, precision: str, path: Path) -> lis
     neuron = IafPscExp(tau_syn_ex=1e-3, tau_syn_in=1e-3, V_th=0.0, t_ref=0.0)
     targets = Population("T", TARGET.size, neuron, precision="float64")
     trains = [spikes.post[target] for target in TARGET]
-    edges = Explicit(SOURCE, np.arange(TARGET.size))
+    edges = ConnectionList(SOURCE, np.arange(TARGET.size))
     learning = Projection(
         *(sources, targets, edges, case.weight, DELAYS.ravel() * DT),
         receptor="in",
@@ -427,7 +427,7 @@ def of_a_whole_run(case: Followed, spikes: Trains, precision: str, path: Path) -
     neuron = AeifPscDeltaClopath(**QUIET, **case.neuron, substeps=30)
     targets = Population("T", len(spikes.post), neuron, {"V_th": V_TH}, "float64")
     learning = Projection(
-        *(sources, targets, Explicit(SOURCE, TARGET), START, DELAYS.ravel() * DT),
+        *(sources, targets, ConnectionList(SOURCE, TARGET), START, DELAYS.ravel() * DT),
         synapse=ClopathSTDP(**case.given(), precision=precision),
         weight_bits=BITS,
         name="learning",
@@ -436,7 +436,7 @@ def of_a_whole_run(case: Followed, spikes: Trains, precision: str, path: Path) -
         [sources, targets],
         [learning],
         [SpikeInput(targets, *told(spikes.post, 0), weight=LARGE_KICK)],
-        [RecordSpikes(targets), RecordWeights("learning", every=DT)],
+        [RecordSpikes(targets), RecordWeights("learning", interval=DT)],
     )
     with Simulation(network, out=path, communicator=SingleProcess()) as simulation:
         simulation.run(STEPS * DT)

@@ -17,7 +17,7 @@ import pytest
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
-    Explicit,
+    ConnectionList,
     IafBw2001,
     IafCondAlphaMc,
     Network,
@@ -312,7 +312,7 @@ class Driven:
         for number, receptor in enumerate(case.weights, 1):
             for pre, edges, synapse in sources:
                 its = {key: column[edges["receptor"] == number] for key, column in edges.items()}
-                pairs = Explicit(its["source"], its["target"])
+                pairs = ConnectionList(its["source"], its["target"])
                 how = {"weight": its["weight"], "delay": its["delay"] * dt, "weight_bits": 30}
                 if its["source"].size:
                     projections.append(
@@ -324,7 +324,7 @@ class Driven:
             [StepCurrent(neurons, self.changes * dt, self.current[:, :N])],
             recordings=[
                 RecordSpikes(neurons),
-                RecordState(neurons, [*case.states], every=max(dt, 0.2)),
+                RecordState(neurons, [*case.states], interval=max(dt, 0.2)),
             ],
             dt=dt,
         )

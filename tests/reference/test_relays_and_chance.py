@@ -10,7 +10,7 @@ import pytest
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
-    Explicit,
+    ConnectionList,
     GifCondExp,
     GifPscExp,
     IafPscDelta,
@@ -72,10 +72,10 @@ def test_parrots_relay_every_spike_on_nests_step(run_nest: RunNest, tmp_path: ob
     sources = Population("sources", n_sources, SpikeSource((step + 1) * DT, source))
     relayed = post < 50
     projections = [
-        Projection(sources, parrots, Explicit(*into[:2]), weight=into[2], delay=into[3] * DT),
+        Projection(sources, parrots, ConnectionList(*into[:2]), weight=into[2], delay=into[3] * DT),
         *(
             Projection(
-                parrots, to, Explicit(pre[some], post[some] - first),
+                parrots, to, ConnectionList(pre[some], post[some] - first),
                 weight=weight[some], delay=delay[some] * DT,
             )
             for to, some, first in ((parrots, relayed, 0), (cells, ~relayed, 50))
@@ -157,7 +157,7 @@ def test_rates_adaptation_and_irregularity_are_nests(
     model = neuron(**common, **adaptation)
     cells = Population("cells", n, model)
     given = Population("sources", sources, SpikeSource((step + 1) * DT, source))
-    edges = Explicit(*into[:2])
+    edges = ConnectionList(*into[:2])
     inputs = [Projection(given, cells, edges, weight=into[2], delay=into[3] * DT)]
     network = Network([cells, given], inputs, recordings=[RecordSpikes(cells)])
     ours = statistics(*spikes_of(network, steps, f"{tmp_path}/run.zarr"), n)

@@ -15,7 +15,7 @@ from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
     Bernoulli,
-    Explicit,
+    ConnectionList,
     IafPscExp,
     Network,
     PlasticSynapse,
@@ -125,7 +125,7 @@ def of_the_engine(synapse: PlasticSynapse, path: Path) -> Floats:
     targets = Population("T", N, neuron, precision="float64")
     steps = train()
     source = Population("S", 1, SpikeSource(steps * DT, np.zeros_like(steps)))
-    edges = Explicit(np.zeros(N, int), np.arange(N))
+    edges = ConnectionList(np.zeros(N, int), np.arange(N))
     network = Network(
         [source, targets],
         [Projection(source, targets, edges, WEIGHT, DELAY * DT, synapse=synapse)],

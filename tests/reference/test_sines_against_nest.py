@@ -48,7 +48,7 @@ print(json.dumps([list(one.events["V_m"]) for one in meters]))
     window = {"start": START + delay, "stop": STOP + delay}
     current = SineCurrent(cells, AMPLITUDE, FREQUENCY, phase, OFFSET, **window)
     path = tmp_path / "run.zarr"
-    records = [RecordState(cells, "V_m", every=0.1)]
+    records = [RecordState(cells, "V_m", interval=0.1)]
     with Simulation(Network([cells], [], [current], records), out=path) as simulation:
         simulation.run(END)
     ours = StoreReader(path).state("C").variables["V_m"][:, :]

@@ -9,7 +9,7 @@ import pytest
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
-    Explicit,
+    ConnectionList,
     IafPscExp,
     Network,
     Population,
@@ -91,7 +91,7 @@ def projection(
     pre: Population, post: Population, edges: tuple[np.ndarray, ...], synapse: SynapseModel | None
 ) -> Projection:
     source, target, weight, delay = edges
-    rule = Explicit(source, target)
+    rule = ConnectionList(source, target)
     return Projection(
         pre, post, rule, weight, delay * DT, weight_bits=BITS, synapse=synapse, receptor="ex"
     )

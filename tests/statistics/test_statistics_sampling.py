@@ -10,7 +10,7 @@ from numba import uint64
 from scipy import stats
 from scipy.special import ndtr
 
-from distsnn.counter_rng import GOLDEN, mix, stream, word
+from distsnn.counter_rng import GOLDEN, random_word, splitmix64, substream_key
 from distsnn.jit import kernel
 from distsnn.kernels import sampling
 
@@ -21,7 +21,7 @@ INF = math.inf
 def _draws(kind, a, b, low, high, n, key):
     out = np.empty(n)
     for i in range(n):
-        out[i] = sampling.draw(kind, a, b, low, high, word(uint64(key), i))
+        out[i] = sampling.draw(kind, a, b, low, high, random_word(uint64(key), i))
     return out
 
 
@@ -29,7 +29,7 @@ def _draws(kind, a, b, low, high, n, key):
 def _words(key, counters):
     out = np.empty(counters.size, np.uint64)
     for i in range(counters.size):
-        out[i] = word(uint64(key), counters[i])
+        out[i] = random_word(uint64(key), counters[i])
     return out
 
 
@@ -38,7 +38,7 @@ def _continued(bits, delays):
     # whether a draw of a positive normal goes on at the words at which `normal` would
     same = np.empty(bits.size, np.bool_)
     for i in range(bits.size):
-        after = mix(bits[i] + GOLDEN)
+        after = splitmix64(bits[i] + GOLDEN)
         kind = sampling.TRUNCATED_NORMAL
         if delays:
             most = 1 << 40
@@ -55,7 +55,7 @@ def _continued(bits, delays):
 def _delays(kind, a, b, low, high, largest, n, key):
     out = np.empty(n, np.int64)
     for i in range(n):
-        out[i] = sampling.draw_delay(kind, a, b, low, high, largest, word(uint64(key), i))
+        out[i] = sampling.draw_delay(kind, a, b, low, high, largest, random_word(uint64(key), i))
     return out
 
 
@@ -63,7 +63,7 @@ def _delays(kind, a, b, low, high, largest, n, key):
 def _first_tries(n, key):
     values, settled, normals = np.empty(n), np.empty(n, np.bool_), np.empty(n)
     for i in range(n):
-        bits = word(uint64(key), i)
+        bits = random_word(uint64(key), i)
         values[i], settled[i] = sampling.first_try(bits)
         normals[i] = sampling.normal(bits)
     return values, settled, normals
@@ -73,7 +73,7 @@ def _first_tries(n, key):
 def _poissons(mean, n, key):
     out = np.empty(n, np.int64)
     for i in range(n):
-        out[i] = sampling.poisson(mean, stream(uint64(key), i))
+        out[i] = sampling.poisson(mean, substream_key(uint64(key), i))
     return out
 
 
@@ -81,7 +81,7 @@ def _poissons(mean, n, key):
 def _binomials(trials, part, whole, n, key):
     out = np.empty(n, np.int64)
     for i in range(n):
-        out[i] = sampling.binomial(trials, part, whole, stream(uint64(key), i))
+        out[i] = sampling.binomial(trials, part, whole, substream_key(uint64(key), i))
     return out
 
 
@@ -89,7 +89,7 @@ def _binomials(trials, part, whole, n, key):
 def _hypergeometrics(drawn, part, whole, n, key):
     out = np.empty(n, np.int64)
     for i in range(n):
-        out[i] = sampling.hypergeometric(drawn, part, whole, stream(uint64(key), i))
+        out[i] = sampling.hypergeometric(drawn, part, whole, substream_key(uint64(key), i))
     return out
 
 

@@ -35,7 +35,7 @@ RUNS = 250
 
 def _built(network: Network, seed: int) -> Ints:
     (layout,) = layouts(network, 1)
-    return of_wiring(layout, wiring.build(layout, scales(network), seed))
+    return of_wiring(layout, wiring.build_local_synapses(layout, scales(network), seed))
 
 
 def _pairs(rule: ConnectionRule) -> npt.NDArray[np.int64]:

@@ -14,9 +14,9 @@ from distsnn import (
     Description,
     DescriptionError,
     Network,
-    Policy,
     Population,
     RecordSpikes,
+    RunPolicy,
     Simulation,
     SpikeSource,
     simulate,
@@ -117,7 +117,7 @@ def test_runtime_and_type_checkers_have_the_same_names() -> None:
 def test_names_that_scripts_use_are_at_the_root() -> None:
     from distsnn import Assignment, Graph, Stopped, open_run, raster  # noqa: F401
 
-    assert Policy is distsnn.simulation.Policy
+    assert RunPolicy is distsnn.simulation.RunPolicy
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES, detect_launcher
 from distsnn.comm.supervision.launcher_output import OutputForwarder
 from distsnn.comm.supervision.supervised_job import JobResult, SupervisedJob
 from distsnn.errors import DescriptionError
-from distsnn.units import counted
+from distsnn.units import format_count
 
 _EXEC_WITH_PARENT_DEATH_SIGNAL = """
 import ctypes, os, signal, sys
@@ -136,7 +136,9 @@ def launch(
     cores = len(os.sched_getaffinity(0))
     _check(ranks, math.inf if oversubscribe else _MAX_RANKS_PER_CORE * cores)
     if ranks >= _SLOW_RANKS_PER_CORE * cores:
-        print_message(f"warning: {ranks} ranks share {counted(cores, 'core')}: they take turns")
+        print_message(
+            f"warning: {ranks} ranks share {format_count(cores, 'core')}: they take turns"
+        )
     command = [mpiexec_path(), "-n", str(ranks), sys.executable, *program, *arguments]
     (address, listener), token = liveness_socket.open_listener(), secrets.token_hex(16)
     variables = {

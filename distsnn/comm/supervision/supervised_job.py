@@ -18,8 +18,8 @@ from distsnn.comm.supervision.exit_monitor import ExitMonitor, MonitoredRank, Ra
 from distsnn.comm.supervision.job_exit import REPORTED_EXIT_CODES
 from distsnn.comm.supervision.launcher import detect_launcher
 from distsnn.comm.supervision.process_exit import ProcessExit, is_alive
+from distsnn.deferred_signals import pending_signal
 from distsnn.errors import Interrupted, Stopped
-from distsnn.held_signals import held
 
 _POLL_S = 0.1
 _SCAN_S = 0.5  # between two searches for ranks
@@ -127,7 +127,7 @@ class SupervisedJob:
             number: signal.signal(number, record)
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
         }
-        pending = held(previous.values())
+        pending = pending_signal(previous.values())
         if pending:
             self._signals.append(pending)
         try:

@@ -16,7 +16,7 @@ Integration, rosenbrock: V_m, w
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, exp_array, flush
+from distsnn.kernels.functions import exp, exp_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "w", "g_ex", "dg_ex", "g_in", "dg_in", "refractory")
@@ -270,12 +270,12 @@ def integrate(
     t35 = k29 * t34
     t36 = t35 + w
     t37 = V_m + t32
-    new_V_m = flush(k30 if t24 else t37)
-    new_w = flush(t36)
-    new_g_ex = flush(decay_g_ex * g_ex + g_ex_by_dg_ex * dg_ex)
-    new_dg_ex = flush(decay_g_ex * dg_ex)
-    new_g_in = flush(decay_g_in * g_in + g_in_by_dg_in * dg_in)
-    new_dg_in = flush(decay_g_in * dg_in)
+    new_V_m = flush_subnormal(k30 if t24 else t37)
+    new_w = flush_subnormal(t36)
+    new_g_ex = flush_subnormal(decay_g_ex * g_ex + g_ex_by_dg_ex * dg_ex)
+    new_dg_ex = flush_subnormal(decay_g_ex * dg_ex)
+    new_g_in = flush_subnormal(decay_g_in * g_in + g_in_by_dg_in * dg_in)
+    new_dg_in = flush_subnormal(decay_g_in * dg_in)
     t44 = new_V_m >= k31
     spiked = t44 & (not held)
     t46 = new_w + c_b

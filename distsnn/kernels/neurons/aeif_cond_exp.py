@@ -14,7 +14,7 @@ Integration, rosenbrock: V_m, w
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, exp_array, flush
+from distsnn.kernels.functions import exp, exp_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "w", "g_ex", "g_in", "refractory")
@@ -218,10 +218,10 @@ def integrate(
     t35 = k23 * t34
     t36 = t35 + w
     t37 = V_m + t32
-    new_V_m = flush(k24 if t24 else t37)
-    new_w = flush(t36)
-    new_g_ex = flush(decay_g_ex * g_ex)
-    new_g_in = flush(decay_g_in * g_in)
+    new_V_m = flush_subnormal(k24 if t24 else t37)
+    new_w = flush_subnormal(t36)
+    new_g_ex = flush_subnormal(decay_g_ex * g_ex)
+    new_g_in = flush_subnormal(decay_g_in * g_in)
     t42 = new_V_m >= k25
     spiked = t42 & (not held)
     t44 = new_w + c_b

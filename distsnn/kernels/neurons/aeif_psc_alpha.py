@@ -16,7 +16,7 @@ Integration, rosenbrock: V_m, w
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, exp_array, flush
+from distsnn.kernels.functions import exp, exp_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "w", "I_syn_ex", "dI_syn_ex", "I_syn_in", "dI_syn_in", "refractory")
@@ -259,12 +259,12 @@ def integrate(
     t32 = k27 * t31
     t33 = t32 + w
     t34 = V_m + t29
-    new_V_m = flush(k28 if t21 else t34)
-    new_w = flush(t33)
-    new_I_syn_ex = flush(decay_I_syn_ex * I_syn_ex + I_syn_ex_by_dI_syn_ex * dI_syn_ex)
-    new_dI_syn_ex = flush(decay_I_syn_ex * dI_syn_ex)
-    new_I_syn_in = flush(decay_I_syn_in * I_syn_in + I_syn_in_by_dI_syn_in * dI_syn_in)
-    new_dI_syn_in = flush(decay_I_syn_in * dI_syn_in)
+    new_V_m = flush_subnormal(k28 if t21 else t34)
+    new_w = flush_subnormal(t33)
+    new_I_syn_ex = flush_subnormal(decay_I_syn_ex * I_syn_ex + I_syn_ex_by_dI_syn_ex * dI_syn_ex)
+    new_dI_syn_ex = flush_subnormal(decay_I_syn_ex * dI_syn_ex)
+    new_I_syn_in = flush_subnormal(decay_I_syn_in * I_syn_in + I_syn_in_by_dI_syn_in * dI_syn_in)
+    new_dI_syn_in = flush_subnormal(decay_I_syn_in * dI_syn_in)
     t41 = new_V_m >= k29
     spiked = t41 & (not held)
     t43 = new_w + c_b

@@ -17,7 +17,7 @@ Integration, rosenbrock: V_m, w, u_bar_plus, u_bar_minus, u_bar_bar
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, expm1_array, flush
+from distsnn.kernels.functions import exp, expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "w", "z", "V_th", "u_bar_plus", "u_bar_minus", "u_bar_bar", "refractory")
@@ -288,13 +288,13 @@ def integrate(
     t53 = t44 + u_bar_minus
     t54 = t41 + u_bar_bar
     t55 = V_m + t38
-    new_V_m = flush(k32 if t28 else t55)
-    new_w = w if held_t_clamp else flush(t51)
-    new_z = flush(z + (decay_z * z))
-    new_V_th = flush(V_th + (decay_V_th * V_th))
-    new_u_bar_plus = flush(t52)
-    new_u_bar_minus = flush(t53)
-    new_u_bar_bar = flush(t54)
+    new_V_m = flush_subnormal(k32 if t28 else t55)
+    new_w = w if held_t_clamp else flush_subnormal(t51)
+    new_z = flush_subnormal(z + (decay_z * z))
+    new_V_th = flush_subnormal(V_th + (decay_V_th * V_th))
+    new_u_bar_plus = flush_subnormal(t52)
+    new_u_bar_minus = flush_subnormal(t53)
+    new_u_bar_bar = flush_subnormal(t54)
     t63 = c_Delta_T > k19
     t64 = new_V_th + c_V_th_rest
     t65 = c_V_peak if t63 else t64

@@ -14,7 +14,7 @@ Integration, rosenbrock: V_m, w
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, exp_array, flush
+from distsnn.kernels.functions import exp, exp_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "w", "I_syn_ex", "I_syn_in", "refractory")
@@ -207,10 +207,10 @@ def integrate(
     t32 = k21 * t31
     t33 = t32 + w
     t34 = V_m + t29
-    new_V_m = flush(k22 if t21 else t34)
-    new_w = flush(t33)
-    new_I_syn_ex = flush(decay_I_syn_ex * I_syn_ex)
-    new_I_syn_in = flush(decay_I_syn_in * I_syn_in)
+    new_V_m = flush_subnormal(k22 if t21 else t34)
+    new_w = flush_subnormal(t33)
+    new_I_syn_ex = flush_subnormal(decay_I_syn_ex * I_syn_ex)
+    new_I_syn_in = flush_subnormal(decay_I_syn_in * I_syn_in)
     t39 = new_V_m >= k23
     spiked = t39 & (not held)
     t41 = new_w + c_b

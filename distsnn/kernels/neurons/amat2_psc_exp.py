@@ -16,7 +16,7 @@ Integration, exact: V_m, I_syn_ex, I_syn_in, V_th_alpha_1, V_th_alpha_2, V_th_v,
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp_array, expm1_array, flush
+from distsnn.kernels.functions import exp_array, expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = (
@@ -212,7 +212,7 @@ def step(
 ):
     """Advance one neuron by dt."""
     held = refractory > 0
-    new_V_m = flush(
+    new_V_m = flush_subnormal(
         V_m
         + (
             decay_V_m * V_m
@@ -221,11 +221,11 @@ def step(
             + (V_m_by_rest + V_m_by_I_stim * current)
         )
     )
-    new_I_syn_ex = flush(I_syn_ex + (decay_I_syn_ex * I_syn_ex) + in_ex)
-    new_I_syn_in = flush(I_syn_in + (decay_I_syn_in * I_syn_in) + in_in)
-    new_V_th_alpha_1 = flush(V_th_alpha_1 + (decay_V_th_alpha_1 * V_th_alpha_1))
-    new_V_th_alpha_2 = flush(V_th_alpha_2 + (decay_V_th_alpha_2 * V_th_alpha_2))
-    new_V_th_v = flush(
+    new_I_syn_ex = flush_subnormal(I_syn_ex + (decay_I_syn_ex * I_syn_ex) + in_ex)
+    new_I_syn_in = flush_subnormal(I_syn_in + (decay_I_syn_in * I_syn_in) + in_in)
+    new_V_th_alpha_1 = flush_subnormal(V_th_alpha_1 + (decay_V_th_alpha_1 * V_th_alpha_1))
+    new_V_th_alpha_2 = flush_subnormal(V_th_alpha_2 + (decay_V_th_alpha_2 * V_th_alpha_2))
+    new_V_th_v = flush_subnormal(
         decay_V_th_v * V_th_v
         + V_th_v_by_V_m * V_m
         + V_th_v_by_I_syn_ex * I_syn_ex
@@ -233,7 +233,7 @@ def step(
         + V_th_v_by_V_th_dv * V_th_dv
         + (V_th_v_by_rest + V_th_v_by_I_stim * current)
     )
-    new_V_th_dv = flush(
+    new_V_th_dv = flush_subnormal(
         decay_V_th_v * V_th_dv
         + V_th_dv_by_V_m * V_m
         + V_th_dv_by_I_syn_ex * I_syn_ex

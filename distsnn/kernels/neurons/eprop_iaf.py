@@ -14,7 +14,7 @@ Integration, exact: V_m, f_ema, surrogate_gradient, learning_signal, blocked
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp_array, expm1_array, flush
+from distsnn.kernels.functions import exp_array, expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "f_ema", "surrogate_gradient", "learning_signal", "blocked")
@@ -111,8 +111,10 @@ def step(
     c_learning_signal_e,
 ):
     """Advance one neuron by dt."""
-    new_V_m = flush(V_m + (decay_V_m * V_m + (V_m_by_rest + V_m_by_I_stim * current)) + in_delta)
-    new_f_ema = flush(f_ema + (decay_f_ema * f_ema))
+    new_V_m = flush_subnormal(
+        V_m + (decay_V_m * V_m + (V_m_by_rest + V_m_by_I_stim * current)) + in_delta
+    )
+    new_f_ema = flush_subnormal(f_ema + (decay_f_ema * f_ema))
     new_surrogate_gradient = surrogate_gradient
     new_blocked = blocked
     t5 = new_V_m < c_V_min

@@ -12,7 +12,7 @@ Integration, exact: V_m, target_signal, error_signal
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import expm1_array, flush
+from distsnn.kernels.functions import expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "target_signal", "error_signal")
@@ -64,7 +64,7 @@ def step(
     c_learning_window,
 ):
     """Advance one neuron by dt."""
-    new_V_m = flush(V_m + (decay_V_m * V_m + V_m_by_rest) + in_delta)
+    new_V_m = flush_subnormal(V_m + (decay_V_m * V_m + V_m_by_rest) + in_delta)
     t3 = new_V_m < c_V_min
     end_V_m = c_V_min if t3 else new_V_m
     t5 = current + c_target_signal_e

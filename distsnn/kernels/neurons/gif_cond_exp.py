@@ -19,7 +19,7 @@ Integration, exponential_euler: V_m
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, exp_array, expm1_array, flush
+from distsnn.kernels.functions import exp, exp_array, expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "g_ex", "g_in", "stc_1", "stc_2", "stc_3", "sfa_1", "sfa_2", "sfa_3", "refractory")
@@ -180,9 +180,9 @@ def integrate(
     t10 = exp(t9)
     t11 = t8 * t10
     t12 = t7 + t11
-    new_V_m = V_m if held else flush(t12)
-    new_g_ex = flush(decay_g_ex * g_ex)
-    new_g_in = flush(decay_g_in * g_in)
+    new_V_m = V_m if held else flush_subnormal(t12)
+    new_g_ex = flush_subnormal(decay_g_ex * g_ex)
+    new_g_in = flush_subnormal(decay_g_in * g_in)
     left = refractory
     return new_V_m, new_g_ex, new_g_in, stc_1, stc_2, stc_3, sfa_1, sfa_2, sfa_3, left, False
 
@@ -234,12 +234,12 @@ def step(
 ):
     """End a step: add its input."""
     held = refractory > 0
-    new_stc_1 = flush(stc_1 + (decay_stc_1 * stc_1))
-    new_stc_2 = flush(stc_2 + (decay_stc_2 * stc_2))
-    new_stc_3 = flush(stc_3 + (decay_stc_3 * stc_3))
-    new_sfa_1 = flush(sfa_1 + (decay_sfa_1 * sfa_1))
-    new_sfa_2 = flush(sfa_2 + (decay_sfa_2 * sfa_2))
-    new_sfa_3 = flush(sfa_3 + (decay_sfa_3 * sfa_3))
+    new_stc_1 = flush_subnormal(stc_1 + (decay_stc_1 * stc_1))
+    new_stc_2 = flush_subnormal(stc_2 + (decay_stc_2 * stc_2))
+    new_stc_3 = flush_subnormal(stc_3 + (decay_stc_3 * stc_3))
+    new_sfa_1 = flush_subnormal(sfa_1 + (decay_sfa_1 * sfa_1))
+    new_sfa_2 = flush_subnormal(sfa_2 + (decay_sfa_2 * sfa_2))
+    new_sfa_3 = flush_subnormal(sfa_3 + (decay_sfa_3 * sfa_3))
     new_g_ex = g_ex + in_ex
     new_g_in = g_in - in_in
     t9 = V_m + c_E_L - sfa_1 - sfa_2 - sfa_3

@@ -18,7 +18,7 @@ Integration, exact: V_m, I_syn_ex, I_syn_in, stc_1, stc_2, stc_3, sfa_1, sfa_2, 
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, exp_array, expm1_array, flush
+from distsnn.kernels.functions import exp, exp_array, expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = (
@@ -195,12 +195,12 @@ def step(
 ):
     """Advance one neuron by dt."""
     held = refractory > 0
-    new_I_syn_ex = flush(decay_I_syn_ex * I_syn_ex + in_ex)
-    new_I_syn_in = flush(decay_I_syn_in * I_syn_in + in_in)
+    new_I_syn_ex = flush_subnormal(decay_I_syn_ex * I_syn_ex + in_ex)
+    new_I_syn_in = flush_subnormal(decay_I_syn_in * I_syn_in + in_in)
     new_V_m = (
         V_m
         if held
-        else flush(
+        else flush_subnormal(
             V_m
             + (
                 decay_V_m * V_m
@@ -213,12 +213,12 @@ def step(
             )
         )
     )
-    new_stc_1 = flush(stc_1 + (decay_stc_1 * stc_1))
-    new_stc_2 = flush(stc_2 + (decay_stc_2 * stc_2))
-    new_stc_3 = flush(stc_3 + (decay_stc_3 * stc_3))
-    new_sfa_1 = flush(sfa_1 + (decay_sfa_1 * sfa_1))
-    new_sfa_2 = flush(sfa_2 + (decay_sfa_2 * sfa_2))
-    new_sfa_3 = flush(sfa_3 + (decay_sfa_3 * sfa_3))
+    new_stc_1 = flush_subnormal(stc_1 + (decay_stc_1 * stc_1))
+    new_stc_2 = flush_subnormal(stc_2 + (decay_stc_2 * stc_2))
+    new_stc_3 = flush_subnormal(stc_3 + (decay_stc_3 * stc_3))
+    new_sfa_1 = flush_subnormal(sfa_1 + (decay_sfa_1 * sfa_1))
+    new_sfa_2 = flush_subnormal(sfa_2 + (decay_sfa_2 * sfa_2))
+    new_sfa_3 = flush_subnormal(sfa_3 + (decay_sfa_3 * sfa_3))
     t10 = new_V_m + c_E_L - sfa_1 - sfa_2 - sfa_3
     t11 = k18 * t10
     t12 = exp(t11)

@@ -19,7 +19,7 @@ Integration, exact: I_syn_ex, dI_syn_ex, I_syn_in, dI_syn_in, V_m, I_asc_1, I_as
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp_array, expm1_array, exprel_array, flush
+from distsnn.kernels.functions import exp_array, expm1_array, exprel_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = (
@@ -289,14 +289,14 @@ def step(
 ):
     """Advance one neuron by dt."""
     held = refractory > 0
-    new_I_syn_ex = flush(decay_I_syn_ex * I_syn_ex + I_syn_ex_by_dI_syn_ex * dI_syn_ex)
-    new_dI_syn_ex = flush(dI_syn_ex + (decay_dI_syn_ex * dI_syn_ex) + k0 * in_ex)
-    new_I_syn_in = flush(decay_I_syn_in * I_syn_in + I_syn_in_by_dI_syn_in * dI_syn_in)
-    new_dI_syn_in = flush(dI_syn_in + (decay_dI_syn_in * dI_syn_in) + k1 * in_in)
+    new_I_syn_ex = flush_subnormal(decay_I_syn_ex * I_syn_ex + I_syn_ex_by_dI_syn_ex * dI_syn_ex)
+    new_dI_syn_ex = flush_subnormal(dI_syn_ex + (decay_dI_syn_ex * dI_syn_ex) + k0 * in_ex)
+    new_I_syn_in = flush_subnormal(decay_I_syn_in * I_syn_in + I_syn_in_by_dI_syn_in * dI_syn_in)
+    new_dI_syn_in = flush_subnormal(dI_syn_in + (decay_dI_syn_in * dI_syn_in) + k1 * in_in)
     new_V_m = (
         V_m
         if held
-        else flush(
+        else flush_subnormal(
             decay_V_m * V_m
             + V_m_by_I_syn_ex * I_syn_ex
             + V_m_by_dI_syn_ex * dI_syn_ex
@@ -310,17 +310,17 @@ def step(
             )
         )
     )
-    new_I_asc_1 = I_asc_1 if held else flush(I_asc_1 + (decay_I_asc_1 * I_asc_1))
-    new_I_asc_2 = I_asc_2 if held else flush(I_asc_2 + (decay_I_asc_2 * I_asc_2))
+    new_I_asc_1 = I_asc_1 if held else flush_subnormal(I_asc_1 + (decay_I_asc_1 * I_asc_1))
+    new_I_asc_2 = I_asc_2 if held else flush_subnormal(I_asc_2 + (decay_I_asc_2 * I_asc_2))
     new_threshold_spike = (
         threshold_spike
         if held
-        else flush(threshold_spike + (decay_threshold_spike * threshold_spike))
+        else flush_subnormal(threshold_spike + (decay_threshold_spike * threshold_spike))
     )
     new_threshold_voltage = (
         threshold_voltage
         if held
-        else flush(
+        else flush_subnormal(
             threshold_voltage
             + (
                 decay_threshold_voltage * threshold_voltage

@@ -23,7 +23,7 @@ Integration, exact: I_fast_ex, dI_fast_ex, I_slow_ex, dI_slow_ex, I_fast_in, dI_
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp_array, expm1_array, exprel_array, flush
+from distsnn.kernels.functions import exp_array, expm1_array, exprel_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = (
@@ -371,18 +371,26 @@ def step(
 ):
     """Advance one neuron by dt."""
     held = refractory > 0
-    new_I_fast_ex = flush(decay_I_fast_ex * I_fast_ex + I_fast_ex_by_dI_fast_ex * dI_fast_ex)
-    new_dI_fast_ex = flush(dI_fast_ex + (decay_dI_fast_ex * dI_fast_ex) + k0 * in_ex)
-    new_I_slow_ex = flush(decay_I_slow_ex * I_slow_ex + I_slow_ex_by_dI_slow_ex * dI_slow_ex)
-    new_dI_slow_ex = flush(dI_slow_ex + (decay_dI_slow_ex * dI_slow_ex) + k1 * in_ex)
-    new_I_fast_in = flush(decay_I_fast_in * I_fast_in + I_fast_in_by_dI_fast_in * dI_fast_in)
-    new_dI_fast_in = flush(dI_fast_in + (decay_dI_fast_in * dI_fast_in) + k2 * in_in)
-    new_I_slow_in = flush(decay_I_slow_in * I_slow_in + I_slow_in_by_dI_slow_in * dI_slow_in)
-    new_dI_slow_in = flush(dI_slow_in + (decay_dI_slow_in * dI_slow_in) + k3 * in_in)
+    new_I_fast_ex = flush_subnormal(
+        decay_I_fast_ex * I_fast_ex + I_fast_ex_by_dI_fast_ex * dI_fast_ex
+    )
+    new_dI_fast_ex = flush_subnormal(dI_fast_ex + (decay_dI_fast_ex * dI_fast_ex) + k0 * in_ex)
+    new_I_slow_ex = flush_subnormal(
+        decay_I_slow_ex * I_slow_ex + I_slow_ex_by_dI_slow_ex * dI_slow_ex
+    )
+    new_dI_slow_ex = flush_subnormal(dI_slow_ex + (decay_dI_slow_ex * dI_slow_ex) + k1 * in_ex)
+    new_I_fast_in = flush_subnormal(
+        decay_I_fast_in * I_fast_in + I_fast_in_by_dI_fast_in * dI_fast_in
+    )
+    new_dI_fast_in = flush_subnormal(dI_fast_in + (decay_dI_fast_in * dI_fast_in) + k2 * in_in)
+    new_I_slow_in = flush_subnormal(
+        decay_I_slow_in * I_slow_in + I_slow_in_by_dI_slow_in * dI_slow_in
+    )
+    new_dI_slow_in = flush_subnormal(dI_slow_in + (decay_dI_slow_in * dI_slow_in) + k3 * in_in)
     new_V_m = (
         V_m
         if held
-        else flush(
+        else flush_subnormal(
             decay_V_m * V_m
             + V_m_by_I_fast_ex * I_fast_ex
             + V_m_by_dI_fast_ex * dI_fast_ex
@@ -400,17 +408,17 @@ def step(
             )
         )
     )
-    new_I_asc_1 = I_asc_1 if held else flush(I_asc_1 + (decay_I_asc_1 * I_asc_1))
-    new_I_asc_2 = I_asc_2 if held else flush(I_asc_2 + (decay_I_asc_2 * I_asc_2))
+    new_I_asc_1 = I_asc_1 if held else flush_subnormal(I_asc_1 + (decay_I_asc_1 * I_asc_1))
+    new_I_asc_2 = I_asc_2 if held else flush_subnormal(I_asc_2 + (decay_I_asc_2 * I_asc_2))
     new_threshold_spike = (
         threshold_spike
         if held
-        else flush(threshold_spike + (decay_threshold_spike * threshold_spike))
+        else flush_subnormal(threshold_spike + (decay_threshold_spike * threshold_spike))
     )
     new_threshold_voltage = (
         threshold_voltage
         if held
-        else flush(
+        else flush_subnormal(
             threshold_voltage
             + (
                 decay_threshold_voltage * threshold_voltage

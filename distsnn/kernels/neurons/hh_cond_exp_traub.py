@@ -17,7 +17,7 @@ Integration, strang: V_m, Act_m, Inact_h, Act_n
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, exp_array, expm1_array, flush
+from distsnn.kernels.functions import exp, exp_array, expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "Act_m", "Inact_h", "Act_n", "g_ex", "g_in", "V_before", "refractory")
@@ -327,12 +327,12 @@ def integrate(
     t107 = exp(t106)
     t108 = t105 * t107
     t109 = t104 + t108
-    new_V_m = flush(t109)
-    new_Act_m = flush(t51)
-    new_Inact_h = flush(t67)
-    new_Act_n = flush(t93)
-    new_g_ex = flush(decay_g_ex * g_ex)
-    new_g_in = flush(g_in + (decay_g_in * g_in))
+    new_V_m = flush_subnormal(t109)
+    new_Act_m = flush_subnormal(t51)
+    new_Inact_h = flush_subnormal(t67)
+    new_Act_n = flush_subnormal(t93)
+    new_g_ex = flush_subnormal(decay_g_ex * g_ex)
+    new_g_in = flush_subnormal(g_in + (decay_g_in * g_in))
     new_V_before = V_before
     left = refractory
     return new_V_m, new_Act_m, new_Inact_h, new_Act_n, new_g_ex, new_g_in, new_V_before, left, False

@@ -19,7 +19,7 @@ Integration, strang: V_m, Act_m, Inact_h, Act_n
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, exp_array, exprel, flush
+from distsnn.kernels.functions import exp, exp_array, exprel, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = (
@@ -307,14 +307,14 @@ def integrate(
     t76 = exp(t75)
     t77 = t74 * t76
     t78 = t73 + t77
-    new_V_m = flush(t78)
-    new_Act_m = flush(t32)
-    new_Inact_h = flush(t48)
-    new_Act_n = flush(t64)
-    new_I_syn_ex = flush(decay_I_syn_ex * I_syn_ex + I_syn_ex_by_dI_syn_ex * dI_syn_ex)
-    new_dI_syn_ex = flush(decay_I_syn_ex * dI_syn_ex)
-    new_I_syn_in = flush(decay_I_syn_in * I_syn_in + I_syn_in_by_dI_syn_in * dI_syn_in)
-    new_dI_syn_in = flush(decay_I_syn_in * dI_syn_in)
+    new_V_m = flush_subnormal(t78)
+    new_Act_m = flush_subnormal(t32)
+    new_Inact_h = flush_subnormal(t48)
+    new_Act_n = flush_subnormal(t64)
+    new_I_syn_ex = flush_subnormal(decay_I_syn_ex * I_syn_ex + I_syn_ex_by_dI_syn_ex * dI_syn_ex)
+    new_dI_syn_ex = flush_subnormal(decay_I_syn_ex * dI_syn_ex)
+    new_I_syn_in = flush_subnormal(decay_I_syn_in * I_syn_in + I_syn_in_by_dI_syn_in * dI_syn_in)
+    new_dI_syn_in = flush_subnormal(decay_I_syn_in * dI_syn_in)
     new_V_before = V_before
     left = refractory
     return (

@@ -14,7 +14,7 @@ Integration, rk4: V_m
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, exp_array, expm1_array, flush
+from distsnn.kernels.functions import exp, exp_array, expm1_array, flush_subnormal
 
 STATES = ("V_m", "s_AMPA", "s_GABA", "s_NMDA", "refractory")
 RECEPTORS = ("AMPA", "GABA", "NMDA")
@@ -198,10 +198,10 @@ def integrate(
     t66 = c_g_L * t54
     t67 = current + t56 + t65 - t66
     t68 = k10 * t67
-    new_V_m = V_m if held else flush(V_m + k17 * (t14 + k16 * (t32 + t50) + t68))
-    new_s_AMPA = flush(decay_s_AMPA * s_AMPA)
-    new_s_GABA = flush(decay_s_GABA * s_GABA)
-    new_s_NMDA = flush(s_NMDA + (decay_s_NMDA * s_NMDA))
+    new_V_m = V_m if held else flush_subnormal(V_m + k17 * (t14 + k16 * (t32 + t50) + t68))
+    new_s_AMPA = flush_subnormal(decay_s_AMPA * s_AMPA)
+    new_s_GABA = flush_subnormal(decay_s_GABA * s_GABA)
+    new_s_NMDA = flush_subnormal(s_NMDA + (decay_s_NMDA * s_NMDA))
     left = refractory
     return new_V_m, new_s_AMPA, new_s_GABA, new_s_NMDA, left, False
 

@@ -15,7 +15,7 @@ Integration, exponential_euler: V_m
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, exp_array, flush
+from distsnn.kernels.functions import exp, exp_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "g_ex", "dg_ex", "g_in", "dg_in", "refractory")
@@ -159,11 +159,11 @@ def integrate(
     t10 = exp(t9)
     t11 = t8 * t10
     t12 = t7 + t11
-    new_V_m = V_m if held else flush(t12)
-    new_g_ex = flush(decay_g_ex * g_ex + g_ex_by_dg_ex * dg_ex)
-    new_dg_ex = flush(decay_g_ex * dg_ex)
-    new_g_in = flush(decay_g_in * g_in + g_in_by_dg_in * dg_in)
-    new_dg_in = flush(decay_g_in * dg_in)
+    new_V_m = V_m if held else flush_subnormal(t12)
+    new_g_ex = flush_subnormal(decay_g_ex * g_ex + g_ex_by_dg_ex * dg_ex)
+    new_dg_ex = flush_subnormal(decay_g_ex * dg_ex)
+    new_g_in = flush_subnormal(decay_g_in * g_in + g_in_by_dg_in * dg_in)
+    new_dg_in = flush_subnormal(decay_g_in * dg_in)
     left = refractory
     return new_V_m, new_g_ex, new_dg_ex, new_g_in, new_dg_in, left, False
 

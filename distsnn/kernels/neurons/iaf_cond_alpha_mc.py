@@ -26,7 +26,7 @@ Integration, strang: V_m_p, V_m_s, V_m_d
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, exp_array, flush
+from distsnn.kernels.functions import exp, exp_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = (
@@ -434,21 +434,21 @@ def integrate(
     t59 = exp(t58)
     t60 = t57 * t59
     t61 = t56 + t60
-    new_V_m_p = V_m_p if held else flush(t61)
-    new_V_m_s = V_m_s if held else flush(t34)
-    new_V_m_d = V_m_d if held else flush(t47)
-    new_g_ex_s = flush(decay_g_ex_s * g_ex_s + g_ex_s_by_dg_ex_s * dg_ex_s)
-    new_dg_ex_s = flush(decay_g_ex_s * dg_ex_s)
-    new_g_in_s = flush(decay_g_in_s * g_in_s + g_in_s_by_dg_in_s * dg_in_s)
-    new_dg_in_s = flush(decay_g_in_s * dg_in_s)
-    new_g_ex_p = flush(decay_g_ex_p * g_ex_p + g_ex_p_by_dg_ex_p * dg_ex_p)
-    new_dg_ex_p = flush(decay_g_ex_p * dg_ex_p)
-    new_g_in_p = flush(decay_g_in_p * g_in_p + g_in_p_by_dg_in_p * dg_in_p)
-    new_dg_in_p = flush(decay_g_in_p * dg_in_p)
-    new_g_ex_d = flush(decay_g_ex_d * g_ex_d + g_ex_d_by_dg_ex_d * dg_ex_d)
-    new_dg_ex_d = flush(decay_g_ex_d * dg_ex_d)
-    new_g_in_d = flush(decay_g_in_d * g_in_d + g_in_d_by_dg_in_d * dg_in_d)
-    new_dg_in_d = flush(decay_g_in_d * dg_in_d)
+    new_V_m_p = V_m_p if held else flush_subnormal(t61)
+    new_V_m_s = V_m_s if held else flush_subnormal(t34)
+    new_V_m_d = V_m_d if held else flush_subnormal(t47)
+    new_g_ex_s = flush_subnormal(decay_g_ex_s * g_ex_s + g_ex_s_by_dg_ex_s * dg_ex_s)
+    new_dg_ex_s = flush_subnormal(decay_g_ex_s * dg_ex_s)
+    new_g_in_s = flush_subnormal(decay_g_in_s * g_in_s + g_in_s_by_dg_in_s * dg_in_s)
+    new_dg_in_s = flush_subnormal(decay_g_in_s * dg_in_s)
+    new_g_ex_p = flush_subnormal(decay_g_ex_p * g_ex_p + g_ex_p_by_dg_ex_p * dg_ex_p)
+    new_dg_ex_p = flush_subnormal(decay_g_ex_p * dg_ex_p)
+    new_g_in_p = flush_subnormal(decay_g_in_p * g_in_p + g_in_p_by_dg_in_p * dg_in_p)
+    new_dg_in_p = flush_subnormal(decay_g_in_p * dg_in_p)
+    new_g_ex_d = flush_subnormal(decay_g_ex_d * g_ex_d + g_ex_d_by_dg_ex_d * dg_ex_d)
+    new_dg_ex_d = flush_subnormal(decay_g_ex_d * dg_ex_d)
+    new_g_in_d = flush_subnormal(decay_g_in_d * g_in_d + g_in_d_by_dg_in_d * dg_in_d)
+    new_dg_in_d = flush_subnormal(decay_g_in_d * dg_in_d)
     left = refractory
     return (
         new_V_m_p,

@@ -13,7 +13,7 @@ Integration, exponential_euler: V_m
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, exp_array, flush
+from distsnn.kernels.functions import exp, exp_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "g_ex", "g_in", "refractory")
@@ -107,9 +107,9 @@ def integrate(
     t10 = exp(t9)
     t11 = t8 * t10
     t12 = t7 + t11
-    new_V_m = V_m if held else flush(t12)
-    new_g_ex = flush(decay_g_ex * g_ex)
-    new_g_in = flush(decay_g_in * g_in)
+    new_V_m = V_m if held else flush_subnormal(t12)
+    new_g_ex = flush_subnormal(decay_g_ex * g_ex)
+    new_g_in = flush_subnormal(decay_g_in * g_in)
     left = refractory
     return new_V_m, new_g_ex, new_g_in, left, False
 

@@ -15,7 +15,7 @@ Integration, exponential_euler: V_m
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, exp_array, expm1_array, flush
+from distsnn.kernels.functions import exp, exp_array, expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "g_ex", "g_in", "g_sfa", "g_rr", "refractory")
@@ -149,11 +149,11 @@ def integrate(
     t14 = exp(t13)
     t15 = t12 * t14
     t16 = t11 + t15
-    new_V_m = V_m if held else flush(t16)
-    new_g_ex = flush(decay_g_ex * g_ex)
-    new_g_in = flush(g_in + (decay_g_in * g_in))
-    new_g_sfa = flush(g_sfa + (decay_g_sfa * g_sfa))
-    new_g_rr = flush(decay_g_rr * g_rr)
+    new_V_m = V_m if held else flush_subnormal(t16)
+    new_g_ex = flush_subnormal(decay_g_ex * g_ex)
+    new_g_in = flush_subnormal(g_in + (decay_g_in * g_in))
+    new_g_sfa = flush_subnormal(g_sfa + (decay_g_sfa * g_sfa))
+    new_g_rr = flush_subnormal(decay_g_rr * g_rr)
     left = refractory
     return new_V_m, new_g_ex, new_g_in, new_g_sfa, new_g_rr, left, False
 

@@ -14,7 +14,7 @@ Integration, exact: V_m, I_syn_ex, dI_syn_ex, I_syn_in, dI_syn_in
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp_array, expm1_array, flush
+from distsnn.kernels.functions import exp_array, expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "I_syn_ex", "dI_syn_ex", "I_syn_in", "dI_syn_in", "refractory")
@@ -144,7 +144,7 @@ def step(
     new_V_m = (
         V_m
         if held
-        else flush(
+        else flush_subnormal(
             V_m
             + (
                 decay_V_m * V_m
@@ -156,10 +156,10 @@ def step(
             )
         )
     )
-    new_I_syn_ex = flush(decay_I_syn_ex * I_syn_ex + I_syn_ex_by_dI_syn_ex * dI_syn_ex)
-    new_dI_syn_ex = flush(dI_syn_ex + (decay_dI_syn_ex * dI_syn_ex) + k0 * in_ex)
-    new_I_syn_in = flush(decay_I_syn_in * I_syn_in + I_syn_in_by_dI_syn_in * dI_syn_in)
-    new_dI_syn_in = flush(dI_syn_in + (decay_dI_syn_in * dI_syn_in) + k1 * in_in)
+    new_I_syn_ex = flush_subnormal(decay_I_syn_ex * I_syn_ex + I_syn_ex_by_dI_syn_ex * dI_syn_ex)
+    new_dI_syn_ex = flush_subnormal(dI_syn_ex + (decay_dI_syn_ex * dI_syn_ex) + k0 * in_ex)
+    new_I_syn_in = flush_subnormal(decay_I_syn_in * I_syn_in + I_syn_in_by_dI_syn_in * dI_syn_in)
+    new_dI_syn_in = flush_subnormal(dI_syn_in + (decay_dI_syn_in * dI_syn_in) + k1 * in_in)
     t6 = new_V_m >= c_V_th
     spiked = t6
     end_V_m = c_V_reset if spiked else new_V_m

@@ -10,7 +10,7 @@ Integration, exact: V_m
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import expm1_array, flush
+from distsnn.kernels.functions import expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "refractory")
@@ -67,7 +67,9 @@ def step(
     new_V_m = (
         V_m
         if held
-        else flush(V_m + (decay_V_m * V_m + (V_m_by_rest + V_m_by_I_stim * current)) + in_delta)
+        else flush_subnormal(
+            V_m + (decay_V_m * V_m + (V_m_by_rest + V_m_by_I_stim * current)) + in_delta
+        )
     )
     t2 = new_V_m >= c_V_th
     spiked = t2

@@ -12,7 +12,7 @@ Integration, exact: V_m, I_syn_ex, I_syn_in
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp_array, expm1_array, flush
+from distsnn.kernels.functions import exp_array, expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "I_syn_ex", "I_syn_in", "refractory")
@@ -98,7 +98,7 @@ def step(
     new_V_m = (
         V_m
         if held
-        else flush(
+        else flush_subnormal(
             V_m
             + (
                 decay_V_m * V_m
@@ -108,8 +108,8 @@ def step(
             )
         )
     )
-    new_I_syn_ex = flush(decay_I_syn_ex * I_syn_ex + in_ex)
-    new_I_syn_in = flush(decay_I_syn_in * I_syn_in + in_in)
+    new_I_syn_ex = flush_subnormal(decay_I_syn_ex * I_syn_ex + in_ex)
+    new_I_syn_in = flush_subnormal(decay_I_syn_in * I_syn_in + in_in)
     t4 = new_V_m >= c_V_th
     spiked = t4
     end_V_m = c_V_reset if spiked else new_V_m

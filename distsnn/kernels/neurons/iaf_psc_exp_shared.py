@@ -11,7 +11,7 @@ Integration, exact: V_m, I_syn
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp_array, expm1_array, flush
+from distsnn.kernels.functions import exp_array, expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "I_syn", "refractory")
@@ -85,11 +85,11 @@ def step(
     new_V_m = (
         V_m
         if held
-        else flush(
+        else flush_subnormal(
             V_m + (decay_V_m * V_m + V_m_by_I_syn * I_syn + (V_m_by_rest + V_m_by_I_stim * current))
         )
     )
-    new_I_syn = flush(decay_I_syn * I_syn + in_syn)
+    new_I_syn = flush_subnormal(decay_I_syn * I_syn + in_syn)
     t3 = new_V_m >= c_V_th
     spiked = t3
     end_V_m = c_V_reset if spiked else new_V_m

@@ -11,7 +11,7 @@ Integration, euler: V_m, U_m
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import flush
+from distsnn.kernels.functions import flush_subnormal
 
 STATES = ("V_m", "U_m")
 RECEPTORS = ("delta",)
@@ -112,7 +112,7 @@ def step(
     t18 = k9 * t17
     t19 = U_m + t18
     new_V_m = V_end + c_consistent_integration * in_delta
-    new_U_m = flush(t19)
+    new_U_m = flush_subnormal(t19)
     t22 = new_V_m < c_V_min
     floored_V_m = c_V_min if t22 else new_V_m
     t24 = floored_V_m >= c_V_th
@@ -120,4 +120,4 @@ def step(
     end_V_m = c_c if spiked else floored_V_m
     t27 = new_U_m + c_d
     end_U_m = t27 if spiked else new_U_m
-    return flush(end_V_m), end_U_m, spiked
+    return flush_subnormal(end_V_m), end_U_m, spiked

@@ -11,7 +11,7 @@ Integration, exact: V_m, I_syn
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp_array, expm1_array, flush
+from distsnn.kernels.functions import exp_array, expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "I_syn")
@@ -60,8 +60,8 @@ def step(
     V_m, I_syn, in_syn, current, V_m_by_I_syn, V_m_by_rest, V_m_by_I_stim, decay_V_m, decay_I_syn
 ):
     """Advance one neuron by dt."""
-    new_V_m = flush(
+    new_V_m = flush_subnormal(
         V_m + (decay_V_m * V_m + V_m_by_I_syn * I_syn + (V_m_by_rest + V_m_by_I_stim * current))
     )
-    new_I_syn = flush(decay_I_syn * I_syn + in_syn)
+    new_I_syn = flush_subnormal(decay_I_syn * I_syn + in_syn)
     return new_V_m, new_I_syn, False

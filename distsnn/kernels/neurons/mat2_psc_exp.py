@@ -14,7 +14,7 @@ Integration, exact: V_m, I_syn_ex, I_syn_in, V_th_alpha_1, V_th_alpha_2
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp_array, expm1_array, flush
+from distsnn.kernels.functions import exp_array, expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "I_syn_ex", "I_syn_in", "V_th_alpha_1", "V_th_alpha_2", "refractory")
@@ -111,16 +111,16 @@ def step(
 ):
     """Advance one neuron by dt."""
     held = refractory > 0
-    new_V_m = flush(
+    new_V_m = flush_subnormal(
         decay_V_m * V_m
         + V_m_by_I_syn_ex * I_syn_ex
         + V_m_by_I_syn_in * I_syn_in
         + (V_m_by_rest + V_m_by_I_stim * current)
     )
-    new_I_syn_ex = flush(decay_I_syn_ex * I_syn_ex + in_ex)
-    new_I_syn_in = flush(decay_I_syn_in * I_syn_in + in_in)
-    new_V_th_alpha_1 = flush(V_th_alpha_1 + (decay_V_th_alpha_1 * V_th_alpha_1))
-    new_V_th_alpha_2 = flush(V_th_alpha_2 + (decay_V_th_alpha_2 * V_th_alpha_2))
+    new_I_syn_ex = flush_subnormal(decay_I_syn_ex * I_syn_ex + in_ex)
+    new_I_syn_in = flush_subnormal(decay_I_syn_in * I_syn_in + in_in)
+    new_V_th_alpha_1 = flush_subnormal(V_th_alpha_1 + (decay_V_th_alpha_1 * V_th_alpha_1))
+    new_V_th_alpha_2 = flush_subnormal(V_th_alpha_2 + (decay_V_th_alpha_2 * V_th_alpha_2))
     t6 = new_V_m - new_V_th_alpha_1 - new_V_th_alpha_2
     t7 = t6 >= c_omega
     spiked = t7 & (not held)

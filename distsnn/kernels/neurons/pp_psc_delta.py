@@ -13,7 +13,7 @@ Integration, exact: V_m, sfa_1, sfa_2, sfa_3
 import numpy as np
 
 from distsnn.jit import inline
-from distsnn.kernels.functions import exp, expm1_array, flush
+from distsnn.kernels.functions import exp, expm1_array, flush_subnormal
 from distsnn.kernels.propagators import exponential
 
 STATES = ("V_m", "sfa_1", "sfa_2", "sfa_3", "refractory")
@@ -112,10 +112,12 @@ def step(
 ):
     """Advance one neuron by dt."""
     held = refractory > 0
-    new_V_m = flush(V_m + (decay_V_m * V_m + (V_m_by_rest + V_m_by_I_stim * current)) + in_delta)
-    new_sfa_1 = flush(sfa_1 + (decay_sfa_1 * sfa_1))
-    new_sfa_2 = flush(sfa_2 + (decay_sfa_2 * sfa_2))
-    new_sfa_3 = flush(sfa_3 + (decay_sfa_3 * sfa_3))
+    new_V_m = flush_subnormal(
+        V_m + (decay_V_m * V_m + (V_m_by_rest + V_m_by_I_stim * current)) + in_delta
+    )
+    new_sfa_1 = flush_subnormal(sfa_1 + (decay_sfa_1 * sfa_1))
+    new_sfa_2 = flush_subnormal(sfa_2 + (decay_sfa_2 * sfa_2))
+    new_sfa_3 = flush_subnormal(sfa_3 + (decay_sfa_3 * sfa_3))
     t5 = new_V_m - new_sfa_1 - new_sfa_2 - new_sfa_3
     t6 = k7 * t5
     t7 = c_c_3 * t5

@@ -15,7 +15,7 @@ from typing import Any
 import sympy
 from sympy.solvers.solveset import NonlinearError
 
-from distsnn.errors import unknown
+from distsnn.errors import unknown_name_error
 from distsnn.network.equations.dimensions import UNITS, Unit
 from distsnn.network.equations.dynamics import STIMULI, TIME, Dynamics, names_in
 from distsnn.network.equations.receptors import WEIGHT, ReceptorInput
@@ -190,7 +190,7 @@ def analyse(
         advances first or last depends on others.
     """
     if method not in METHODS:
-        raise unknown("method", method, METHODS, where="method")
+        raise unknown_name_error("method", method, METHODS, where="method")
     translate = _Translator(dynamics, relative)
     derivatives = {
         symbol(name): translate(state.value) / translate.scale(name)
@@ -241,7 +241,7 @@ def analyse(
     }
     for name in relaxing:
         if symbol(name) not in derivatives:
-            raise unknown("state variable", name, dynamics.states, where="relaxing")
+            raise unknown_name_error("state variable", name, dynamics.states, where="relaxing")
     _check_order(dynamics, exact, early, late)
     values = {symbol(name): value for name, value in defaults.items()}
     slow = {
@@ -386,7 +386,7 @@ def _check_order(
     for where, names in (("early", early), ("late", late)):
         for name in names:
             if name not in dynamics.states:
-                raise unknown("state variable", name, dynamics.states, where=where)
+                raise unknown_name_error("state variable", name, dynamics.states, where=where)
             span = dynamics.states[name].value.span
             form = exact.get(symbol(name))
             if form is None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.equations.dimensions import (
     MS,
     ONE,
@@ -467,7 +467,7 @@ def _check_periods(
 ) -> None:
     for name in periods:
         if name not in parameters:
-            raise unknown("parameter", name, parameters, where="refractory")
+            raise unknown_name_error("parameter", name, parameters, where="refractory")
         if units[name] != MS:
             raise DescriptionError(
                 "must be a time in ms", where="refractory", value=parameters[name], allowed="ms"
@@ -487,7 +487,7 @@ def _after(
     statements = {}
     for name, text in texts.items():
         if name not in periods:
-            raise unknown("refractory period", name, periods, where="after")
+            raise unknown_name_error("refractory period", name, periods, where="after")
         statements[name] = _assignments(EquationText(f"after {name}", text), units, states)
         if not statements[name]:
             raise DescriptionError("assignments are missing", where=f"after, {name!r}")
@@ -502,7 +502,7 @@ def _clamped_states(
 ) -> dict[str, str]:
     for name in hold or ():
         if name not in states:
-            raise unknown("state variable", name, states, where="hold")
+            raise unknown_name_error("state variable", name, states, where="hold")
     if not periods:
         if hold:
             raise DescriptionError("needs a refractory time", where="hold", value=", ".join(hold))
@@ -511,7 +511,7 @@ def _clamped_states(
         for name, period in hold.items():
             if period not in periods:
                 where = f"hold, {name!r}"
-                raise unknown("refractory period", period, periods, where=where)
+                raise unknown_name_error("refractory period", period, periods, where=where)
         return dict(hold)
     if hold is not None:
         return dict.fromkeys(hold, periods[-1])

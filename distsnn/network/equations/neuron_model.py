@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields, make_dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.base import Description, FrozenMapping, derived
 from distsnn.network.checks import NOT_NEGATIVE, POSITIVE, Interval, as_integer, as_number
 from distsnn.network.equations.declarations import (
@@ -346,7 +346,9 @@ class NeuronModel(NeuronEquations):
                 )
             for receptor in signed:
                 if receptor not in self.receptors:
-                    raise unknown("receptor", receptor, self.receptors, where="signed_receptors")
+                    raise unknown_name_error(
+                        "receptor", receptor, self.receptors, where="signed_receptors"
+                    )
         self._check()
 
     def _check(self) -> None:
@@ -388,12 +390,12 @@ class NeuronModel(NeuronEquations):
         for name, value in self.initial.items():
             where = f"initial, {name!r}"
             if name not in self.dynamics.states:
-                raise unknown("state variable", name, self.dynamics.states, where=where)
+                raise unknown_name_error("state variable", name, self.dynamics.states, where=where)
             if not isinstance(value, str):
                 checked[name] = as_number(value, where=where)
                 continue
             if value not in self.parameters:
-                raise unknown("parameter", value, self.parameters, where=where)
+                raise unknown_name_error("parameter", value, self.parameters, where=where)
             if units[value] != units[name]:
                 raise DescriptionError(
                     "the parameter has another unit",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.equations.dimensions import ONE, Unit, kind_of
 from distsnn.network.equations.source import EquationError, EquationText, Span, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments
@@ -62,7 +62,7 @@ def read_receptors(
             continue
         state = text.strip().removeprefix("-").strip()
         if state not in states:
-            raise unknown("state variable", state, states, where=where)
+            raise unknown_name_error("state variable", state, states, where=where)
         sign = "-" if text.strip().startswith("-") else ""
         source = EquationText(f"receptor {name}", f"{state} += {sign}{WEIGHT}")
         additions = [(state, parse(_right_side(source)))]

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 
-from distsnn.errors import DescriptionError, nearest
+from distsnn.errors import DescriptionError, closest_name
 
 # Of a line in an error, characters.
 _WIDEST = 120
@@ -119,5 +119,5 @@ def unknown_at(kind: str, name: str, names: list[str], span: Span) -> EquationEr
         f"unknown {kind} {name!r}",
         span,
         allowed=", ".join(sorted(names)) or "none",
-        nearest=nearest(name, names),
+        nearest=closest_name(name, names),
     )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from distsnn.network import (
-    Explicit,
+    ConnectionList,
     FixedIndegree,
     IafPscExp,
     Network,
@@ -35,7 +35,7 @@ def build(case: str):
         case "nan weight":
             return synapses(weight=float("nan"))
         case "infinite weight":
-            return synapses(Explicit([0, 1], [1, 2]), weight=np.array([1.0, np.inf]))
+            return synapses(ConnectionList([0, 1], [1, 2]), weight=np.array([1.0, np.inf]))
         case "infinite parameter":
             return Network([Population("E", 10, IafPscExp(C_m=float("inf")))])
         case "nan rate":
@@ -47,7 +47,7 @@ def build(case: str):
         case "delay off the grid":
             return synapses(delay=1.55)
         case "given delays off the grid":
-            return synapses(Explicit([0, 1], [1, 2]), delay=np.array([1.0, 1.51]))
+            return synapses(ConnectionList([0, 1], [1, 2]), delay=np.array([1.0, 1.51]))
         case "negative mean delay":
             return synapses(delay=Normal(-1.0, 0.1))
         case "indegree":

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from distsnn.comm import Communicator, run_program
-from distsnn.engine import plastic_delivery, target_watch
+from distsnn.engine import plastic_delivery, target_state_tracker
 from distsnn.network import (
     STDP,
     AeifPscDeltaClopath,
@@ -33,7 +33,7 @@ from distsnn.network import (
 )
 from distsnn.network.blocks import make_blocks
 from distsnn.partition.assignment import Assignment
-from distsnn.simulation import Simulation, pace
+from distsnn.simulation import Simulation, segments
 
 # Do not wait for the disk: tests do not cut the power.
 os.fsync = lambda descriptor: None
@@ -89,7 +89,7 @@ def network() -> Network:
     ]
     records = [
         *map(RecordSpikes, (*e, *c)),
-        RecordState(e[1][60:], "I_syn_ex", every=0.3),
+        RecordState(e[1][60:], "I_syn_ex", interval=0.3),
         # every so many whole epochs of either kind: exchanges are counted
         RecordWeights("E1->E0", 40.0, synapses=slice(3, None, 7)),
     ]
@@ -114,9 +114,9 @@ def go_on(simulation: Simulation, until: float) -> None:
 
 def main(ranks: Communicator) -> int:
     # Pieces are of whole epochs, however slow the machine.
-    pace._MOST_PIECE_S = 1e9
+    segments._MOST_PIECE_S = 1e9
     # Histories are swept at once when they are full: while others' spikes are on their way.
-    plastic_delivery._SWEEP_MS, target_watch._LONG_HISTORY = 1.0, 64
+    plastic_delivery._SWEEP_MS, target_state_tracker._LONG_HISTORY = 1.0, 64
     out, part, groups = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
     storage = sys.argv[4] if len(sys.argv) > 4 else "auto"
     made = network()

@@ -49,7 +49,7 @@ def network() -> Network:
             Projection(E, OTHERS, FixedIndegree(INDEGREE), 40.0, Uniform(1.0, 4.0)),
         ],
         [PoissonInput(E, 9000.0, 50.0), PoissonInput(OTHERS, 9000.0, 50.0)],
-        [RecordSpikes(E), RecordSpikes(OTHERS), RecordWeights("E->E", every=7.0)],
+        [RecordSpikes(E), RecordSpikes(OTHERS), RecordWeights("E->E", interval=7.0)],
     )
 
 

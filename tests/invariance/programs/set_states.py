@@ -46,7 +46,11 @@ def network() -> Network:
             Projection(i, e, FixedIndegree(10), weight=Normal(-90.0, 9.0), delay=drawn),
         ],
         [PoissonInput(e, 9000.0, 40.0), PoissonInput(i, 9000.0, 0.2)],
-        [RecordSpikes(e), RecordSpikes(i), *(RecordState(one, "V_m", every=0.7) for one in (e, i))],
+        [
+            RecordSpikes(e),
+            RecordSpikes(i),
+            *(RecordState(one, "V_m", interval=0.7) for one in (e, i)),
+        ],
     )
 
 

@@ -52,7 +52,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 gid = slot * (n // per_step) + step * 7 % (n // per_step)
                 mine = gid % 2 == rank
                 writer.append_spikes(step[mine], gid[mine].astype(np.uint32))
-                writer.advance(first + 10_000)
+                writer.mark_complete(first + 10_000)
     return path
 
 

@@ -139,7 +139,7 @@ def test_everything_shown_is_escaped(tmp_path):
         model={EVIL: EVIL},
         settings={EVIL: [EVIL]},
         versions={EVIL: EVIL},
-        recorded_states=[{**state, "variables": ["V_m"], "every": 10}],
+        recorded_states=[{**state, "variables": ["V_m"], "interval_steps": 10}],
     )
     root = zarr.open_group(written.path, mode="r+")
     root.update_attributes({"network": {EVIL: EVIL}})

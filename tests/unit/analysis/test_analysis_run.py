@@ -9,7 +9,7 @@ import zarr
 from synthetic_run import E_L, SIZES, metadata, random_spikes, state_values, write_rank, write_run
 
 from distsnn.analysis import open_run
-from distsnn.analysis.figure_data import last_stretch, summary_data
+from distsnn.analysis.figure_data import last_window, summary_data
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.rank_spikes import CommittedArray
 from distsnn.io.run_writer import RunWriter
@@ -146,23 +146,23 @@ def test_a_state_recording(run):
 def test_the_neurons_of_a_view_are_counted_within_their_population(tmp_path):
     sizes = {"A": 8, "E": 80}
     view = {"name": "V", "population": "E", "start": 0, "stop": 32, "variables": ["V_m"]}
-    meta = metadata(sizes, 100, recorded_states=[{**view, "every": 10}])
+    meta = metadata(sizes, 100, recorded_states=[{**view, "interval_steps": 10}])
     path = RunWriter.create(tmp_path / "r.zarr", meta, ({}, {}), 1).path
     from distsnn.io.rank_writer import RankWriter
-    from distsnn.io.row_specs import StateSpec, StateVariable
+    from distsnn.io.row_specs import StateRecordingSpec, StateVariable
 
     gids = np.arange(8, 40, dtype=np.uint32)[::-1].copy()
-    spec = StateSpec(
+    spec = StateRecordingSpec(
         name="V",
         variables={"V_m": StateVariable("mV")},
         dtype="float64",
         gids=gids,
-        every=10,
+        interval=10,
         first_step=10,
     )
     with RankWriter(path, 0, 0, state=[spec]) as writer:
         writer.append_rows("state", "V", 0, {"V_m": np.tile(gids, (3, 1)).astype(float)})
-        writer.advance(30)
+        writer.mark_complete(30)
     state = open_run(path).state("V").compute()
     np.testing.assert_array_equal(state["neuron"], np.arange(32))
     np.testing.assert_array_equal(state["gid"], np.arange(8, 40))
@@ -275,7 +275,7 @@ def test_a_run_that_began_from_a_checkpoint_counts_from_there(tmp_path):
     with pytest.raises(DescriptionError, match="allowed: 600 ≤ start < stop ≤ 1000 ms"):
         run.rates(start=500.0)
     # statistics of figures: the last stretch, and bins of a run of 400 ms
-    assert last_stretch(run, 500.0) == (600.0, 1000.0)
+    assert last_window(run, 500.0) == (600.0, 1000.0)
     data = summary_data(run)
     np.testing.assert_allclose(data.rates, run.rates())
     assert data.histogram.sum() == 100 * 4

@@ -94,14 +94,14 @@ def test_moments_of_intervals_join_associatively(spikes, cuts):
     parts = []
     for low, high in pairwise(edges):
         inside = (step > low) & (step <= high)
-        parts.append(IsiMoments.of(step[inside], neuron[inside], 5))
+        parts.append(IsiMoments.from_spikes(step[inside], neuron[inside], 5))
     from_left = parts[0]
     for part in parts[1:]:
-        from_left = from_left.then(part)
+        from_left = from_left.followed_by(part)
     from_right = parts[-1]
     for part in parts[-2::-1]:
-        from_right = part.then(from_right)
-    whole = IsiMoments.of(step, neuron, 5)
+        from_right = part.followed_by(from_right)
+    whole = IsiMoments.from_spikes(step, neuron, 5)
     for field in ("n", "total", "squares", "first", "last"):
         np.testing.assert_array_equal(getattr(from_left, field), getattr(whole, field))
         np.testing.assert_array_equal(getattr(from_right, field), getattr(whole, field))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from distsnn.network import IafPscExp, Network, Normal, Population, RecordSpikes
-from distsnn.simulation import Policy, Simulation
+from distsnn.simulation import RunPolicy, Simulation
 
 
 def test_runs_whose_last_states_differ_are_counted(tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_runs_whose_last_states_differ_are_counted(tmp_path: Path) -> None:
         # all potentials stay far below the threshold: no recording tells the states apart
         cells = Population("E", 70, IafPscExp(), {"V_m": Normal(-65.0, 0.5)})
         network, out = Network([cells], recordings=[RecordSpikes(cells)]), tmp_path / name
-        policy = Policy(checkpoint_every=1.0)
+        policy = RunPolicy(checkpoint_every=1.0)
         with Simulation(network, seed=seed, out=out, policy=policy) as simulation:
             simulation.run(2.0)
         return out

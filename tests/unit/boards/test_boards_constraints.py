@@ -16,8 +16,8 @@ from distsnn.engine import wiring
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     STDP,
-    Explicit,
-    ExplicitFile,
+    ConnectionFile,
+    ConnectionList,
     Exponential,
     FixedIndegree,
     IafPscExp,
@@ -109,7 +109,7 @@ def test_delays_are_rounded_to_steps_and_cut() -> None:
     )
     # a network with longer steps than the board's keeps them
     assert apply_board_limits(one(dt=2.0, delay=4.0), limited(step=1.0)).network.dt == 2.0
-    rule = Explicit([0, 1, 2], [3, 4, 5])
+    rule = ConnectionList([0, 1, 2], [3, 4, 5])
     given = one(rule=rule, weight=[1.0, 2.0, 3.0], delay=[0.2, 2.4, 99.0])
     delays = apply_board_limits(given, limited(step=1.0)).network.projections[0].delay
     assert delays.tolist() == [1.0, 2.0, 16.0]
@@ -169,9 +169,9 @@ def test_weights_onto_a_receptor_share_a_scale_and_those_of_a_projection_if_so()
 def weights_of(network: Network) -> np.ndarray:
     """Return the first weights of a network's one plastic projection."""
     (layout,) = decoded.layouts(network, 1)
-    (rows,) = wiring.build(layout, decoded.scales(network), 1).plastic
+    (rows,) = wiring.build_local_synapses(layout, decoded.scales(network), 1).plastic
     shared = [
-        wiring.build(one, decoded.scales(network), 1).plastic[0].weights
+        wiring.build_local_synapses(one, decoded.scales(network), 1).plastic[0].weights
         for one in decoded.layouts(network, 2)
     ]
     # the same on any number of ranks
@@ -182,7 +182,7 @@ def weights_of(network: Network) -> np.ndarray:
 def test_learnt_weights_start_with_the_boards_bits() -> None:
     rule = STDP(w_max=30.0)
     random = np.random.default_rng(2)
-    explicit = Explicit(*random.integers(0, 100, (2, 50)))
+    explicit = ConnectionList(*random.integers(0, 100, (2, 50)))
     for weight, of in (
         (Uniform(5.0, 30.0), RULE),
         (20.3, RULE),
@@ -231,10 +231,10 @@ def test_boards_bits_are_no_more_than_a_learning_projection_has() -> None:
     assert apply_board_limits(few, limited(weight_bits=8)).network == few
 
 
-def in_file(path: Path, **arrays: Any) -> ExplicitFile:
+def in_file(path: Path, **arrays: Any) -> ConnectionFile:
     np.savez(path, **arrays)
     names = {name: name for name in ("weights", "delays") if name in arrays}
-    return ExplicitFile(str(path), **names)
+    return ConnectionFile(str(path), **names)
 
 
 def reader(network: Network) -> Any:
@@ -306,7 +306,7 @@ def test_a_file_of_which_nothing_is_limited_is_not_read(tmp_path: Path) -> None:
 
 
 def test_both_signs_cost_a_bit() -> None:
-    rule, weights = Explicit([0, 1], [2, 3]), [-6.0, 6.5]
+    rule, weights = ConnectionList([0, 1], [2, 3]), [-6.0, 6.5]
     network = one(rule=rule, weight=weights)
     board = limited(weight_bits=3, weight_scale="projection")
     assert steps_of(apply_board_limits(network, board).network) == [1]

@@ -14,8 +14,8 @@ from distsnn.engine import edges as edges_module
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
-    Explicit,
-    ExplicitFile,
+    ConnectionFile,
+    ConnectionList,
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
@@ -42,7 +42,7 @@ from distsnn.partition.boards.slice_connectivity import (
 )
 from distsnn.partition.traffic import TrafficGraph, build_traffic_graph
 from distsnn.simulation.edge_routing import read_edges
-from distsnn.simulation.wired_ends import wired_ends
+from distsnn.simulation.synapse_stream import iterate_network_synapses
 
 E, INH = Population("E", 300, IafPscExp()), Population("I", 170, IafPscExp())
 
@@ -71,7 +71,9 @@ def expected(network: Network, n: int, rates: Any = 1.0) -> TrafficGraph:
 
 def counted(network: Network, n: int, rates: Any = 1.0, seed: int = 1) -> TrafficGraph:
     table, made = make_slices(network, n), expected(network, n, rates)
-    return with_built_connectivity(made, network, table, rates, wired_ends(network, seed))
+    return with_built_connectivity(
+        made, network, table, rates, iterate_network_synapses(network, seed)
+    )
 
 
 def truth(network: Network, n: int, seed: int = 1) -> set[tuple[int, int]]:
@@ -108,7 +110,7 @@ def test_what_is_counted_is_what_is_built() -> None:
     for column, each in ((decoded.TARGET, contacts.fan_in), (decoded.SOURCE, contacts.fan_out)):
         assert np.bincount(all_of_them[:, column], minlength=470).tolist() == each.tolist()
     # pieces of one block each are the same network
-    pieces = wired_ends(network, 1, at_a_time=1)
+    pieces = iterate_network_synapses(network, 1, chunk_size=1)
     other = with_built_connectivity(
         expected(network, 37), network, make_slices(network, 37), 1.0, pieces
     )
@@ -204,8 +206,11 @@ def test_of_given_edges_nothing_is_left_to_chance(
     sources, targets = rng.integers(0, 170, 400), rng.integers(0, 300, 400)
     np.savez(tmp_path / "edges.npz", s=sources, t=targets)
     names = {"sources": "s", "targets": "t"}
-    arrays, file = Explicit(sources, targets), ExplicitFile(str(tmp_path / "edges.npz"), **names)
-    some = Explicit(sources % 50, targets % 100)
+    arrays, file = (
+        ConnectionList(sources, targets),
+        ConnectionFile(str(tmp_path / "edges.npz"), **names),
+    )
+    some = ConnectionList(sources % 50, targets % 100)
     for made in (
         [drawn(arrays, INH, E)],
         [drawn(file, INH, E)],
@@ -411,11 +416,11 @@ def test_a_neuron_with_one_axon_reaches_one_core() -> None:
     sources = np.arange(200)
     board = load_board("truenorth")
     # halves of a slice go to different cores: no neuron goes to two
-    apart = Network([a, b], [drawn(Explicit(sources, 2 * sources), a, b)])
+    apart = Network([a, b], [drawn(ConnectionList(sources, 2 * sources), a, b)])
     _, mapping = fitted(board, apart)
     assert np.diff(mapping.core_targets.start).max() == 2
     assert mapping.check() == []
-    both = Explicit(np.append(sources, 7), np.append(2 * sources, 399))
+    both = ConnectionList(np.append(sources, 7), np.append(2 * sources, 399))
     with pytest.raises(DescriptionError, match="several axons: neuron 7 reaches 2 cores"):
         fitted(board, Network([a, b], [drawn(both, a, b)]))
 

@@ -16,7 +16,7 @@ from distsnn import examples
 from distsnn.cli.tables import info_lines, run_lines
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
-from distsnn.simulation import Summary
+from distsnn.simulation import RunSummary
 
 Command = Callable[..., Any]
 
@@ -186,7 +186,7 @@ def test_table_of_a_run_that_noted_little() -> None:
 
 
 def test_lines_of_a_run_without_a_store() -> None:
-    summary = Summary(None, 10, 1000, 2, 1e3, 0.5, 2.0, 2.0, 7, {"E": 0.7}, [2**20, 2**20])
+    summary = RunSummary(None, 10, 1000, 2, 1e3, 0.5, 2.0, 2.0, 7, {"E": 0.7}, [2**20, 2**20])
     assert run_lines("brunel", summary) == [
         "brunel: 10 neurons, 1,000 synapses on 2 ranks",
         "built in 0.50 s; 1,000 ms in 2.00 s: real-time factor 2; 2 MiB",

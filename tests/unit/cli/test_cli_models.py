@@ -20,7 +20,7 @@ def wrong(path: Path, text: str, *settings: str) -> str:
 def test_file_gives_its_network_and_notes_its_parameters(model: Path) -> None:
     made = load_model(str(model), ["size=5", "wide=yes"])
     assert made.network.n_neurons == 10
-    assert made.about == {
+    assert made.metadata == {
         "kind": "file",
         "path": str(model),
         "parameters": {"size": 5, "rate": 30000.0, "name": "E", "wide": True},
@@ -43,7 +43,7 @@ def test_stored_network_is_the_network(model: Path, tmp_path: Path) -> None:
     save_network(tmp_path / "stored", network)
     made = load_model(str(tmp_path / "stored"), [])
     assert made.network == network
-    assert made.about == {"kind": "network", "path": str(tmp_path / "stored")}
+    assert made.metadata == {"kind": "network", "path": str(tmp_path / "stored")}
     with pytest.raises(DescriptionError, match="a stored network has no parameters"):
         load_model(str(tmp_path / "stored"), ["size=5"])
 
@@ -119,8 +119,8 @@ def test_example_by_name_even_where_a_folder_has_its_name(
     (tmp_path / "brunel").mkdir()
     made = load_model("brunel", ["order=50"])
     assert made.network.n_neurons == 250
-    assert made.about["kind"] == "example"
-    assert made.about["parameters"]["order"] == 50
+    assert made.metadata["kind"] == "example"
+    assert made.metadata["parameters"]["order"] == 50
     with pytest.raises(DescriptionError, match=r"unknown parameter 'ordr'.*did you mean 'order'"):
         load_model("brunel", ["ordr=50"])
     with pytest.raises(DescriptionError, match="neither a run nor a network"):

@@ -9,7 +9,7 @@ from kernel_calls import NeuronCall
 from own_models import NOISY, given_values
 from scipy import stats
 
-from distsnn.codegen.equations import kernel_of, kernel_text
+from distsnn.codegen.equations import generated_kernel_module, kernel_text
 from distsnn.errors import DescriptionError
 from distsnn.jit import kernel
 from distsnn.kernels.neuron_draws import _unit
@@ -31,7 +31,7 @@ def model(equations: str, **more: object) -> NeuronModel:
 
 def call(made: NeuronModel, n: int = N, **more: object) -> NeuronCall:
     values = {name: float(spec[0]) for name, spec in made.parameters.items()}
-    return NeuronCall(kernel_of(made), values | more.pop("values", {}), n, **more)
+    return NeuronCall(generated_kernel_module(made), values | more.pop("values", {}), n, **more)
 
 
 def correlation(x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> float:
@@ -202,8 +202,8 @@ def test_a_uniform_number_is_below_1_in_float32() -> None:
 @pytest.mark.ci
 def test_numbers_depend_on_the_neuron_and_not_on_how_a_range_is_cut() -> None:
     p = given_values(NOISY, 200, 3)
-    whole, cut = (NeuronCall(kernel_of(NOISY), p, 200, seed=7) for _ in range(2))
-    other = NeuronCall(kernel_of(NOISY), p, 200, seed=8)
+    whole, cut = (NeuronCall(generated_kernel_module(NOISY), p, 200, seed=7) for _ in range(2))
+    other = NeuronCall(generated_kernel_module(NOISY), p, 200, seed=8)
     total, same = 0, True
     for k in range(400):
         gids = whole.step(k)

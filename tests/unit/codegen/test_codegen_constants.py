@@ -5,7 +5,7 @@ import pytest
 from campaigns import sampled
 from kernel_calls import NeuronCall
 
-from distsnn.codegen.equations import kernel_of
+from distsnn.codegen.equations import generated_kernel_module
 from distsnn.network import NeuronModel
 
 DT = 0.1
@@ -37,7 +37,7 @@ def test_functions_of_parameters_mean_the_same_in_what_is_exact(
     )
     assert model.scheme == "exact: v"
     for tau in (np.asarray(10.0), np.full(64, 10.0)):
-        one = NeuronCall(kernel_of(model), {"tau": tau}, 64)
+        one = NeuronCall(generated_kernel_module(model), {"tau": tau}, 64)
         for loop in range(50):
             one.step(loop)
         expected = -10.0 * np.expm1(-50 * DT / value)
@@ -60,7 +60,7 @@ def test_names_of_constants_are_free_for_states_and_receptors(name: str) -> None
             substeps=2,
         )
         given = {"rate": np.linspace(0.5, 1.5, 64), "rest": np.asarray(0.5)}
-        one = NeuronCall(kernel_of(model), given, 64)
+        one = NeuronCall(generated_kernel_module(model), given, 64)
         found = []
         for loop in range(100):
             one.rows[receptor][0, :] = 1
@@ -82,7 +82,7 @@ def test_states_arrays_and_constants_never_share_a_name() -> None:
     parameters = {"tau": (2.0, "ms"), "drive": (3.0, "1")}
     model = NeuronModel(text, parameters=parameters, receptors={"by_rest": "q"})
     given = {"tau": np.asarray(2.0), "drive": np.full(64, 3.0)}
-    one = NeuronCall(kernel_of(model), given, 64, current=True)
+    one = NeuronCall(generated_kernel_module(model), given, 64, current=True)
     for k in range(20):
         one.step(k)
     t = 20 * DT / 2.0
@@ -103,7 +103,7 @@ def test_a_state_may_be_called_as_a_mean_is(method: str) -> None:
         parameters = {"tau": (2.0, "ms")}
         start = {x: 1.0, y: 0.5}
         model = NeuronModel(text, parameters=parameters, initial=start, method=method)
-        one = NeuronCall(kernel_of(model), {"tau": np.asarray(2.0)}, 64)
+        one = NeuronCall(generated_kernel_module(model), {"tau": np.asarray(2.0)}, 64)
         one.states[x][:], one.states[y][:] = 1.0, 0.5
         for k in range(20):
             one.step(k)

@@ -16,7 +16,7 @@ from kernel_calls import NeuronCall, compiled
 from own_models import ADEX, COBA, DRIVE, DT, IZHIKEVICH, LIF, given_values
 from scipy.linalg import expm
 
-from distsnn.codegen.equations import kernel_of, kernel_text
+from distsnn.codegen.equations import generated_kernel_module, kernel_text
 from distsnn.codegen.update import neuron_kernel
 from distsnn.errors import DescriptionError
 from distsnn.network import NeuronModel
@@ -193,7 +193,11 @@ def test_kernels_follow_textbook_schemes(name: str, per_neuron: bool) -> None:
     rng = np.random.default_rng(3)
     p = given_values(model, n if per_neuron else None, 4)
     one = NeuronCall(
-        kernel_of(model), p, n, current=True, quanta=dict.fromkeys(model.receptors, 0.25)
+        generated_kernel_module(model),
+        p,
+        n,
+        current=True,
+        quanta=dict.fromkeys(model.receptors, 0.25),
     )
     offset = {state: _offset(model, state, p) for state in model.dynamics.states}
     start = {"V_m": rng.uniform(-68.0, -58.0, n)}
@@ -249,7 +253,7 @@ def test_what_depends_on_a_held_variable_sees_it_rest() -> None:
     free = expm(DT * np.array([[-0.1, -1.0, 2.0], [0.01, -1 / 30, 0.0], [0.0, 0.0, 0.0]]))
     rests = expm(DT * np.array([[0.0, 0.0, 0.0], [0.01, -1 / 30, 0.0], [0.0, 0.0, 0.0]]))
     values = {name: np.asarray(spec[0]) for name, spec in model.parameters.items()}
-    one = NeuronCall(kernel_of(model), values, 64)
+    one = NeuronCall(generated_kernel_module(model), values, 64)
     x, left, spikes = np.array([0.0, 0.0, 1.0]), 0, 0
     for k in range(400):
         x = (rests if left else free) @ x
@@ -299,7 +303,7 @@ def test_a_refractory_time_that_holds_nothing_only_suppresses_spikes() -> None:
     assert replace(HODGKIN_HUXLEY, hold=None).dynamics.held == {"V_m": "t_ref"}
     values = {name: np.asarray(spec[0]) for name, spec in HODGKIN_HUXLEY.parameters.items()}
     values["t_ref"] = np.array([0.0, 3.0])
-    cells = NeuronCall(kernel_of(HODGKIN_HUXLEY), values, 2)
+    cells = NeuronCall(generated_kernel_module(HODGKIN_HUXLEY), values, 2)
     for name, value in HODGKIN_HUXLEY.initial.items():
         cells.states[name][:2] = value
     above, spikes = [], []
@@ -339,7 +343,7 @@ def test_states_may_have_names_that_kernels_use_themselves() -> None:
     model = NeuronModel(
         equations, threshold="n > 2", refractory="t_ref", hold="step", parameters=parameters
     )
-    one = NeuronCall(kernel_of(model), {"k": np.ones(()), "t_ref": np.ones(())}, 64)
+    one = NeuronCall(generated_kernel_module(model), {"k": np.ones(()), "t_ref": np.ones(())}, 64)
     for start, name in enumerate(names):
         one.states[name][:] = start
     one.states["n"][3] = 3.0
@@ -373,7 +377,9 @@ def test_functions_mean_what_they_say() -> None:
     z = np.clip(x, -0.5, 0.5) ** 3 + (x + 4) ** 1.7 + (x + 4.0) ** -2 + np.sqrt(x + 4)
     q = np.where(((x > 0) & ~(x >= 1)) | (x < -1.5), y, z)
     for precision, rtol in (("float64", 1e-13), ("float32", 3e-6)):
-        one = NeuronCall(kernel_of(model), {"k": np.zeros(())}, n, precision=precision)
+        one = NeuronCall(
+            generated_kernel_module(model), {"k": np.zeros(())}, n, precision=precision
+        )
         one.states["x"][:] = x
         one.step(0)
         np.testing.assert_allclose(one.states["f"], DT * q, rtol=rtol)
@@ -385,7 +391,9 @@ def test_cascades_may_be_long(n: int) -> None:
     rows = [f"dx{k}/dt = (x{(k + 1) % n} - x{k})/tau : 1" for k in range(n)]
     spike = {"threshold": "x0 > 100", "reset": "x0 = 0"}
     model = NeuronModel("\n".join(rows), parameters={"tau": (10.0, "ms")}, **spike)
-    one = NeuronCall(kernel_of(model), {"tau": np.asarray(10.0)}, 64, precision="float64")
+    one = NeuronCall(
+        generated_kernel_module(model), {"tau": np.asarray(10.0)}, 64, precision="float64"
+    )
     start = np.arange(n) % 7.0
     for k in range(n):
         one.states[f"x{k}"][:] = start[k]
@@ -404,7 +412,9 @@ def test_powers_of_negative_numbers_need_written_whole_ones() -> None:
     )
     x = np.tile([-2.0, -0.3, 0.0, 1.5], 16)
     for k, power in ((0.0, np.ones(64)), (3.0, np.where(x < 0.0, np.nan, x**3))):
-        one = NeuronCall(kernel_of(model), {"k": np.asarray(k)}, 64, precision="float64")
+        one = NeuronCall(
+            generated_kernel_module(model), {"k": np.asarray(k)}, 64, precision="float64"
+        )
         one.states["x"][:] = x
         one.step(0)
         np.testing.assert_allclose(one.states["a"], DT * x**17, rtol=1e-13)
@@ -414,7 +424,7 @@ def test_powers_of_negative_numbers_need_written_whole_ones() -> None:
 
 @pytest.mark.parametrize("model", [ADEX, COBA, LIF], ids=lambda model: model.name)
 def test_float32_kernels_compute_in_float32(model: NeuronModel) -> None:
-    kernel = neuron_kernel(kernel_of(model))
+    kernel = neuron_kernel(generated_kernel_module(model))
     real, states = np.float32(0.5), model.dynamics.states
     constants = [np.int32(1) if kind == "count" else real for kind in kernel.CONSTANTS.values()]
     for name, inputs in {"integrate": 0, "step": len(model.receptors)}.items():
@@ -434,7 +444,7 @@ def test_float32_kernels_compute_in_float32(model: NeuronModel) -> None:
 @pytest.mark.parametrize("model", [LIF, COBA], ids=["lif", "coba"])
 def test_silent_neurons_end_at_zero_not_on_denormals(model: NeuronModel, precision: str) -> None:
     values = given_values(model, None, 0) | {"I_e": np.zeros(())}
-    one = NeuronCall(kernel_of(model), values, 64, precision=precision)
+    one = NeuronCall(generated_kernel_module(model), values, 64, precision=precision)
     one.states["V_m"][:] = 3.0
     for row in one.rows.values():
         row[:] = 1

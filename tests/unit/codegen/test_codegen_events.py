@@ -7,7 +7,7 @@ import pytest
 from kernel_calls import NeuronCall
 from own_models import IZHIKEVICH, given_values
 
-from distsnn.codegen.equations import kernel_of
+from distsnn.codegen.equations import generated_kernel_module
 from distsnn.errors import DescriptionError
 from distsnn.network import Network, NeuronModel, Population
 
@@ -22,7 +22,7 @@ def test_an_event_is_the_floor_of_the_built_in_izhikevich_neuron() -> None:
     p = given_values(model, n, 8) | {"V_min": np.linspace(-80.0, -66.0, n)}
     quanta, consistent = {"delta": 0.25}, {"consistent_integration": np.ones(())}
     built_in = NeuronCall("izhikevich", p | consistent, n, current=True, quanta=quanta)
-    own = NeuronCall(kernel_of(model), p, n, current=True, quanta=quanta)
+    own = NeuronCall(generated_kernel_module(model), p, n, current=True, quanta=quanta)
     for one in (built_in, own):
         one.states["V_m"][:], one.states["U_m"][:] = -65.0, -13.0
     spikes = floors = 0
@@ -59,7 +59,7 @@ COUNTING = NeuronModel(
 
 
 def test_conditions_see_states_before_and_statements_those_of_events_before() -> None:
-    call = NeuronCall(kernel_of(COUNTING), {}, 64, dt=0.5)
+    call = NeuronCall(generated_kernel_module(COUNTING), {}, 64, dt=0.5)
     # steps of 0.5: x = 0.5 -> later: c = 1, a = 1
     assert call.step(0).size == 0
     assert {name: values[0] for name, values in call.states.items()} == dict(x=0.5, a=1, b=0, c=1)
@@ -73,7 +73,7 @@ def test_conditions_see_states_before_and_statements_those_of_events_before() ->
 
 def test_events_need_no_threshold_and_are_stored() -> None:
     model = replace(COUNTING, threshold="", reset="")
-    call = NeuronCall(kernel_of(model), {}, 64, dt=0.5)
+    call = NeuronCall(generated_kernel_module(model), {}, 64, dt=0.5)
     assert call.step(0).size == call.step(1).size == 0
     assert call.states["x"][0] == 11.0
     assert not model.neuron.can_spike
@@ -91,7 +91,7 @@ def test_events_are_tested_after_each_part_of_a_step() -> None:
         method="rk4",
         substeps=4,
     )
-    call = NeuronCall(kernel_of(model), {}, 64, dt=1.0)
+    call = NeuronCall(generated_kernel_module(model), {}, 64, dt=1.0)
     call.step(0)
     np.testing.assert_allclose(call.states["x"], 0.0, atol=1e-12)
 
@@ -109,7 +109,7 @@ def test_an_event_without_a_condition_occurs_at_the_end_of_each_step(
         substeps=substeps,
         test_parts=test_parts,
     )
-    call = NeuronCall(kernel_of(model), {}, 64, dt=1.0)
+    call = NeuronCall(generated_kernel_module(model), {}, 64, dt=1.0)
     assert call.step(0).size == 0
     call.rows["in"][0, :2] = 1
     assert list(call.step(1)) == [0, 1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from kernel_calls import NeuronCall
 
-from distsnn.codegen.equations import kernel_of
+from distsnn.codegen.equations import generated_kernel_module
 from distsnn.errors import DescriptionError
 from distsnn.network import NeuronModel
 
@@ -19,7 +19,9 @@ TEXTS = {
 @pytest.mark.parametrize("method", ["auto", "euler"])
 def test_input_acts_in_its_step(method: str) -> None:
     model = NeuronModel(**TEXTS, method=method)
-    call = NeuronCall(kernel_of(model), {"tau": TAU, "gain": 2.0}, 64, dt=DT, quanta={"in": 0.5})
+    call = NeuronCall(
+        generated_kernel_module(model), {"tau": TAU, "gain": 2.0}, 64, dt=DT, quanta={"in": 0.5}
+    )
     x, y = np.zeros(64), np.zeros(64)
     for step in range(5):
         weights = np.arange(64) * (step % 2)
@@ -62,7 +64,9 @@ def test_a_floor_below_the_threshold_is_the_event_that_it_is() -> None:
     }
     model = NeuronModel(**texts, parameters={"low": (-2.0, "1"), "high": (5.0, "1")})
     calls = [
-        NeuronCall(kernel_of(model, ordered=ordered), {"low": -2.0, "high": 5.0}, 64, dt=DT)
+        NeuronCall(
+            generated_kernel_module(model, ordered=ordered), {"low": -2.0, "high": 5.0}, 64, dt=DT
+        )
         for ordered in ((), (("low", "high"),))
     ]
     rng = np.random.default_rng(1)

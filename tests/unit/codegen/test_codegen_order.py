@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from kernel_calls import NeuronCall
 
-from distsnn.codegen.equations import kernel_of
+from distsnn.codegen.equations import generated_kernel_module
 from distsnn.errors import DescriptionError
 from distsnn.network import Network, NeuronModel, Population
 
@@ -36,7 +36,9 @@ def test_a_step_has_the_new_value_of_what_is_early_and_the_old_one_of_what_is_la
 ) -> None:
     n, dt, rng = 100, 0.5, np.random.default_rng(3)
     model = replace(ORDERED, hold=held)
-    call = NeuronCall(kernel_of(model), {"tau": TAU, "tau_w": TAU_W, "t_ref": 1.5}, n, dt=dt)
+    call = NeuronCall(
+        generated_kernel_module(model), {"tau": TAU, "tau_w": TAU_W, "t_ref": 1.5}, n, dt=dt
+    )
     v, u, i, w, left, spikes = *np.zeros((4, n)), np.zeros(n, int), 0
     for k in range(300):
         arriving = rng.integers(0, 4, n) * (rng.random(n) < 0.3)
@@ -83,7 +85,7 @@ def test_nonlinear_equations_take_them_alike(
         parameters={"tau": (2.0, "ms")},
         **order,
     )
-    call = NeuronCall(kernel_of(model), {"tau": TAU}, 64, dt=DT)
+    call = NeuronCall(generated_kernel_module(model), {"tau": TAU}, 64, dt=DT)
     v, g, decay = 1.0, 0.0, np.exp(-DT / TAU)
     call.states["V"][:] = v
     for k in range(20):
@@ -107,7 +109,9 @@ def test_what_is_late_advances_once_in_a_step_of_several_parts_which_draws_at_it
         test_parts=False,
     )
     calls = [
-        NeuronCall(kernel_of(replace(model, substeps=parts)), {"tau": TAU}, 640, dt=0.5)
+        NeuronCall(
+            generated_kernel_module(replace(model, substeps=parts)), {"tau": TAU}, 640, dt=0.5
+        )
         for parts in (1, 5)
     ]
     total = 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from kernel_calls import NeuronCall
 
-from distsnn.codegen.equations import kernel_of
+from distsnn.codegen.equations import generated_kernel_module
 from distsnn.errors import DescriptionError
 from distsnn.network import NeuronModel, PlasticityModel
 
@@ -22,7 +22,7 @@ def test_a_previous_value_is_constant_within_a_step(method: str) -> None:
         method=method,
     )
     x, y = np.linspace(0.2, 1.5, 64), np.linspace(3.0, 2.0, 64)
-    call = NeuronCall(kernel_of(model), {"tau": TAU}, 64, dt=DT)
+    call = NeuronCall(generated_kernel_module(model), {"tau": TAU}, 64, dt=DT)
     call.states["x"][:], call.states["y"][:] = x, y
     for step in range(4):
         call.step(step)
@@ -51,7 +51,9 @@ def test_equations_with_previous_values_are_integrated_exactly() -> None:
         parameters={"tau": (TAU, "ms"), "rate": (0.4, "1/ms")},
     )
     assert model.scheme == "exact: v, w, x"
-    call = NeuronCall(kernel_of(model), {"tau": TAU, "rate": 0.4}, 64, dt=DT, current=True)
+    call = NeuronCall(
+        generated_kernel_module(model), {"tau": TAU, "rate": 0.4}, 64, dt=DT, current=True
+    )
     x = call.states["x"][:] = np.linspace(-1.0, 1.0, 64)
     v = call.states["v"][:] = np.linspace(2.0, 1.0, 64)
     current = call.current[:] = np.linspace(0.0, 3.0, 64)
@@ -76,7 +78,7 @@ def test_threshold_reset_and_events_see_the_value_before_the_step() -> None:
         parameters={"E_L": (-70.0, "mV")},
         initial={"V": "E_L"},
     )
-    call = NeuronCall(kernel_of(model), {"E_L": -70.0}, 64, dt=DT)
+    call = NeuronCall(generated_kernel_module(model), {"E_L": -70.0}, 64, dt=DT)
     # V is kept as the difference from E_L, and rises by 1 in a step
     call.states["V"][:] = start = np.linspace(-3.0, 3.0, 64)
     call.rows["in"][0, :5] = 1
@@ -103,7 +105,7 @@ def test_what_follows_a_held_variable_sees_it_rest() -> None:
         refractory="t_ref",
         parameters={"t_ref": (1.0, "ms")},
     )
-    call = NeuronCall(kernel_of(model), {"t_ref": 1.0}, 64, dt=DT)
+    call = NeuronCall(generated_kernel_module(model), {"t_ref": 1.0}, 64, dt=DT)
     found = []
     for step in range(6):
         call.step(step)

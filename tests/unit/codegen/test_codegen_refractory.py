@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from kernel_calls import NeuronCall
 
-from distsnn.codegen.equations import kernel_of
+from distsnn.codegen.equations import generated_kernel_module
 from distsnn.network import NeuronModel
 
 DT, TAU = 0.1, 2.0
@@ -39,7 +39,7 @@ def relaxed(start: float, end: float, t: float) -> float:
 
 @pytest.mark.parametrize("second", [0.3, 0.0])
 def test_states_rest_for_their_periods_and_change_at_their_ends(second: float) -> None:
-    one = NeuronCall(kernel_of(chain()), times(0.5, second, 0.4), 64)
+    one = NeuronCall(generated_kernel_module(chain()), times(0.5, second, 0.4), 64)
     for name, value in {"v": 12.0, "w": 3.0, "u": 1.0}.items():
         one.states[name][:] = value
     assert one.step(0).size == 64
@@ -79,8 +79,10 @@ def test_states_rest_for_their_periods_and_change_at_their_ends(second: float) -
 def test_other_schemes_know_periods(method: str) -> None:
     # linear for every v that occurs, which sympy does not see
     lines = LINES.replace("-v/tau", "-v*where(v > -100, 1, 2)/tau")
-    one = NeuronCall(kernel_of(chain(lines, method=method, substeps=2)), times(0.5, 0.3, 0.4), 64)
-    exact = NeuronCall(kernel_of(chain()), times(0.5, 0.3, 0.4), 64)
+    one = NeuronCall(
+        generated_kernel_module(chain(lines, method=method, substeps=2)), times(0.5, 0.3, 0.4), 64
+    )
+    exact = NeuronCall(generated_kernel_module(chain()), times(0.5, 0.3, 0.4), 64)
     for call in (one, exact):
         for name, value in {"v": 9.9, "w": 3.0, "u": 1.0}.items():
             call.states[name][:] = value

@@ -9,7 +9,7 @@ from own_models import THREE_RECEPTORS, given_values
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
-from distsnn.codegen.equations import kernel_of
+from distsnn.codegen.equations import generated_kernel_module
 from distsnn.network import NeuronModel
 
 Floats = npt.NDArray[np.float64]
@@ -45,7 +45,9 @@ def test_rosenbrocks_method_is_of_order_2_with_any_function() -> None:
     exact = solve_ivp(slopes, (0.0, 2.0), start, rtol=1e-11, atol=1e-11, max_step=0.01).y[:, -1]
     errors = []
     for steps in (40, 80, 160, 320):
-        one = NeuronCall(kernel_of(model), {"tau": np.ones(())}, 64, dt=2.0 / steps, current=True)
+        one = NeuronCall(
+            generated_kernel_module(model), {"tau": np.ones(())}, 64, dt=2.0 / steps, current=True
+        )
         one.current[:] = 0.5
         for name, value in zip("xyzs", start, strict=True):
             one.states[name][:] = value
@@ -65,7 +67,7 @@ def test_what_explodes_within_a_part_is_infinite_and_others_see_it_rest() -> Non
         reset="x = 0",
         method="rosenbrock",
     )
-    one = NeuronCall(kernel_of(model), {}, 64)
+    one = NeuronCall(generated_kernel_module(model), {}, 64)
     # 2 h x is 0.9, 1.1 and, where x falls, limited
     one.states["x"][:3] = 4.5, 5.5, -9.0
     one.states["y"][:3] = 1.0
@@ -85,7 +87,7 @@ def test_receptors_pull_towards_their_reversal_potentials(receptor: str, reversa
         | taus
         | {"I_e": np.zeros(()), "V_th": np.asarray(9.0)}
     )
-    one = NeuronCall(kernel_of(THREE_RECEPTORS), p, 64)
+    one = NeuronCall(generated_kernel_module(THREE_RECEPTORS), p, 64)
     one.rows[receptor][0, 0] = 6
     for k in range(3000):
         one.step(k)
@@ -113,7 +115,9 @@ def test_a_reset_may_depend_on_other_states_where_the_rest_of_a_part_follows() -
 
     rates = []
     for method, substeps in (("rosenbrock", 4), ("rk4", 400)):
-        one = NeuronCall(kernel_of(made(method, substeps)), {"top": np.asarray(1e4)}, 64, dt=0.1)
+        one = NeuronCall(
+            generated_kernel_module(made(method, substeps)), {"top": np.asarray(1e4)}, 64, dt=0.1
+        )
         one.states["u"][:] = np.linspace(0.1, 0.5, 64)
         rates.append(sum(one.step(k).size for k in range(2000)) / 64)
     assert rates[0] > 50
@@ -132,7 +136,7 @@ def test_input_to_a_variable_that_rests_is_lost(substeps: int) -> None:
         method="rosenbrock",
         substeps=substeps,
     )
-    one = NeuronCall(kernel_of(model), {"t_ref": np.ones(())}, 64, dt=0.1)
+    one = NeuronCall(generated_kernel_module(model), {"t_ref": np.ones(())}, 64, dt=0.1)
     one.states["v"][:] = 20.0
     assert one.step(0).size == 64
     for k in range(5):
@@ -151,6 +155,8 @@ def test_an_event_may_take_a_resting_variable_above_the_threshold() -> None:
         parameters={"v_th": (1.0, "1"), "v_reset": (0.0, "1"), "t_ref": (2.0, "ms")},
     )
     given = {"v_th": np.ones(()), "v_reset": np.zeros(()), "t_ref": np.full((), 2.0)}
-    one = NeuronCall(kernel_of(model, ordered=(("v_reset", "v_th"),)), given, 64, dt=0.1)
+    one = NeuronCall(
+        generated_kernel_module(model, ordered=(("v_reset", "v_th"),)), given, 64, dt=0.1
+    )
     one.states["v"][:] = 1.5
     assert [one.step(k).size for k in range(20)] == [64, *[0] * 19]

@@ -10,7 +10,7 @@ from numba import types
 from own_rules import PAIR, REWARDED, TAGGED, TRIPLET
 
 from distsnn.codegen.plasticity import rule_kernel
-from distsnn.codegen.rules import rule_of, rule_text
+from distsnn.codegen.plasticity_rules import generated_rule_module, rule_module_text
 from distsnn.network import PlasticityModel
 
 DT = 0.1
@@ -20,7 +20,7 @@ class Rule:
     """A rule's kernel with the constants of given parameters."""
 
     def __init__(self, model: PlasticityModel, precision: str = "float64", **values: Any) -> None:
-        self.kernel: Any = rule_kernel(rule_of(model))
+        self.kernel: Any = rule_kernel(generated_rule_module(model))
         synapse = model(**values)
         names = [*synapse.parameters(), "w_max", "w_min"]
         given: dict[str, Any] = {
@@ -56,8 +56,8 @@ def test_what_a_rule_declares() -> None:
 
 
 def test_the_text_depends_on_the_rule_alone() -> None:
-    assert rule_of(PAIR(tau_plus=3.0).model) == rule_of(PAIR)
-    assert rule_text(PAIR) != rule_text(TRIPLET)
+    assert generated_rule_module(PAIR(tau_plus=3.0).model) == generated_rule_module(PAIR)
+    assert rule_module_text(PAIR) != rule_module_text(TRIPLET)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

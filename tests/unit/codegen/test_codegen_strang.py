@@ -5,7 +5,7 @@ import pytest
 from kernel_calls import NeuronCall
 from scipy.integrate import solve_ivp
 
-from distsnn.codegen.equations import kernel_of
+from distsnn.codegen.equations import generated_kernel_module
 from distsnn.errors import DescriptionError
 from distsnn.network import NeuronModel
 
@@ -27,7 +27,9 @@ def model(**given: object) -> NeuronModel:
 
 def started(of: NeuronModel, parameters: dict[str, float], dt: float) -> NeuronCall:
     """Return a neuron's update with its initial values."""
-    one = NeuronCall(kernel_of(of), {k: np.asarray(x) for k, x in parameters.items()}, 64, dt=dt)
+    one = NeuronCall(
+        generated_kernel_module(of), {k: np.asarray(x) for k, x in parameters.items()}, 64, dt=dt
+    )
     for name, value in START.items():
         one.states[name][:] = value
     return one

@@ -8,7 +8,7 @@ import pytest
 from kernel_calls import NeuronCall
 from own_models import ADEX, ADEX_ROSENBROCK, IZHIKEVICH, LIF, given_values
 
-from distsnn.codegen.equations import kernel_of
+from distsnn.codegen.equations import generated_kernel_module
 from distsnn.network import NeuronModel
 
 Floats = npt.NDArray[np.float64]
@@ -22,7 +22,7 @@ def test_an_own_lif_is_the_built_in_one(precision: str, per_neuron: bool) -> Non
     n, rng = 200, np.random.default_rng(5)
     p = given_values(LIF, n if per_neuron else None, 6)
     built_in = NeuronCall("iaf_psc_exp", p, n, precision=precision, current=True)
-    own = NeuronCall(kernel_of(LIF), p, n, precision=precision, current=True)
+    own = NeuronCall(generated_kernel_module(LIF), p, n, precision=precision, current=True)
     total = 0
     for k in range(1500):
         for a, b in zip(built_in.rows.values(), own.rows.values(), strict=True):
@@ -53,7 +53,7 @@ def test_an_own_izhikevich_is_the_built_in_one() -> None:
     rest = {"V_min": np.asarray(-1e30), "consistent_integration": np.ones(())}
     quanta = {"delta": 0.25}
     built_in = NeuronCall("izhikevich", p | rest, n, current=True, quanta=quanta)
-    own = NeuronCall(kernel_of(IZHIKEVICH), p, n, current=True, quanta=quanta)
+    own = NeuronCall(generated_kernel_module(IZHIKEVICH), p, n, current=True, quanta=quanta)
     for one in (built_in, own):
         one.states["V_m"][:], one.states["U_m"][:] = -65.0, -13.0
     total = 0
@@ -80,7 +80,7 @@ def test_an_own_adaptive_neuron_spikes_as_the_built_in_one() -> None:
         "aeif_cond_exp", shared | {"substeps": np.asarray(50.0)}, 64, current=True
     )
     model = replace(ADEX, method="auto", substeps=50)
-    own = NeuronCall(kernel_of(model), shared, 64, current=True)
+    own = NeuronCall(generated_kernel_module(model), shared, 64, current=True)
     expected, found = (_spike_steps(one, current, 2000) for one in (built_in, own))
     assert sum(map(len, expected.values())) > 200
     for neuron, steps in expected.items():
@@ -119,7 +119,7 @@ def test_an_own_adaptive_neuron_has_the_built_in_ones_spikes(built_in: str, subs
     quanta = {"ex": 0.25, "in": 0.25}
     given = {"current": True, "quanta": quanta}
     theirs = NeuronCall(built_in, p | {"substeps": np.asarray(float(substeps))}, n, **given)
-    ours = NeuronCall(kernel_of(model), p, n, **given)
+    ours = NeuronCall(generated_kernel_module(model), p, n, **given)
     total = 0
     for k in range(4000):
         weights = {name: rng.integers(0, 60, n) * (rng.random(n) < 0.1) for name in quanta}

@@ -32,7 +32,7 @@ def test_linear_latency_falls_with_the_value():
     spikes = LINEAR.encode([[1.0, 0.75, 0.0]])
     np.testing.assert_allclose(first_spike_times(spikes), [[1.0, 6.0, 21.0]])
     assert spikes.n_steps == 210
-    silent = LinearLatency(dt=0.1, first=1.0, last=21.0, least=0.1).encode([[0.1, 0.0999]])
+    silent = LinearLatency(dt=0.1, first=1.0, last=21.0, min_value=0.1).encode([[0.1, 0.0999]])
     np.testing.assert_allclose(first_spike_times(silent), [[19.0, np.inf]])
 
 
@@ -63,7 +63,7 @@ def test_latencies_decode_to_the_grid(values):
         # the decoded value's time is the given one's but for the grid
         got = code.times_of(decoded)[spiked]
         np.testing.assert_allclose(got, wanted[spiked], rtol=0.0, atol=0.05 + 1e-9)
-        assert code.encode(decoded).take([0]) == spikes.take([0])
+        assert code.encode(decoded).select([0]) == spikes.select([0])
 
 
 def test_a_latency_below_half_a_step_spikes_in_the_first():
@@ -106,13 +106,13 @@ def test_jittered_phases_are_averaged_and_do_not_wrap_around():
 
 def test_ranks_follow_falling_values():
     spikes = RANK.encode([[0.3, -2.0, 7.0, 0.3]])
-    np.testing.assert_array_equal(RANK.ranks(spikes), [[1, 3, 0, 2]])
+    np.testing.assert_array_equal(RANK.channel_order(spikes), [[1, 3, 0, 2]])
     np.testing.assert_allclose(first_spike_times(spikes), [[1.0, 2.0, 0.5, 1.5]])
     assert spikes.n_steps == 20
     # 100 channels of two values in turn: first all odd ones, then all even ones
     spikes = RANK.encode([np.arange(100) % 2])
     expected = np.arange(100) // 2 + np.where(np.arange(100) % 2, 0, 50)
-    np.testing.assert_array_equal(RANK.ranks(spikes), [expected])
+    np.testing.assert_array_equal(RANK.channel_order(spikes), [expected])
 
 
 @settings(max_examples=50, deadline=None)
@@ -122,20 +122,20 @@ def test_rank_order_keeps_the_order_and_by_the_values_themselves_all(values):
     n = values.shape[1]
     decoded = RANK.decode(spikes, 0.8 ** np.arange(n))
     assert RANK.encode(decoded) == spikes
-    first = RANK.decode(spikes.take([0]), np.sort(values[0])[::-1])
+    first = RANK.decode(spikes.select([0]), np.sort(values[0])[::-1])
     np.testing.assert_array_equal(first, values[:1])
 
 
 def test_a_channel_without_a_spike_has_no_rank():
     spikes = SampleSpikes([0, 0], [2, 0], [30, 40], (1, 3), 50, 0.1)
-    np.testing.assert_array_equal(RANK.ranks(spikes), [[1, -1, 0]])
+    np.testing.assert_array_equal(RANK.channel_order(spikes), [[1, -1, 0]])
     np.testing.assert_array_equal(RANK.decode(spikes, [1.0, 0.5, 0.25]), [[0.5, 0.0, 1.0]])
 
 
 def test_samples_are_coded_each_for_itself():
     values = np.random.default_rng(1).random((12, 5))
     for code in (LINEAR, LOGARITHMIC, PHASE, RANK):
-        assert code.encode(values).take([7, 2]) == code.encode(values[[7, 2]])
+        assert code.encode(values).select([7, 2]) == code.encode(values[[7, 2]])
 
 
 def test_no_samples_are_no_spikes():
@@ -149,7 +149,7 @@ def test_fields_feed_latencies():
     # Bohte et al.: the nearest field spikes first, distant ones stay silent
     fields, latency = (
         GaussianFields(n_fields=8),
-        LinearLatency(dt=0.1, first=0.1, last=10.0, least=0.1),
+        LinearLatency(dt=0.1, first=0.1, last=10.0, min_value=0.1),
     )
     values = np.linspace(0.1, 0.9, 33)[:, np.newaxis]
     spikes = latency.encode(fields.encode(values))
@@ -173,7 +173,7 @@ def test_fields_feed_latencies():
         (lambda: LinearLatency(dt=0.1, first=0.0, last=2.0), "field first", "range"),
         (lambda: LinearLatency(dt=0.1, first=0.15, last=2.0), "field first", "grid"),
         (lambda: LinearLatency(dt=0.1, first=1.0, last=2.05), "field last", "grid"),
-        (lambda: LinearLatency(dt=0.1, first=1.0, last=2.0, least=1.5), "field least", "range"),
+        (lambda: LinearLatency(dt=0.1, first=1.0, last=2.0, min_value=1.5), "field least", "range"),
         (
             lambda: LogarithmicLatency(dt=0.1, duration=1.0, tau=1.0, threshold=1.0),
             "field threshold",

@@ -7,7 +7,7 @@ from scipy import stats
 
 from distsnn.coding import pulse_packets
 from distsnn.errors import DescriptionError
-from distsnn.network import IafPscExp, Network, Population, View
+from distsnn.network import IafPscExp, Network, Population, PopulationView
 
 E = Population("E", 200, IafPscExp())
 
@@ -48,7 +48,7 @@ def test_spikes_before_the_first_step_are_left_out() -> None:
     ("change", "what"),
     [
         ({"target": "E"}, "target: its size is unknown.*a Population or a part of it"),
-        ({"target": View("E", 0)}, "target: its size is unknown"),
+        ({"target": PopulationView("E", 0)}, "target: its size is unknown"),
         ({"activity": -1}, "activity: out of range"),
         ({"activity": 1.5}, "activity: must be an integer"),
         ({"sd": -0.1}, "sd: out of range; given -0.1; allowed: >= 0"),

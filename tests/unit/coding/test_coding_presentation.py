@@ -142,7 +142,7 @@ SPIKES = SampleSpikes([0], [0], [20], (3, 1), 20, 0.1)
         (lambda: Presentation(dt=0.1, n_samples=1, duration=1.0, rest=0.01), "field rest", "grid"),
         (lambda: Presentation(dt=0.1, n_samples=1, duration=1.0, start=-1.0), "start", "range"),
         (lambda: BATCH.window(3), "sample", "range"),
-        (lambda: BATCH.events(SPIKES.take([0, 1])), "spikes", "another n_samples"),
+        (lambda: BATCH.events(SPIKES.select([0, 1])), "spikes", "another n_samples"),
         (
             lambda: BATCH.events(SampleSpikes([0], [0], [1], (3, 1), 2, 0.5)),
             "spikes",
@@ -164,7 +164,7 @@ SPIKES = SampleSpikes([0], [0], [20], (3, 1), 20, 0.1)
         (lambda: SampleSpikes([0], [0, 0], [1], (1, 1), 5, 0.1), "channels", "shape"),
         (lambda: SampleSpikes([0], [0], [1], (1, 1), 5, 0.0), "field dt", "range"),
         (lambda: SampleSpikes([0], [0], [1.5], (1, 1), 5, 0.1), "steps", "integers"),
-        (lambda: SPIKES.take([3]), "samples[0]", "range"),
+        (lambda: SPIKES.select([3]), "samples[0]", "range"),
     ],
 )
 def test_what_is_refused(call, where, what):

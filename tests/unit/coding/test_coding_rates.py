@@ -10,7 +10,7 @@ from scipy import stats
 from distsnn.coding import (
     PoissonRate,
     RegularRate,
-    filtered_spikes,
+    filtered_at_end,
     first_spike_times,
     first_to_spike,
     spike_counts,
@@ -158,7 +158,7 @@ def test_first_and_filtered_spikes():
     times = first_spike_times(spikes)
     np.testing.assert_array_equal(times[0], [np.inf, 1.0, 1.0])
     np.testing.assert_array_equal(first_to_spike(spikes), [1, -1, 0])
-    filtered = filtered_spikes(spikes, 2.0)
+    filtered = filtered_at_end(spikes, 2.0)
     np.testing.assert_allclose(filtered[0], [0.0, np.exp(-1.0) + 1.0, np.exp(-1.0)])
     np.testing.assert_allclose(filtered[1:], [[0.0, 0.0, 0.0], [np.exp(-0.5), 0.0, 0.0]])
 
@@ -180,7 +180,7 @@ def test_first_and_filtered_spikes():
         (lambda: windowed_counts(REGULAR.encode([[1.0]]), [0.0]), "edges", "no window"),
         (lambda: windowed_counts(REGULAR.encode([[1.0]]), [0.0, 101.0]), "edges[1]", "beyond"),
         (lambda: windowed_counts(REGULAR.encode([[1.0]]), [0.0, 0.05]), "edges[1]", "grid"),
-        (lambda: filtered_spikes(REGULAR.encode([[1.0]]), 0.0), "tau", "range"),
+        (lambda: filtered_at_end(REGULAR.encode([[1.0]]), 0.0), "tau", "range"),
     ],
 )
 def test_what_is_refused(call, where, what):

@@ -9,7 +9,7 @@ from decoded import DELAY, SOURCE, TARGET
 
 from distsnn.engine import connections as module
 from distsnn.engine import wiring
-from distsnn.engine.connections import connections, remote_sources
+from distsnn.engine.connections import count_by_source_rank, remote_sources
 from distsnn.network import (
     STDP,
     FixedIndegree,
@@ -38,7 +38,7 @@ NETWORK = Network(
 
 def built(network: Network, rank: int, **options: str) -> tuple:
     layout = decoded.layouts(network, RANKS)[rank]
-    return layout, wiring.build(layout, decoded.scales(network), SEED, **options)
+    return layout, wiring.build_local_synapses(layout, decoded.scales(network), SEED, **options)
 
 
 @pytest.mark.parametrize("storage", ["auto", "packed", "explicit"])
@@ -52,7 +52,7 @@ def test_all_synapses_are_counted(
     rank_of = np.repeat(owner, make_blocks(NETWORK).size)
     for rank in range(RANKS):
         layout, made = built(NETWORK, rank, storage=storage, delivery=delivery)
-        found = connections(layout, made)
+        found = count_by_source_rank(layout, made)
         assert found is not None
         mine = every[rank_of[every[:, TARGET]] == rank]
         for other in range(RANKS):
@@ -69,7 +69,8 @@ def test_synapses_that_learn_count_like_others() -> None:
     first, *others = NETWORK.projections
     learns = replace(first, weight=5.0, synapse=STDP(w_max=10.0))
     found, known = (
-        connections(*built(Network([E, INH], [one, *others]), 1)) for one in (learns, first)
+        count_by_source_rank(*built(Network([E, INH], [one, *others]), 1))
+        for one in (learns, first)
     )
     np.testing.assert_array_equal(found.synapses, known.synapses)
     np.testing.assert_array_equal(found.sources, known.sources)
@@ -78,11 +79,11 @@ def test_synapses_that_learn_count_like_others() -> None:
 
 def test_ranks_without_synapses_have_no_delay() -> None:
     network = Network([E, INH], [Projection(INH, INH, FixedIndegree(3), 1.0, 1.0)])
-    found = connections(*built(network, 0))  # the blocks of I are those of ranks 2 and 0
+    found = count_by_source_rank(*built(network, 0))  # the blocks of I are those of ranks 2 and 0
     assert (found.sources[1], found.synapses[1], found.smallest_delay[1]) == (0, 0, 0)
     assert found.smallest_delay.max() == 10
 
 
 def test_what_is_not_stored_is_not_counted() -> None:
     layout, made = built(NETWORK, 0, storage="procedural")
-    assert connections(layout, made) is None
+    assert count_by_source_rank(layout, made) is None

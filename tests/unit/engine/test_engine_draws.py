@@ -6,7 +6,7 @@ import pytest
 from decoded import DELAY, SOURCE, TARGET, WEIGHT, canonical, scales, synapses
 from numba import uint64
 
-from distsnn.counter_rng import WIRING, below, high_half, stream, word
+from distsnn.counter_rng import WIRING, high_half, random_word, substream_key, uniform_below
 from distsnn.jit import kernel
 from distsnn.kernels import count_trees, sampling
 from distsnn.network import (
@@ -35,14 +35,16 @@ D = Population("D", 200, IafPscDelta())
 @kernel
 def _synapse(seed, projection, level, index, source, by_target, j, choices, weight, delay, most):
     """Return (end, weight, delay) of synapse j of a cell's source, or of a target."""
-    own = stream(stream(stream(uint64(0), uint64(seed)), WIRING), projection)
-    key = stream(own, level + index)
+    own = substream_key(substream_key(substream_key(uint64(0), uint64(seed)), WIRING), projection)
+    key = substream_key(own, level + index)
     if not by_target:
-        key = stream(key, source)
-    end = below(high_half(word(key, 3 * j)), choices)
-    w = sampling.draw(weight[0], weight[1], weight[2], weight[3], weight[4], word(key, 3 * j + 1))
+        key = substream_key(key, source)
+    end = uniform_below(high_half(random_word(key, 3 * j)), choices)
+    w = sampling.draw(
+        weight[0], weight[1], weight[2], weight[3], weight[4], random_word(key, 3 * j + 1)
+    )
     d = sampling.draw_delay(
-        delay[0], delay[1], delay[2], delay[3], delay[4], most, word(key, 3 * j + 2)
+        delay[0], delay[1], delay[2], delay[3], delay[4], most, random_word(key, 3 * j + 2)
     )
     return np.int64(end), w, d
 

@@ -24,9 +24,9 @@ from distsnn.engine import edges
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
+    ConnectionFile,
+    ConnectionList,
     ConnectionRule,
-    Explicit,
-    ExplicitFile,
     IafPscDelta,
     IafPscExp,
     Network,
@@ -89,11 +89,11 @@ def test_edges_of_a_file_are_those_in_it(
     kind: str, piece: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(edges, "SLICE", piece)
-    rule = ExplicitFile(_files(tmp_path, kind), "pre", "post", weights="w", delays="d")
+    rule = ConnectionFile(_files(tmp_path, kind), "pre", "post", weights="w", delays="d")
     network = _network(rule)
     for ranks in (1, 3):
         np.testing.assert_array_equal(synapses(network, ranks), _expected(network))
-    whole = edges.summary(network.projections[0], file_edges(network)[0])
+    whole = edges.summarise_edges(network.projections[0], file_edges(network)[0])
     degree = int(np.bincount(TARGETS).max())
     magnitudes = GivenMagnitudes.of(WEIGHTS)
     assert whole == EdgeFileSummary(degree, WEIGHTS.min(), WEIGHTS.max(), magnitudes)
@@ -101,7 +101,7 @@ def test_edges_of_a_file_are_those_in_it(
 
 def test_missing_chunk_is_no_chunk_of_zeros(tmp_path: Path) -> None:
     path = _files(tmp_path, "zarr")
-    network = _network(ExplicitFile(path, "pre", "post", weights="w", delays="d"))
+    network = _network(ConnectionFile(path, "pre", "post", weights="w", delays="d"))
     (path / "w" / "c" / "1").unlink()
     where = f"file {path}, edges 0 to {N - 1}: cannot be read: chunk {path}/w/c/1 is missing"
     with pytest.raises(DescriptionError, match=re.escape(where)):
@@ -113,7 +113,7 @@ def test_missing_chunk_is_no_chunk_of_zeros(tmp_path: Path) -> None:
 @pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8])
 @pytest.mark.parametrize("delivery", ["pull", "push"])
 def test_edges_of_arrays(delivery: str, dtype: type) -> None:
-    rule = Explicit(SOURCES.astype(dtype), TARGETS.astype(dtype))
+    rule = ConnectionList(SOURCES.astype(dtype), TARGETS.astype(dtype))
     network = _network(rule, WEIGHTS, DELAYS)
     for ranks in (1, 2, 7):
         found = synapses(network, ranks, delivery=delivery)
@@ -121,7 +121,7 @@ def test_edges_of_arrays(delivery: str, dtype: type) -> None:
 
 
 def test_values_that_are_not_given_are_drawn_by_the_edges_number(tmp_path: Path) -> None:
-    rule = Explicit(SOURCES, TARGETS)
+    rule = ConnectionList(SOURCES, TARGETS)
     drawn = _network(rule, Normal(5.0, 1.0), Normal(3.0, 1.0))
     one = synapses(drawn)
     np.testing.assert_array_equal(synapses(drawn, 3, delivery="push"), one)
@@ -131,14 +131,14 @@ def test_values_that_are_not_given_are_drawn_by_the_edges_number(tmp_path: Path)
     assert np.mean(one[:, DELAY]) == pytest.approx(30.0, abs=1.0)
     # the same edges from a file, and one value of each drawn
     path = _files(tmp_path, "npz")
-    file = ExplicitFile(path, "pre", "post")
+    file = ConnectionFile(path, "pre", "post")
     np.testing.assert_array_equal(
         synapses(_network(file, Normal(5.0, 1.0), Normal(3.0, 1.0)), 2), one
     )
-    half = _network(ExplicitFile(path, "pre", "post", weights="w"), delay=Normal(3.0, 1.0))
+    half = _network(ConnectionFile(path, "pre", "post", weights="w"), delay=Normal(3.0, 1.0))
     found = synapses(half, 2)
     np.testing.assert_array_equal(np.sort(found[:, DELAY]), np.sort(one[:, DELAY]))
-    other = _network(ExplicitFile(path, "pre", "post", delays="d"), weight=Normal(5.0, 1.0))
+    other = _network(ConnectionFile(path, "pre", "post", delays="d"), weight=Normal(5.0, 1.0))
     found = synapses(other, 2)
     np.testing.assert_array_equal(np.sort(found[:, DELAY]), np.sort(STEPS))
     np.testing.assert_array_equal(np.sort(found[:, WEIGHT]), np.sort(one[:, WEIGHT]))
@@ -150,7 +150,7 @@ def test_values_that_are_not_given_are_drawn_by_the_edges_number(tmp_path: Path)
 
 
 def test_pieces_draw_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = _network(Explicit(SOURCES, TARGETS), Normal(5.0, 1.0), Normal(3.0, 1.0))
+    network = _network(ConnectionList(SOURCES, TARGETS), Normal(5.0, 1.0), Normal(3.0, 1.0))
     one = synapses(network)
     monkeypatch.setattr(edges, "SLICE", 101)
     np.testing.assert_array_equal(synapses(network, 2), one)
@@ -158,7 +158,7 @@ def test_pieces_draw_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_signs_of_given_weights_choose_the_receptor() -> None:
     network = Network(
-        [E, D], [Projection(E, E, Explicit(SOURCES, TARGETS), weight=WEIGHTS, delay=1.0)]
+        [E, D], [Projection(E, E, ConnectionList(SOURCES, TARGETS), weight=WEIGHTS, delay=1.0)]
     )
     found = synapses(network, 2)
     k = scales(network)
@@ -193,10 +193,10 @@ def test_arrays_of_weights_and_delays_of_other_rules() -> None:
 
 
 def test_no_edges() -> None:
-    network = _network(Explicit([], []), 1.0, 1.0)
+    network = _network(ConnectionList([], []), 1.0, 1.0)
     assert len(synapses(network, 2)) == 0
     empty = np.empty(0)
-    assert len(synapses(_network(Explicit([], []), empty, empty))) == 0
+    assert len(synapses(_network(ConnectionList([], []), empty, empty))) == 0
 
 
 def _wide() -> Network:
@@ -204,8 +204,8 @@ def _wide() -> Network:
     return Network(
         [E, D],
         [
-            Projection(E, D, Explicit([0, 1], [0, 69]), weight=[1e-6, 2e-6], delay=6553.5),
-            Projection(E, D, Explicit([0, 5], [1, 69]), weight=[1e3, -2e3], delay=[0.1, 0.2]),
+            Projection(E, D, ConnectionList([0, 1], [0, 69]), weight=[1e-6, 2e-6], delay=6553.5),
+            Projection(E, D, ConnectionList([0, 5], [1, 69]), weight=[1e3, -2e3], delay=[0.1, 0.2]),
         ],
     )
 
@@ -247,7 +247,7 @@ def test_what_is_wrong_in_a_file_is_named(
     monkeypatch.setattr(edges, "SLICE", piece)
     arrays = {"pre": SOURCES, "post": TARGETS, "w": WEIGHTS, "d": DELAYS} | change
     np.savez(tmp_path / "edges.npz", **arrays)
-    rule = ExplicitFile(tmp_path / "edges.npz", "pre", "post", weights="w", delays="d")
+    rule = ConnectionFile(tmp_path / "edges.npz", "pre", "post", weights="w", delays="d")
     with pytest.raises(DescriptionError) as caught:
         file_edges(_network(rule))
     assert f"file {tmp_path}/edges.npz, array {message}" in str(caught.value)
@@ -255,7 +255,7 @@ def test_what_is_wrong_in_a_file_is_named(
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     path = _files(tmp_path, "compressed")
-    network = _network(ExplicitFile(path, "pre", "post", weights="w", delays="d"))
+    network = _network(ConnectionFile(path, "pre", "post", weights="w", delays="d"))
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 255
     path.write_bytes(content)
@@ -265,12 +265,12 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ranks", [1, 3, 7])
 def test_every_record_goes_to_the_owner_of_its_target(ranks: int, tmp_path: Path) -> None:
-    rule = ExplicitFile(_files(tmp_path, "npz"), "pre", "post", weights="w")
+    rule = ConnectionFile(_files(tmp_path, "npz"), "pre", "post", weights="w")
     network = _network(rule, delay=Normal(3.0, 1.0))
     (records,) = file_edges(network)[0]
     one = network.projections[0]
     for layout in layouts(network, ranks):
-        parts = edges.split(layout, one, records)
+        parts = edges.split_by_owner(layout, one, records)
         assert len(parts) == ranks
         own = parts[layout.rank]
         assert np.all(layout.local(1, own["target"] + np.int64(9)) >= 0)

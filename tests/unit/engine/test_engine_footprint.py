@@ -7,12 +7,12 @@ import decoded
 import numpy as np
 import pytest
 
-from distsnn.engine import footprint, wiring
-from distsnn.engine.footprint import BASELINE_BYTES, expected_bytes
+from distsnn.engine import memory_estimate, wiring
+from distsnn.engine.memory_estimate import BASELINE_BYTES, estimate_memory_bytes
 from distsnn.network import (
     STDP,
+    ConnectionList,
     ConnectionRule,
-    Explicit,
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
@@ -43,10 +43,10 @@ def test_stored_synapses_take_what_is_expected(
 ) -> None:
     made = network(rule)
     layout, scales = decoded.layouts(made, 3)[1], decoded.scales(made)
-    built = wiring.build(layout, scales, 1, **options)
-    found = expected_bytes(layout, scales, **options) - BASELINE_BYTES
-    others = footprint._neurons(layout) + footprint._rings(
-        layout, footprint.choose(layout, scales, **options)
+    built = wiring.build_local_synapses(layout, scales, 1, **options)
+    found = estimate_memory_bytes(layout, scales, **options) - BASELINE_BYTES
+    others = memory_estimate._neurons(layout) + memory_estimate._rings(
+        layout, memory_estimate.choose(layout, scales, **options)
     )
     assert found - others == pytest.approx(built.nbytes, rel=0.1)
 
@@ -58,7 +58,10 @@ def test_stored_synapses_take_what_is_expected(
         (lambda made: replace(made, rule=FixedIndegree(90)), 12.0),
         (
             lambda made: replace(
-                made, rule=Explicit(*DRAW.integers(0, 3000, (2, 270_000))), weight=5.0, delay=1.0
+                made,
+                rule=ConnectionList(*DRAW.integers(0, 3000, (2, 270_000))),
+                weight=5.0,
+                delay=1.0,
             ),
             100.0,
         ),
@@ -71,8 +74,8 @@ def test_what_is_held_while_synapses_are_built_counts(
     first, other = network(FixedOutdegree(90)).projections
     made = Network([E, INH], [change(first), other])
     layout = decoded.layouts(made, 1)[0]
-    empty = expected_bytes(*_alone([other]))
-    found = expected_bytes(layout, decoded.scales(made)) - empty
+    empty = estimate_memory_bytes(*_alone([other]))
+    found = estimate_memory_bytes(layout, decoded.scales(made)) - empty
     assert least < found / 270_000 < 1.5 * least + 8.0
 
 
@@ -84,6 +87,6 @@ def _alone(projections: list[Projection]) -> tuple:
 def test_what_is_not_stored_takes_nothing() -> None:
     made = network(FixedOutdegree(900))
     layout, scales = decoded.layouts(made, 2)[0], decoded.scales(made)
-    drawn = expected_bytes(layout, scales, storage="procedural")
+    drawn = estimate_memory_bytes(layout, scales, storage="procedural")
     assert drawn - BASELINE_BYTES < 1e6
-    assert expected_bytes(layout, scales) - drawn > 4 * 1_350_000
+    assert estimate_memory_bytes(layout, scales) - drawn > 4 * 1_350_000

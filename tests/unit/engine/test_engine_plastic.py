@@ -19,7 +19,7 @@ from distsnn.kernels.plastic import PIECE
 from distsnn.network import (
     STDP,
     AllToAll,
-    Explicit,
+    ConnectionList,
     FixedIndegree,
     IafPscExp,
     Network,
@@ -57,7 +57,7 @@ MODELS = {
 def engine(network: Network, epoch_steps: int = 5) -> RankEngine:
     (layout,) = layouts(network, 1)
     fine = scales(network)
-    made = RankEngine(layout, fine, wiring.build(layout, fine, 3), 3)
+    made = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, 3), 3)
     made.connect(None, epoch_steps, made.wiring.largest_delay)
     return made
 
@@ -75,9 +75,9 @@ class Run:
             made.run(steps, self.take)
             self.samples += [one.drain()["I_syn_ex"].copy() for one in made.probes]
             for one in made.plastic if sweeping else ():
-                one.sweep(made.step)
+                one.process_pending_events(made.step)
         for one in made.plastic:
-            one.sweep(made.step)
+            one.process_pending_events(made.step)
         step, gid = np.concatenate(self.spikes, axis=1)
         self.trains = reference.trains(step, gid, network.n_neurons)
 
@@ -87,8 +87,8 @@ class Run:
     def synapses(self, index: int) -> list[tuple[int, int, int, float]]:
         """Return source, target, delay and first weight of a projection's synapses."""
         rows = self.engine.plastic[index].rows
-        sources = np.repeat(rows.row_set.sources, np.diff(rows.row_set.rows))
-        targets = self.engine.layout.gids(rows.targets())
+        sources = np.repeat(rows.row_set.sources, np.diff(rows.row_set.row_starts))
+        targets = self.engine.layout.to_gids(rows.targets())
         columns = (sources, targets, rows.delays(), self.start[index])
         return list(zip(*(one.tolist() for one in columns), strict=True))
 
@@ -144,7 +144,7 @@ def test_rows_of_several_pieces_with_many_spikes_to_take() -> None:
     )
     run = Run(Network([SOURCES, targets], [one], drive, []), 1000, 1, 499)
     np.testing.assert_array_equal(run.engine.plastic[0].rows.weights, run.expected(0)[0])
-    assert np.diff(run.engine.plastic[0].rows.row_set.rows).tolist() == [n, n]
+    assert np.diff(run.engine.plastic[0].rows.row_set.row_starts).tolist() == [n, n]
     # more of them than a source's, so that a synapse takes several at once
     counts = [train.size for train in run.trains]
     assert max(counts[20:]) > 3 * max(counts[7:9]) > 10
@@ -176,7 +176,7 @@ GIVEN_RULES = {
     "one to one": (OneToOne(), TARGETS[9:29]),
     "all to all": (AllToAll(), TARGETS[30:43]),
     # every pair several times
-    "explicit": (Explicit(RNG.integers(0, 20, 400), RNG.integers(0, 7, 400)), TARGETS[3:]),
+    "explicit": (ConnectionList(RNG.integers(0, 20, 400), RNG.integers(0, 7, 400)), TARGETS[3:]),
 }
 
 
@@ -200,7 +200,7 @@ def test_parameters_may_be_given_for_each_synapse(name: str) -> None:
         pair = number, number
         if isinstance(rule, AllToAll):
             pair = number // targets.size, number % targets.size
-        elif isinstance(rule, Explicit):
+        elif isinstance(rule, ConnectionList):
             pair = int(rule.sources[number]), int(rule.targets[number])
         of_pair.setdefault(pair, []).append((rate, most))
     models = []
@@ -275,7 +275,7 @@ def test_weights_act_as_they_were_after_their_source_spiked(name: str) -> None:
 
 def test_inhibitory_weights_given_edge_by_edge_and_parrots_that_spike_in_bursts() -> None:
     n = 300
-    edges = Explicit(RNG.integers(0, 20, n), RNG.integers(0, 50, n))
+    edges = ConnectionList(RNG.integers(0, 20, n), RNG.integers(0, 50, n))
     parrots = Population("P", 20, ParrotNeuron())
     model = STDP(w_max=-80.0, learning_rate=0.2, precision="float64")
     network = Network(
@@ -311,7 +311,7 @@ def test_weight_that_is_no_number_is_a_fault() -> None:
     made.run(2000, lambda step, gid: None)
     fault = made.fault()
     assert fault is not None
-    source, target = rows.source(5), made.layout.gids(rows.targets(slice(5, 6)))[0]
+    source, target = rows.source(5), made.layout.to_gids(rows.targets(slice(5, 6)))[0]
     assert f"projection 'S->E', synapse from gid {source} to gid {target}" in fault.problem
 
 

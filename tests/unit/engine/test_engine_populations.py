@@ -9,7 +9,7 @@ import pytest
 from decoded import layouts, scales
 
 from distsnn.engine import wiring
-from distsnn.engine.populations import make_neurons
+from distsnn.engine.local_neurons import make_neurons
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError
 from distsnn.network import (
@@ -107,7 +107,7 @@ def _run(ranks: int, seed: int = 5) -> tuple[list[tuple[int, int]], dict[str, np
 
     for layout in layouts(NETWORK, ranks):
         fine = scales(NETWORK)
-        engine = RankEngine(layout, fine, wiring.build(layout, fine, seed), seed)
+        engine = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, seed), seed)
         engine.connect(None, 10, engine.wiring.largest_delay)
         engine.run(400, take)
         for one in engine.neurons.values():
@@ -163,7 +163,9 @@ def test_receptors_are_known_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
         events = SpikeInput(one, [0.1, 0.1, 0.3], [3, 4, 4], [100.0, -50.0, 20.0])
         network = Network([one], [], [events], dt=0.1)
         (layout,) = layouts(network, 1)
-        engine = RankEngine(layout, scales(network), wiring.build(layout, scales(network), 1), 1)
+        engine = RankEngine(
+            layout, scales(network), wiring.build_local_synapses(layout, scales(network), 1), 1
+        )
         engine.connect(None, 1, engine.wiring.largest_delay)
         engine.run(5, lambda step, gid: None)
         states = engine.neurons["n"].states
@@ -196,7 +198,9 @@ def test_a_kernel_takes_the_parts_of_its_description(
     monkeypatch.syspath_prepend(str(tmp_path))
     network = Network([Population("n", 64, InParts(substeps=3))])
     (layout,) = layouts(network, 1)
-    engine = RankEngine(layout, scales(network), wiring.build(layout, scales(network), 1), 1)
+    engine = RankEngine(
+        layout, scales(network), wiring.build_local_synapses(layout, scales(network), 1), 1
+    )
     what = "population 'n': the kernel .* more parts .*; given 30; allowed: .* 3"
     with pytest.raises(DescriptionError, match=what):
         engine.connect(None, 1, engine.wiring.largest_delay)

@@ -6,10 +6,10 @@ import pytest
 from decoded import DELAY, PLANE, SOURCE, TARGET, WEIGHT, Ints, gids_of, layouts, of_wiring, scales
 
 from distsnn.engine import wiring
-from distsnn.engine.delivery import Delivery, ProceduralDelivery
-from distsnn.engine.layout import Layout
-from distsnn.engine.populations import InputRing
-from distsnn.engine.tables import invoke
+from distsnn.engine.delivery import ProceduralDelivery, RowSetDelivery
+from distsnn.engine.kernel_calls import invoke
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.local_neurons import InputRing
 from distsnn.network import (
     AllToAll,
     ConnectionRule,
@@ -58,19 +58,19 @@ def test_memory_of_tables_counts() -> None:
     delays = np.full((E.size, D.size), 1.5)
     network = Network([E, D], [Projection(E, D, AllToAll(), weight=1.0, delay=delays)])
     (layout,) = layouts(network, 1)
-    made = wiring.build(layout, scales(network), 1, storage="procedural")
+    made = wiring.build_local_synapses(layout, scales(network), 1, storage="procedural")
     assert not made.row_sets
     assert delays.size * np.dtype(np.int32).itemsize < made.nbytes < 2 * delays.nbytes
 
 
-def _delivered(layout: Layout, made: wiring.Wiring, gids: Ints, bits: int) -> Ints:
+def _delivered(layout: LocalLayout, made: wiring.LocalSynapses, gids: Ints, bits: int) -> Ints:
     """Return what spikes of some sources in loop 5 add: (planes, delay, gid), quanta."""
     rows = 1 << max(1, made.largest_delay).bit_length()
     kind = np.int32 if bits == 32 else np.int64
     ring = InputRing(np.zeros((2, rows, 1 << layout.target_bits), kind))
     gid, step = gids.astype(np.uint32), np.full(gids.size, 5)
-    calls: list[Delivery | ProceduralDelivery] = [
-        *(Delivery(one, ring, gid, step) for one in made.row_sets),
+    calls: list[RowSetDelivery | ProceduralDelivery] = [
+        *(RowSetDelivery(one, ring, gid, step) for one in made.row_sets),
         *(ProceduralDelivery(one, ring, gid, step) for one in made.generators),
     ]
     for one in calls:
@@ -110,13 +110,13 @@ def test_drawn_synapses_are_the_stored_ones(rule: str, values: str) -> None:
     fine = scales(network)
     bits = 64 if values == "heavy" else 32
     for layout in layouts(network, 3):
-        stored = wiring.build(layout, fine, 1, delivery="push")
-        drawn = wiring.build(layout, fine, 1, delivery="push", storage="procedural")
+        stored = wiring.build_local_synapses(layout, fine, 1, delivery="push")
+        drawn = wiring.build_local_synapses(layout, fine, 1, delivery="push", storage="procedural")
         assert drawn.generators
         assert drawn.synapses == stored.synapses
         assert drawn.largest_delay == stored.largest_delay
         assert drawn.smallest_delay == stored.smallest_delay
-        np.testing.assert_array_equal(drawn.load, stored.load)
+        np.testing.assert_array_equal(drawn.weight_sums, stored.weight_sums)
         table = of_wiring(layout, stored)
         for gids in (np.array([20, 305]), np.array([289, 399]), RNG.choice(433, 40)):
             found = _delivered(layout, drawn, gids, bits)
@@ -127,14 +127,16 @@ def test_drawn_synapses_are_the_stored_ones(rule: str, values: str) -> None:
 def test_auto_draws_again_what_does_not_fit_into_memory() -> None:
     network = Network([E], [Projection(E, E, FixedTotalNumber(5000), weight=1.0, delay=1.0)])
     (layout,) = layouts(network, 1)
-    kept = wiring.build(layout, scales(network), 1, memory_bytes=1e6)
+    kept = wiring.build_local_synapses(layout, scales(network), 1, memory_bytes=1e6)
     assert not kept.generators
-    drawn = wiring.build(layout, scales(network), 1, memory_bytes=1e3)
+    drawn = wiring.build_local_synapses(layout, scales(network), 1, memory_bytes=1e3)
     assert drawn.generators
     assert not drawn.row_sets
     # what has no rule for it is stored all the same
     network = Network([E], [Projection(E, E, FixedIndegree(20), weight=1.0, delay=1.0)])
     # (300 neurons of 20 synapses: 12 kB at least, 27 kB expected)
-    stored = wiring.build(layouts(network, 1)[0], scales(network), 1, memory_bytes=2e4)
+    stored = wiring.build_local_synapses(
+        layouts(network, 1)[0], scales(network), 1, memory_bytes=2e4
+    )
     assert not stored.generators
     assert stored.row_sets

@@ -64,7 +64,7 @@ RECORDINGS = [
     RecordSpikes(E),
     RecordSpikes(D[5:69]),
     RecordSpikes(S),
-    RecordState(E[40:90], ("V_m", "I_syn_in"), every=0.3),
+    RecordState(E[40:90], ("V_m", "I_syn_in"), interval=0.3),
     RecordState(D, ("V_m",)),
 ]
 NETWORK = Network([E, D, S], PROJECTIONS, STIMULI, RECORDINGS, dt=DT)
@@ -88,7 +88,7 @@ class Result:
 def _engine(network: Network, epoch_steps: int = 5, **options) -> RankEngine:
     (layout,) = layouts(network, 1)
     fine = scales(network)
-    engine = RankEngine(layout, fine, wiring.build(layout, fine, 3, **options), 3)
+    engine = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, 3, **options), 3)
     engine.connect(None, epoch_steps, engine.wiring.largest_delay)
     return engine
 
@@ -252,20 +252,20 @@ def test_events_are_counted(whole: Result) -> None:
     counted = _run(_engine(every), STEPS)
     _run(engine, STEPS)
     assert engine.events == sum(outdegree[gid] for _, gid in counted.spikes)
-    assert set(engine.spent()) == {"update", "deliver", "exchange", "record"}
+    assert set(engine.phase_ticks()) == {"update", "deliver", "exchange", "record"}
 
 
 def test_wide_input_rows_change_nothing(whole: Result, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = _engine(NETWORK)
     assert engine.ring.bits == 32
-    build = wiring.build
+    build = wiring.build_local_synapses
 
     def heavy(*arguments, **options):
         made = build(*arguments, **options)
-        made.load[0, 0] += 2**31
+        made.weight_sums[0, 0] += 2**31
         return made
 
-    monkeypatch.setattr(wiring, "build", heavy)
+    monkeypatch.setattr(wiring, "build_local_synapses", heavy)
     for how in ("push", "pull"):
         engine = _engine(NETWORK, delivery=how)
         assert engine.ring.bits == 64
@@ -306,7 +306,7 @@ def test_more_samples_than_there_is_room_for_are_refused() -> None:
 def test_a_rank_without_neurons_runs() -> None:
     for layout in layouts(NETWORK, 9):
         fine = scales(NETWORK)
-        engine = RankEngine(layout, fine, wiring.build(layout, fine, 3), 3)
+        engine = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, 3), 3)
         engine.connect(None, 1, engine.wiring.largest_delay)
         _run(engine, 30)
         assert engine.step == 30

@@ -11,9 +11,9 @@ from distsnn.engine import wiring
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
+    ConnectionFile,
+    ConnectionList,
     ConnectionRule,
-    Explicit,
-    ExplicitFile,
     FixedTotalNumber,
     IafPscDelta,
     IafPscExp,
@@ -38,10 +38,10 @@ def _given(kind: str, weights: np.ndarray, folder: Path) -> Network:
     rule: ConnectionRule = OneToOne()
     post = E
     if kind == "explicit":
-        rule = Explicit(numbers, numbers)
+        rule = ConnectionList(numbers, numbers)
     elif kind == "file":
         np.savez(folder / "edges.npz", pre=numbers, post=numbers, w=weights)
-        rule = ExplicitFile(folder / "edges.npz", "pre", "post", weights="w")
+        rule = ConnectionFile(folder / "edges.npz", "pre", "post", weights="w")
     elif kind == "all to all":
         rule, post = AllToAll(), ONE
         weights = weights[:, None]
@@ -77,10 +77,10 @@ def _stored(network: Network, ranks: int, exponent: int | None = None, **how: st
     if exponent is not None:
         quanta = replace(quanta, exponent={("D", "delta"): exponent}, shift=(0,))
     for layout in layouts(network, ranks):
-        made = wiring.build(layout, quanta, 1, **how)
+        made = wiring.build_local_synapses(layout, quanta, 1, **how)
         found.append(of_wiring(layout, made))
-        again = wiring.build(layout, quanta, 1, storage="procedural")
-        np.testing.assert_array_equal(again.load, made.load)
+        again = wiring.build_local_synapses(layout, quanta, 1, storage="procedural")
+        np.testing.assert_array_equal(again.weight_sums, made.weight_sums)
     rows = np.concatenate(found)
     order = np.lexsort((rows[:, WEIGHT], *rows[:, :3].T))
     return rows[order, WEIGHT] * quanta.quantum("D", "delta")
@@ -115,12 +115,15 @@ def test_draws_beyond_a_packed_word_are_stored_beside_it() -> None:
         )
         network = Network([many], [one])
         (layout,) = layouts(network, 1)
-        made = wiring.build(layout, scales(network), 1, delivery="pull")
+        made = wiring.build_local_synapses(layout, scales(network), 1, delivery="pull")
         bits = sorted((one.plan.word_bits, one.words.size) for one in made.row_sets)
         if size == 600:
             assert [word for word, _ in bits] == [32, 64]
             assert bits[1][1] < 0.02 * 20_000
-            assert made.nbytes < wiring.build(layout, scales(network), 1, storage="explicit").nbytes
+            assert (
+                made.nbytes
+                < wiring.build_local_synapses(layout, scales(network), 1, storage="explicit").nbytes
+            )
         else:
             # too many would be beside it
             assert [word for word, _ in bits] == [64]
@@ -142,7 +145,7 @@ def test_weights_beyond_the_widest_word_are_refused_with_figures() -> None:
     weights = np.full(200, 1e-3)
     weights[:50] = 1e12
     numbers = np.arange(200)
-    one = Projection(E, E, Explicit(numbers, numbers), weights, 1.0, name="wide")
+    one = Projection(E, E, ConnectionList(numbers, numbers), weights, 1.0, name="wide")
     with pytest.raises(DescriptionError) as caught:
         synapses(Network([E], [one]), 2)
     text = str(caught.value)

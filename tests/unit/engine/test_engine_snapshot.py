@@ -59,10 +59,10 @@ def test_digest_of_synapses_is_the_reference(delivery: str, storage: str, ranks:
     expected = reference_digests(synapses(network), block_of)
     assert np.unique(expected).size == expected.size > 3
     for layout in layouts(network, ranks):
-        made = wiring.build(layout, fine, 1, delivery=delivery, storage=storage)
+        made = wiring.build_local_synapses(layout, fine, 1, delivery=delivery, storage=storage)
         assert bool(made.generators) == (storage == "procedural")
         assert made.synapses > len(of_wiring(layout, made)) or not made.generators
-        found = snapshot.wiring(RankEngine(layout, fine, made, 1))
+        found = snapshot.synapse_digests(RankEngine(layout, fine, made, 1))
         np.testing.assert_array_equal(found, expected[layout.owned])
 
 
@@ -70,5 +70,5 @@ def test_rank_without_neurons_has_no_digest() -> None:
     layout = layouts(NETWORK, 20)[-1]
     assert layout.owned.size == 0
     for storage in ("auto", "procedural"):
-        made = wiring.build(layout, scales(NETWORK), 1, storage=storage)
-        assert snapshot.wiring(RankEngine(layout, scales(NETWORK), made, 1)).size == 0
+        made = wiring.build_local_synapses(layout, scales(NETWORK), 1, storage=storage)
+        assert snapshot.synapse_digests(RankEngine(layout, scales(NETWORK), made, 1)).size == 0

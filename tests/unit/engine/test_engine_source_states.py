@@ -10,10 +10,10 @@ from decoded import layouts, scales
 
 from distsnn.comm import Communicator
 from distsnn.engine import snapshot, wiring
-from distsnn.engine.history import History
-from distsnn.engine.layout import Layout
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.source_states import OwnStates, SourceParameters, state_fields
+from distsnn.engine.spikes_in_flight import SpikesInFlight
 from distsnn.errors import DescriptionError
 from distsnn.kernels.synapses import tsodyks2_synapse as kernels
 from distsnn.network import (
@@ -59,7 +59,7 @@ SENT = [("S", f"{name} of S[50:170]->N") for name in ("factors of spikes", "spik
 def engine(network: Network = NETWORK, **options) -> RankEngine:
     (layout,) = layouts(network, 1)
     fine = scales(network)
-    made = RankEngine(layout, fine, wiring.build(layout, fine, 3, **options), 3)
+    made = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, 3, **options), 3)
     made.connect(None, 7, made.wiring.largest_delay)
     return made
 
@@ -69,7 +69,7 @@ def run(made: RankEngine, *pieces: int) -> None:
         made.run(steps, lambda step, gid: None)
 
 
-def own_states(layout: Layout, seed: int = 3) -> OwnStates:
+def own_states(layout: LocalLayout, seed: int = 3) -> OwnStates:
     return OwnStates(layout, SourceParameters(layout, 1, seed))
 
 
@@ -118,7 +118,7 @@ def test_parameters_are_drawn_per_source_whatever_the_rank() -> None:
 def test_what_is_saved_has_taken_all_spikes(pieces: tuple[int, ...]) -> None:
     made = engine()
     run(made, *pieces)
-    taken = snapshot.take(made)
+    taken = snapshot.take_snapshot(made)
     assert [name for name in taken.states if name[0] == "S"] == [*NAMES, *SENT]
     assert [field.key for field in state_fields(NETWORK.projections[1])] == NAMES
     for variable, expected in after_spikes(230).items():
@@ -129,7 +129,7 @@ def test_what_is_saved_has_taken_all_spikes(pieces: tuple[int, ...]) -> None:
     assert sum(taken.states[SENT[1]]) == taken.states[SENT[0]].size == in_flight.sum() > 30
     assert taken.spikes[0].min() > 230 - DELAY
     # and once more, with nothing run in between
-    again = snapshot.take(made)
+    again = snapshot.take_snapshot(made)
     np.testing.assert_array_equal(again.digests, taken.digests)
 
 
@@ -149,10 +149,10 @@ def test_states_can_be_read_between_two_runs() -> None:
 def test_all_ranks_read_the_states_of_all_sources() -> None:
     fine, engines = scales(NETWORK), []
     for layout in layouts(NETWORK, 3):
-        engines.append(RankEngine(layout, fine, wiring.build(layout, fine, 3), 3))
+        engines.append(RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, 3), 3))
         engines[-1].connect(None, 7, DELAY)
         mine = layout.local(0, NEURONS) >= 0
-        engines[-1].scaled[1].settle(STEPS[mine].astype(np.int32), NEURONS[mine])
+        engines[-1].scaled[1].advance(STEPS[mine].astype(np.int32), NEURONS[mine])
 
     def work(communicator: Communicator) -> dict[str, np.ndarray]:
         return synapse_states(engines[communicator.rank], communicator, "S[50:170]->N")
@@ -168,19 +168,19 @@ def test_a_run_goes_on_from_what_was_saved(delivery: str) -> None:
     whole, first = engine(), engine(delivery=delivery)
     run(whole, 280)
     run(first, 150)
-    taken = snapshot.take(first)
+    taken = snapshot.take_snapshot(first)
     resumed = engine(delivery=delivery)
-    snapshot.put(resumed, taken.states, 150, taken.spikes)
-    np.testing.assert_array_equal(snapshot.take(resumed).digests, taken.digests)
+    snapshot.restore_snapshot(resumed, taken.states, 150, taken.spikes)
+    np.testing.assert_array_equal(snapshot.take_snapshot(resumed).digests, taken.digests)
     run(resumed, 130)
-    found, expected = (snapshot.take(one) for one in (resumed, whole))
+    found, expected = (snapshot.take_snapshot(one) for one in (resumed, whole))
     np.testing.assert_array_equal(found.digests, expected.digests)
     assert expected.states["N", "V_m"].min() > 100.0
 
 
 def test_several_spikes_of_a_source_in_one_step_use_up_what_is_left() -> None:
     made = own_states(layouts(NETWORK, 1)[0])
-    made.settle(np.array([5, 5, 5], np.int32), np.array([60, 60, 49], np.uint32))
+    made.advance(np.array([5, 5, 5], np.int32), np.array([60, 60, 49], np.uint32))
     first = made.records[60, kernels.FIRST_USE]
     x, u = made.records[60, [kernels.X, kernels.U]]
     assert u == pytest.approx(first + first * (1.0 - first))
@@ -190,20 +190,20 @@ def test_several_spikes_of_a_source_in_one_step_use_up_what_is_left() -> None:
 
 
 def test_history_lets_go_in_the_order_of_steps() -> None:
-    history = History()
+    history = SpikesInFlight()
     for step in (np.array([1, 1, 4], np.int32), np.array([5, 9], np.int32)):
         history.append(step, step.astype(np.uint32) + 10)
     gone = [pair for step, gid in history.drop_until(4) for pair in zip(step, gid, strict=True)]
     assert gone == [(1, 11), (1, 11), (4, 14)]
     assert [step.tolist() for step, _ in history.drop_until(7)] == [[5]]
-    assert [column.tolist() for column in history.kept()] == [[9], [19]]
+    assert [column.tolist() for column in history.remaining()] == [[9], [19]]
     assert list(history.drop_until(8)) == []
 
 
 def test_static_projections_have_no_states() -> None:
     network = Network([S, N], [NETWORK.projections[0]])
     made = engine(network)
-    assert made.settled == []
+    assert made.delivered_states == []
     assert all(one.states is None for one in made.deliveries)
     assert state_fields(network.projections[0]) == ()
 
@@ -213,10 +213,10 @@ def test_ranks_without_sources_or_targets_run() -> None:
     network = Network([few], [Projection(few, few, AllToAll(), 1.0, 1.0, synapse=Tsodyks2())])
     for layout in layouts(network, 2):
         fine = scales(network)
-        made = RankEngine(layout, fine, wiring.build(layout, fine, 3), 3)
+        made = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, 3), 3)
         made.connect(None, 1, 10)
         run(made, 300)
-        assert len(snapshot.take(made).states) == (9 if layout.n_neurons else 0)
+        assert len(snapshot.take_snapshot(made).states) == (9 if layout.n_neurons else 0)
 
 
 @pytest.mark.parametrize("delivery", ["push", "pull"])
@@ -242,7 +242,7 @@ def test_a_model_of_a_user_scales_weights_by_a_kernel_of_its_own(
     network = Network([source, N], [Projection(source, N, AllToAll(), 8.0, 0.5, synapse=synapse)])
     made = engine(network, delivery=delivery)
     run(made, 50)
-    found = snapshot.take(made).states
+    found = snapshot.take_snapshot(made).states
     expected = 3.0 * 8.0 * (1.0 + 1.0 / 2.0 + 1.0 / 3.0) + 2.0 * 8.0
     assert found["N", "V_m"] == pytest.approx(expected, rel=1e-5)
     np.testing.assert_array_equal(found["S", "n of S->N"], [3.0, 1.0])

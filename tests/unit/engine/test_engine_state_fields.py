@@ -54,14 +54,14 @@ NETWORK = Network(
         ),
     ],
     [GammaInput(E, 900.0, 30.0, order=3, n=10), PoissonInput(C, 2500.0, 1.5, name="drive")],
-    homeostasis=[SynapticScaling("pairs", every=15.0, rate=20.0, beta=1e-3, tau=50.0)],
+    homeostasis=[SynapticScaling("pairs", interval=15.0, rate=20.0, beta=1e-3, tau=50.0)],
 )
 
 
 def connected() -> RankEngine:
     (layout,) = layouts(NETWORK, 1)
     fine = scales(NETWORK)
-    made = RankEngine(layout, fine, wiring.build(layout, fine, SEED), SEED)
+    made = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, SEED), SEED)
     made.connect(None, 5, made.wiring.largest_delay)
     return made
 
@@ -78,9 +78,9 @@ def ways() -> tuple[Snapshot, Snapshot]:
     made.set_parameters("E", threshold, ["V_th"], made.update_with("E", threshold))
     made.plastic[0].learns = False
     run(made, STEPS)
-    early = snapshot.take(made)
+    early = snapshot.take_snapshot(made)
     run(made, MORE)
-    return early, snapshot.take(made)
+    return early, snapshot.take_snapshot(made)
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def saved(ways: tuple[Snapshot, Snapshot]) -> Snapshot:
 def restored(saved: Snapshot) -> RankEngine:
     made = connected()
     made.neurons["E"].declare([StateField("E", "parameter / V_th", "neuron", "float64")])
-    snapshot.put(made, saved.states, saved.step, saved.spikes)
+    snapshot.restore_snapshot(made, saved.states, saved.step, saved.spikes)
     return made
 
 
@@ -144,7 +144,7 @@ def test_every_owner_declares_state_variables(saved: Snapshot) -> None:
 
 def test_every_field_is_restored_and_in_the_digest(saved: Snapshot) -> None:
     made = restored(saved)
-    np.testing.assert_array_equal(snapshot.take(made).digests, saved.digests)
+    np.testing.assert_array_equal(snapshot.take_snapshot(made).digests, saved.digests)
     seen = set()
     for holder, at, field in walk(made):
         values = [saved.states[one.key] for one in holder.fields]
@@ -152,20 +152,22 @@ def test_every_field_is_restored_and_in_the_digest(saved: Snapshot) -> None:
         other[at] = perturbed(field, values[at], saved.step)
         assert (other[at] != values[at]).any(), field
         holder.put(other, saved.step)
-        taken = snapshot.take(made)
+        taken = snapshot.take_snapshot(made)
         changed = {key for key, was in saved.states.items() if _differ(taken.states[key], was)}
         if field.counted != "plastic input":  # which is sorted again
             np.testing.assert_array_equal(taken.states[field.key], other[at], str(field))
             assert changed == {field.key}
         assert field.key in changed
-        of_population = made.layout.table.population == made.layout.population_index(
+        of_population = made.layout.blocks.population == made.layout.population_index(
             field.population
         )
         differ = (taken.digests != saved.digests).any(axis=1)
         assert differ[of_population].any() and not differ[~of_population].any(), field
         assert differ[of_population].all() or field.owner != "modulator"
         holder.put(values, saved.step)
-        np.testing.assert_array_equal(snapshot.take(made).digests, saved.digests, str(field))
+        np.testing.assert_array_equal(
+            snapshot.take_snapshot(made).digests, saved.digests, str(field)
+        )
         seen.add(field.key)
     assert len(seen) == len(snapshot.fields(made)) > 40
 
@@ -178,7 +180,7 @@ def test_a_run_goes_on_from_what_was_restored(ways: tuple[Snapshot, Snapshot]) -
     early, late = ways
     made = restored(early)
     run(made, MORE)
-    np.testing.assert_array_equal(snapshot.take(made).digests, late.digests)
+    np.testing.assert_array_equal(snapshot.take_snapshot(made).digests, late.digests)
     same = {
         name
         for (population, name), values in early.states.items()
@@ -194,12 +196,12 @@ def test_a_run_goes_on_from_what_was_restored(ways: tuple[Snapshot, Snapshot]) -
 
 def test_a_restart_makes_every_field_anew(saved: Snapshot) -> None:
     first, made = connected(), restored(saved)
-    expected = snapshot.take(first)
+    expected = snapshot.take_snapshot(first)
     for plastic, fresh in zip(made.plastic, first.plastic, strict=True):
         plastic.rows.weights[:] = fresh.rows.weights
     made.restart({})
     made.connect(None, 5, made.wiring.largest_delay)
-    found = snapshot.take(made)
+    found = snapshot.take_snapshot(made)
     assert {*found.states} == {*expected.states} == {*saved.states} - {("E", "parameter / V_th")}
     for key, values in expected.states.items():
         np.testing.assert_array_equal(found.states[key], values, str(key))
@@ -221,10 +223,10 @@ def test_a_checkpoint_tells_its_fields(tmp_path: Path) -> None:
         simulation["E"].parameters["V_th"] = -51.0
         simulation.run(20.0)
         simulation["drive"].set(rate=2000.0)
-        taken = snapshot.take(simulation._engine)
+        taken = snapshot.take_snapshot(simulation._engine)
         simulation.save(path)
         simulation["drive"].set(rate=2000.1)
-        other = snapshot.take(simulation._engine)
+        other = snapshot.take_snapshot(simulation._engine)
     differ = (taken.digests != other.digests).any(axis=1)
     np.testing.assert_array_equal(differ, [False, False, True, True])  # blocks of C
     about = newest_checkpoint(path).attributes
@@ -232,6 +234,8 @@ def test_a_checkpoint_tells_its_fields(tmp_path: Path) -> None:
         (row["population"], row["name"]) for row in about["fields"]
     }
     with Simulation.restore(path) as simulation:
-        np.testing.assert_array_equal(snapshot.take(simulation._engine).digests, taken.digests)
+        np.testing.assert_array_equal(
+            snapshot.take_snapshot(simulation._engine).digests, taken.digests
+        )
         assert len(about["fields"]) == len(snapshot.fields(simulation._engine))
         assert simulation._inputs.set_values == {"drive": {"rate": 2000.0}}

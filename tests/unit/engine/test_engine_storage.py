@@ -5,7 +5,7 @@ import pytest
 from decoded import layouts, scales, synapses
 
 from distsnn.engine import storage
-from distsnn.engine.storage import RowSetPlan, choose
+from distsnn.engine.storage import RowSetPlan, plan_row_sets
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     STDP,
@@ -31,7 +31,7 @@ I = Population("I", 300, IafPscExp())  # noqa: E741
 def _plans(*projections: Projection, ranks: int = 1, **options) -> list[RowSetPlan]:
     network = Network([E, I], projections)
     layout = layouts(network, ranks)[0]
-    plans = choose(layout, scales(network), **options)
+    plans = plan_row_sets(layout, scales(network), **options)
     for plan in plans:
         used = plan.target_bits + plan.delay_bits + plan.field_bits
         assert used <= plan.word_bits or plan.procedural
@@ -63,7 +63,7 @@ def test_many_delays_of_one_constant_share_a_set() -> None:
     (plan,) = _plans(*(_dense(2.0, 0.1 * k, n=10) for k in (1, 2, 3, 4)), delivery="push")
     assert plan.delay is None
     assert plan.delay_bits == 3
-    assert plan.longest == 4
+    assert plan.max_delay == 4
 
 
 def test_too_many_constants_share_words() -> None:
@@ -192,8 +192,8 @@ def test_pull_from_long_runs_on() -> None:
 def test_words_hold_likely_delays_and_the_rest_is_possible() -> None:
     (plan,) = _plans(_dense(2.0, Exponential(1.0), n=2000), delivery="push")
     assert 2**plan.delay_bits > 22 * 10
-    assert plan.longest > 2 * 2**plan.delay_bits / 2
-    assert plan.longest >= 415
+    assert plan.max_delay > 2 * 2**plan.delay_bits / 2
+    assert plan.max_delay >= 415
 
 
 def test_names_are_checked() -> None:
@@ -214,7 +214,7 @@ def test_planes_are_the_models_receptors() -> None:
         ],
     )
     (layout,) = layouts(network, 1)
-    found = [storage.planes(layout, one) for one in network.projections]
+    found = [storage.receptor_planes(layout, one) for one in network.projections]
     assert found == [(0, 0), (0, 1), (0, 0)]
 
 
@@ -248,8 +248,8 @@ def test_plastic_synapses_that_do_not_fit_are_refused_too(synapse: object, each:
     network = Network([E], [one])
     (layout,) = layouts(network, 1)
     with pytest.raises(DescriptionError, match=message):
-        choose(layout, scales(network), memory_bytes=0.99 * needed)
-    assert choose(layout, scales(network), memory_bytes=1.01 * needed) == []
+        plan_row_sets(layout, scales(network), memory_bytes=0.99 * needed)
+    assert plan_row_sets(layout, scales(network), memory_bytes=1.01 * needed) == []
 
 
 def test_what_can_be_drawn_again_needs_no_memory() -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from distsnn.engine.post_history import FillingHistory
-from distsnn.engine.tables import address
+from distsnn.engine.kernel_calls import address
+from distsnn.engine.post_history import TargetStepHistory
 from distsnn.jit import array, kernel
 from distsnn.kernels.plastic import NEVER, insert
 
@@ -24,7 +24,7 @@ class Targets:
     """A history beside lists of what was put into it."""
 
     def __init__(self, precision: str) -> None:
-        self.history = FillingHistory(SIZE, VALUES, precision)
+        self.history = TargetStepHistory(SIZE, VALUES, precision)
         self.kept: list[list[tuple[int, list[float]]]] = [[] for _ in range(SIZE)]
         self.settled = NEVER
         self._kind = np.zeros(1, precision)
@@ -33,7 +33,16 @@ class Targets:
         one, acts = self.history, np.array([0.0, value] if now % 3 else [value, -value])
         words = (1 + VALUES) * self._kind.itemsize // 4
         more = add(
-            *(address(one.records), words, one.firsts, target, one.depth, self.settled, now, acts),
+            *(
+                address(one.records),
+                words,
+                one.newest_index,
+                target,
+                one.depth,
+                self.settled,
+                now,
+                acts,
+            ),
             self._kind,
         )
         self.kept[target].append((now, acts.tolist()))
@@ -42,7 +51,7 @@ class Targets:
             one.double()
 
     def check(self) -> None:
-        records, firsts = self.history.records, self.history.firsts
+        records, firsts = self.history.records, self.history.newest_index
         for target, kept in enumerate(self.kept):
             steps = records["step"][target, firsts[target] :].tolist()
             values = records["trace"][target, firsts[target] :].tolist()
@@ -64,7 +73,7 @@ def test_records_keep_what_is_not_settled(precision: str) -> None:
         one.check()
     # doubled until half of it holds what is not settled, 110 steps at most
     assert 2 * 110 <= one.history.depth < 4 * 110
-    assert one.history.firsts[4] == one.history.depth - 1
+    assert one.history.newest_index[4] == one.history.depth - 1
 
 
 def _table(one: Targets, step: int, steps: int) -> npt.NDArray[np.float64]:
@@ -82,14 +91,14 @@ def test_the_last_steps_are_saved_and_set_again() -> None:
         one.settled = max(one.settled, now - 150)
         for target in np.flatnonzero(rng.random(SIZE) < [1.0, 0.5, 0.1, 0.01, 0.0]):
             one.add(int(target), now, float(np.float32(rng.random() + 0.1)))
-    saved = one.history.since(899 - 130, 130)
+    saved = one.history.entries_after(899 - 130, 130)
     assert saved.dtype == np.float32
     np.testing.assert_array_equal(saved, _table(one, 899 - 130, 130).astype(np.float32))
     again = Targets("float32")
-    again.settled, firsts = 899 - 130, again.history.firsts
-    again.history.begin(saved, 899 - 130)
-    assert again.history.firsts is firsts  # which tables point at
-    np.testing.assert_array_equal(again.history.since(899 - 130, 130), saved)
+    again.settled, firsts = 899 - 130, again.history.newest_index
+    again.history.restore(saved, 899 - 130)
+    assert again.history.newest_index is firsts  # which tables point at
+    np.testing.assert_array_equal(again.history.entries_after(899 - 130, 130), saved)
     again.kept = [[(at, x) for at, x in kept if at > 899 - 130] for kept in one.kept]
     again.check()
     for now in range(900, 1200):

@@ -274,7 +274,7 @@ def test_other_projections_change_nothing() -> None:
 
     def build(ranks: int, *numbers: int) -> Ints:
         return canonical(
-            of_wiring(layout, wiring.build(layout, fixed, 1))
+            of_wiring(layout, wiring.build_local_synapses(layout, fixed, 1))
             for layout in layouts(network(*numbers), ranks)
         )
 
@@ -307,13 +307,15 @@ def test_what_does_not_fit_its_word_is_stored_elsewhere(
     one = synapses(network, delivery=delivery)
 
     def narrow(*arguments, **options):
-        plans = storage.choose(*arguments, **options)
+        plans = storage.plan_row_sets(*arguments, **options)
         return [replace(plan, field_bits=10, delay_bits=plan.delay_bits and 3) for plan in plans]
 
     monkeypatch.setattr(wiring, "choose", narrow)
     for ranks in (1, 3):
         np.testing.assert_array_equal(synapses(network, ranks, delivery=delivery), one)
-    made = wiring.build(layouts(network, 1)[0], scales(network), 1, delivery=delivery)
+    made = wiring.build_local_synapses(
+        layouts(network, 1)[0], scales(network), 1, delivery=delivery
+    )
     small, large = (one.words.size for one in made.row_sets)
     assert min(small, large) > 1000
     assert small + large == 20_000

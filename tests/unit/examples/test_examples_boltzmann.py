@@ -111,8 +111,8 @@ def test_weights_follow_what_data_and_network_differ_in() -> None:
         synapses = simulation[boltzmann.PATHS[0]]
         before = synapses.weights
         for _ in range(2):
-            boltzmann.teach(simulation, boltzmann.currents(free, pixels, np.eye(10)[4]), 1.0)
-            boltzmann.teach(simulation, boltzmann.currents(np.zeros(boltzmann.VISIBLE)), -1.0)
+            boltzmann.set_phase(simulation, boltzmann.currents(free, pixels, np.eye(10)[4]), 1.0)
+            boltzmann.set_phase(simulation, boltzmann.currents(np.zeros(boltzmann.VISIBLE)), -1.0)
         change = (synapses.weights - before).reshape(boltzmann.VISIBLE, -1)
     # hidden neurons are active half of the time, those clamped always or never; free ones half
     share = np.concatenate([pixels, np.repeat(np.eye(10)[4], boltzmann.COPIES)])

@@ -63,7 +63,7 @@ STIMULI: dict[str, Callable[[Population], Stimulus]] = {
 def test_currents_act_from_their_start(name: str, tmp_path: Path) -> None:
     # so slow a neuron changes while there is a current, and then no more
     cell = Population("C", 1, IafPscExp(tau_m=1e9), precision="float64")
-    records = [RecordState(cell, "V_m", every=0.1)]
+    records = [RecordState(cell, "V_m", interval=0.1)]
     network = Network([cell], [], [STIMULI[name](cell)], records)
     with Simulation(network, out=tmp_path / "run.zarr") as simulation:
         simulation.run(3.0)

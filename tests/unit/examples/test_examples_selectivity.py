@@ -64,7 +64,7 @@ def test_neurons_become_selective_by_bcm_and_do_not_by_oja() -> None:
     bcm, oja = (selectivity.learn(rule, time=300_000.0) for rule in ("bcm", "oja"))
     assert bcm.selectivity.mean() > 0.75
     theory = selectivity.theoretical_response(0.5)
-    for responses, expected in zip(selectivity.preferring(bcm), theory, strict=True):
+    for responses, expected in zip(selectivity.preferred_rates(bcm), theory, strict=True):
         assert responses.size >= 3
         assert responses.mean() == pytest.approx(expected, rel=0.2)
     assert oja.selectivity.mean() < 0.25
@@ -93,7 +93,7 @@ def test_answers_and_weights_are_those_of_theory(probability: float) -> None:
     )
     chosen = np.concatenate([one.selectivity for one in bcm])
     assert chosen.mean() > 0.9 and chosen.min() > 0.5
-    groups = zip(*map(selectivity.preferring, bcm), strict=True)
+    groups = zip(*map(selectivity.preferred_rates, bcm), strict=True)
     theory = selectivity.theoretical_response(probability)
     for responses, expected in zip(groups, theory, strict=True):
         rates = np.concatenate(responses)

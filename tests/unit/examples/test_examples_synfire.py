@@ -67,7 +67,7 @@ def test_chain_is_the_published_one() -> None:
 def test_potential_of_one_spike_has_the_published_shape(tmp_path: Path) -> None:
     cell = Population("n", 1, synfire.build().populations[1].model, precision="float64")
     once = SpikeInput(cell, [1.0], [0], synfire.WEIGHT)
-    network = Network([cell], [], [once], [RecordState(cell, "V_m", every=0.01)], dt=0.01)
+    network = Network([cell], [], [once], [RecordState(cell, "V_m", interval=0.01)], dt=0.01)
     with Simulation(network, out=tmp_path / "run.zarr") as simulation:
         simulation.run(60.0)
     v = StoreReader(tmp_path / "run.zarr").state("n").variables["V_m"].load(100, 6000)[:, 0] + 70.0

@@ -15,10 +15,10 @@ from synthetic_run import (
 )
 
 from distsnn.comm import Communicator
-from distsnn.io.checkpoint_reader import Generation
-from distsnn.io.checkpoint_writer import GenerationWriter
+from distsnn.io.checkpoint_reader import CheckpointReader
+from distsnn.io.checkpoint_writer import CheckpointWriter
 from distsnn.io.rank_writer import RankWriter
-from distsnn.io.row_specs import StateVariable, WeightSpec
+from distsnn.io.row_specs import StateVariable, WeightRecordingSpec
 from distsnn.io.run_writer import RunWriter
 from distsnn.simulation.checkpoint import Note
 from distsnn.simulation.newest_checkpoint import find_newest_checkpoint, open_shared_reader
@@ -31,22 +31,22 @@ WEIGHTS = {
     "projection": "E->E",
     "synapses": N_SYNAPSES,
     "variables": ["weight"],
-    "every": 10,
+    "interval_steps": 10,
 }
 RECORDINGS = ["spikes", "state/V", "weights/E->E"]
 
 
-def weight_spec(rank: int, first_step: int) -> WeightSpec:
+def weight_spec(rank: int, first_step: int) -> WeightRecordingSpec:
     """Return a rank's part of the weight recording: synapses onto every second neuron."""
     targets = np.arange(rank, N_SYNAPSES, 2, dtype=np.uint32)
-    return WeightSpec(
+    return WeightRecordingSpec(
         name="E->E",
         variables={"weight": StateVariable("pA", "weight")},
         dtype="float32",
         sources=targets // 2,
         targets=targets,
         delays=np.full(targets.size, 5, np.int32),
-        every=10,
+        interval_steps=10,
         first_step=first_step // 10 * 10 + 10,
     )
 
@@ -73,7 +73,7 @@ def write_attempt(root: RunWriter, first: int, last: int, spikes: tuple[Any, Any
         writer.append_spikes(step[mine], gid[mine])
         writer.append_rows("state", "V", 0, state_values(rows, neurons[rank]))
         writer.append_rows("weights", "E->E", 0, {"weight": weights})
-        writer.advance(last)
+        writer.mark_complete(last)
         writer.flush()
         writer.close()
 
@@ -97,8 +97,8 @@ def write_generation(root: RunWriter, number: int, step: int) -> None:
         "digest": np.arange(64, dtype=np.uint8).reshape(2, 32),
         "wiring": np.arange(2, dtype=np.uint64),
     }
-    writer = GenerationWriter(root.path, number)
-    writer.begin(about, blocks)
+    writer = CheckpointWriter(root.path, number)
+    writer.write_index(about, blocks)
     spikes = np.array([step], np.int32), np.array([1], np.uint32)
     state = {("E", "V_m"): np.zeros(64, np.float32)}
     writer.finish([writer.write_rank(rank, state, spikes) for rank in range(2)])
@@ -139,7 +139,7 @@ def write_saved_run(path: Path) -> Written:
     return Written(path, *spikes, N_STEPS)
 
 
-def newest_recorded(path: Path, communicator: Communicator, note: Note) -> Generation:
+def newest_recorded(path: Path, communicator: Communicator, note: Note) -> CheckpointReader:
     """Return the checkpoint from which the run of a store goes on. Collective."""
     reader = open_shared_reader(path, communicator)
     return find_newest_checkpoint(path, communicator, note, reader)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distsnn.io.rank_writer import RankWriter
-from distsnn.io.row_specs import StateSpec, StateVariable
+from distsnn.io.row_specs import StateRecordingSpec, StateVariable
 from distsnn.io.run_writer import RunWriter
 
 # The project, for subprocesses that import it.
@@ -41,7 +41,7 @@ def metadata(sizes: dict[str, int], n_steps: int, **more: Any) -> dict[str, Any]
                 "start": 0,
                 "stop": min(sizes[first], 40),
                 "variables": ["V_m", "refractory"],
-                "every": 10,
+                "interval_steps": 10,
             }
         ],
         "quanta": {},
@@ -73,9 +73,9 @@ def state_values(steps: NDArray[np.int64], gids: NDArray[np.uint32]) -> dict[str
     return {"V_m": v, "refractory": (steps[:, None] + gids).astype(np.int32) % 20}
 
 
-def state_spec(gids: NDArray[np.uint32], first_step: int, rows: int) -> StateSpec:
+def state_spec(gids: NDArray[np.uint32], first_step: int, rows: int) -> StateRecordingSpec:
     """Return the part of the recording "V" for these neurons: every 10 steps."""
-    return StateSpec(
+    return StateRecordingSpec(
         name="V",
         variables={
             "V_m": StateVariable("mV", "membrane potential", offset=E_L),
@@ -83,7 +83,7 @@ def state_spec(gids: NDArray[np.uint32], first_step: int, rows: int) -> StateSpe
         },
         dtype="float32",
         gids=gids,
-        every=10,
+        interval_steps=10,
         first_step=first_step // 10 * 10 + 10,
         rows=rows,
     )
@@ -127,7 +127,7 @@ def write_rank(
             rows = np.arange(spec.first_step + 10 * row, until + 1, 10, dtype=np.int64)
             writer.append_rows("state", "V", row, state_values(rows, gids))
             row += len(rows)
-            writer.advance(int(until))
+            writer.mark_complete(int(until))
             first_step = until
         writer.close(
             status,

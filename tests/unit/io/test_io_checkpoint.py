@@ -11,11 +11,16 @@ from numpy.typing import NDArray
 
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io import checkpoint_files
-from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations, seal
-from distsnn.io.checkpoint_reader import Generation
-from distsnn.io.checkpoint_writer import GenerationWriter
-from distsnn.io.nodes import open_group, open_root, write_attributes
+from distsnn.io.checkpoint_files import (
+    CHECKPOINT,
+    attributes_checksum,
+    generation_name,
+    generations,
+)
+from distsnn.io.checkpoint_reader import CheckpointReader
+from distsnn.io.checkpoint_writer import CheckpointWriter
 from distsnn.io.run_writer import RunWriter
+from distsnn.io.zarr_nodes import open_group, open_root, write_attributes
 
 ABOUT = {
     "step": 70,
@@ -43,9 +48,9 @@ V = np.arange(192, dtype=np.float32)
 W = np.arange(64, dtype=np.float64)
 
 
-def write(store: Path, number: int) -> GenerationWriter:
-    writer = GenerationWriter(store, number)
-    writer.begin(ABOUT, BLOCKS)
+def write(store: Path, number: int) -> CheckpointWriter:
+    writer = CheckpointWriter(store, number)
+    writer.write_index(ABOUT, BLOCKS)
     spikes = (np.array([69, 70], np.int32), np.array([1, 2], np.uint32))
     none = (np.empty(0, np.int32), np.empty(0, np.uint32))
     seals = [
@@ -76,8 +81,8 @@ def store(tmp_path: Path) -> Path:
     return RunWriter.create(tmp_path / "run.zarr", metadata, ({}, {}), 1).path
 
 
-def verify(store: Path, number: int) -> Generation:
-    found = Generation.open(store, number)
+def verify(store: Path, number: int) -> CheckpointReader:
+    found = CheckpointReader.open(store, number)
     found.verify_index()
     for rank in range(found.ranks):
         found.verify_rank(rank)
@@ -116,7 +121,7 @@ def test_generation_known_to_be_whole_is_kept_rather_than_a_later_one(store: Pat
 
 def test_half_written_generation_is_none_and_is_swept(store: Path) -> None:
     write(store, 1)
-    GenerationWriter(store, 2).begin(ABOUT, BLOCKS)
+    CheckpointWriter(store, 2).write_index(ABOUT, BLOCKS)
     assert generations(store) == [1]
     write(store, 2)
     assert generations(store) == [2, 1]
@@ -128,8 +133,8 @@ def test_checkpoint_that_could_not_be_read_gets_no_name(
 ) -> None:
     monkeypatch.setattr("distsnn.io.node_files.MAX_METADATA_BYTES", 20_000)
     write(store, 1)
-    writer = GenerationWriter(store, 2)
-    writer.begin(ABOUT | {"scripted": ["x" * 20_000]}, BLOCKS)
+    writer = CheckpointWriter(store, 2)
+    writer.write_index(ABOUT | {"scripted": ["x" * 20_000]}, BLOCKS)
     message = r"generation000002/zarr\.json: metadata of [\d,]+ bytes cannot be written; allowed: "
     with pytest.raises(StoreError, match=message + "at most 20,000 bytes"):
         writer.finish(["", ""])
@@ -211,7 +216,7 @@ def reseal(store: Path, path: str, edit: Callable[[dict[str, Any]], None]) -> No
     attributes = about["attributes"]
     for name in attributes["files"]:
         attributes["files"][name] = checkpoint_files.checksum(folder / name)
-    attributes["seal"] = seal(attributes)
+    attributes["seal"] = attributes_checksum(attributes)
     (folder / "zarr.json").write_text(json.dumps(about))
 
 
@@ -299,12 +304,12 @@ def test_another_format_version_is_refused_not_passed_over(store: Path) -> None:
     group = open_group(open_root(store, writable=True), f"{CHECKPOINT}/{generation_name(1)}")
     assert group is not None
     changed = group.attrs.asdict() | {"format_version": 99}
-    write_attributes(group, {"format_version": 99, "seal": seal(changed)})
+    write_attributes(group, {"format_version": 99, "seal": attributes_checksum(changed)})
     with pytest.raises(DescriptionError, match="format version 99"):
-        Generation.open(store, 1)
+        CheckpointReader.open(store, 1)
 
 
 def test_store_without_a_checkpoint_has_no_generation(store: Path) -> None:
     assert generations(store) == []
     with pytest.raises(StoreError, match="the generation does not exist"):
-        Generation.open(store, 1)
+        CheckpointReader.open(store, 1)

@@ -16,9 +16,12 @@ from synthetic_run import ROOT, SIZES, Written, metadata, write_run
 
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io import metadata_checks
-from distsnn.io.checkpoint_writer import GenerationWriter
+from distsnn.io.checkpoint_writer import CheckpointWriter
 from distsnn.io.network_files import load_network, save_network
-from distsnn.io.nodes import (
+from distsnn.io.rank_writer import RankWriter
+from distsnn.io.reader import StoreReader
+from distsnn.io.run_writer import RunWriter
+from distsnn.io.zarr_nodes import (
     check_chunks_exist,
     create_array,
     create_group,
@@ -27,19 +30,16 @@ from distsnn.io.nodes import (
     open_root,
     write_attributes,
 )
-from distsnn.io.rank_writer import RankWriter
-from distsnn.io.reader import StoreReader
-from distsnn.io.run_writer import RunWriter
 from distsnn.network import (
-    Explicit,
-    ExplicitFile,
+    ConnectionFile,
+    ConnectionList,
     FixedIndegree,
     IafPscExp,
     Network,
     Population,
+    PopulationView,
     Projection,
     RecordState,
-    View,
 )
 from distsnn.network.populations import MAX_NEURONS
 from distsnn.network.projections import MAX_DELAY_STEPS
@@ -303,7 +303,7 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
         load_network(tmp_path / "net")
     np.savez(tmp_path / "edges.npz", sources=trap, targets=np.arange(2))
     e = Population("E", 2, IafPscExp())
-    rule = ExplicitFile(tmp_path / "edges.npz")
+    rule = ConnectionFile(tmp_path / "edges.npz")
     with pytest.raises(DescriptionError, match=r"edges\.npz.*"):
         Network([e], [Projection(e, e, rule, weight=1.0, delay=1.0)])
     assert not (tmp_path / "sprung").exists()
@@ -319,7 +319,7 @@ def test_names_cannot_lead_out_of_a_store(run: Written, name: str) -> None:
     with pytest.raises(DescriptionError, match="not a usable name"):
         Population(name, 2, IafPscExp())
     with pytest.raises(DescriptionError, match="not a usable name"):
-        RecordState(View("E"), "V_m", name=name or " ")
+        RecordState(PopulationView("E"), "V_m", name=name or " ")
     states = json.loads((run.path / "zarr.json").read_text())["attributes"]["recorded_states"]
     for changed in ({"name": name}, {"variables": [name]}):
         change(run.path / "zarr.json", attributes__recorded_states=[states[0] | changed])
@@ -378,7 +378,7 @@ def test_links_out_of_a_store_are_not_followed_for_writing(
     root = open_root(run.path, writable=True)
     with pytest.raises(StoreError, match="a link leads out of the store"):
         if link == "checkpoint":
-            GenerationWriter(run.path, 1).begin({}, {})
+            CheckpointWriter(run.path, 1).write_index({}, {})
         elif link == "attempt001":
             RunWriter.resume(run.path, 2, first_step=5, saved_by=0)
         else:
@@ -470,7 +470,7 @@ def test_chunks_of_zeros_are_not_taken_for_claims(tmp_path: Path, n: int) -> Non
 
 def test_explicit_edges_take_no_objects() -> None:
     with pytest.raises(DescriptionError, match="integers"):
-        Explicit(np.array([Trap(Path("/x"))], dtype=object), [1])
+        ConnectionList(np.array([Trap(Path("/x"))], dtype=object), [1])
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from distsnn.analysis import report
 from distsnn.errors import StoreError
 from distsnn.io.durable_files import atomic_write
 from distsnn.io.network_files import load_network, save_network
-from distsnn.io.nodes import open_root
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.run_writer import RunWriter, write_script_changes
+from distsnn.io.zarr_nodes import open_root
 
 CONTENT = default_buffer_prototype().buffer.from_bytes(b"{}")
 
@@ -87,7 +87,7 @@ def test_block_that_grows_is_replaced_safely(tmp_path: Path, disk: Disk) -> None
     with RankWriter(path, 0, 0) as writer:
         for step in range(1, 4):
             writer.append_spikes(np.array([step], np.int32), np.array([7], np.uint32))
-            writer.advance(step)
+            writer.mark_complete(step)
             writer.flush()
     assert disk.unsafe == []
     assert [file.name for file in disk.replaced].count("0") == 4  # of step and gid

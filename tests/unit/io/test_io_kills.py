@@ -15,7 +15,7 @@ import pytest
 from saved_run import write_saved_run
 
 from distsnn.io.checkpoint_files import generations
-from distsnn.io.checkpoint_reader import Generation, missing_checkpoints
+from distsnn.io.checkpoint_reader import CheckpointReader, missing_checkpoints
 from distsnn.io.reader import StoreReader
 
 # A file that is opened to be written has another name at first, and is then renamed or linked.
@@ -135,12 +135,12 @@ def test_no_moment_looks_damaged(tmp_path: Path, every: int) -> None:
         reader = StoreReader(path)
         assert missing_checkpoints(reader) == []
         for number in generations(reader.path):
-            generation = Generation.open(reader.path, number)
+            generation = CheckpointReader.open(reader.path, number)
             for rank in range(2):
                 generation.verify_rank(rank)
-            assert reader.reaches(generation.attributes["step"])
+            assert reader.is_recorded_until(generation.attributes["step"])
         until = reader.complete_step
-        assert StoreReader(reader.path, resuming=True).damage is None
+        assert StoreReader(reader.path, skip_damaged_attempts=True).damage is None
         # all is read of each content, and where a file of a new kind is being written
         partial = {one for one in state if one[0].endswith(".partial")}
         content, kinds = state - partial, {re.sub(r"\d+", "", one[0]) for one in partial}

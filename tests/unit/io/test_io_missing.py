@@ -17,8 +17,8 @@ from distsnn.cli import info_command
 from distsnn.comm import SingleProcess
 from distsnn.errors import StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT
-from distsnn.io.checkpoint_reader import Generation
-from distsnn.io.checkpoint_writer import GenerationWriter
+from distsnn.io.checkpoint_reader import CheckpointReader
+from distsnn.io.checkpoint_writer import CheckpointWriter
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import RunWriter
 from distsnn.simulation.newest_checkpoint import find_newest_checkpoint
@@ -203,9 +203,9 @@ def test_group_of_all_checkpoints_is_made_again(copy: Path, content: str | None)
     metadata = copy / CHECKPOINT / "zarr.json"
     before = metadata.read_text()
     metadata.unlink() if content is None else metadata.write_text(content)
-    assert Generation.open(copy, 3).spikes(0, 1)[0].tolist() == [N_STEPS]
+    assert CheckpointReader.open(copy, 3).spikes(0, 1)[0].tolist() == [N_STEPS]
     assert newest_recorded(copy, SingleProcess(), pytest.fail).number == 3
-    GenerationWriter(copy, 4).begin({}, {})
+    CheckpointWriter(copy, 4).write_index({}, {})
     assert metadata.read_text() == before
 
 
@@ -265,11 +265,11 @@ def test_what_was_replaced_counts_again_without_its_replacement(
 ) -> None:
     copy = shutil.copytree(replaced.path, tmp_path / "run.zarr")
     shutil.rmtree(copy / "attempt002/rank0000")
-    reader = StoreReader(copy, resuming=True)
+    reader = StoreReader(copy, skip_damaged_attempts=True)
     assert [attempt.until_step for attempt in reader.attempts] == [100, None]
     assert reader.complete_step == 200
     shutil.rmtree(copy / "attempt001/rank0001")
-    reader = StoreReader(copy, resuming=True)
+    reader = StoreReader(copy, skip_damaged_attempts=True)
     assert [attempt.until_step for attempt in reader.attempts] == [None]
     assert reader.complete_step == 200
     assert str(reader.damage).startswith(str(copy / "attempt001/rank0001"))

@@ -16,12 +16,12 @@ from synthetic_run import E_L, SIZES, metadata, random_spikes, state_spec, state
 
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io import row_stream
-from distsnn.io.nodes import write_attributes
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
-from distsnn.io.row_specs import StateSpec, StateVariable, block_rows
+from distsnn.io.row_specs import StateRecordingSpec, StateVariable, block_rows
 from distsnn.io.row_stream import BLOCKS, RowStream
 from distsnn.io.run_writer import RunWriter
+from distsnn.io.zarr_nodes import write_attributes
 
 HERE = Path(__file__).parent
 
@@ -53,11 +53,11 @@ def test_whole_chunks_are_committed_without_being_asked_for(store):
         wait_until(lambda: commit_of(store)["committed"] == 4)
         # Step 4 is in, step 5 has a spike that is not.
         assert commit_of(store)["committed_step"] == 0  # nothing was declared complete yet
-        writer.advance(6)
+        writer.mark_complete(6)
         writer.append_spikes(*spikes_at(7, 8, 9))
         wait_until(lambda: commit_of(store)["committed"] == 8)
         assert commit_of(store)["committed_step"] == 6
-        writer.advance(12)
+        writer.mark_complete(12)
         writer.append_spikes(*spikes_at(13, 14, 15, 16))
         wait_until(lambda: commit_of(store)["committed"] == 12)
         assert commit_of(store)["committed_step"] == 12
@@ -84,10 +84,10 @@ def test_a_commit_never_claims_a_step_that_is_not_in(store):
 def test_old_data_is_committed_by_time(store):
     with RankWriter(store, 0, 0, flush_seconds=0.05) as writer:
         writer.append_spikes(*spikes_at(1, 2))
-        writer.advance(5)
+        writer.mark_complete(5)
         wait_until(lambda: commit_of(store)["committed_step"] == 5)
         assert commit_of(store)["committed"] == 2
-        writer.advance(9)  # a silent network makes progress too
+        writer.mark_complete(9)  # a silent network makes progress too
         wait_until(lambda: commit_of(store)["committed_step"] == 9)
 
 
@@ -95,7 +95,7 @@ def test_flush_returns_when_all_is_committed(store):
     with RankWriter(store, 0, 0, flush_seconds=3600) as writer:
         for step in range(1, 6):
             writer.append_spikes(*spikes_at(step))
-            writer.advance(step)
+            writer.mark_complete(step)
             writer.flush()
             assert commit_of(store)["committed"] == step
             assert commit_of(store)["committed_step"] == step
@@ -107,7 +107,7 @@ def test_a_chunk_written_in_parts_is_whole(store):
         for start in range(0, len(step), 100):
             writer.append_spikes(step[start : start + 100], gid[start : start + 100])
             writer.flush()
-        writer.advance(5000)
+        writer.mark_complete(5000)
     read = StoreReader(store).spikes()
     np.testing.assert_array_equal(read[0], step)
     np.testing.assert_array_equal(read[1], gid)
@@ -171,7 +171,7 @@ def test_spikes_out_of_order_are_refused(store, step, gid, message):
 
 def test_spikes_of_a_step_declared_complete_are_refused(store):
     with RankWriter(store, 0, 0) as writer:
-        writer.advance(10)
+        writer.mark_complete(10)
         with pytest.raises(StoreError, match=r"step 10, but all spikes up to step 10"):
             writer.append_spikes(*spikes_at(10))
         writer.append_spikes(*spikes_at(11))
@@ -234,7 +234,7 @@ def test_states_are_absolute_and_grow_and_are_trimmed(store):
         for first in range(0, 100, 9):
             block = {name: array[first : first + 9] for name, array in values.items()}
             writer.append_rows("state", "V", first, block)
-            writer.advance(int(steps[min(first + 8, 99)]))
+            writer.mark_complete(int(steps[min(first + 8, 99)]))
             writer.flush()
             seen = StoreReader(store).state("V")
             assert len(seen.steps) == min(first + 9, 100)
@@ -250,30 +250,30 @@ def test_states_are_absolute_and_grow_and_are_trimmed(store):
 
 def test_an_offset_per_neuron(store):
     offset = np.linspace(-80, -60, 40)
-    spec = StateSpec(
+    spec = StateRecordingSpec(
         name="V",
         variables={"V_m": StateVariable("mV", offset=offset), "refractory": StateVariable("steps")},
         dtype="float64",
         gids=np.arange(40, dtype=np.uint32),
-        every=10,
+        interval_steps=10,
         first_step=10,
     )
     with RankWriter(store, 0, 0, state=[spec]) as writer:
         rows = np.ones((3, 40))
         writer.append_rows("state", "V", 0, {"V_m": rows, "refractory": rows})
-        writer.advance(30)
+        writer.mark_complete(30)
     read = StoreReader(store).state("V").variables["V_m"][:, :]
     np.testing.assert_array_equal(read, rows + offset)
 
 
 def test_states_larger_than_the_buffer(store):
     n = 40
-    spec = StateSpec(
+    spec = StateRecordingSpec(
         name="V",
         variables={"V_m": StateVariable("mV"), "refractory": StateVariable("steps")},
         dtype="float64",
         gids=np.arange(n, dtype=np.uint32),
-        every=10,
+        interval_steps=10,
         first_step=10,
         rows=20_000,
     )
@@ -281,7 +281,7 @@ def test_states_larger_than_the_buffer(store):
     with RankWriter(store, 0, 0, state=[spec]) as writer:
         assert writer._rows["state", "V"][1].capacity < 20_000
         writer.append_rows("state", "V", 0, {"V_m": values, "refractory": values})
-        writer.advance(200_000)
+        writer.mark_complete(200_000)
     np.testing.assert_array_equal(StoreReader(store).state("V").variables["V_m"][:, :], values)
 
 
@@ -310,7 +310,7 @@ def test_states_that_do_not_fit_are_refused(store, row, values, message):
         {"variables": {}},
         {"variables": {"gid": StateVariable("1")}},
         {"variables": {"../x": StateVariable("1")}},
-        {"every": 0},
+        {"interval_steps": 0},
         {"first_step": 0},
     ],
 )
@@ -320,11 +320,11 @@ def test_bad_state_specs_are_refused(change):
         "variables": {"V_m": StateVariable("mV")},
         "dtype": "float32",
         "gids": np.zeros(1, np.uint32),
-        "every": 1,
+        "interval_steps": 1,
         "first_step": 1,
     }
     with pytest.raises(DescriptionError, match="state recording"):
-        StateSpec(**{**fields, **change})
+        StateRecordingSpec(**{**fields, **change})
 
 
 def test_block_rows():
@@ -356,7 +356,7 @@ def test_a_full_disk_is_reported_and_the_store_stays_readable(store, monkeypatch
             writer.append_spikes(step[start : start + 50], gid[start : start + 50])
         writer.flush()
     with pytest.raises(StoreError, match="No space left"):
-        writer.advance(1000)
+        writer.mark_complete(1000)
     writer.close(f"failed: {caught.value}")  # has been reported; does not raise again
     assert any("status could not be written" in note for note in writer._thread.error.__notes__)
     monkeypatch.undo()
@@ -492,7 +492,7 @@ def test_rows_are_on_the_disk_before_they_are_committed(store, monkeypatch, neur
             steps = np.arange(10, 50, 10) + 40 * number
             writer.append_spikes(*spikes_at(*steps))
             writer.append_rows("state", "V", 4 * number, state_values(steps, gids))
-            writer.advance(int(steps[-1]))
+            writer.mark_complete(int(steps[-1]))
             writer.flush()
             assert StoreReader(store).n_spikes == 4 * (number + 1)
     assert commits >= 6

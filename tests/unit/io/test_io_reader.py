@@ -92,7 +92,7 @@ def test_a_network_that_never_fires(tmp_path):
     assert reader.attempts[0].ranks[1].status == "not started"
     for rank in range(2):
         with RankWriter(path, 0, rank) as writer:
-            writer.advance(50)
+            writer.mark_complete(50)
     reader = StoreReader(path)
     assert (reader.n_spikes, reader.complete_step) == (0, 50)
     assert reader.spike_hash() == hashlib.sha256().hexdigest()

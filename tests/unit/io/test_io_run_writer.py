@@ -12,10 +12,10 @@ from synthetic_run import SIZES, metadata, state_spec, state_values, write_run
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io import run_writer
 from distsnn.io.network_arrays import load_arrays
-from distsnn.io.nodes import open_root
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import RunWriter, is_run
+from distsnn.io.zarr_nodes import open_root
 
 META = metadata(SIZES, 100)
 NOTHING = ({}, {})
@@ -92,7 +92,7 @@ def test_a_store_that_is_removed_is_not_made_again(tmp_path, gone):
     shutil.rmtree(store / gone)
     writer.append_spikes(np.array([5], np.int32), np.array([1], np.uint32))
     writer.append_rows("state", "V", 0, state_values(np.array([10]), spec.gids))
-    writer.advance(10)
+    writer.mark_complete(10)
     with pytest.raises(StoreError, match="was removed while it was being written"):
         writer.flush()
     with suppress(StoreError):

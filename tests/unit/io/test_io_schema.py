@@ -11,7 +11,8 @@ from documents import marked
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io import schema
 from distsnn.io.attributes import decode, encode
-from distsnn.io.nodes import (
+from distsnn.io.reader import StoreReader
+from distsnn.io.zarr_nodes import (
     create_array,
     create_group,
     new_root,
@@ -20,7 +21,6 @@ from distsnn.io.nodes import (
     read_attributes,
     write_attributes,
 )
-from distsnn.io.reader import StoreReader
 
 DOCS = Path(__file__).parents[3] / "docs" / "store-format.md"
 ATTEMPT = {"ranks": 1, "first_step": 0, "assignment": {}, "versions": {}}

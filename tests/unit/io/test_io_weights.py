@@ -13,7 +13,7 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io import rank_writer
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
-from distsnn.io.row_specs import StateVariable, WeightSpec
+from distsnn.io.row_specs import StateVariable, WeightRecordingSpec
 from distsnn.io.run_writer import RunWriter
 
 N = 23
@@ -21,10 +21,16 @@ DRAW = np.random.default_rng(4)
 # several synapses of a pair, in the order of sources
 SOURCES = np.sort(DRAW.integers(0, 9, N)).astype(np.uint32)
 TARGETS = DRAW.integers(0, 6, N).astype(np.uint32)
-VIEW = {"name": "E->E", "projection": "of E", "synapses": N, "variables": ["weight"], "every": 10}
+VIEW = {
+    "name": "E->E",
+    "projection": "of E",
+    "synapses": N,
+    "variables": ["weight"],
+    "interval_steps": 10,
+}
 
 
-def part(rank: int, ranks: int, **change: Any) -> tuple[WeightSpec, np.ndarray]:
+def part(rank: int, ranks: int, **change: Any) -> tuple[WeightRecordingSpec, np.ndarray]:
     """Return a rank's part, and which of all synapses it has: those onto its targets."""
     mine = np.flatnonzero(TARGETS % ranks == rank)
     fields: dict[str, Any] = {
@@ -34,10 +40,10 @@ def part(rank: int, ranks: int, **change: Any) -> tuple[WeightSpec, np.ndarray]:
         "sources": SOURCES[mine],
         "targets": TARGETS[mine],
         "delays": mine.astype(np.int32),
-        "every": 10,
+        "interval_steps": 10,
         "first_step": 10,
     }
-    return WeightSpec(**fields | change), mine
+    return WeightRecordingSpec(**fields | change), mine
 
 
 def write(path: Path, rows: int, **changes: Any) -> Path:
@@ -48,7 +54,7 @@ def write(path: Path, rows: int, **changes: Any) -> Path:
         values = mine + 100.0 * np.arange(rows)[:, None]
         with RankWriter(made.path, 0, rank, weights=[spec]) as writer:
             writer.append_rows("weights", "E->E", 0, {"weight": values.astype(np.float32)})
-            writer.advance(10 * rows)
+            writer.mark_complete(10 * rows)
             writer.flush()
     return made.path
 

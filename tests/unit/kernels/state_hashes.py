@@ -16,11 +16,11 @@ from decoded import layouts, scales
 from kernel_calls import GammaCall, NeuronCall, PoissonCall, counters, defaults, sine_call
 from own_models import ADEX, COBA
 
-from distsnn.codegen.equations import kernel_of
+from distsnn.codegen.equations import generated_kernel_module
 from distsnn.counter_rng import PARAMETER
 from distsnn.engine import wiring
+from distsnn.engine.kernel_calls import KernelCall, invoke
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.tables import Call, invoke
 from distsnn.kernels import neurons, stimuli
 from distsnn.kernels.functions import exp_array, expm1_array, log_array
 from distsnn.kernels.plastic import PIECE
@@ -128,7 +128,9 @@ def _own(model: NeuronModel, precision: str, size: int) -> str:
         drawn[name] = np.asarray(value) if name == model.refractory else spread[:size]
     drawn["I_e"] = np.asarray(1500.0)
     quanta = dict.fromkeys(model.receptors, 2.0**-6)
-    one = NeuronCall(kernel_of(model), drawn, size, precision=precision, quanta=quanta)
+    one = NeuronCall(
+        generated_kernel_module(model), drawn, size, precision=precision, quanta=quanta
+    )
     one.states["V_m"][:least] = rng.uniform(-5.0, 10.0, least)
     count = 0
     for k in range(STEPS):
@@ -153,13 +155,15 @@ def _sines(size: int) -> npt.NDArray[np.float64]:
 def _noise(size: int) -> npt.NDArray[np.float64]:
     n = -(-size // 64) * 64
     current = np.zeros(n)
-    call = Call(stimuli.add_noise("float64"), np.zeros(stimuli.CURRENT_TABLE_SIZE, np.int64), 0, n)
-    call.point(stimuli.CURRENT, current)
-    call.point(stimuli.AMPLITUDES, np.full(n, 10.0))
-    call.point(stimuli.DEVIATIONS, np.full(n, 3.0))
-    call.point(stimuli.COUNTERS, counters(n))
-    call.point(stimuli.HELD, np.zeros(n))
-    call.point(stimuli.DRAWN, np.full(n // 64, -1))
+    call = KernelCall(
+        stimuli.add_noise("float64"), np.zeros(stimuli.CURRENT_TABLE_SIZE, np.int64), 0, n
+    )
+    call.bind(stimuli.CURRENT, current)
+    call.bind(stimuli.AMPLITUDES, np.full(n, 10.0))
+    call.bind(stimuli.DEVIATIONS, np.full(n, 3.0))
+    call.bind(stimuli.COUNTERS, counters(n))
+    call.bind(stimuli.HELD, np.zeros(n))
+    call.bind(stimuli.DRAWN, np.full(n // 64, -1))
     call.table[stimuli.INTERVAL] = 1
     for k in range(50):
         invoke(call, k)
@@ -204,7 +208,7 @@ def _weights(rule: PlasticSynapse) -> npt.NDArray[np.generic]:
     network = Network([population], [one])
     (layout,) = layouts(network, 1)
     fine = scales(network)
-    engine = RankEngine(layout, fine, wiring.build(layout, fine, 3), 3)
+    engine = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, 3), 3)
     engine.connect(None, 5, engine.wiring.largest_delay)
     engine.run(3000, lambda step, gid: None)
     weights = engine.plastic[0].rows.weights

@@ -38,7 +38,7 @@ def _philox(counter, key):
 def _words(key, counters):
     out = np.empty(counters.size, np.uint64)
     for i in range(counters.size):
-        out[i] = rng.word(uint64(key), counters[i])
+        out[i] = rng.random_word(uint64(key), counters[i])
     return out
 
 
@@ -46,7 +46,7 @@ def _words(key, counters):
 def _streams(key, indices):
     out = np.empty(indices.size, np.uint64)
     for i in range(indices.size):
-        out[i] = rng.stream(uint64(key), indices[i])
+        out[i] = rng.substream_key(uint64(key), indices[i])
     return out
 
 
@@ -67,8 +67,8 @@ def _maps(words, n):
     unit = np.empty(words.size)
     halves = np.empty((words.size, 2), np.uint64)
     for i in range(words.size):
-        below[i] = rng.below(rng.high_half(words[i]), n)
-        unit[i] = rng.unit(words[i])
+        below[i] = rng.uniform_below(rng.high_half(words[i]), n)
+        unit[i] = rng.uniform_01(words[i])
         halves[i, 0], halves[i, 1] = rng.high_half(words[i]), rng.low_half(words[i])
     return below, unit, halves
 

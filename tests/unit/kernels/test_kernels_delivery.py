@@ -11,11 +11,11 @@ import pytest
 from campaigns import sampled
 
 from distsnn.engine import delivery
-from distsnn.engine.delivery import Delivery
-from distsnn.engine.populations import InputRing
+from distsnn.engine.delivery import RowSetDelivery
+from distsnn.engine.kernel_calls import invoke
+from distsnn.engine.local_neurons import InputRing
 from distsnn.engine.row_sets import RowSet
 from distsnn.engine.storage import RowSetPlan
-from distsnn.engine.tables import invoke
 from distsnn.kernels import delivery as kernels
 from distsnn.kernels.source_spikes import advance
 from distsnn.kernels.synapses import tsodyks2_synapse
@@ -101,11 +101,11 @@ class Driver:
         self, row_set: RowSet, row_bits: int, planes: int = 1, states: States | None = None
     ) -> None:
         plan = row_set.plan
-        rows = 1 if plan.pull else 1 << plan.longest.bit_length()
+        rows = 1 if plan.pull else 1 << plan.max_delay.bit_length()
         kind = np.int32 if row_bits == 32 else np.int64
         self.ring = InputRing(np.zeros((planes, rows, 1 << plan.target_bits), kind))
         self.gid, self.step = np.zeros(LIST, np.uint32), np.zeros(LIST, np.int64)
-        self.one = Delivery(row_set, self.ring, self.gid, self.step, states)
+        self.one = RowSetDelivery(row_set, self.ring, self.gid, self.step, states)
         self.plane = plan.plane
         self.grown = 0
 
@@ -121,7 +121,7 @@ class Driver:
         gids = np.asarray(gids)
         self.gid[: gids.size], self.step[: gids.size] = gids, steps
         while invoke(self.one.deliver, 0, 0, gids.size) == kernels.GROW:
-            self.one.grow()
+            self.one.grow_calendar()
             self.grown += 1
 
 
@@ -185,10 +185,10 @@ def _random(plan: RowSetPlan, row_bits: int, seed: int, shortest: int) -> Synaps
     delay = (
         np.full(n, plan.delay)
         if plan.delay is not None
-        else rng.integers(shortest, plan.longest + 1, n)
+        else rng.integers(shortest, plan.max_delay + 1, n)
     )
     if plan.delay is None:
-        delay[0] = plan.longest
+        delay[0] = plan.max_delay
     return Synapses(
         rng.choice(sources, n), rng.integers(0, 1 << plan.target_bits, n), delay, weight
     )

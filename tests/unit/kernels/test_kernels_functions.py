@@ -17,7 +17,7 @@ from distsnn.kernels.functions import (
     exp_array,
     expm1_array,
     exprel,
-    flush,
+    flush_subnormal,
     log_array,
     log_of_complement,
     power,
@@ -162,7 +162,7 @@ def test_bits_do_not_depend_on_how_an_array_is_cut(function: Callable[[Floats], 
 @kernel
 def _flushed(x, out):
     for i in range(x.size):
-        out[i] = flush(x[i])
+        out[i] = flush_subnormal(x[i])
 
 
 @pytest.mark.parametrize("real", [np.float32, np.float64])
@@ -173,7 +173,7 @@ def test_flush_zeroes_what_is_too_small_and_nothing_else(real: type) -> None:
     _flushed(x, out)
     np.testing.assert_array_equal(out, np.where(np.abs(x) <= 1e-20, 0, x))
     np.testing.assert_array_equal(
-        [flush(value) for value in x.tolist()], np.where(np.abs(x) <= 1e-20, 0, x)
+        [flush_subnormal(value) for value in x.tolist()], np.where(np.abs(x) <= 1e-20, 0, x)
     )
 
 

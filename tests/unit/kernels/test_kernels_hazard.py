@@ -17,7 +17,7 @@ from chance import p_of_discrete
 from kernel_calls import DT, NeuronCall, defaults
 from scipy import stats
 
-from distsnn.codegen.equations import kernel_of
+from distsnn.codegen.equations import generated_kernel_module
 from distsnn.errors import DescriptionError
 from distsnn.network import Population, pp_psc_delta_random
 
@@ -150,7 +150,7 @@ def test_dead_times_that_are_drawn_have_a_gamma_distribution(shape: int, precisi
     given = {"c_1": 1e12, "c_2": 0.0, "I_e": 100.0, "with_reset": 0.0, "dead_time": 0.7}
     one = pp_psc_delta_random(shape, **given)
     p = {name: one.value(name) for name in one.parameters()}
-    call = NeuronCall(kernel_of(one.model), p, 1024, precision=precision)
+    call = NeuronCall(generated_kernel_module(one.model), p, 1024, precision=precision)
     last, dead = np.full(1024, -1), []
     for k in range(600):
         gids = call.step(k)

@@ -12,7 +12,7 @@ import pytest
 
 from distsnn import jit, kernel_cache
 from distsnn.codegen.modules import sources_digest
-from distsnn.engine.tables import Call, invoke
+from distsnn.engine.kernel_calls import KernelCall, invoke
 
 ROOT = Path(__file__).parents[3]
 
@@ -181,7 +181,7 @@ import sys
 import numpy as np
 sys.path.insert(0, {folder!r})
 from distsnn.codegen import update
-from distsnn.engine.tables import Call, invoke
+from distsnn.engine.kernel_calls import Call, invoke
 variant = update.Variant("my_neuron", "float64", 32, (), (), False)
 where = update.layout(variant)
 call = Call(update.update_entry(variant), np.zeros(where.size, np.int64), 0, 64,
@@ -285,10 +285,10 @@ def _ticks():
 
 def test_entries_take_addresses_and_are_called_by_address() -> None:
     assert _sum.__doc__ is not None
-    one = Call(_sum, np.zeros(2, np.int64), 2, 5, np.array([0.5]))
+    one = KernelCall(_sum, np.zeros(2, np.int64), 2, 5, np.array([0.5]))
     values, out = np.arange(10.0), np.zeros(1)
-    one.point(0, values)
-    one.point(1, out)
+    one.bind(0, values)
+    one.bind(1, out)
     assert invoke(one, 41) == 42
     assert out[0] == 0.5 * (2 + 3 + 4)
     address = (_sum.address, one.table.ctypes.data, one.scalars.ctypes.data)

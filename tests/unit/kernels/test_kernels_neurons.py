@@ -263,8 +263,8 @@ def test_variants_have_layouts_without_overlap() -> None:
     for model in EVERY:
         kernel = codegen.neuron_kernel(f"distsnn.kernels.neurons.{model}")
         for per_neuron in ((), tuple(kernel.CONSTANTS), tuple(kernel.CONSTANTS)[::2]):
-            variant = codegen.Variant(kernel.__name__, "float32", 32, per_neuron, (), True)
-            where = codegen.layout(variant)
+            variant = codegen.UpdateVariant(kernel.__name__, "float32", 32, per_neuron, (), True)
+            where = codegen.update_table_layout(variant)
             words = [
                 *range(4),
                 where.spiked,

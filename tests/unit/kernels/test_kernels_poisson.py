@@ -9,8 +9,8 @@ from kernel_calls import PoissonCall, counters
 from numba import uint32
 from scipy import stats
 
-from distsnn.counter_rng import NOISE, STIMULUS, philox, unit
-from distsnn.engine.tables import invoke
+from distsnn.counter_rng import NOISE, STIMULUS, philox, uniform_01
+from distsnn.engine.kernel_calls import invoke
 from distsnn.jit import kernel
 from distsnn.kernels import poisson
 from distsnn.kernels.functions import exp, log
@@ -143,7 +143,7 @@ def test_seeds_stimuli_and_steps_give_other_counts(kind: str) -> None:
 def _inversion(mean, words):
     out = np.empty(words.size, np.int64)
     for i in range(words.size):
-        out[i] = inverted_poisson(mean, exp(-mean), unit(words[i]))
+        out[i] = inverted_poisson(mean, exp(-mean), uniform_01(words[i]))
     return out
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from kernel_calls import sine_call
 
-from distsnn.engine.tables import invoke
+from distsnn.engine.kernel_calls import invoke
 
 PI = Fraction("3.14159265358979323846264338327950288419716939937510582097494459")
 

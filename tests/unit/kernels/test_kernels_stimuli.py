@@ -5,7 +5,7 @@ import pytest
 from kernel_calls import counters
 from scipy import stats
 
-from distsnn.engine.tables import Call, invoke
+from distsnn.engine.kernel_calls import KernelCall, invoke
 from distsnn.kernels import emission, rows, stimuli
 
 N = 192
@@ -17,14 +17,14 @@ def test_given_spikes_arrive_in_their_loops(row_bits: int) -> None:
     targets = np.array([3, 0, 63, 63, 1, 2, 2], np.int64)
     weights = np.array([5, -7, 1, 10, 4, 100, -1], np.int64) * (1 if row_bits == 32 else 2**33)
     ring = np.zeros((4, N), np.int32 if row_bits == 32 else np.int64)
-    call = Call(
+    call = KernelCall(
         stimuli.listed_spikes(row_bits), np.zeros(stimuli.SPIKES_TABLE_SIZE, np.int64), 64, 128
     )
-    call.point(rows.RING, ring)
+    call.bind(rows.RING, ring)
     call.table[rows.MASK], call.table[rows.STRIDE] = 3, N
-    call.point(stimuli.EVENT_STEPS, steps)
-    call.point(stimuli.EVENT_TARGETS, targets)
-    call.point(stimuli.EVENT_WEIGHTS, weights)
+    call.bind(stimuli.EVENT_STEPS, steps)
+    call.bind(stimuli.EVENT_TARGETS, targets)
+    call.bind(stimuli.EVENT_WEIGHTS, weights)
     call.table[stimuli.N_EVENTS] = steps.size
     # loop 5 is passed over: its event is lost, and no later one
     for loop in (0, 1, 2, 3, 4, 6, 7, 8, 9, 10):
@@ -37,11 +37,11 @@ def test_given_spikes_arrive_in_their_loops(row_bits: int) -> None:
         assert np.count_nonzero(ring) == np.count_nonzero(expected)
 
 
-def _current(entry, n: int, real: str, **arrays) -> Call:
-    call = Call(entry, np.zeros(stimuli.CURRENT_TABLE_SIZE, np.int64), 0, n)
-    call.point(stimuli.CURRENT, arrays.pop("current"))
+def _current(entry, n: int, real: str, **arrays) -> KernelCall:
+    call = KernelCall(entry, np.zeros(stimuli.CURRENT_TABLE_SIZE, np.int64), 0, n)
+    call.bind(stimuli.CURRENT, arrays.pop("current"))
     for name, values in arrays.items():
-        call.point(getattr(stimuli, name.upper()), values)
+        call.bind(getattr(stimuli, name.upper()), values)
     return call
 
 
@@ -101,12 +101,12 @@ def test_noise_is_normal_keyed_by_neuron_and_interval(real: str) -> None:
 def test_probes_fill_one_row_after_another(kind: str) -> None:
     states, samples = np.arange(N).astype(kind), np.full((4, 3), -1, kind)
     chosen, n_rows = np.array([5, 64, 191]), np.zeros(1, np.int64)
-    call = Call(stimuli.probe(kind), np.zeros(stimuli.PROBE_TABLE_SIZE, np.int64), 0, N)
-    call.point(stimuli.SOURCE, states)
-    call.point(stimuli.NEURONS, chosen)
+    call = KernelCall(stimuli.probe(kind), np.zeros(stimuli.PROBE_TABLE_SIZE, np.int64), 0, N)
+    call.bind(stimuli.SOURCE, states)
+    call.bind(stimuli.NEURONS, chosen)
     call.table[stimuli.N_NEURONS] = 3
-    call.point(stimuli.SAMPLES, samples)
-    call.point(stimuli.N_ROWS, n_rows)
+    call.bind(stimuli.SAMPLES, samples)
+    call.bind(stimuli.N_ROWS, n_rows)
     for loop in range(3):
         assert invoke(call, loop) == 0
         states += states.dtype.type(1)
@@ -118,11 +118,11 @@ def test_a_spike_source_emits_its_events_in_order() -> None:
     steps = np.array([0, 0, 3, 4, 4], np.int64)
     gids = np.array([7, 9, 8, 2**32 - 1, 5], np.uint32)
     emitted, count = np.zeros(8, np.uint32), np.array([1])
-    call = Call(emission.spike_source, np.zeros(emission.SOURCE_TABLE_SIZE, np.int64), 0, 64)
-    call.point(emission.EMITTED, emitted)
-    call.point(emission.N_EMITTED, count)
-    call.point(emission.EVENT_STEPS, steps)
-    call.point(emission.EVENT_GIDS, gids)
+    call = KernelCall(emission.spike_source, np.zeros(emission.SOURCE_TABLE_SIZE, np.int64), 0, 64)
+    call.bind(emission.EMITTED, emitted)
+    call.bind(emission.N_EMITTED, count)
+    call.bind(emission.EVENT_STEPS, steps)
+    call.bind(emission.EVENT_GIDS, gids)
     call.table[emission.N_EVENTS] = 5
     for loop in range(6):
         assert invoke(call, loop) == 0

@@ -5,7 +5,7 @@ import pytest
 
 from distsnn.errors import DescriptionError
 from distsnn.network import (
-    ExplicitFile,
+    ConnectionFile,
     IafCondExp,
     Network,
     Normal,
@@ -60,7 +60,7 @@ def test_a_named_conductance_refuses_the_others_sign_in_a_file(tmp_path):
     path = str(tmp_path / "e.npz")
     np.savez(path, sources=[0, 1], targets=[1, 1], w=[-3.0, 1.0])
     cells = Population("C", 3, IafCondExp())
-    one = Projection(cells, cells, ExplicitFile(path, weights="w"), delay=1.0, receptor="in")
+    one = Projection(cells, cells, ConnectionFile(path, weights="w"), delay=1.0, receptor="in")
     network = Network([cells], [one])
     assert choose_quanta(
         network, {0: EdgeFileSummary(2, -3.0, 0.0, GivenMagnitudes.of([-3.0, 0.0]))}

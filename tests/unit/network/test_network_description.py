@@ -10,8 +10,8 @@ import pytest
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
+    ConnectionList,
     ConstantCurrent,
-    Explicit,
     Exponential,
     FixedIndegree,
     FixedOutdegree,
@@ -28,6 +28,7 @@ from distsnn.network import (
     Piecewise,
     PoissonInput,
     Population,
+    PopulationView,
     Projection,
     RecordSpikes,
     RecordState,
@@ -39,7 +40,6 @@ from distsnn.network import (
     TruncatedNormal,
     Tsodyks2,
     Uniform,
-    View,
 )
 from distsnn.network.blocks import block_size, make_blocks
 from distsnn.network.serialise import encode
@@ -63,7 +63,7 @@ def everything():
                 weight_bits=12,
                 synapse=Tsodyks2(U=np.full(5, 0.3), tau_rec=Uniform(50.0, 90.0)),
             ),
-            Projection(S, I, Explicit([0, 4], [3, 19]), [1.0, 2.0], [0.1, 300.0]),
+            Projection(S, I, ConnectionList([0, 4], [3, 19]), [1.0, 2.0], [0.1, 300.0]),
         ],
         [
             PoissonInput(E, 8000.0, 87.8),
@@ -77,7 +77,7 @@ def everything():
             StepCurrent(I, [1.0], [3.0]),
             NoiseCurrent("I", np.zeros(20), 10.0, 1.0),
         ],
-        [RecordSpikes(E), RecordSpikes(S), RecordState(E[0:3], ["V_m", "I_syn_in"], every=1.0)],
+        [RecordSpikes(E), RecordSpikes(S), RecordState(E[0:3], ["V_m", "I_syn_in"], interval=1.0)],
         dt=0.1,
     )
 
@@ -87,8 +87,8 @@ def test_gids_follow_the_order_of_creation():
     assert network.n_neurons == 105
     assert network.first_gid == {"E": 0, "I": 80, "S": 100}
     assert network.population("I") is I
-    assert network.resolve_view("I") == network.resolve_view(I) == View("I", 0, 20)
-    assert network.resolve_view(E[5:7]) == View("E", 5, 7)
+    assert network.resolve_view("I") == network.resolve_view(I) == PopulationView("I", 0, 20)
+    assert network.resolve_view(E[5:7]) == PopulationView("E", 5, 7)
 
 
 def test_projections_get_names():
@@ -166,7 +166,7 @@ def test_pickled_networks_are_equal():
 
 def test_one_changed_element_makes_networks_different():
     def make(last):
-        rule = Explicit([0, 1], [1, last])
+        rule = ConnectionList([0, 1], [1, last])
         return Network([E], [Projection(E, E, rule, 1.0, 1.0)])
 
     assert make(3) == make(3)

@@ -10,7 +10,7 @@ import zarr
 from zarr.codecs import BloscCodec, ZstdCodec
 
 from distsnn.errors import DescriptionError
-from distsnn.network import ExplicitFile, IafPscExp, Network, Population, Projection
+from distsnn.network import ConnectionFile, IafPscExp, Network, Population, Projection
 from distsnn.network.edge_files import check_chunk, fingerprint, header, zarr_layout
 from distsnn.network.magnitudes import GivenMagnitudes
 from distsnn.network.quanta import EdgeFileSummary, choose_quanta
@@ -42,7 +42,7 @@ def file(request, tmp_path):
 
 
 def test_headers_of_all_formats(file):
-    rule = ExplicitFile(str(file), weights="weights", delays="delays")
+    rule = ConnectionFile(str(file), weights="weights", delays="delays")
     found = rule.headers()
     assert {name: one.kind for name, one in found.items()} == {
         "sources": "i",
@@ -73,26 +73,26 @@ def test_an_unknown_array_is_named_with_the_nearest(file):
 def test_arrays_that_do_not_fit_are_refused(tmp_path, change, what):
     file = write(tmp_path / "edges.npz", "npz", ARRAYS | change)
     with pytest.raises(DescriptionError, match=what):
-        ExplicitFile(file, weights="weights").headers()
+        ConnectionFile(file, weights="weights").headers()
 
 
 def test_missing_and_broken_files(tmp_path):
     with pytest.raises(DescriptionError, match="no such file"):
-        ExplicitFile(tmp_path / "none.npz").headers()
+        ConnectionFile(tmp_path / "none.npz").headers()
     text = tmp_path / "edges.txt"
     text.write_text("0 1\n")
     with pytest.raises(DescriptionError, match="not an edge file"):
-        ExplicitFile(text).headers()
+        ConnectionFile(text).headers()
     broken = write(tmp_path / "broken.npz", "npz")
     data = bytearray(broken.read_bytes())
     data[40:60] = bytes(20)
     broken.write_bytes(data)
     with pytest.raises(DescriptionError, match="cannot be read"):
-        ExplicitFile(broken).headers()
+        ConnectionFile(broken).headers()
     group = write(tmp_path / "broken.zarr", "zarr 3")
     (group / "sources" / "zarr.json").write_text("{")
     with pytest.raises(DescriptionError, match="cannot be read"):
-        ExplicitFile(group).headers()
+        ConnectionFile(group).headers()
 
 
 def changed(folder, **values):
@@ -131,7 +131,7 @@ def test_malformed_folders_are_refused(tmp_path, kind, values, message):
     group = write(tmp_path / "edges.zarr", kind)
     changed(group, **values)
     with pytest.raises(DescriptionError, match=message) as error:
-        ExplicitFile(group).headers()
+        ConnectionFile(group).headers()
     assert f"{group}" in error.value.where
 
 
@@ -140,7 +140,7 @@ def test_metadata_that_is_none_is_refused(tmp_path, content):
     group = write(tmp_path / "edges.zarr", "zarr 3")
     (group / "sources" / "zarr.json").write_bytes(content)
     with pytest.raises(DescriptionError, match=r"edges\.zarr"):
-        ExplicitFile(group).headers()
+        ConnectionFile(group).headers()
 
 
 def test_sparse_metadata_is_refused(tmp_path):
@@ -148,7 +148,7 @@ def test_sparse_metadata_is_refused(tmp_path):
     with (group / "sources" / "zarr.json").open("r+b") as stream:
         stream.truncate(2**36)
     with pytest.raises(DescriptionError, match=f"zarr.json of {2**36} bytes"):
-        ExplicitFile(group).headers()
+        ConnectionFile(group).headers()
 
 
 @pytest.mark.parametrize("compressor", ["zstd", "blosc", None])
@@ -171,9 +171,9 @@ def test_chunks_that_declare_another_size_are_refused(tmp_path, compressor, n):
 def test_the_path_becomes_absolute(tmp_path, monkeypatch):
     write(tmp_path / "edges.npz", "npz")
     monkeypatch.chdir(tmp_path)
-    assert ExplicitFile("edges.npz").path == os.fspath(tmp_path / "edges.npz")
+    assert ConnectionFile("edges.npz").path == os.fspath(tmp_path / "edges.npz")
     with pytest.raises(DescriptionError, match="must be a path"):
-        ExplicitFile(3)
+        ConnectionFile(3)
 
 
 def test_the_fingerprint_sees_every_file_of_a_folder(tmp_path):
@@ -186,7 +186,7 @@ def test_the_fingerprint_sees_every_file_of_a_folder(tmp_path):
 
 
 def test_a_stored_rule_notices_a_changed_file(file):
-    rule = ExplicitFile(file)
+    rule = ConnectionFile(file)
     rule.verify()  # nothing stored yet: nothing to compare
     stored = rule.stored()
     assert (stored.size, stored.sha256) == fingerprint(str(file))
@@ -202,7 +202,7 @@ def test_a_stored_rule_notices_a_changed_file(file):
 
 def test_a_network_with_a_file(file):
     neurons = Population("E", 5, IafPscExp())
-    rule = ExplicitFile(file, weights="weights", delays="delays")
+    rule = ConnectionFile(file, weights="weights", delays="delays")
     network = Network([neurons], [Projection(neurons, neurons, rule)])
     data, arrays = network.to_dict()
     assert not arrays
@@ -226,7 +226,7 @@ def test_a_network_with_a_file(file):
 )
 def test_weights_come_from_one_place(file, weights, given, what):
     neurons = Population("E", 5, IafPscExp())
-    projection = Projection(neurons, neurons, ExplicitFile(file, weights=weights), **given)
+    projection = Projection(neurons, neurons, ConnectionFile(file, weights=weights), **given)
     with pytest.raises(DescriptionError, match=what) as error:
         Network([neurons], [projection])
     assert error.value.where == "projection 'E->E', field weight"

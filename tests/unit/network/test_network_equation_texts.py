@@ -11,7 +11,7 @@ import sympy
 from own_rules import REWARDED
 
 from distsnn.codegen.equations import kernel_text
-from distsnn.codegen.rules import rule_text
+from distsnn.codegen.plasticity_rules import rule_module_text
 from distsnn.errors import DescriptionError
 from distsnn.network import NeuronModel, Normal, PlasticityModel
 from distsnn.network.equations.evaluation import evaluate
@@ -140,7 +140,7 @@ def test_long_products_of_rules_are_not_deep() -> None:
     def text(change: str) -> str:
         parameters = {"tau": (10.0, "ms"), "A": (1.0, "pA"), "k": (0.1, "1")}
         traces = "dy/dt = -y/tau : 1 (post)"
-        return rule_text(PlasticityModel(traces, f"w += {change}", parameters=parameters))
+        return rule_module_text(PlasticityModel(traces, f"w += {change}", parameters=parameters))
 
     # constants at the head of a product are one, computed in float64
     assert text("A*k*k*y*k*y") == text("((((A*k)*k)*y)*k)*y")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from own_models import ADEX, ADEX_ROSENBROCK, COBA, IZHIKEVICH, LIF
 from own_rules import REWARDED
 
-from distsnn.codegen.equations import kernel_of, kernel_text
+from distsnn.codegen.equations import generated_kernel_module, kernel_text
 from distsnn.codegen.modules import load
 from distsnn.errors import DescriptionError
 from distsnn.network import ConstantCurrent, Network, NeuronModel, Normal, Population, Projection
@@ -73,7 +73,7 @@ def test_a_model_stands_where_a_built_in_one_does() -> None:
     assert own.model.states["refractory"].integer
     assert ADEX().weight_unit == "nS"
     # other values of parameters are no other kernel
-    assert kernel_of(own.model.model) == kernel_of(LIF)
+    assert generated_kernel_module(own.model.model) == generated_kernel_module(LIF)
     assert dataclasses.replace(LIF(), tau_m=20.0) == LIF(tau_m=20.0)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from distsnn.errors import DescriptionError
-from distsnn.network import IafPscExp, Normal, Population, SpikeSource, View
+from distsnn.network import IafPscExp, Normal, Population, PopulationView, SpikeSource
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def neurons():
 )
 def test_slices_are_views(neurons, item, start, stop):
     view = neurons[item]
-    assert view == View("E", start, stop)
+    assert view == PopulationView("E", start, stop)
     assert view.size == stop - start
 
 
@@ -70,7 +70,7 @@ def test_views_of_any_neurons(neurons, item, members, text):
     np.testing.assert_array_equal(np.arange(100)[view.index], members)
     # consecutive neurons are a range
     assert (view.neurons is None) == (len(members) == view.stop - view.start)
-    assert View("E", neurons=members) == view == pickle.loads(pickle.dumps(view))
+    assert PopulationView("E", neurons=members) == view == pickle.loads(pickle.dumps(view))
     assert view.n_shared(neurons[4:50:5]) == len({*members} & {*range(4, 50, 5)})
     assert (
         neurons[:10].n_shared(view) == view.n_shared(neurons[:10]) == sum(m < 10 for m in members)
@@ -85,14 +85,18 @@ def test_populations_are_not_sequences_of_views(neurons):
 @pytest.mark.parametrize(
     ("other", "shared"),
     [
-        (View("E", 10, 20), 10),
-        (View("E", 0, 12), 2),
-        (View("E", 20, 30), 0),
-        (View("I", 10, 20), 0),
+        (PopulationView("E", 10, 20), 10),
+        (PopulationView("E", 0, 12), 2),
+        (PopulationView("E", 20, 30), 0),
+        (PopulationView("I", 10, 20), 0),
     ],
 )
 def test_overlap(other, shared):
-    assert View("E", 10, 20).n_shared(other) == other.n_shared(View("E", 10, 20)) == shared
+    assert (
+        PopulationView("E", 10, 20).n_shared(other)
+        == other.n_shared(PopulationView("E", 10, 20))
+        == shared
+    )
 
 
 def test_populations_are_frozen_comparable_hashable_and_can_be_pickled():

@@ -6,7 +6,7 @@ import pytest
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
-    Explicit,
+    ConnectionList,
     Exponential,
     FixedIndegree,
     IafPscDelta,
@@ -110,7 +110,7 @@ def test_bad_delays(delay, what, place):
         Projection(E, I, AllToAll(), np.ones((10, 5)), 0.1),
         Projection(E, E, AllToAll(autapses=False), -1.0, 0.1, receptor="ex"),
         Projection(E[0:5], E[5:10], AllToAll(autapses=False), -1.0, 0.1),
-        Projection(S, E, Explicit([0, 4], [9, 9]), [1.0, -1.0], [0.1, 3.0], weight_bits=12),
+        Projection(S, E, ConnectionList([0, 4], [9, 9]), [1.0, -1.0], [0.1, 3.0], weight_bits=12),
         Projection(E, I, AllToAll(), 1.0, 0.1, synapse=Tsodyks2(tau_fac=100.0)),
         Projection(E[2:5], I, AllToAll(), 1.0, 0.1, synapse=Tsodyks2(U=[0.0, 0.5, 1.0])),
         Projection(E, I, AllToAll(), 1.0, 0.1, synapse=Tsodyks2(tau_rec=Uniform(1.0, 9.0))),
@@ -142,8 +142,16 @@ def test_good_projections(projection):
             "field rule.autapses",
             "same neurons or disjoint",
         ),
-        (lambda: Projection(E, I, Explicit([10], [0]), 1.0, 1.0), "rule.sources[0]", "index out"),
-        (lambda: Projection(E, I, Explicit([0], [5]), 1.0, 1.0), "rule.targets[0]", "index out"),
+        (
+            lambda: Projection(E, I, ConnectionList([10], [0]), 1.0, 1.0),
+            "rule.sources[0]",
+            "index out",
+        ),
+        (
+            lambda: Projection(E, I, ConnectionList([0], [5]), 1.0, 1.0),
+            "rule.targets[0]",
+            "index out",
+        ),
         (lambda: Projection(E, I, AllToAll(), None, 1.0), "field weight", "missing"),
         (lambda: Projection(E, I, AllToAll(), 1.0), "field delay", "missing"),
         (lambda: Projection(E, I, AllToAll(), np.nan, 1.0), "field weight", "finite"),

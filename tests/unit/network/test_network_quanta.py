@@ -12,7 +12,7 @@ from distsnn.errors import DescriptionError
 from distsnn.network import (
     STDP,
     AllToAll,
-    Explicit,
+    ConnectionList,
     FixedIndegree,
     FixedTotalNumber,
     IafPscDelta,
@@ -141,12 +141,12 @@ def test_sums_of_arrays_are_exact():
     found = of(Projection(E, E, AllToAll(), weights, 1.0))
     assert found.exponent == {EX: -17, IN: -17}
     assert found.bound == {EX: 100 * 2.0**17, IN: 4 * 2.0**17}
-    explicit = of(Projection(E, E, Explicit([0, 1, 2], [5, 5, 6]), [1.0, 2.0, -2.5], 1.0))
+    explicit = of(Projection(E, E, ConnectionList([0, 1, 2], [5, 5, 6]), [1.0, 2.0, -2.5], 1.0))
     assert explicit.exponent == {EX: -18, IN: -18}
     assert explicit.bound == {EX: 3 * 2.0**18, IN: 2.5 * 2.0**18}
     single = of(Projection(E, E, OneToOne(), np.linspace(0.0, 1.0, 100), 1.0))
     assert single.bound[EX] == 2.0**19
-    empty = of(Projection(E, E, Explicit([], []), [], 1.0))
+    empty = of(Projection(E, E, ConnectionList([], []), [], 1.0))
     assert (empty.exponent, empty.shift, empty.field_bits) == ({EX: 0, IN: 0}, (0,), (1,))
 
 
@@ -304,7 +304,7 @@ def test_every_weight_keeps_its_precision(constant, mean, sd, indegree, bits):
 def test_a_range_that_no_sum_can_hold_is_refused_with_figures(given):
     numbers = np.arange(100)
     weights = np.where(numbers < 80, 1e-30, 1e9)
-    projections = [Projection(E, E, Explicit(numbers, numbers), weights, 1.0, name="wide")]
+    projections = [Projection(E, E, ConnectionList(numbers, numbers), weights, 1.0, name="wide")]
     if given == "constants":
         tiny = Projection(E, E, FixedIndegree(3), 1e-30, 1.0, name="wide")
         projections = [tiny, Projection(E, E, FixedIndegree(3), 1e9, 1.0)]
@@ -318,7 +318,7 @@ def test_a_range_that_no_sum_can_hold_is_refused_with_figures(given):
     assert "weight_bits" in error.value.allowed
     if given == "array":
         # weight_bits means what it says: 2^-20 of the largest
-        found = of(Projection(E, E, Explicit(numbers, numbers), weights, 1.0, weight_bits=20))
+        found = of(Projection(E, E, ConnectionList(numbers, numbers), weights, 1.0, weight_bits=20))
         assert found.exponent[EX] == 10
         assert (found.errors["E->E"].largest, found.errors["E->E"].share) == (1.0, 0.8)
 
@@ -327,7 +327,7 @@ def test_the_whole_range_of_floats_is_refused_too():
     numbers = np.arange(100)
     weights = np.where(numbers < 50, 5e-324, 1.7e308)
     with pytest.raises(DescriptionError, match="50 % of the weights"):
-        of(Projection(E, E, Explicit(numbers, numbers * 0), weights, 1.0))
+        of(Projection(E, E, ConnectionList(numbers, numbers * 0), weights, 1.0))
 
 
 def test_listed_weights_are_finer_as_long_as_sums_fit_narrow_rows():
@@ -339,7 +339,11 @@ def test_listed_weights_are_finer_as_long_as_sums_fit_narrow_rows():
     assert dense.exponent[EX] == 0
     listed = of(
         Projection(
-            E, E, Explicit(np.repeat(numbers, 100), np.tile(numbers, 100)), weights.ravel(), 1.0
+            E,
+            E,
+            ConnectionList(np.repeat(numbers, 100), np.tile(numbers, 100)),
+            weights.ravel(),
+            1.0,
         )
     )
     # a sum of 1e8 has room for 2^30 quanta

@@ -9,8 +9,8 @@ from distsnn.errors import DescriptionError, StateError
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
     AllToAll,
+    ConnectionFile,
     ConstantCurrent,
-    ExplicitFile,
     IafPscDelta,
     IafPscExp,
     LeakyIntegrator,
@@ -93,7 +93,7 @@ def from_file(path: Path, weights: list[float]) -> Network:
     ends = np.zeros(len(weights), int)
     np.savez(path, sources=ends, targets=ends + 2, weights=weights)
     source = Population("source", 1, PoissonNeuron(rate=10_000.0))
-    rule = ExplicitFile(str(path), weights="weights")
+    rule = ConnectionFile(str(path), weights="weights")
     return Network([source, PARROTS], [Projection(source, PARROTS, rule, delay=0.3)])
 
 

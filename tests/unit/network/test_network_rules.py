@@ -6,7 +6,7 @@ import pytest
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
-    Explicit,
+    ConnectionList,
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
@@ -14,7 +14,7 @@ from distsnn.network import (
     PairwiseBernoulli,
 )
 
-EDGES = Explicit([0, 1, 1, 4], [2, 2, 0, 2])
+EDGES = ConnectionList([0, 1, 1, 4], [2, 2, 0, 2])
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_expected_synapses_by_hand(rule, n_pre, n_post, same, synapses):
         (AllToAll(), 5, 7, 5),
         (FixedIndegree(3), 5, 7, 3),
         (EDGES, 5, 7, 3),
-        (Explicit([], []), 5, 7, 0),
+        (ConnectionList([], []), 5, 7, 0),
         # Binomial(2000, 1/100): mean 20, sd 4.45; 20 + 35.6 + 8
         (FixedOutdegree(20), 100, 100, 64),
         # Binomial(100, 0.2): mean 20, sd 4; 20 + 32 + 8
@@ -134,10 +134,10 @@ def test_what_is_impossible_is_refused(rule, n_pre, n_post, same, field):
         (lambda: AllToAll(autapses=0), "AllToAll, field autapses"),
         (lambda: PairwiseBernoulli(1.1), "PairwiseBernoulli, field p"),
         (lambda: PairwiseBernoulli(np.nan), "PairwiseBernoulli, field p"),
-        (lambda: Explicit([0, 1], [0]), "Explicit, field targets"),
-        (lambda: Explicit([0.5], [0]), "Explicit, field sources"),
-        (lambda: Explicit([-1], [0]), "Explicit, field sources[0]"),
-        (lambda: Explicit([0], [2**31]), "Explicit, field targets[0]"),
+        (lambda: ConnectionList([0, 1], [0]), "ConnectionList, field targets"),
+        (lambda: ConnectionList([0.5], [0]), "ConnectionList, field sources"),
+        (lambda: ConnectionList([-1], [0]), "ConnectionList, field sources[0]"),
+        (lambda: ConnectionList([0], [2**31]), "ConnectionList, field targets[0]"),
     ],
 )
 def test_meaningless_rules_are_refused(make, place):

@@ -17,6 +17,7 @@ from distsnn.network import (
     Piecewise,
     PoissonInput,
     Population,
+    PopulationView,
     RecordSpikes,
     RecordState,
     Sine,
@@ -24,7 +25,6 @@ from distsnn.network import (
     SpikeInput,
     SpikeSource,
     StepCurrent,
-    View,
 )
 
 E = Population("E", 4, IafPscExp())
@@ -75,7 +75,7 @@ def test_good_stimuli(stimulus):
     ("stimulus", "place", "what"),
     [
         (PoissonInput("X", 1.0, 1.0), "field target", "unknown population"),
-        (PoissonInput(View("E", 2, 5), 1.0, 1.0), "field target", "has 4 neurons"),
+        (PoissonInput(PopulationView("E", 2, 5), 1.0, 1.0), "field target", "has 4 neurons"),
         (PoissonInput(S, 1.0, 1.0), "", "takes no input"),
         (PoissonInput(E, 1.0, 1.0, receptor="delta"), "field receptor", "unknown receptor"),
         (PoissonInput(D, 1.0, 1.0, receptor="ex"), "field receptor", "unknown receptor"),
@@ -216,13 +216,13 @@ def test_state_recordings_get_names():
     made = network(
         recordings=[
             RecordState("E", "V_m"),
-            RecordState(E[0:2], ["V_m", "I_syn_ex"], every=1.0),
-            RecordState(D, "V_m", every=0.3, name="slow"),
+            RecordState(E[0:2], ["V_m", "I_syn_ex"], interval=1.0),
+            RecordState(D, "V_m", interval=0.3, name="slow"),
         ]
     )
     assert [one.name for one in made.recordings] == ["E", "E_0_2", "slow"]
     assert [one.variables for one in made.recordings][:2] == [("V_m",), ("V_m", "I_syn_ex")]
-    assert [one.every_steps(0.1) for one in made.recordings] == [1, 10, 3]
+    assert [one.interval_steps(0.1) for one in made.recordings] == [1, 10, 3]
 
 
 @pytest.mark.parametrize(
@@ -233,9 +233,9 @@ def test_state_recordings_get_names():
         ([RecordState(S, "V_m")], "unknown state variable"),
         ([RecordState(E, [])], "no variable"),
         ([RecordState(E, ["V_m", "V_m"])], "named twice"),
-        ([RecordState(E, "V_m", every=0.0)], "out of range"),
-        ([RecordState(E, "V_m", every=-1.0)], "out of range"),
-        ([RecordState(E, "V_m", every=0.25)], "grid"),
+        ([RecordState(E, "V_m", interval=0.0)], "out of range"),
+        ([RecordState(E, "V_m", interval=-1.0)], "out of range"),
+        ([RecordState(E, "V_m", interval=0.25)], "grid"),
         ([RecordState(E, "V_m"), RecordState(E, "I_syn_ex")], "duplicate name of a state"),
         ([RecordState(E, "V_m", name="a"), RecordState(D, "V_m", name="a")], "duplicate name"),
         ([RecordSpikes(E), RecordSpikes(E[0:2])], "recorded twice"),
@@ -254,7 +254,7 @@ def test_bad_recordings(recordings, what):
         (lambda: RecordSpikes(3), "target: not a target"),
         (lambda: RecordState(None, "V_m"), "target: not a target"),
         (lambda: RecordState(E, "V_m", name="a/b"), "not a usable name"),
-        (lambda: RecordState(E, "V_m", every="1"), "every: must be a number"),
+        (lambda: RecordState(E, "V_m", interval="1"), "every: must be a number"),
     ],
 )
 def test_wrong_types_in_recordings(make, what):

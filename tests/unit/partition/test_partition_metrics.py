@@ -11,9 +11,9 @@ from decoded import DELAY, SOURCE, TARGET
 
 from distsnn.network import (
     AllToAll,
+    ConnectionFile,
+    ConnectionList,
     ConnectionRule,
-    Explicit,
-    ExplicitFile,
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
@@ -93,7 +93,7 @@ def test_expectations_are_the_means_of_what_is_wired(rule: ConnectionRule) -> No
 
 def test_what_is_given_is_exact() -> None:
     draw = np.random.default_rng(3)
-    edges = Explicit(draw.integers(0, 200, 300), draw.integers(0, 70, 300))
+    edges = ConnectionList(draw.integers(0, 200, 300), draw.integers(0, 70, 300))
     network = Network(
         [E, INH],
         [
@@ -152,7 +152,7 @@ def test_files_are_read_once_and_piece_by_piece(tmp_path: Path) -> None:
     n, size = 60, 20_000
     draw = np.random.default_rng(5)
     np.savez(tmp_path / "edges.npz", s=np.zeros(n * size, np.int32), t=np.zeros(n * size, np.int32))
-    file = ExplicitFile(str(tmp_path / "edges.npz"), sources="s", targets="t")
+    file = ConnectionFile(str(tmp_path / "edges.npz"), sources="s", targets="t")
     network = Network([E, INH], [Projection(E[50:], INH, file, 1.0, 1.0)])
     readings, hit = [], np.zeros((200, 70), bool)
 

@@ -11,9 +11,9 @@ from distsnn.engine import edges
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
+    ConnectionFile,
+    ConnectionList,
     ConnectionRule,
-    Explicit,
-    ExplicitFile,
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
@@ -81,9 +81,9 @@ def test_what_is_given_is_counted(tmp_path: Path) -> None:
     network = Network(
         [E, INH],
         [
-            Projection(E[5:105], INH, Explicit(*ends), 1.0, draw.integers(2, 90, 500) * 0.1),
+            Projection(E[5:105], INH, ConnectionList(*ends), 1.0, draw.integers(2, 90, 500) * 0.1),
             Projection(INH, E[70:140], OneToOne(), 1.0, np.arange(1, 71) * 0.1),
-            Projection(E[3:], INH, ExplicitFile(str(tmp_path / "edges.npz"), delays="d"), 1.0),
+            Projection(E[3:], INH, ConnectionFile(str(tmp_path / "edges.npz"), delays="d"), 1.0),
             Projection(INH, INH, AllToAll(autapses=False), 1.0, 0.7),
         ],
     )

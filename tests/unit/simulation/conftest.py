@@ -43,7 +43,7 @@ def make_network(smallest_delay: float = 2.5) -> Network:
             RecordSpikes(e),
             RecordSpikes(i[5:20]),
             RecordSpikes(source),
-            RecordState(e[3:9], ["V_m", "I_syn_in", "refractory"], every=0.3),
+            RecordState(e[3:9], ["V_m", "I_syn_in", "refractory"], interval=0.3),
             RecordState(i, "V_m"),
         ],
     )

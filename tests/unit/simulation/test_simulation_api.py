@@ -30,10 +30,10 @@ from distsnn.network import (
 )
 from distsnn.network.blocks import make_blocks
 from distsnn.partition.assignment import Assignment, make_assignment
-from distsnn.simulation import Progress, Simulation, Summary, clock, simulate
-from distsnn.simulation.build import Settings, check_same
-from distsnn.simulation.clock import TickClock, split_wait
-from distsnn.simulation.remote import work, write_request
+from distsnn.simulation import Progress, RunSummary, Simulation, phase_timer, simulate
+from distsnn.simulation.build import SimulationSettings, check_same_on_all_ranks
+from distsnn.simulation.launched_simulation import run_request, write_request
+from distsnn.simulation.phase_timer import TickClock, waiting_times
 
 
 def test_package_offers_what_users_call() -> None:
@@ -282,12 +282,12 @@ def test_first_start_says_why_it_takes_a_while(
 def test_worker_does_what_was_written_for_it(network: Network, tmp_path: Path) -> None:
     request = {"time": 20.0, "out": str(tmp_path / "run.zarr"), "seed": 4, "progress": False}
     write_request(str(tmp_path), network, request)
-    work(str(tmp_path), 0)
-    summary = Summary(**json.loads((tmp_path / "summary.json").read_text()))
+    run_request(str(tmp_path), 0)
+    summary = RunSummary(**json.loads((tmp_path / "summary.json").read_text()))
     assert summary.spikes == summarise(tmp_path / "run.zarr")["spikes"]
     (tmp_path / "summary.json").unlink()
     write_request(str(tmp_path), network, request | {"overwrite": True})
-    work(str(tmp_path), 1)
+    run_request(str(tmp_path), 1)
     assert not (tmp_path / "summary.json").exists()
 
 
@@ -303,7 +303,7 @@ class Beside(SingleProcess):
         return [value, value if self.other is None else self.other]
 
 
-def digest_of(network: Network, settings: Settings) -> object:
+def digest_of(network: Network, settings: SimulationSettings) -> object:
     """What a rank sends to the others."""
     seen = []
 
@@ -312,7 +312,7 @@ def digest_of(network: Network, settings: Settings) -> object:
             seen.append(value)
             return [value, value]
 
-    check_same(network, settings, Listening(None))
+    check_same_on_all_ranks(network, settings, Listening(None))
     return seen[0]
 
 
@@ -321,26 +321,30 @@ def test_ranks_must_have_the_same_network_and_seed() -> None:
     rates = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
     network = Network([cells], [], [PoissonInput(cells, rates, 1.0)])
     same = Network([cells], [], [PoissonInput(cells, rates.copy(), 1.0)])
-    check_same(network, Settings(), Beside(digest_of(same, Settings())))
+    check_same_on_all_ranks(
+        network, SimulationSettings(), Beside(digest_of(same, SimulationSettings()))
+    )
     others = [
-        (Network([cells], [], [PoissonInput(cells, rates + 1e-12, 1.0)]), Settings()),
-        (Network([cells], [], [PoissonInput(cells, rates, 2.0)]), Settings()),
-        (network, Settings(seed=2)),
+        (Network([cells], [], [PoissonInput(cells, rates + 1e-12, 1.0)]), SimulationSettings()),
+        (Network([cells], [], [PoissonInput(cells, rates, 2.0)]), SimulationSettings()),
+        (network, SimulationSettings(seed=2)),
     ]
     for other, settings in others:
         with pytest.raises(DescriptionError, match="rank 1 has another network or seed than rank"):
-            check_same(network, Settings(), Beside(digest_of(other, settings)))
+            check_same_on_all_ranks(
+                network, SimulationSettings(), Beside(digest_of(other, settings))
+            )
     made = Assignment(3, np.zeros(1, np.int32), groups=(2, 1))
-    own = Settings(partition=made)
-    check_same(network, own, Beside(digest_of(network, own)))
+    own = SimulationSettings(partition=made)
+    check_same_on_all_ranks(network, own, Beside(digest_of(network, own)))
     for other in (
         Assignment(3, np.ones(1, np.int32), groups=(2, 1)),
         Assignment(3, np.zeros(1, np.int32), groups=(1, 2)),
         "contiguous",
     ):
-        settings = Settings(partition=other)
+        settings = SimulationSettings(partition=other)
         with pytest.raises(DescriptionError, match="rank 1 has another partition or assignment"):
-            check_same(network, own, Beside(digest_of(network, settings)))
+            check_same_on_all_ranks(network, own, Beside(digest_of(network, settings)))
 
 
 def test_assignment_must_name_ranks_there_are() -> None:
@@ -351,8 +355,8 @@ def test_assignment_must_name_ranks_there_are() -> None:
 def test_ticks_are_turned_into_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     # 2000 ticks in the half second since the clock was made
     now = {"ticks": 1000, "s": 5.0}
-    monkeypatch.setattr(clock, "_ticks", lambda: now["ticks"])
-    monkeypatch.setattr(clock, "time", SimpleNamespace(perf_counter=lambda: now["s"]))
+    monkeypatch.setattr(phase_timer, "_ticks", lambda: now["ticks"])
+    monkeypatch.setattr(phase_timer, "time", SimpleNamespace(perf_counter=lambda: now["s"]))
     made = TickClock()
     now.update(ticks=3000, s=5.5)
     assert made.seconds(400) == 0.1
@@ -361,16 +365,16 @@ def test_ticks_are_turned_into_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ticks_go_on_as_time_does() -> None:
     made = TickClock()
-    before, first, began = time.perf_counter(), clock._ticks(), time.perf_counter()
+    before, first, began = time.perf_counter(), phase_timer._ticks(), time.perf_counter()
     time.sleep(0.1)
-    ended, last, after = time.perf_counter(), clock._ticks(), time.perf_counter()
+    ended, last, after = time.perf_counter(), phase_timer._ticks(), time.perf_counter()
     # however long the machine took to read one clock after the other
     assert 0.95 * (ended - began) <= made.seconds(last - first) <= 1.05 * (after - before)
 
 
 def test_waiting_is_what_others_did_not_need() -> None:
-    assert split_wait([3.0, 1.0, 1.5]) == [2.0, 0.0, 0.5]
-    assert split_wait([4.0]) == [0.0]
+    assert waiting_times([3.0, 1.0, 1.5]) == [2.0, 0.0, 0.5]
+    assert waiting_times([4.0]) == [0.0]
 
 
 @pytest.mark.ci
@@ -378,7 +382,7 @@ def test_peak_memory_is_that_of_what_was_held_even_if_no_longer() -> None:
     # in a process of its own: of this one the peak may be far above what it holds now
     program = """
 import numpy
-from distsnn.simulation.clock import peak_rss_bytes
+from distsnn.simulation.phase_timer import peak_rss_bytes
 before = peak_rss_bytes()
 numpy.ones(200_000_000, numpy.uint8)
 print(before, peak_rss_bytes())

@@ -27,7 +27,7 @@ from distsnn.network import (
     Projection,
     RecordSpikes,
 )
-from distsnn.simulation import Policy, Progress, Simulation
+from distsnn.simulation import Progress, RunPolicy, Simulation
 from distsnn.simulation.checkpoint import _differences
 from distsnn.simulation.job import Job, simulation_of
 
@@ -245,8 +245,8 @@ def test_synapses_drawn_otherwise_are_refused(
         digests[1] += np.uint64(1)
         return digests
 
-    real = snapshot.wiring
-    monkeypatch.setattr(snapshot, "wiring", other)
+    real = snapshot.synapse_digests
+    monkeypatch.setattr(snapshot, "synapse_digests", other)
     with pytest.raises(DescriptionError, match="population 'E', block 1: synapses are not those"):
         Simulation.restore(out)
 
@@ -271,23 +271,23 @@ def test_nothing_to_save_into(network: Network) -> None:
 
 def test_checkpoints_at_multiples_of_biological_time(network: Network, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
-    with Simulation(network, seed=4, out=out, policy=Policy(checkpoint_every=3.0)) as simulation:
+    with Simulation(network, seed=4, out=out, policy=RunPolicy(checkpoint_every=3.0)) as simulation:
         simulation.run(4.0)
         simulation.run(3.5)
-    from distsnn.io.checkpoint_reader import Generation
+    from distsnn.io.checkpoint_reader import CheckpointReader
 
-    assert [Generation.open(out, n).attributes["step"] for n in generations(out)] == [60, 30]
+    assert [CheckpointReader.open(out, n).attributes["step"] for n in generations(out)] == [60, 30]
 
 
 def test_checkpoints_by_the_wall_clock(network: Network, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
-    with Simulation(network, seed=4, out=out, policy=Policy(checkpoint_wall=1e-6)) as simulation:
+    with Simulation(network, seed=4, out=out, policy=RunPolicy(checkpoint_wall=1e-6)) as simulation:
         simulation.run(20.0)
     assert len(generations(out)) == 2
 
 
 def test_runaway_population_is_named(network: Network, tmp_path: Path) -> None:
-    simulation = Simulation(network, out=tmp_path / "run.zarr", policy=Policy(max_rate=30.0))
+    simulation = Simulation(network, out=tmp_path / "run.zarr", policy=RunPolicy(max_rate=30.0))
     with pytest.raises(RunawayError, match=r"population '\w': .* above the limit of 30") as caught:
         simulation.run(300.0)
     assert caught.value.at_ms == 100.0
@@ -300,7 +300,7 @@ def test_rate_after_a_resume_in_mid_window_is_that_of_the_time_it_was_counted_in
     network: Network, tmp_path: Path
 ) -> None:
     out = saved(network, tmp_path / "run.zarr", until=60.0)
-    simulation = Simulation.restore(out, out=out, policy=Policy(max_rate=1.0))
+    simulation = Simulation.restore(out, out=out, policy=RunPolicy(max_rate=1.0))
     with pytest.raises(RunawayError, match="population 'E'") as caught:
         simulation.run(300.0)
     assert caught.value.at_ms == 200.0
@@ -312,7 +312,7 @@ def test_ceiling_that_is_high_enough_changes_nothing(
     network: Network, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.zarr"
-    with Simulation(network, seed=4, out=out, policy=Policy(max_rate=1e4)) as simulation:
+    with Simulation(network, seed=4, out=out, policy=RunPolicy(max_rate=1e4)) as simulation:
         simulation.run(40.0)
     assert_same(recorded(whole), recorded(out))
 

@@ -17,8 +17,8 @@ from distsnn.engine.row_builder import make_row_builder
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
-    Explicit,
-    ExplicitFile,
+    ConnectionFile,
+    ConnectionList,
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
@@ -47,7 +47,7 @@ def network(folder: Path) -> Network:
     path = folder / "edges.npz"
     np.savez(path, **edges, weights=draw.normal(0.0, 3.0, 500), delays=np.full(500, 0.7))
     matrix = draw.normal(1.0, 2.0, (50, 70))
-    explicit = Explicit(draw.integers(0, 300, 200), draw.integers(0, 70, 200))
+    explicit = ConnectionList(draw.integers(0, 300, 200), draw.integers(0, 70, 200))
     drawn = Uniform(0.3, 2.0)
     return Network(
         [E, INH],
@@ -59,7 +59,9 @@ def network(folder: Path) -> Network:
             Projection(E[:50], INH, AllToAll(), matrix, drawn, name="matrix"),
             Projection(E[7:77], INH, OneToOne(), 3.0, 0.2, name="one to one"),
             Projection(E, INH, explicit, Normal(0.0, 1.0), drawn, name="edges"),
-            Projection(E, INH, ExplicitFile(path, weights="weights", delays="delays"), name="file"),
+            Projection(
+                E, INH, ConnectionFile(path, weights="weights", delays="delays"), name="file"
+            ),
             Projection(E, E, FixedIndegree(3), 4.0, 1.0, synapse=Tsodyks2(), name="scaled"),
         ],
     )

@@ -15,7 +15,7 @@ from distsnn.comm import Communicator, DryRun
 from distsnn.engine import edges, wiring
 from distsnn.errors import DescriptionError, RankError
 from distsnn.network import (
-    ExplicitFile,
+    ConnectionFile,
     IafPscDelta,
     IafPscExp,
     Network,
@@ -26,8 +26,8 @@ from distsnn.network import (
 from distsnn.network.magnitudes import GivenMagnitudes
 from distsnn.network.quanta import choose_quanta
 from distsnn.partition.assignment import Assignment
-from distsnn.simulation.build import Built, Settings, build
-from distsnn.simulation.edge_routing import route_files, shared_slices
+from distsnn.simulation.build import BuildResult, SimulationSettings, build
+from distsnn.simulation.edge_routing import file_slices_of_rank, read_and_route_edges
 
 N = 5000
 RNG = np.random.default_rng(3)
@@ -52,8 +52,8 @@ def _file(folder: Path, kind: str, **change: np.ndarray) -> Path:
 
 def _network(path: Path) -> Network:
     e, d = Population("E", 200, IafPscExp()), Population("D", 700, IafPscDelta())
-    given = ExplicitFile(path, weights="weights", delays="delays")
-    drawn = ExplicitFile(path)
+    given = ConnectionFile(path, weights="weights", delays="delays")
+    drawn = ConnectionFile(path)
     return Network(
         [e, d],
         [
@@ -68,7 +68,7 @@ def _routed(network: Network, ranks: int) -> list[Any]:
     made = layouts(network, ranks)
 
     def main(communicator: Communicator) -> Any:
-        return route_files(made[communicator.rank], communicator)
+        return read_and_route_edges(made[communicator.rank], communicator)
 
     results, aborted = run(ranks, main)
     assert aborted is None
@@ -78,7 +78,7 @@ def _routed(network: Network, ranks: int) -> list[Any]:
 def _synapses(network: Network, ranks: int) -> np.ndarray:
     found = []
     for layout, (own, files) in zip(layouts(network, ranks), _routed(network, ranks), strict=True):
-        made = wiring.build(
+        made = wiring.build_local_synapses(
             layout, choose_quanta(network, files), 1, explicit_edges=own, delivery="pull"
         )
         found.append(of_wiring(layout, made))
@@ -148,7 +148,7 @@ def test_each_rank_reads_its_share(
     shares = []
     for layout in layouts(network, ranks):
         counts.clear()
-        route_files(layout, DryRun(layout.rank, ranks))
+        read_and_route_edges(layout, DryRun(layout.rank, ranks))
         assert counts["sources"] == counts["targets"]
         assert counts["weights"] == counts["delays"]
         assert counts["sources"] == 2 * counts["weights"]
@@ -159,11 +159,11 @@ def test_each_rank_reads_its_share(
 
 def test_no_chunk_is_read_by_two_ranks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (layout,) = layouts(_network(_file(tmp_path, "zarr")), 1)
-    assert [edges.grain(one) for one in layout.network.projections] == [100, 100]
+    assert [edges.rows_per_chunk(one) for one in layout.network.projections] == [100, 100]
     monkeypatch.setattr(edges, "SLICE", 333)
     for ranks in (1, 3, 7, 64):
         for rank in range(ranks):
-            for first, last in shared_slices(N, 100, rank, ranks):
+            for first, last in file_slices_of_rank(N, 100, rank, ranks):
                 assert first % 100 == last % 100 == 0
 
 
@@ -174,7 +174,7 @@ def test_slices_cover_a_file_round_by_round(
     n: int, grain: int, ranks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(edges, "SLICE", 100)
-    shares = [list(shared_slices(n, grain, rank, ranks)) for rank in range(ranks)]
+    shares = [list(file_slices_of_rank(n, grain, rank, ranks)) for rank in range(ranks)]
     at = 0
     for one_round in zip(*shares, strict=True):
         for first, last in one_round:
@@ -226,7 +226,7 @@ def test_epochs_are_as_long_as_delays_in_files_between_ranks_allow(tmp_path: Pat
         delays[7] = least * 0.1
         np.savez(tmp_path / f"{name}.npz", sources=ends[0], targets=ends[1], delays=delays)
     fast, slow = (
-        ExplicitFile(tmp_path / f"{name}.npz", delays="delays") for name in ("fast", "slow")
+        ConnectionFile(tmp_path / f"{name}.npz", delays="delays") for name in ("fast", "slow")
     )
     network = Network(
         [near, far],
@@ -234,8 +234,8 @@ def test_epochs_are_as_long_as_delays_in_files_between_ranks_allow(tmp_path: Pat
     )
     for partition, steps in (("population", 30), (Assignment(2, np.array([0, 0])), 256)):
 
-        def main(ranks: Communicator, partition: Any = partition) -> Built:
-            return build(network, Settings(partition=partition), ranks)
+        def main(ranks: Communicator, partition: Any = partition) -> BuildResult:
+            return build(network, SimulationSettings(partition=partition), ranks)
 
         made, aborted = run(2, main)
         assert aborted is None

@@ -13,7 +13,7 @@ from distsnn.errors import StateError
 from distsnn.io.reader import StoreReader
 from distsnn.network import IafPscDelta, Network, Population, RecordSpikes, SpikeInput
 from distsnn.simulation import Simulation
-from distsnn.simulation.pace import earliest
+from distsnn.simulation.segments import first_fault
 
 DT = 0.1
 
@@ -71,13 +71,13 @@ def test_of_all_ranks_faults_the_first_is_told_by_each(
     places: list[tuple[int, int] | None], first: int
 ) -> None:
     faults = [None if place is None else Fault(*place, f"{place}") for place in places]
-    told, _ = run(3, lambda ranks: earliest(ranks, faults[ranks.rank]))
+    told, _ = run(3, lambda ranks: first_fault(ranks, faults[ranks.rank]))
     assert [type(one) for one in told] == [StateError] * 3
     assert {str(one) for one in told} == {f"{places[first]}"}
 
 
 def test_without_a_fault_none_is_told() -> None:
-    assert run(2, lambda ranks: earliest(ranks, None))[0] == [None, None]
+    assert run(2, lambda ranks: first_fault(ranks, None))[0] == [None, None]
 
 
 class _BesideAnother(SingleProcess):

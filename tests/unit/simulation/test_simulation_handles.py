@@ -16,12 +16,12 @@ from distsnn.network import (
     Piecewise,
     PoissonInput,
     Population,
+    PopulationView,
     Projection,
     Sine,
     SpikeInput,
     SpikeSource,
     StepCurrent,
-    View,
 )
 from distsnn.simulation import Simulation
 from distsnn.simulation.handles import PopulationHandle, ProjectionHandle, StimulusHandle
@@ -53,7 +53,7 @@ def test_a_key_gives_the_handle_of_its_part_the_same_each_time() -> None:
         ):
             assert type(simulation[key]) is kind
             assert simulation[key] is simulation[key]
-        assert simulation[E] is simulation["E"] is simulation[View("E", 0, 100)]
+        assert simulation[E] is simulation["E"] is simulation[PopulationView("E", 0, 100)]
         assert simulation[E[:50]] is simulation[E[:50]] is not simulation["E"]
         assert simulation[BACK] is simulation["I->E"]
         assert simulation[E[:50]].state["V_m"].shape == (50,)
@@ -64,7 +64,7 @@ def test_a_key_gives_the_handle_of_its_part_the_same_each_time() -> None:
     [
         (lambda: "drift", "unknown part of the network 'drift'.*mean 'drive'"),
         (lambda: Population("F", 3, IafPscExp()), "unknown population 'F'"),
-        (lambda: View("E", 0, 101), "has 100 neurons"),
+        (lambda: PopulationView("E", 0, 101), "has 100 neurons"),
         (lambda: 3, "must be a part of the network.*given 3"),
         (lambda: Projection(INH, INH, FixedIndegree(5), 1.0, 1.5), "0 projections connect.*I->I"),
     ],

@@ -83,8 +83,8 @@ def test_weights_are_those_of_a_script_that_normalises(tmp_path: Path) -> None:
 
 
 def test_projections_are_summed_together_and_a_share_of_the_way_is_gone(tmp_path: Path) -> None:
-    one = NormaliseWeights(["E->E", "S->E"], 5.0, 400.0, share=0.25)
-    found = stored(tmp_path / "run.zarr", network(one, rate=0.0, every=5.0), 10.0)
+    one = NormaliseWeights(["E->E", "S->E"], 5.0, 400.0, fraction=0.25)
+    found = stored(tmp_path / "run.zarr", network(one, rate=0.0, interval=5.0), 10.0)
     names = ("E->E", "S->E")
     targets = [found[f"weights of {name} targets"].astype(int) - S.size for name in names]
     rows = [found[f"weights of {name} weight"] for name in names]
@@ -98,7 +98,7 @@ def test_projections_are_summed_together_and_a_share_of_the_way_is_gone(tmp_path
 def test_weights_follow_the_activity_of_their_neurons(tmp_path: Path) -> None:
     goals, beta, tau = np.linspace(0.0, 60.0, 100), 0.2, 30.0
     one = SynapticScaling(["E->E", "S->E"], 5.0, goals, beta=beta, tau=tau)
-    found = stored(tmp_path / "run.zarr", network(one, rate=0.0, every=5.0), 60.0)
+    found = stored(tmp_path / "run.zarr", network(one, rate=0.0, interval=5.0), 60.0)
     step, gid = found["spikes step"].astype(float), found["spikes gid"].astype(int) - S.size
     for name, most in (("E->E", 50.0), ("S->E", 70.0)):
         weights = found[f"weights of {name} weight"]
@@ -209,7 +209,7 @@ def test_single_precision_and_eligibility_are_scaled_as_by_the_script() -> None:
         (lambda: NormaliseWeights("in", 1.0, 5.0), "field total: out of range; given 5.0"),
         (lambda: NormaliseWeights("E->E", 1.0, [5.0]), "field total: array of the wrong shape"),
         (lambda: NormaliseWeights("E->E", 0.07, 5.0), "field every"),
-        (lambda: NormaliseWeights("E->E", 1.0, 5.0, share=0.0), "field share: out of range"),
+        (lambda: NormaliseWeights("E->E", 1.0, 5.0, fraction=0.0), "field fraction: out of range"),
         (lambda: NormaliseWeights("E->E", 1.0, Uniform(1.0, 2.0)), "a number or an array"),
         (lambda: SynapticScaling("E->E", 1.0, -1.0, 0.1, 10.0), "field rate: out of range"),
         (lambda: SynapticScaling("E->E", 1.0, 1.0, -0.1, 10.0), "field beta: out of range"),
@@ -233,7 +233,7 @@ def test_two_of_a_name_and_static_projections_are_refused() -> None:
 
 def test_stored_with_their_network() -> None:
     one = network(
-        NormaliseWeights("E->E", 1.0, TOTALS, share=0.5),
+        NormaliseWeights("E->E", 1.0, TOTALS, fraction=0.5),
         SynapticScaling(["S->E"], 1.0, 3.0, beta=0.1, tau=9.0, name="slow"),
     )
     again = Network.from_dict(*one.to_dict())

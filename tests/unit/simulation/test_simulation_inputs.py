@@ -343,7 +343,7 @@ def test_spikes_are_those_of_the_last_run_recorded_or_not(tmp_path: Path) -> Non
 
 
 def test_spikes_of_a_run_that_is_too_long_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(last_spikes, "MOST_KEPT", 60)
+    monkeypatch.setattr(last_spikes, "MAX_SPIKES", 60)
     with Simulation(network(), seed=9) as simulation:
         simulation.run(END)
         with pytest.raises(DescriptionError, match="spikes: of one run up to 60 spikes of a rank"):

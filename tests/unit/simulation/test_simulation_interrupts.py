@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from distsnn.deferred_signals import HELD, Note, defer_signals, pending_signal
 from distsnn.errors import Stopped
-from distsnn.held_signals import HELD, Note, held, hold
 from distsnn.network import Network
 from distsnn.simulation import Simulation
-from distsnn.simulation import interrupts as interrupts_module
-from distsnn.simulation.interrupts import Interrupts
+from distsnn.simulation import signal_handling as interrupts_module
+from distsnn.simulation.signal_handling import SignalHandler
 
 
 def send(number: int = signal.SIGINT) -> None:
@@ -26,9 +26,9 @@ NUMBERS = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_first_signal_is_noted(number: int) -> None:
-    interrupts = Interrupts()
+    interrupts = SignalHandler()
     before = signal.getsignal(number)
-    with interrupts.noted():
+    with interrupts.deferred():
         assert not interrupts.number
         send(number)
         assert interrupts.number == number
@@ -37,26 +37,26 @@ def test_first_signal_is_noted(number: int) -> None:
 
 @pytest.mark.parametrize("first", NUMBERS)
 def test_second_ctrl_c_acts(first: int) -> None:
-    with pytest.raises(KeyboardInterrupt), Interrupts().noted():
+    with pytest.raises(KeyboardInterrupt), SignalHandler().deferred():
         send(first)
         send(signal.SIGINT)
 
 
 def test_batch_system_may_repeat_itself() -> None:
-    interrupts = Interrupts()
-    with interrupts.noted():
+    interrupts = SignalHandler()
+    with interrupts.deferred():
         send(signal.SIGUSR1)
         send(signal.SIGTERM)
     assert interrupts.number == signal.SIGUSR1
 
 
 def test_signal_between_runs_waits_for_the_next_one() -> None:
-    interrupts = Interrupts()
+    interrupts = SignalHandler()
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(ValueError, match="of the run"), interrupts.kept():
+    with pytest.raises(ValueError, match="of the run"), interrupts.deferred_between_runs():
         send(signal.SIGTERM)
         send(signal.SIGUSR1)
-        with interrupts.noted():
+        with interrupts.deferred():
             assert interrupts.number == signal.SIGTERM
             raise ValueError("of the run")
     assert signal.getsignal(signal.SIGTERM) is before
@@ -66,20 +66,20 @@ def test_signal_between_runs_waits_for_the_next_one() -> None:
 def test_signal_after_the_last_run_reaches_who_else_handles_it(
     number: int, other_handler: list[int]
 ) -> None:
-    interrupts = Interrupts()
-    with interrupts.kept():
-        with interrupts.noted():
+    interrupts = SignalHandler()
+    with interrupts.deferred_between_runs():
+        with interrupts.deferred():
             pass
         send(number)
         assert other_handler == []
     assert other_handler == [number]
     # one that has ended the simulation is not sent again
     interrupts.answered = True
-    with interrupts.kept():
+    with interrupts.deferred_between_runs():
         send(number)
     assert other_handler == [number]
     # Ctrl-C is the user's: it does not wait
-    with pytest.raises(KeyboardInterrupt), Interrupts().kept():
+    with pytest.raises(KeyboardInterrupt), SignalHandler().deferred_between_runs():
         send()
 
 
@@ -124,10 +124,10 @@ def test_simulation_acts_upon_a_signal_between_its_runs(
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_signal_acts_at_once(number: int) -> None:
-    interrupts = Interrupts(12.5, "run.zarr")
+    interrupts = SignalHandler(12.5, "run.zarr")
     before = signal.getsignal(number)
     expected = KeyboardInterrupt if number == signal.SIGINT else Stopped
-    with pytest.raises(expected) as caught, interrupts.acting():
+    with pytest.raises(expected) as caught, interrupts.immediate():
         send(number)
         raise AssertionError("went on")
     if isinstance(caught.value, Stopped):
@@ -148,7 +148,7 @@ def test_signal_acts_at_once(number: int) -> None:
 
 def test_second_signal_does_not_interrupt_the_way_out(other_handler: list[int]) -> None:
     cleaned = []
-    with pytest.raises(Stopped, match="SIGTERM"), Interrupts().acting():
+    with pytest.raises(Stopped, match="SIGTERM"), SignalHandler().immediate():
         try:
             send(signal.SIGTERM)
         finally:
@@ -161,8 +161,8 @@ def test_second_signal_does_not_interrupt_the_way_out(other_handler: list[int]) 
 def test_signal_that_comes_while_handlers_change_is_noted() -> None:
     before = {number: signal.getsignal(number) for number in HELD}
     try:
-        hold()
-        interrupts = Interrupts()
+        defer_signals()
+        interrupts = SignalHandler()
         change = interrupts_module._set_handler
 
         def at_the_last_moment(number: int, handler: object) -> object:
@@ -172,7 +172,7 @@ def test_signal_that_comes_while_handlers_change_is_noted() -> None:
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(interrupts_module, "_set_handler", at_the_last_moment)
-            noted = interrupts.noted()
+            noted = interrupts.deferred()
             noted.__enter__()
         assert interrupts.number == signal.SIGTERM
         noted.__exit__(None, None, None)
@@ -182,7 +182,7 @@ def test_signal_that_comes_while_handlers_change_is_noted() -> None:
 
 
 def test_compiler_that_fails_after_an_interrupt_was_interrupted() -> None:
-    with pytest.raises(KeyboardInterrupt), Interrupts().acting():
+    with pytest.raises(KeyboardInterrupt), SignalHandler().immediate():
         try:
             send()
         except KeyboardInterrupt:
@@ -195,7 +195,7 @@ def test_interrupt_that_was_lost_comes_in_the_end(capsys: pytest.CaptureFixture[
             send()
 
     hook = sys.unraisablehook
-    with pytest.raises(KeyboardInterrupt), Interrupts().acting():
+    with pytest.raises(KeyboardInterrupt), SignalHandler().immediate():
         Lost()  # an exception in __del__ goes to the hook and no further
     assert sys.unraisablehook is hook
     assert capsys.readouterr().err == ""
@@ -209,13 +209,13 @@ def test_other_lost_exceptions_are_still_shown(monkeypatch: pytest.MonkeyPatch) 
         def __del__(self) -> None:
             raise ValueError
 
-    with Interrupts().acting():
+    with SignalHandler().immediate():
         Lost()
     assert shown == [ValueError]
 
 
 def test_error_without_an_interrupt_stays_itself() -> None:
-    with pytest.raises(ValueError, match="own"), Interrupts().acting():
+    with pytest.raises(ValueError, match="own"), SignalHandler().immediate():
         raise ValueError("own")
 
 
@@ -224,7 +224,7 @@ def test_other_threads_have_no_signals() -> None:
     seen = []
 
     def body() -> None:
-        with Interrupts().noted():
+        with SignalHandler().deferred():
             seen.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=body)
@@ -236,21 +236,21 @@ def test_other_threads_have_no_signals() -> None:
 def test_signal_that_came_before_is_acted_upon(monkeypatch: pytest.MonkeyPatch) -> None:
     before = {number: signal.getsignal(number) for number in HELD}
     try:
-        hold()
-        assert held() == 0
-        made_before = Interrupts()
+        defer_signals()
+        assert pending_signal() == 0
+        made_before = SignalHandler()
         send(signal.SIGUSR1)
         send(signal.SIGTERM)
-        assert held() == signal.SIGUSR1
-        with pytest.raises(Stopped, match="SIGUSR1"), Interrupts().acting():
+        assert pending_signal() == signal.SIGUSR1
+        with pytest.raises(Stopped, match="SIGUSR1"), SignalHandler().immediate():
             raise AssertionError("went on")
         # between the build and the run, say
-        with made_before.noted():
+        with made_before.deferred():
             assert made_before.number == signal.SIGUSR1
         # or a with block, which takes over who is told
-        held_before = Interrupts()
+        held_before = SignalHandler()
         held_before.number, held_before.answered = 0, True
-        with held_before.kept(), held_before.noted():
+        with held_before.deferred_between_runs(), held_before.deferred():
             assert held_before.number == signal.SIGUSR1
         send(signal.SIGTERM)  # and one that comes later changes nothing
     finally:

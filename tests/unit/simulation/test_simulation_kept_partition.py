@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from distsnn.errors import DescriptionError, StoreError
-from distsnn.io.nodes import open_group, open_root, write_attributes
 from distsnn.io.reader import StoreReader
+from distsnn.io.zarr_nodes import open_group, open_root, write_attributes
 from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
 from distsnn.simulation import Simulation
-from distsnn.simulation.kept_partition import kept_partition
+from distsnn.simulation.resumed_partition import partition_for_resume
 
 RATES = {"E": np.linspace(1.0, 3.0, 150), "I": 7.0, "S": 1.0}
 
@@ -32,34 +32,34 @@ def test_what_graph_was_told_is_kept(network: Network, tmp_path: Path) -> None:
         simulation.save()
     reader = StoreReader(path)
     assert len(reader.attempts) == 2
-    same = kept_partition(reader, 1)
+    same = partition_for_resume(reader, 1)
     assert isinstance(same, Assignment)
     assert (same.ranks, same.strategy) == (1, "graph")
-    other = kept_partition(reader, 3)
+    other = partition_for_resume(reader, 3)
     assert isinstance(other, Graph)
     assert other.rates == {"E": pytest.approx(2.0), "I": 7.0, "S": 1.0}  # means of neurons
     assert (other.imbalance, other.quality, other.rank_speeds) == (0.1, "fast", None)
     with Simulation.restore(path, out=path, partition="contiguous"):
         pass
-    assert kept_partition(StoreReader(path), 3) == "contiguous"
+    assert partition_for_resume(StoreReader(path), 3) == "contiguous"
 
 
 def test_shares_are_for_as_many_ranks(network: Network, tmp_path: Path) -> None:
     reader = recorded(network, tmp_path / "run.zarr", Graph(rank_speeds=[2.0]))
-    made = kept_partition(reader, 1)
+    made = partition_for_resume(reader, 1)
     assert isinstance(made, Assignment)
     assert made.settings["rank_speeds"] == [2.0]
     with pytest.raises(DescriptionError, match=r"shares of ranks were given for 1 rank.*2 ranks"):
-        kept_partition(reader, 2)
+        partition_for_resume(reader, 2)
 
 
 def test_other_strategies_are_kept(network: Network, tmp_path: Path) -> None:
     reader = recorded(network, tmp_path / "named.zarr", "population")
-    assert kept_partition(reader, 5) == "population"
+    assert partition_for_resume(reader, 5) == "population"
     given = Assignment(1, np.zeros(5, np.int32))
     reader = recorded(network, tmp_path / "given.zarr", given)
     with pytest.raises(DescriptionError, match="the assignment was given for 1 rank"):
-        kept_partition(reader, 2)
+        partition_for_resume(reader, 2)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_damage_is_told(network: Network, tmp_path: Path, change: dict) -> None:
     assert group is not None
     write_attributes(group, {"assignment": reader.attempts[0].assignment | change})
     with pytest.raises(StoreError, match="corrupt: assignment"):
-        kept_partition(StoreReader(reader.path), 2)
+        partition_for_resume(StoreReader(reader.path), 2)
 
 
 def test_runs_from_before_there_were_groups_go_on(network: Network, tmp_path: Path) -> None:
@@ -90,6 +90,6 @@ def test_runs_from_before_there_were_groups_go_on(network: Network, tmp_path: Pa
     group = open_group(open_root(reader.path, writable=True), "attempt000")
     assert group is not None
     write_attributes(group, {"assignment": about})
-    made = kept_partition(StoreReader(reader.path), 1)
+    made = partition_for_resume(StoreReader(reader.path), 1)
     assert isinstance(made, Assignment)
     assert made.groups == ()

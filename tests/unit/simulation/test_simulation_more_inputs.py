@@ -165,11 +165,11 @@ def test_sine_of_rates_that_is_set_goes_on_from_a_checkpoint(tmp_path: Path) -> 
         simulation["wavy"].set(frequency=61.0)
         simulation.run(2.0)
         simulation.save(tmp_path / "saved.zarr")
-        room = simulation._inputs._room
+        room = simulation._inputs._input_headroom
         simulation.run(END - 13.0)
         expected = everyone(simulation)
     with Simulation.restore(tmp_path / "saved.zarr") as simulation:
-        assert simulation._inputs._room == room
+        assert simulation._inputs._input_headroom == room
         assert simulation._inputs.set_values == {"wavy": {"frequency": 61.0}}
         simulation.run(END - 13.0)
         assert_same(everyone(simulation), expected, in_one_run(made))
@@ -265,11 +265,11 @@ def test_gamma_processes_go_on_from_a_checkpoint_and_begin_again_at_a_reset(tmp_
         simulation.run(END)
         assert_same(everyone(simulation), in_one_run(made))
     with Simulation.restore(tmp_path / "saved.zarr") as simulation:
-        room = simulation._inputs._room
+        room = simulation._inputs._input_headroom
         simulation.run(END - 13.0)
         assert_same(everyone(simulation), expected, in_one_run(made))
     with Simulation(made, seed=9) as simulation:
-        assert simulation._inputs._room == room
+        assert simulation._inputs._input_headroom == room
 
 
 def test_rates_of_gamma_processes_may_rise_as_far_as_the_sums_of_input_have_room() -> None:
@@ -377,16 +377,16 @@ def test_spikes_added_to_an_input_are_saved_and_restored(tmp_path: Path) -> None
 
 def test_spikes_beyond_the_room_of_sums_are_refused_until_others_have_come() -> None:
     with Simulation(network(events([1.0], [3], 2.0))) as simulation:
-        plane, room = 0, simulation._inputs._room[0]
+        plane, room = 0, simulation._inputs._input_headroom[0]
         weight = 0.7 * room * simulation._engine.quanta.quantum("E", "ex")
         simulation["events"].emit([5], 3.0, weight)
-        assert 0 < simulation._inputs._room[plane] < 0.31 * room
+        assert 0 < simulation._inputs._input_headroom[plane] < 0.31 * room
         with pytest.raises(DescriptionError, match="have no room for them"):
             simulation["events"].emit([5], 3.0, weight)
         simulation["events"].emit([6], 3.0, weight)  # sums are those of each neuron
         simulation.run(3.0)
         simulation["events"].emit([5], 5.0, 0.5 * weight)
-        assert simulation._inputs._room[plane] > 0.6 * room
+        assert simulation._inputs._input_headroom[plane] > 0.6 * room
 
 
 @pytest.mark.parametrize(

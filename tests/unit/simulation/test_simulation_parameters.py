@@ -161,7 +161,7 @@ def test_recordings_show_the_states_after_their_offset_has_changed(
     tmp_path: Path, precision: str
 ) -> None:
     e = Population("E", N, IafPscExp(), {"V_m": np.linspace(-64.0, -60.0, N)}, precision)
-    net = Network([e], [], [], [RecordState(e[50:], "V_m", every=1.0, name="v")])
+    net = Network([e], [], [], [RecordState(e[50:], "V_m", interval=1.0, name="v")])
     seen = []
     with Simulation(net, seed=SEED, out=tmp_path / "r.zarr") as one:
         for value in (None, -60.0, np.linspace(-80.0, -50.0, N), -70.0):
@@ -185,7 +185,7 @@ def test_potentials_that_act_late_stay_when_their_offset_changes() -> None:
         at = [watch._offsets[name] for name in watch._late_names]
 
         def seen() -> np.ndarray:
-            offsets = np.array([watch.after_update.keep[place] for place in at])
+            offsets = np.array([watch.after_update.referenced_arrays[place] for place in at])
             values: np.ndarray = watch._late + offsets
             return values
 
@@ -208,7 +208,7 @@ def changing(out: Path, communicator: Communicator, part: str) -> None:
         [e, i, few],
         [],
         [PoissonInput(e, 9000.0, 2.5), PoissonInput(i, 9000.0, 45.0)],
-        [RecordSpikes(e), RecordSpikes(i), RecordState(e, "V_m", every=0.7, name="v")],
+        [RecordSpikes(e), RecordSpikes(i), RecordState(e, "V_m", interval=0.7, name="v")],
     )
     if part == "resume":
         one = Simulation.restore(out, out=out, communicator=communicator)

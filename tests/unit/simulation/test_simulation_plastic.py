@@ -14,8 +14,8 @@ from distsnn.errors import DescriptionError
 from distsnn.kernels.plastic import BATCH
 from distsnn.network import (
     STDP,
-    Explicit,
-    ExplicitFile,
+    ConnectionFile,
+    ConnectionList,
     FixedIndegree,
     IafPscExp,
     Network,
@@ -27,11 +27,11 @@ from distsnn.network import (
     SpikeSource,
     Uniform,
 )
-from distsnn.simulation import Policy, Simulation
+from distsnn.simulation import RunPolicy, Simulation
 
 E = Population("E", 140, IafPscExp(), {"V_m": Uniform(-70.0, -50.0)})
 S = Population("S", 70, SpikeSource(np.arange(1, 400) * 0.5, np.arange(399) * 11 % 70))
-PAIRS = Explicit([3, 3, 1, 3, 65, 1], [9, 120, 4, 9, 70, 4])
+PAIRS = ConnectionList([3, 3, 1, 3, 65, 1], [9, 120, 4, 9, 70, 4])
 GIVEN = [-10.0, -20.0, -30.0, -40.0, -50.0, -60.0]
 NETWORK = Network(
     [S, E],
@@ -177,7 +177,7 @@ def test_weights_in_a_file_are_compared_with_their_bounds_as_they_are_given(
 ) -> None:
     def built(*weights: float, w_max: float = 15.0, w_min: float = 8.0) -> np.ndarray:
         np.savez(tmp_path / "edges.npz", sources=[3, 1], targets=[9, 4], w=weights)
-        rule = ExplicitFile(tmp_path / "edges.npz", weights="w")
+        rule = ConnectionFile(tmp_path / "edges.npz", weights="w")
         learning = STDP(w_max=w_max, w_min=w_min)
         one = Projection(S, E, rule, delay=1.0, synapse=learning, weight_bits=bits)
         with Simulation(Network([S, E], [one])) as simulation:
@@ -220,7 +220,7 @@ def test_signals_must_be_such(name: str, value: float, message: str) -> None:
 
 
 def _on_ranks(ranks: Communicator) -> list[np.ndarray]:
-    simulation = Simulation(NETWORK, communicator=ranks, policy=Policy(heartbeat=np.inf))
+    simulation = Simulation(NETWORK, communicator=ranks, policy=RunPolicy(heartbeat=np.inf))
     synapses = simulation["E->E"]
     synapses.weights = np.linspace(0.0, 100.0, synapses.sources.size)
     return [synapses.sources, synapses.targets, synapses.delays, synapses.weights]

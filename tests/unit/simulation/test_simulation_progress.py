@@ -9,7 +9,7 @@ import pytest
 
 from distsnn.comm.supervision.launch import TERMINAL_VARIABLE
 from distsnn.simulation import progress
-from distsnn.simulation.progress import Progress, clock, launcher_has_terminal
+from distsnn.simulation.progress import Progress, format_duration, launcher_has_terminal
 
 
 class Terminal(io.StringIO):
@@ -96,7 +96,7 @@ def test_note_that_is_dropped_ends_its_line(time: Time) -> None:
     for stream in (terminal, log):
         shown = Progress(stream)
         shown.note("building")
-        shown.drop()
+        shown.end_line()
     assert lines_of_a_terminal(terminal.getvalue()) == ["building ...", ""]
     assert log.getvalue() == "distsnn: building\n"
 
@@ -182,4 +182,4 @@ def test_simulation_outlives_its_terminal(time: Time, error: Exception) -> None:
     [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1:00"), (185.0, "3:05"), (7800.0, "2:10:00")],
 )
 def test_durations_as_people_read_them(seconds: float, text: str) -> None:
-    assert clock(seconds) == text
+    assert format_duration(seconds) == text

@@ -36,7 +36,7 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import summarise
 from distsnn.network import IafPscExp, Network, Population, RecordState
-from distsnn.simulation import Policy, Simulation
+from distsnn.simulation import RunPolicy, Simulation
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def test_statistics_divide_by_recorded_time_or_refuse(
 
 def test_what_is_wrong_is_refused(tmp_path: Path) -> None:
     def main(communicator: Communicator) -> list[str]:
-        given = {"communicator": communicator, "policy": Policy(heartbeat=np.inf)}
+        given = {"communicator": communicator, "policy": RunPolicy(heartbeat=np.inf)}
         problems = []
         with Simulation(network(), seed=SEED, out=tmp_path / "r.zarr", **given) as simulation:
             record = simulation["E"].record

@@ -15,7 +15,7 @@ from distsnn.comm import SingleProcess
 from distsnn.errors import DistsnnError
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
-    Explicit,
+    ConnectionList,
     IafPscExp,
     Network,
     ParrotNeuron,
@@ -65,9 +65,9 @@ def network(relayed: bool = False, n: int = N, **given: float) -> Network:
     lead = 10 * relayed
     source = Population("S", 1, SpikeSource((TRAIN - lead + 20) * DT, np.zeros_like(TRAIN)))
     relay = Population("R", 1, ParrotNeuron())
-    edges = Explicit(np.zeros(n, int), np.arange(n) % N)
+    edges = ConnectionList(np.zeros(n, int), np.arange(n) % N)
     synapse = RELEASING(**{"w_max": 20.0, "precision": "float64", **given})
-    twice = Projection(source, relay, Explicit([0, 0], [0, 0]), 1.0, lead * DT or 1.0)
+    twice = Projection(source, relay, ConnectionList([0, 0], [0, 0]), 1.0, lead * DT or 1.0)
     learning = Projection(
         *(relay if relayed else source, targets, edges, W, DELAY * DT),
         **{"synapse": synapse, "weight_bits": 30, "name": "S->T"},

@@ -30,7 +30,7 @@ from distsnn.network.stimuli import PoissonInput
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
 from distsnn.simulation import Simulation, simulate
-from distsnn.simulation.remote import pack_classes
+from distsnn.simulation.launched_simulation import pack_classes
 
 # A package whose modules import each other, as a laboratory has it; kernels are those of distsnn.
 RULES = """
@@ -198,7 +198,7 @@ def test_ranks_know_classes_of_every_kind(program: Path, tmp_path: Path) -> None
 def test_classes_of_a_notebook_and_of_functions_arrive_in_another_process(tmp_path: Path) -> None:
     """Nothing of the program is a file: its standard input is what cells of a notebook are."""
     packing = f"""{NOTEBOOK}
-from distsnn.simulation.remote import pack_classes, write_request
+from distsnn.simulation.launched_simulation import pack_classes, write_request
 network = build()
 write_request({str(tmp_path)!r}, network, {{"classes": pack_classes(network)}})
 """
@@ -206,7 +206,7 @@ write_request({str(tmp_path)!r}, network, {{"classes": pack_classes(network)}})
 import pickle
 from pathlib import Path
 from distsnn.io.network_files import load_network
-from distsnn.simulation.remote import unpack_classes
+from distsnn.simulation.launched_simulation import unpack_classes
 request = pickle.loads((Path({str(tmp_path)!r}) / "request.pickle").read_bytes())
 classes = unpack_classes(request["classes"], [])
 network = load_network({str(tmp_path)!r})

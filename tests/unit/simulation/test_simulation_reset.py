@@ -16,8 +16,8 @@ from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.network import (
     STDP,
+    ConnectionFile,
     ConstantCurrent,
-    ExplicitFile,
     FixedIndegree,
     IafPscExp,
     Network,
@@ -33,7 +33,7 @@ from distsnn.network import (
     Tsodyks2,
     Uniform,
 )
-from distsnn.simulation import Policy, Simulation
+from distsnn.simulation import RunPolicy, Simulation
 
 TIME = 60.0
 SEED = 5
@@ -58,8 +58,8 @@ def learning(v_th: float = -50.0, rate: float = 8000.0) -> Network:
             ConstantCurrent(e[:40], 30.0, name="push"),
             SpikeInput(e, [20.0, 30.0], [3, 4], 500.0, name="given"),
         ],
-        [RecordSpikes(e), RecordState(e[3:9], ["V_m"], every=0.3), RecordWeights("E->E", 20.0)],
-        homeostasis=[SynapticScaling("E->E", every=10.0, rate=20.0, beta=1e-3, tau=100.0)],
+        [RecordSpikes(e), RecordState(e[3:9], ["V_m"], interval=0.3), RecordWeights("E->E", 20.0)],
+        homeostasis=[SynapticScaling("E->E", interval=10.0, rate=20.0, beta=1e-3, tau=100.0)],
     )
 
 
@@ -168,7 +168,7 @@ def test_edges_that_were_replaced_are_noticed(replaced: np.ndarray, tmp_path: Pa
     np.savez(path, sources=ENDS[0], targets=ENDS[1], weights=weights)
     rule = STDP(w_max=10.0)
     network = Network(
-        [e], [Projection(e, e, ExplicitFile(path, weights="weights"), delay=1.5, synapse=rule)]
+        [e], [Projection(e, e, ConnectionFile(path, weights="weights"), delay=1.5, synapse=rule)]
     )
     with Simulation(network, seed=SEED) as simulation:
         before = simulation["E->E"].weights
@@ -233,7 +233,9 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
     simulation.close()
     with pytest.raises(DescriptionError, match="reset: the simulation is closed"):
         simulation.reset()
-    saving = Simulation(learning(), out=tmp_path / "r.zarr", policy=Policy(checkpoint_every=10.0))
+    saving = Simulation(
+        learning(), out=tmp_path / "r.zarr", policy=RunPolicy(checkpoint_every=10.0)
+    )
     with pytest.raises(DescriptionError, match="checkpoint_every: a run is saved into its store"):
         saving.reset()
     saving.reset(out=tmp_path / "s.zarr")

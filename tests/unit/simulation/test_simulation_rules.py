@@ -16,15 +16,15 @@ import pytest
 from own_rules import RELEASING, REWARDED
 from rule_events import weights
 
-from distsnn.engine.plastic_delivery import kernel_name
+from distsnn.engine.plastic_delivery import rule_module_name
 from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
     BCM,
     STDP,
+    ConnectionList,
     ContrastiveSTDP,
     DopamineSTDP,
-    Explicit,
     IafPscExp,
     ModulatedSynapse,
     Network,
@@ -104,7 +104,7 @@ def network(precision: str, names: Collection[str]) -> Network:
         [SOURCES, TARGETS],
         [
             Projection(
-                *(SOURCES, TARGETS, Explicit(*PAIRS)),
+                *(SOURCES, TARGETS, ConnectionList(*PAIRS)),
                 weight=Uniform(*((-80.0, -20.0) if RULES[name].sign < 0 else (20.0, 80.0))),
                 delay=Uniform(1.0, 4.0),
                 synapse=dataclasses.replace(RULES[name], precision=precision, **EACH[name]),
@@ -161,7 +161,7 @@ def expected(
         own = given | {parameter: values[n] for parameter, values in EACH[name].items()}
         found.append(
             weights(
-                import_module(kernel_name(rule)),
+                import_module(rule_module_name(rule)),
                 own | {"w_max": abs(own["w_max"])},
                 *(trains[source], trains[target]),
                 weight=abs(first),

@@ -12,7 +12,7 @@ from thread_ranks import run
 
 from distsnn.comm import Communicator, SingleProcess
 from distsnn.engine import wiring
-from distsnn.engine.populations import make_neurons
+from distsnn.engine.local_neurons import make_neurons
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError, RankError
 from distsnn.io.reader import StoreReader
@@ -30,7 +30,7 @@ from distsnn.network import (
 )
 from distsnn.network.checks import ANY
 from distsnn.simulation import Simulation
-from distsnn.simulation.scripted import Scripted
+from distsnn.simulation.script_changes import ScriptChanges
 from distsnn.simulation.state_access import NeuronStates
 
 N, SEED = 330, 5
@@ -51,7 +51,7 @@ def engines(population: Population, ranks: int) -> list[RankEngine]:
     network = Network([Population("first", 70, IafPscExp()), population])
     fine = scales(network)
     return [
-        RankEngine(layout, fine, wiring.build(layout, fine, SEED), SEED)
+        RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, SEED), SEED)
         for layout in layouts(network, ranks)
     ]
 
@@ -63,7 +63,7 @@ def on_ranks(
 
     def main(communicator: Communicator) -> Any:
         rank = communicator.rank
-        return work(NeuronStates(made[rank], communicator, target, Scripted()), rank)
+        return work(NeuronStates(made[rank], communicator, target, ScriptChanges()), rank)
 
     results, aborted = run(len(made), main)
     assert aborted is None
@@ -214,7 +214,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_changes(
     variable: Any, value: Any, message: str
 ) -> None:
     made = engines(cells({"V_m": V}), 1)
-    states, before = NeuronStates(made[0], SingleProcess(), "E", Scripted()), kept(made)
+    states, before = NeuronStates(made[0], SingleProcess(), "E", ScriptChanges()), kept(made)
     with pytest.raises(DescriptionError, match=message):
         states[variable] = value
     assert kept(made).tobytes() == before.tobytes()
@@ -222,7 +222,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_changes(
 
 def test_float64_takes_what_float32_does_not() -> None:
     states = NeuronStates(
-        engines(cells(precision="float64"), 1)[0], SingleProcess(), "E", Scripted()
+        engines(cells(precision="float64"), 1)[0], SingleProcess(), "E", ScriptChanges()
     )
     states["I_syn_ex"] = -1e39
     assert set(states["I_syn_ex"]) == {-1e39}
@@ -282,7 +282,10 @@ def test_ranks_that_name_different_neurons_are_told() -> None:
 
     def main(communicator: Communicator) -> None:
         NeuronStates(
-            made[communicator.rank], communicator, ["E", "first"][communicator.rank], Scripted()
+            made[communicator.rank],
+            communicator,
+            ["E", "first"][communicator.rank],
+            ScriptChanges(),
         )
 
     for error in run(2, main)[0]:
@@ -306,7 +309,7 @@ def test_every_variable_of_every_model_is_recorded_as_it_is_read(
     model, n_steps = get_neuron_model(name), 36
     population = Population("E", 70, model(), precision=precision)
     recordings = [
-        RecordState(population[3:], tuple(model.states), every=0.1 * period, name=str(period))
+        RecordState(population[3:], tuple(model.states), interval=0.1 * period, name=str(period))
         for period in (1, 3, 17)
     ]
     stimuli = []

@@ -52,7 +52,7 @@ def network(rule: PlasticSynapse) -> Network:
         [SOURCES, TARGETS],
         [learning],
         [PoissonInput(TARGETS, 9000.0, 50.0)],
-        [RecordSpikes(TARGETS), RecordWeights("p", every=0.7)],
+        [RecordSpikes(TARGETS), RecordWeights("p", interval=0.7)],
     )
 
 

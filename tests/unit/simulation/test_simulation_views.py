@@ -24,14 +24,14 @@ from distsnn.network import (
     Network,
     PoissonInput,
     Population,
+    PopulationView,
     Projection,
     RecordSpikes,
     RecordState,
     RecordWeights,
     SpikeInput,
-    View,
 )
-from distsnn.simulation import Policy, Simulation
+from distsnn.simulation import RunPolicy, Simulation
 
 N = 150
 E = Population("E", N, IafPscExp())
@@ -58,11 +58,11 @@ def network(views: bool) -> Network:
             ConstantCurrent(E, listed, name="drive"),
             SpikeInput(E, times, np.flatnonzero(MASK)[neurons], 700.0),
         ]
-    recordings: list[Any] = [RecordSpikes(E), RecordState(E, "V_m", every=1.0)]
+    recordings: list[Any] = [RecordSpikes(E), RecordState(E, "V_m", interval=1.0)]
     if views:
         recordings = [
             *(RecordSpikes(E[::3]), RecordSpikes(E[1::3]), RecordSpikes(E[[2, 5, 8]])),
-            *(RecordState(E[MASK], "V_m", every=1.0), RecordState(E[[0, 9]], "V_m", name="two")),
+            *(RecordState(E[MASK], "V_m", interval=1.0), RecordState(E[[0, 9]], "V_m", name="two")),
         ]
     return Network([E], [], stimuli, recordings)
 
@@ -99,12 +99,12 @@ def test_stimuli_and_recordings_of_views_are_those_of_the_whole(tmp_path: Path) 
 
 
 def _checksum(mask: np.ndarray) -> str:
-    return View("E", neurons=np.flatnonzero(mask)).path_name.rpartition("_")[2]
+    return PopulationView("E", neurons=np.flatnonzero(mask)).path_name.rpartition("_")[2]
 
 
 def _work(ranks: Communicator) -> list[Any]:
     with Simulation(
-        network(True), communicator=ranks, policy=Policy(heartbeat=np.inf)
+        network(True), communicator=ranks, policy=RunPolicy(heartbeat=np.inf)
     ) as simulation:
         part, whole = simulation[E[MASK]], simulation["E"]
         assert simulation[E[MASK]] is part and simulation[E[::2]] is not part
@@ -137,7 +137,9 @@ def test_handles_of_views_are_the_same_on_all_ranks() -> None:
 
 def test_projections_take_consecutive_neurons_only() -> None:
     for ends in ((E[::2], E), (E, E[INDICES])):
-        with pytest.raises(DescriptionError, match=r"must be consecutive; given 'E\[.*Explicit"):
+        with pytest.raises(
+            DescriptionError, match=r"must be consecutive; given 'E\[.*ConnectionList"
+        ):
             Projection(*ends, FixedIndegree(2), 1.0, 1.0)
     with pytest.raises(DescriptionError, match=r"field sources: .*given 'E\[0:149:2\]"):
         RecordWeights("E->E", 1.0, sources=E[::2])

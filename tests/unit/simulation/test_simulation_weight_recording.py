@@ -38,7 +38,7 @@ from distsnn.network import (
     Uniform,
     VogelsSTDP,
 )
-from distsnn.simulation import Policy, Simulation
+from distsnn.simulation import RunPolicy, Simulation
 
 MS = 60.0
 
@@ -175,7 +175,9 @@ def test_chosen_synapses_are_those_of_all(tmp_path: Path) -> None:
 
 
 def _probed(ranks: Communicator) -> list[tuple[int, np.ndarray, np.ndarray]]:
-    simulation = Simulation(network(*CHOICES), communicator=ranks, policy=Policy(heartbeat=np.inf))
+    simulation = Simulation(
+        network(*CHOICES), communicator=ranks, policy=RunPolicy(heartbeat=np.inf)
+    )
     probes = simulation._engine.weight_probes
     return [(one.total, one.sources, one.targets) for one in probes]
 

@@ -198,7 +198,7 @@ def test_array_names_run_and_seed() -> None:
     assert directives(script)["output"] == "runs/b-%A_%a.log"
     assert '\nrun=runs/b-seed"$SLURM_ARRAY_TASK_ID".zarr\n' in script
     assert '--seed "$SLURM_ARRAY_TASK_ID"' in script
-    assert job.runs == ("runs/b-seed1.zarr", "runs/b-seed2.zarr", "runs/b-seed3.zarr")
+    assert job.run_paths == ("runs/b-seed1.zarr", "runs/b-seed2.zarr", "runs/b-seed3.zarr")
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_array_names_run_and_seed() -> None:
     ],
 )
 def test_runs_of_an_array_are_named_however_the_path_is_written(out: str, first: str) -> None:
-    assert a_job(array="1-2", out=out).runs[0] == first
+    assert a_job(array="1-2", out=out).run_paths[0] == first
 
 
 def test_analysis_waits_for_the_job_and_gets_all_runs() -> None:
@@ -231,7 +231,7 @@ def test_analysis_waits_for_the_job_and_gets_all_runs() -> None:
     [("60", None, 120), ("8", None, 120), ("2", None, 30), ("60", 7, 7)],
 )
 def test_seconds_before_the_limit(limit: str, lead: int | None, seconds: int) -> None:
-    assert a_job(time_limit=limit, signal_lead=lead).lead_s == seconds
+    assert a_job(time_limit=limit, signal_lead=lead).checkpoint_lead_s == seconds
 
 
 @pytest.mark.parametrize(

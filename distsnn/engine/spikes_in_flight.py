@@ -13,7 +13,7 @@ Spikes = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32]]
 _SLACK = 1000  # steps
 
 
-class History:
+class SpikesInFlight:
     """The latest spikes of a rank, in the order of (step, gid)."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class History:
         self._pieces.append(piece)
         return piece
 
-    def overdue(self, until: int) -> bool:
+    def should_drop(self, until: int) -> bool:
         """Return whether enough spikes up to a step can be dropped."""
         return bool(self._pieces[0][0][0] <= until - _SLACK)
 
@@ -38,7 +38,7 @@ class History:
                 self._pieces.appendleft((step[n:], gid[n:]))
             yield step[:n], gid[:n]
 
-    def kept(self) -> Spikes:
+    def remaining(self) -> Spikes:
         """Return the spikes that are left."""
         steps = np.concatenate([np.empty(0, np.int32), *(piece[0] for piece in self._pieces)])
         gids = np.concatenate([np.empty(0, np.uint32), *(piece[1] for piece in self._pieces)])

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.layout import Layout
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.state_fields import NeuronHolder, StateField, Values
 from distsnn.kernels import activity
@@ -22,12 +22,12 @@ Floats = npt.NDArray[np.float64]
 _MOST_EXPONENT = 50.0
 
 
-class Targets:
+class ScaledTargets:
     """The neurons of a rank whose weights are scaled.
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     one : Homeostasis
         The rule.
@@ -42,12 +42,12 @@ class Targets:
         Which of these slots are targets.
     """
 
-    def __init__(self, layout: Layout, rule: Homeostasis) -> None:
+    def __init__(self, layout: LocalLayout, rule: Homeostasis) -> None:
         self._layout = layout
         self.post = layout.network.projection(rule.projections[0]).post
         self.index = layout.population_index(self.post.population)
         self.first = int(layout.first[self.index])
-        self.neurons = layout.in_population(self.index)
+        self.neurons = layout.population_neurons(self.index)
         inside = (self.neurons >= self.post.start) & (self.neurons < self.post.stop)
         self.slots = np.flatnonzero(inside)
 
@@ -65,12 +65,12 @@ class Targets:
         return out
 
 
-class Scaling:
+class WeightScaler:
     """Weights onto neurons, scaled so that their sum or the neurons' activity reaches a goal.
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     one : Homeostasis
         The rule.
@@ -79,22 +79,22 @@ class Scaling:
 
     Attributes
     ----------
-    every : int
+    interval_steps : int
         Steps between two times; it acts at the multiples.
-    activity : Activity or None
+    activity : RateTraces or None
         Traces of the targets' spikes, where these matter.
     """
 
     def __init__(
-        self, layout: Layout, rule: Homeostasis, deliveries: Sequence[PlasticDelivery]
+        self, layout: LocalLayout, rule: Homeostasis, deliveries: Sequence[PlasticDelivery]
     ) -> None:
         self._layout, self._one, self._deliveries = layout, rule, deliveries
-        self.every = rule.every_steps(layout.network.dt)
-        self._targets = targets = Targets(layout, rule)
-        self.activity: Activity | None = None
+        self.interval_steps = rule.interval_steps(layout.network.dt)
+        self._targets = targets = ScaledTargets(layout, rule)
+        self.activity: RateTraces | None = None
         if isinstance(rule, SynapticScaling):
             self._goal = targets.values(rule.rate)
-            self.activity = Activity(layout, rule, targets)
+            self.activity = RateTraces(layout, rule, targets)
         elif isinstance(rule, NormaliseWeights):
             self._goal = np.abs(targets.values(rule.total))
 
@@ -103,7 +103,7 @@ class Scaling:
         if self.activity is not None:
             self.activity.follow(step, gid)
 
-    def act(self, step: int) -> None:
+    def apply(self, step: int) -> None:
         """Scale the weights, at a step up to which all ranks' spikes were delivered."""
         factors = self._factors(step)
         for delivery in self._deliveries:
@@ -118,30 +118,30 @@ class Scaling:
                 delivery.add_weights(sums, step)
             goal = targets.local(self._goal, 0.0)
             factors = np.divide(goal, sums, out=np.ones_like(sums), where=sums > 0.0)
-            return factors if rule.share == 1.0 else 1.0 + rule.share * (factors - 1.0)
+            return factors if rule.fraction == 1.0 else 1.0 + rule.fraction * (factors - 1.0)
         assert isinstance(rule, SynapticScaling)
         assert self.activity is not None
-        exponent = 1e-3 * rule.every * rule.beta * (self._goal - self.activity.at(step))
+        exponent = 1e-3 * rule.interval * rule.beta * (self._goal - self.activity.at(step))
         grown = exp_array(np.clip(exponent, -_MOST_EXPONENT, _MOST_EXPONENT))
         return targets.local(grown, 1.0)
 
 
-class Activity(NeuronHolder):
+class RateTraces(NeuronHolder):
     """Traces of the spikes of a rank's neurons, spikes/s.
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     one : SynapticScaling
         What they are for.
-    targets : Targets
+    targets : ScaledTargets
         The neurons.
     """
 
     fields: tuple[StateField, ...] = ()
 
-    def __init__(self, layout: Layout, rule: SynapticScaling, targets: Targets) -> None:
+    def __init__(self, layout: LocalLayout, rule: SynapticScaling, targets: ScaledTargets) -> None:
         self._layout, self._targets = layout, targets
         self.fields, self.neurons = state_fields(layout.network, rule), targets.neurons
         self._tau, self._jump = rule.tau / layout.network.dt, 1e3 / rule.tau
@@ -153,7 +153,7 @@ class Activity(NeuronHolder):
         post = self._targets.post
         neuron = gid.astype(np.int64) - self._layout.network.first_gid[post.population]
         is_target = (neuron >= post.start) & (neuron < post.stop)
-        slots = self._layout.local(self._targets.index, neuron[is_target]) - self._targets.first
+        slots = self._layout.to_local(self._targets.index, neuron[is_target]) - self._targets.first
         activity.add_spikes_to_traces(
             step[is_target], slots, self._jump, self._tau, self._traces, self._last
         )

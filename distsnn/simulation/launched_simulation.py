@@ -25,12 +25,12 @@ from distsnn.network.registry import register
 from distsnn.network.serialise import parts
 from distsnn.partition.assignment import Assignment, make_assignment
 from distsnn.partition.graph import Graph
-from distsnn.simulation.build import Settings
+from distsnn.simulation.build import SimulationSettings
 from distsnn.simulation.orchestrator import Simulation
-from distsnn.simulation.policy import Policy
+from distsnn.simulation.policy import RunPolicy
 from distsnn.simulation.progress import Progress
-from distsnn.simulation.run_summary import Summary
-from distsnn.units import counted
+from distsnn.simulation.run_summary import RunSummary
+from distsnn.units import format_count
 
 _REQUEST, _RESULT = "request.pickle", "summary.json"
 
@@ -47,9 +47,9 @@ def simulate(
     delivery: str = "auto",
     storage: str = "auto",
     progress: bool | Progress = True,
-    policy: Policy | None = None,
+    policy: RunPolicy | None = None,
     oversubscribe: bool = False,
-) -> Summary:
+) -> RunSummary:
     """Simulate a network for some time.
 
     Under an MPI launcher every rank calls this, and the ranks it finds simulate together.
@@ -76,14 +76,14 @@ def simulate(
         How synapses are stored.
     progress : bool or Progress
         Whether and how progress is shown.
-    policy : Policy, optional
+    policy : RunPolicy, optional
         When the run is saved into its store, and when it stops by itself.
     oversubscribe : bool
         Allow `ranks` to be more than 16 for each core of this process.
 
     Returns
     -------
-    Summary
+    RunSummary
         Sizes, speed and rates.
 
     Raises
@@ -106,12 +106,12 @@ def simulate(
                 where="progress",
                 allowed="True or False; or start the script under mpiexec",
             )
-        Settings(seed, partition, delivery, storage)
+        SimulationSettings(seed, partition, delivery, storage)
         if isinstance(partition, Graph):
             partition.relative_speeds(ranks)
         elif isinstance(partition, Assignment):
             make_assignment(make_blocks(network), ranks, partition)
-        (policy or Policy()).check_saved(recorded=out is not None)
+        (policy or RunPolicy()).check_has_store(recorded=out is not None)
         request = {
             "time": float(time),
             "out": None if out is None else os.fspath(Path(out).absolute()),
@@ -128,7 +128,7 @@ def simulate(
         return _launch(network, ranks, request, oversubscribe)
     if job is not None and ranks is not None and job.size not in (None, ranks):
         raise DescriptionError(
-            f"this job has {counted(job.size, 'rank')}",
+            f"this job has {format_count(job.size, 'rank')}",
             where="ranks",
             value=ranks,
             allowed=f"{job.size}, or leave it out",
@@ -148,12 +148,14 @@ def simulate(
         return simulation.close()
 
 
-def _launch(network: Network, ranks: int, request: dict[str, Any], oversubscribe: bool) -> Summary:
+def _launch(
+    network: Network, ranks: int, request: dict[str, Any], oversubscribe: bool
+) -> RunSummary:
     with tempfile.TemporaryDirectory(prefix="distsnn-") as folder:
         write_request(folder, network, request)
         code = launch(
             *(ranks, ["worker", folder]),
-            start_timeout_s=start_timeout((request["policy"] or Policy()).heartbeat),
+            start_timeout_s=start_timeout((request["policy"] or RunPolicy()).heartbeat),
             oversubscribe=oversubscribe,
         )
         if code == 130:
@@ -163,11 +165,11 @@ def _launch(network: Network, ranks: int, request: dict[str, Any], oversubscribe
         result = Path(folder) / _RESULT
         if code != 0 or not result.exists():
             raise RankError(0, f"the launched ranks ended with exit code {code}")
-        return Summary(**json.loads(result.read_text(encoding="utf-8")))
+        return RunSummary(**json.loads(result.read_text(encoding="utf-8")))
 
 
 def write_request(folder: str, network: Network, request: dict[str, Any]) -> None:
-    """Write what `work` reads into a folder.
+    """Write what `run_request` reads into a folder.
 
     Parameters
     ----------
@@ -183,11 +185,11 @@ def write_request(folder: str, network: Network, request: dict[str, Any]) -> Non
 
 
 def is_request(folder: str) -> bool:
-    """Return whether a folder holds what `work` reads."""
+    """Return whether a folder holds what `run_request` reads."""
     return (Path(folder) / _REQUEST).is_file()
 
 
-def work(folder: str, rank: int) -> None:
+def run_request(folder: str, rank: int) -> None:
     """Do, as one of the launched ranks, what `simulate` wrote into a folder. Collective.
 
     Parameters

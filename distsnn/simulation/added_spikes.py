@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Events:
+class SpikeEvents:
     """Given spikes, in the order of their steps.
 
     Attributes
@@ -32,24 +32,24 @@ class Events:
     neuron: Ints
     weight: Floats
 
-    def after(self, step: int) -> "Events":
+    def after(self, step: int) -> "SpikeEvents":
         """Return those that come after a step."""
         first = int(np.searchsorted(self.step, step, side="right"))
-        return Events(self.step[first:], self.neuron[first:], self.weight[first:])
+        return SpikeEvents(self.step[first:], self.neuron[first:], self.weight[first:])
 
-    def joined(self, other: "Events") -> "Events":
+    def joined(self, other: "SpikeEvents") -> "SpikeEvents":
         """Return both; spikes of the same step keep their order."""
         step = np.concatenate([self.step, other.step])
         order = np.argsort(step, kind="stable")
         neuron = np.concatenate([self.neuron, other.neuron])
         weight = np.concatenate([self.weight, other.weight])
-        return Events(step[order], neuron[order], weight[order])
+        return SpikeEvents(step[order], neuron[order], weight[order])
 
 
-NONE = Events(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
+NONE = SpikeEvents(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
 
-class GivenSpikes:
+class AddedSpikes:
     """What a script has added to a named `SpikeInput`, and is still to come.
 
     Parameters
@@ -64,10 +64,10 @@ class GivenSpikes:
 
     def __init__(self, engine: RankEngine, stimulus: SpikeInput, room: list[int]) -> None:
         self._engine, self.stimulus, self._room = engine, stimulus, room
-        self.coming = NONE
+        self.pending = NONE
         self._taken: dict[int, int] = {}
 
-    def events(self, step: Ints, neuron: Ints, weights: ValueLike | None) -> Events:
+    def events(self, step: Ints, neuron: Ints, weights: ValueLike | None) -> SpikeEvents:
         """Return checked spikes: with the stimulus' weight, where none is given.
 
         Raises
@@ -89,7 +89,9 @@ class GivenSpikes:
             stimulus.receptor, float(weight) if not weight.ndim else weight, where=where
         )
         order = np.argsort(step, kind="stable")
-        new = Events(step[order], neuron[order], np.broadcast_to(weight, step.shape)[order].copy())
+        new = SpikeEvents(
+            step[order], neuron[order], np.broadcast_to(weight, step.shape)[order].copy()
+        )
         for plane, needed in self._needed(self.left().joined(new)).items():
             if needed - self._taken.get(plane, 0) > self._room[plane]:
                 raise DescriptionError(
@@ -100,21 +102,21 @@ class GivenSpikes:
                 )
         return new
 
-    def add(self, new: Events) -> None:
+    def add(self, new: SpikeEvents) -> None:
         """Add spikes that were checked."""
-        self.coming = self.left().joined(new)
-        needed = self._needed(self.coming)
+        self.pending = self.left().joined(new)
+        needed = self._needed(self.pending)
         for plane in {*needed, *self._taken}:
             self._room[plane] -= needed.get(plane, 0) - self._taken.get(plane, 0)
         self._taken = needed
         assert self.stimulus.name is not None
-        self._engine.stimuli.emit(self.stimulus.name, new.step, new.neuron, new.weight)
+        self._engine.stimuli.add_spikes(self.stimulus.name, new.step, new.neuron, new.weight)
 
-    def left(self) -> Events:
+    def left(self) -> SpikeEvents:
         """Return the pending spikes."""
-        return self.coming.after(self._engine.step)
+        return self.pending.after(self._engine.step)
 
-    def _needed(self, events: Events) -> dict[int, int]:
+    def _needed(self, events: SpikeEvents) -> dict[int, int]:
         """Return by how much these may add to a step's input, quanta, by receptor plane."""
         needed: dict[int, int] = {}
         slot = events.step * self.stimulus.target.size + events.neuron

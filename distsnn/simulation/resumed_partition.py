@@ -6,7 +6,7 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.reader import StoreReader
 from distsnn.partition.assignment import STRATEGIES, Assignment
 from distsnn.partition.graph import Graph
-from distsnn.units import counted
+from distsnn.units import format_count
 
 
 def stored_assignment(reader: StoreReader) -> Assignment | None:
@@ -34,7 +34,7 @@ def stored_assignment(reader: StoreReader) -> Assignment | None:
         raise StoreError(f"corrupt: assignment: {error}", path=str(reader.path)) from error
 
 
-def kept_partition(reader: StoreReader, ranks: int) -> str | Assignment | Graph:
+def partition_for_resume(reader: StoreReader, ranks: int) -> str | Assignment | Graph:
     """Return the strategy or assignment of a resumed run.
 
     Parameters
@@ -61,9 +61,9 @@ def kept_partition(reader: StoreReader, ranks: int) -> str | Assignment | Graph:
     if assignment.strategy != "graph" or assignment.settings.get("rank_speeds") is not None:
         subject = "shares of ranks were" if assignment.strategy == "graph" else "the assignment was"
         raise DescriptionError(
-            f"{subject} given for {counted(assignment.ranks, 'rank')}",
+            f"{subject} given for {format_count(assignment.ranks, 'rank')}",
             where=f"partition of {reader.path}",
-            value=counted(ranks, "rank"),
-            allowed=f"{counted(assignment.ranks, 'rank')}, or another partition",
+            value=format_count(ranks, "rank"),
+            allowed=f"{format_count(assignment.ranks, 'rank')}, or another partition",
         )
     return Graph.from_dict(assignment.settings)

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from distsnn.comm import Communicator, collective_phase
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.weight_probes import Choice
-from distsnn.network import RecordWeights, SynapseRange, View
+from distsnn.engine.weight_probes import SynapseSelection
+from distsnn.network import PopulationView, RecordWeights, SynapseRange
 from distsnn.simulation.weight_access import plastic_named
 
 Ints = npt.NDArray[np.int64]
@@ -18,7 +18,9 @@ _AT_A_TIME = 1 << 22  # synapses
 _COUNTS_AT_A_TIME = 1 << 16  # sources
 
 
-def choices(engine: RankEngine, communicator: Communicator) -> list[Choice]:
+def select_recorded_synapses(
+    engine: RankEngine, communicator: Communicator
+) -> list[SynapseSelection]:
     """Return this rank's recorded synapses for each recording. Collective.
 
     Parameters
@@ -35,25 +37,27 @@ def choices(engine: RankEngine, communicator: Communicator) -> list[Choice]:
     ]
 
 
-def _choice(engine: RankEngine, communicator: Communicator, recording: RecordWeights) -> Choice:
+def _choice(
+    engine: RankEngine, communicator: Communicator, recording: RecordWeights
+) -> SynapseSelection:
     with collective_phase(communicator, "choosing synapses"):
-        candidates = _Candidates(
+        candidates = _CandidateSynapses(
             plastic_named(engine, recording.projection, where="recordings"), recording
         )
         counts = candidates.counts()
     if recording.synapses.selects_all:
         total = sum(communicator.allgather(int(counts.sum())))
         selected = None if candidates.all else candidates.of(0, counts.size)
-        return Choice(recording, selected, total)
+        return SynapseSelection(recording, selected, total)
     total_counts = np.zeros_like(counts)
     for first in range(0, counts.size, _COUNTS_AT_A_TIME):
         part = slice(first, first + _COUNTS_AT_A_TIME)
         total_counts[part] = np.sum(communicator.allgather(counts[part]), axis=0)
     selected = _numbered(candidates, recording.synapses, total_counts, communicator)
-    return Choice(recording, selected, sum(communicator.allgather(selected.size)))
+    return SynapseSelection(recording, selected, sum(communicator.allgather(selected.size)))
 
 
-class _Candidates:
+class _CandidateSynapses:
     """A rank's synapses from and onto the neurons that a recording names.
 
     Attributes
@@ -65,9 +69,9 @@ class _Candidates:
     def __init__(self, delivery: PlasticDelivery, recording: RecordWeights) -> None:
         network, rows = delivery.layout.network, delivery.rows
         self._rows, self._layout = rows, delivery.layout
-        self._starts = rows.row_set.rows
+        self._starts = rows.row_set.row_starts
 
-        def gids(view: View) -> tuple[int, int]:
+        def gids(view: PopulationView) -> tuple[int, int]:
             first = network.first_gid[view.population]
             return first + view.start, first + view.stop
 
@@ -104,7 +108,7 @@ class _Candidates:
         """Return the gids of some synapses' sources and targets."""
         row = np.searchsorted(self._starts, synapses, side="right") - 1
         sources = self._rows.row_set.sources[row].astype(np.int64)
-        return sources, self._layout.gids(self._rows.targets(synapses))
+        return sources, self._layout.to_gids(self._rows.targets(synapses))
 
     def _in_rows(self, first: int, last: int) -> Ints:
         if first >= last:
@@ -113,12 +117,12 @@ class _Candidates:
         if self._targets is None:
             return synapses
         part = slice(int(self._starts[first]), int(self._starts[last]))
-        target = self._layout.gids(self._rows.targets(part))
+        target = self._layout.to_gids(self._rows.targets(part))
         return synapses[(target >= self._targets[0]) & (target < self._targets[1])]
 
 
 def _numbered(
-    candidates: _Candidates, chosen: SynapseRange, counts: Ints, communicator: Communicator
+    candidates: _CandidateSynapses, chosen: SynapseRange, counts: Ints, communicator: Communicator
 ) -> Ints:
     """Return a rank's candidates with selected numbers among all candidates. Collective."""
     ends = np.cumsum(counts)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 
-class Scripted:
+class ScriptChanges:
     """Names of stimuli, sources, populations and projections, in the order of their first setting.
 
     Attributes
@@ -16,7 +16,7 @@ class Scripted:
         self.names: list[str] = []
         self._listener: Callable[[list[str]], None] = lambda names: None
 
-    def report_to(self, listener: Callable[[list[str]], None]) -> None:
+    def subscribe(self, listener: Callable[[list[str]], None]) -> None:
         """Call a listener with the names set so far, now and after every new name."""
         self._listener = listener
         if self.names:
@@ -26,7 +26,7 @@ class Scripted:
         """Remove all names and the listener."""
         self.names, self._listener = [], lambda names: None
 
-    def note(self, *names: str) -> None:
+    def add(self, *names: str) -> None:
         """Take note of what has just been set."""
         new = [name for name in dict.fromkeys(names) if name not in self.names]
         if new:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 
-class Exchange(Protocol):
+class SpikeExchange(Protocol):
     """How an engine sees the other ranks.
 
     It is one of `distsnn.comm.exchange` or, with `complete_until`, `distsnn.comm.group_exchange`.
@@ -31,7 +31,7 @@ class Exchange(Protocol):
         """Return an error's text."""
 
 
-class Alone:
+class NoExchange:
     """The buffers of an engine that has no other ranks."""
 
     complete_until: None = None

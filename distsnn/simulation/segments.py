@@ -7,8 +7,8 @@ import numpy as np
 from distsnn.comm import Communicator
 from distsnn.engine.faults import Fault
 from distsnn.errors import DescriptionError, StateError
-from distsnn.simulation.policy import Policy
-from distsnn.units import steps
+from distsnn.simulation.policy import RunPolicy
+from distsnn.units import to_steps
 
 _LAST_STEP = 2**31 - 1
 
@@ -23,7 +23,7 @@ _FIRST_SAVING_S = 2.0
 RUNNING, SAVE, OUT_OF_TIME, SIGNALLED, FAILED = range(5)
 
 
-def last_step(step: int, time_ms: float, dt: float) -> int:
+def end_step(step: int, time_ms: float, dt: float) -> int:
     """Return the step at which a run of `time_ms` ends that begins at `step`.
 
     Raises
@@ -31,7 +31,7 @@ def last_step(step: int, time_ms: float, dt: float) -> int:
     DescriptionError
         If the time is negative or off the grid, or more steps than there can be.
     """
-    n_steps = steps(time_ms, dt, where="run, time")
+    n_steps = to_steps(time_ms, dt, where="run, time")
     if n_steps < 0:
         raise DescriptionError("time must not be negative", where="run", value=time_ms)
     if step + n_steps > _LAST_STEP:
@@ -44,18 +44,18 @@ def last_step(step: int, time_ms: float, dt: float) -> int:
     return step + n_steps
 
 
-def earliest(communicator: Communicator, local_fault: Fault | None) -> StateError | None:
+def first_fault(communicator: Communicator, local_fault: Fault | None) -> StateError | None:
     """Return what went wrong first with a neuron of any rank, the same on all. Collective."""
     faults = [fault for fault in communicator.allgather(local_fault) if fault is not None]
     return StateError(min(faults).problem) if faults else None
 
 
-class Pace:
+class SegmentScheduler:
     """The pieces of a run.
 
     Parameters
     ----------
-    policy : Policy
+    policy : RunPolicy
         When to save and to stop.
     dt : float
         Step, ms.
@@ -75,7 +75,7 @@ class Pace:
 
     def __init__(
         self,
-        policy: Policy,
+        policy: RunPolicy,
         dt: float,
         most_steps: int,
         communicator: Communicator,
@@ -85,7 +85,7 @@ class Pace:
         self._epoch_steps = epoch_steps
         self._save_every = policy.checkpoint_steps(dt)
         self._save_wall = policy.checkpoint_wall
-        self.rate_window = policy.rate_window(dt)
+        self.rate_window = policy.rate_window_steps(dt)
         self._piece = self._whole(_FIRST_PIECE_STEPS)
         self._saved_at, self._saving_s = time.monotonic(), _FIRST_SAVING_S
 
@@ -94,7 +94,7 @@ class Pace:
         piece = max(piece - piece % self._epoch_steps, self._epoch_steps)
         return min(piece, self._most_steps)
 
-    def until(self, step: int, end: int) -> int:
+    def segment_end(self, step: int, end: int) -> int:
         """Return the step at which the piece that begins at `step` ends."""
         end = min(end, step + self._piece)
         for every in (self._save_every, self.rate_window):
@@ -102,7 +102,7 @@ class Pace:
                 end = min(end, (step // every + 1) * every)
         return end
 
-    def after(
+    def agree_after_segment(
         self, n_steps: int, step: int, spent_s: float, *, failed: bool, signal: int
     ) -> tuple[int, int]:
         """Agree on what follows a piece. Collective.
@@ -123,7 +123,7 @@ class Pace:
         (int, int)
             The worst outcome of all ranks, and a signal.
         """
-        outcome = [self._verdict(step, failed, signal), signal, round(spent_s * 1e6)]
+        outcome = [self._local_outcome(step, failed, signal), signal, round(spent_s * 1e6)]
         worst, number, slowest_us = self._communicator.allreduce_max(np.array(outcome)).tolist()
         # The same on all ranks, since it follows from what all of them know.
         if n_steps == self._piece and slowest_us < _LEAST_PIECE_S * 1e6:
@@ -132,7 +132,7 @@ class Pace:
             self._piece = self._whole(self._piece // 2)
         return worst, number
 
-    def _verdict(self, step: int, failed: bool, signal: int) -> int:
+    def _local_outcome(self, step: int, failed: bool, signal: int) -> int:
         if failed:
             return FAILED
         if signal:

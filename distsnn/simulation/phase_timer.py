@@ -28,7 +28,7 @@ class TickClock:
         return ticks * (time.perf_counter() - self._time) / max(1, elapsed)
 
 
-class Times:
+class PhaseTimer:
     """Wall time of a rank by phase.
 
     Parameters
@@ -65,16 +65,18 @@ class Times:
         factor = self.run_s / (time_ms * 1e-3) if time_ms else 0.0
         return {"build_s": self.build_s, "run_s": self.run_s, "real_time_factor": factor}
 
-    def own(self) -> dict[str, float]:
+    def local_phases(self) -> dict[str, float]:
         """Return seconds by phase; "exchange" includes the time of waiting for other ranks."""
-        spent = {phase: self._clock.seconds(ticks) for phase, ticks in self._engine.spent().items()}
+        spent = {
+            phase: self._clock.seconds(ticks) for phase, ticks in self._engine.phase_ticks().items()
+        }
         spent["record"] += self.recording_s
         return {"build": self.build_s, **spent, "wait": 0.0, "total": self.run_s}
 
-    def shared(self) -> dict[str, float]:
+    def global_phases(self) -> dict[str, float]:
         """Return seconds by phase, with waiting separate from exchange. Collective."""
-        local = self.own()
-        waits = split_wait(self._communicator.allgather(local["exchange"]))
+        local = self.local_phases()
+        waits = waiting_times(self._communicator.allgather(local["exchange"]))
         wait = waits[self._communicator.rank]
         return local | {"wait": wait, "exchange": local["exchange"] - wait}
 
@@ -99,7 +101,7 @@ def available_bytes() -> float:
     return float("inf")
 
 
-def split_wait(exchange_s: list[float]) -> list[float]:
+def waiting_times(exchange_s: list[float]) -> list[float]:
     """Return how long each rank waited: its time in exchanges above the shortest of all ranks.
 
     The rank that waits least is the one the others wait for; what it spends is the exchange

@@ -106,10 +106,10 @@ def check_inside(group: zarr.Group | ZarrArray, path: str = "", *, done: str = "
     """
     if isinstance(group.store, LocalStore):
         names = [name for name in f"{group.path}/{path}".split("/") if name]
-        _check_way(Path(group.store.root), names, done)
+        _check_no_link_outside(Path(group.store.root), names, done)
 
 
-def _check_way(root: Path, names: Sequence[str], done: str) -> None:
+def _check_no_link_outside(root: Path, names: Sequence[str], done: str) -> None:
     way, strays = root, False
     where = root.joinpath(*names)
     with store_errors(where, "cannot be read"):
@@ -128,7 +128,7 @@ def open_root(path: Path, *, writable: bool = False) -> zarr.Group:
         exists = path.exists()
     if not exists:
         raise StoreError("the path does not exist", path=str(path))
-    _check_way(path, [METADATA], "read")
+    _check_no_link_outside(path, [METADATA], "read")
     if read_metadata(path) is None:
         raise StoreError("not a Zarr store", path=str(path))
     with store_errors(path, "cannot be opened"):
@@ -181,7 +181,7 @@ def new_root(path: Path) -> zarr.Group:
         return zarr.create_group(_DurableStore(path), zarr_format=3)
 
 
-class Draft:
+class InMemoryGroup:
     """Nodes that are created in memory, so that their files can be written together.
 
     For each node on disk, zarr makes several calls of the file system through other threads, which

@@ -13,8 +13,8 @@ from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any
 
+from distsnn.deferred_signals import HELD, Note, ignore_at_exit, pending_signal
 from distsnn.errors import Interrupted, Stopped
-from distsnn.held_signals import HELD, Note, held, ignore_at_exit
 
 Handler = Callable[[int, FrameType | None], None]
 _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -23,7 +23,7 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 _set_handler: Callable[[int, Any], Any] = _signal.signal
 
 
-class Interrupts:
+class SignalHandler:
     """Handles signals that ask a run to stop.
 
     Ctrl-C is the user's, who is to see that the job was interrupted. SIGTERM and SIGUSR1 are a
@@ -45,11 +45,11 @@ class Interrupts:
     """
 
     def __init__(self, at_ms: float = 0.0, store: str | None = None) -> None:
-        self.number, self.answered = held(), False
+        self.number, self.answered = pending_signal(), False
         self._at_ms, self._store = at_ms, store
         self._stopped = False
 
-    def noted(self) -> AbstractContextManager[None]:
+    def deferred(self) -> AbstractContextManager[None]:
         """Only take note of the first one, so that ranks can stop together; a second Ctrl-C acts.
 
         The batch system's signals come again and again (to the whole job, then to each step).
@@ -63,7 +63,7 @@ class Interrupts:
         return self._handling(note)
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
+    def deferred_between_runs(self) -> Iterator[None]:
         """Take note of a batch system's signals between runs too: the next run acts upon them.
 
         A signal that no run has handled when the body ends is sent again, to the current handler:
@@ -79,7 +79,7 @@ class Interrupts:
             os.kill(os.getpid(), self.number)
 
     @contextmanager
-    def acting(self) -> Iterator[None]:
+    def immediate(self) -> Iterator[None]:
         """Raise Interrupted or Stopped at once, whatever the body makes of it.
 
         A compiler that is interrupted in a callback loses the exception and fails later in words
@@ -128,7 +128,7 @@ class Interrupts:
             yield  # signals are the main thread's
             return
         before = {number: _set_handler(number, handler) for number in numbers}
-        self.number = self.number or held(before.values())
+        self.number = self.number or pending_signal(before.values())
         try:
             yield
         finally:

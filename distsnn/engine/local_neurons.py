@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from distsnn.codegen import update as codegen
 from distsnn.counter_rng import PARAMETER
-from distsnn.engine.layout import Layout
+from distsnn.engine.kernel_calls import KernelCall
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.spike_sources import source_call
 from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, parameter_name
-from distsnn.engine.tables import Call
 from distsnn.errors import DescriptionError
 from distsnn.kernels import emission, neuron_draws
 from distsnn.kernels.rows import MASK, RING, STRIDE
@@ -54,17 +54,17 @@ class InputRing:
         """Width of a slot."""
         return 8 * self.rows.itemsize
 
-    def point(self, call: Call, plane: int, *, ring: int = RING) -> None:
+    def bind_plane(self, call: KernelCall, plane: int, *, ring: int = RING) -> None:
         """Point a call's table at a plane."""
-        call.point(ring, self.rows[plane])
+        call.bind(ring, self.rows[plane])
 
-    def describe(self, call: Call, mask: int = MASK, stride: int = STRIDE) -> None:
+    def bind_shape(self, call: KernelCall, mask: int = MASK, stride: int = STRIDE) -> None:
         """Set the ring's MASK and STRIDE in a call's table."""
         call.table[mask], call.table[stride] = self.rows.shape[1] - 1, self.rows.shape[2]
 
 
 @dataclass(eq=False)
-class Neurons(NeuronHolder):
+class LocalNeurons(NeuronHolder):
     """One population's neurons on this rank. Parameters that were set are part of their state.
 
     Attributes
@@ -150,7 +150,9 @@ class Neurons(NeuronHolder):
         offset = np.zeros(()) if relative_to is None else self.parameters[relative_to]
         return offset[slots] if offset.ndim else offset
 
-    def kept(self, variable: str, value: Floats | float, slots: Slots = _ALL) -> npt.NDArray[Any]:
+    def to_stored(
+        self, variable: str, value: Floats | float, slots: Slots = _ALL
+    ) -> npt.NDArray[Any]:
         """Return a state's value as it is kept: less its offset, and in its type."""
         integer = self.population.model.states[variable].integer
         kept = np.asarray(value - self.offset(variable, slots))
@@ -171,13 +173,17 @@ class Neurons(NeuronHolder):
 
 
 def make_neurons(
-    layout: Layout, index: int, seed: int, current: bool, given: Mapping[str, Floats] | None = None
-) -> Neurons:
+    layout: LocalLayout,
+    index: int,
+    seed: int,
+    current: bool,
+    given: Mapping[str, Floats] | None = None,
+) -> LocalNeurons:
     """Draw the parameters and initial states of a population's local neurons.
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     index : int
         The population.
@@ -189,7 +195,7 @@ def make_neurons(
         Values of parameters in place of those described.
     """
     population = layout.network.populations[index]
-    model, neurons = population.model, layout.in_population(index)
+    model, neurons = population.model, layout.population_neurons(index)
     names = [*model.parameters(), *model.states]
 
     def values(name: str, value: Value) -> Floats:
@@ -203,7 +209,7 @@ def make_neurons(
     parameters |= given or {}
     real = population.state_type(layout.network.dt)
     stimulated = np.zeros(neurons.size, real) if current else None
-    made = Neurons(
+    made = LocalNeurons(
         *(population, index, first, last, neurons, real, {}, parameters, stimulated),
         *(layout.network.dt, set(given or {})),
     )
@@ -214,7 +220,7 @@ def make_neurons(
             start = parameters[state.default]
         else:
             start = np.asarray(float(state.default))
-        made.states[name] = np.broadcast_to(made.kept(name, start), neurons.shape).copy()
+        made.states[name] = np.broadcast_to(made.to_stored(name, start), neurons.shape).copy()
     return made
 
 
@@ -262,33 +268,35 @@ def per_neuron(
     return np.asarray(float(value))
 
 
-def kernel_name(model: Neuron) -> str:
+def neuron_module_name(model: Neuron) -> str:
     """Return the import name of a model's kernel module."""
     if isinstance(model, EquationNeuron) and not model.kernel:
         # with sympy, which only models of equations wait for
-        from distsnn.codegen.equations import kernel_of
+        from distsnn.codegen.equations import generated_kernel_module
 
         any_parts = isinstance(model, SubsteppedNeuron)
-        return kernel_of(model.model, any_parts=any_parts, ordered=model.ordered_parameters)
+        return generated_kernel_module(
+            model.model, any_parts=any_parts, ordered=model.ordered_parameters
+        )
     return model.kernel or kernel_module_of("neurons", model.name)
 
 
 def update_call(
-    layout: Layout,
-    neurons: Neurons,
+    layout: LocalLayout,
+    neurons: LocalNeurons,
     quanta: WeightQuanta,
     ring: InputRing,
     emitted: Mapping[int, npt.NDArray[Any]],
     spiked: npt.NDArray[np.uint8],
     seed: int,
-) -> Call:
+) -> KernelCall:
     """Return the update call of a population.
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
-    neurons : Neurons
+    neurons : LocalNeurons
         The population's.
     quanta : WeightQuanta
         Fixed-point scales.
@@ -306,72 +314,74 @@ def update_call(
     else:
         call = _neuron_call(layout, neurons, quanta, ring, spiked, seed)
     for at, array in emitted.items():
-        call.point(at, array)
+        call.bind(at, array)
     return call
 
 
 def _neuron_call(
-    layout: Layout,
-    neurons: Neurons,
+    layout: LocalLayout,
+    neurons: LocalNeurons,
     quanta: WeightQuanta,
     ring: InputRing,
     spiked: npt.NDArray[np.uint8],
     seed: int,
-) -> Call:
+) -> KernelCall:
     population, model = neurons.population, neurons.population.model
-    kernel = codegen.neuron_kernel(kernel_name(model))
+    kernel = codegen.neuron_kernel(neuron_module_name(model))
     with np.errstate(all="ignore"):  # what comes of it is checked
         constants = kernel.propagators(neurons.parameters, layout.network.dt)
     _check_constants(neurons, constants)
     _check_parts(neurons, constants, layout.network.dt)
-    variant = codegen.Variant.of(
-        kernel_name(model),
+    variant = codegen.UpdateVariant.of(
+        neuron_module_name(model),
         constants,
         precision=neurons.real,
         row_bits=ring.bits,
         counts=tuple(name for name, state in model.states.items() if state.integer),
         current=neurons.current is not None,
     )
-    where = codegen.layout(variant)
-    call = Call(
+    where = codegen.update_table_layout(variant)
+    call = KernelCall(
         codegen.update_entry(variant),
         np.zeros(where.size, np.int64),
         neurons.first,
         neurons.last,
         np.zeros(where.n_scalars),
     )
-    call.point(where.spiked, spiked)
-    ring.describe(call, where.mask, where.stride)
+    call.bind(where.spiked, spiked)
+    ring.bind_shape(call, where.mask, where.stride)
     for name in kernel.RECEPTORS:
-        ring.point(call, model.receptors.index(name), ring=where.rings[name])
+        ring.bind_plane(call, model.receptors.index(name), ring=where.rings[name])
         call.scalars[where.quanta[name]] = quanta.quantum(population.name, name)
     for name, at in where.states.items():
-        call.point(at, neurons.states[name], neurons.first)
+        call.bind(at, neurons.states[name], neurons.first)
     for name, at in where.arrays.items():
         kind = {"count": np.int32, "real": neurons.real, "double": np.float64}[
             kernel.CONSTANTS[name]
         ]
-        call.point(at, np.ascontiguousarray(constants[name], dtype=kind), neurons.first)
+        call.bind(at, np.ascontiguousarray(constants[name], dtype=kind), neurons.first)
     for name in kernel.CONSTANTS:
         if name in where.scalars:
             call.scalars[where.scalars[name]] = float(constants[name])
     if neurons.current is not None:
-        call.point(where.current, neurons.current, neurons.first)
+        call.bind(where.current, neurons.current, neurons.first)
     call.scalars[where.dt] = layout.network.dt
     if where.draws:
         size = neurons.last - neurons.first
         for at, drawn in zip(where.draws, codegen.draw_kinds(kernel), strict=True):
             dtype = np.dtype(np.uint64 if drawn == "bits" else neurons.real)
-            call.point(at, np.zeros(size, dtype), neurons.first)
+            call.bind(at, np.zeros(size, dtype), neurons.first)
         at = where.streams
-        call.point(at + neuron_draws.COUNTERS, layout.counters)
+        call.bind(at + neuron_draws.COUNTERS, layout.counters)
         call.table[at + neuron_draws.POPULATION] = neurons.index
         call.table[at + neuron_draws.SEED_LOW] = seed & 0xFFFFFFFF
         call.table[at + neuron_draws.SEED_HIGH] = seed >> 32
     return call
 
 
-def _check_constants(neurons: Neurons, constants: Mapping[str, npt.NDArray[np.float64]]) -> None:
+def _check_constants(
+    neurons: LocalNeurons, constants: Mapping[str, npt.NDArray[np.float64]]
+) -> None:
     # Such as of a time constant of 0 in equations: in time it would make all states no numbers.
     population, real = neurons.population, neurons.neurons >= 0
     parameters = {
@@ -389,7 +399,7 @@ def _check_constants(neurons: Neurons, constants: Mapping[str, npt.NDArray[np.fl
 
 
 def _check_parts(
-    neurons: Neurons, constants: Mapping[str, npt.NDArray[np.float64]], dt: float
+    neurons: LocalNeurons, constants: Mapping[str, npt.NDArray[np.float64]], dt: float
 ) -> None:
     population, parts = neurons.population, constants.get(codegen.SUB_STEPS, np.ones(()))
     stated = neurons.parameters.get(codegen.SUB_STEPS)
@@ -409,5 +419,5 @@ def spikes_per_step(population: Population) -> int:
     model = population.model
     if isinstance(model, SpikeSource):
         return 1
-    relay = codegen.is_relay(codegen.neuron_kernel(kernel_name(model)))
+    relay = codegen.is_relay(codegen.neuron_kernel(neuron_module_name(model)))
     return emission.MAX_SPIKES if relay else 1

@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine import connections, edges, wiring
-from distsnn.engine.layout import Layout
-from distsnn.network import ExplicitFile, Network
+from distsnn.engine.layout import LocalLayout
+from distsnn.network import ConnectionFile, Network
 from distsnn.network.blocks import make_blocks
 from distsnn.network.quanta import choose_quanta
 from distsnn.partition.assignment import make_assignment
-from distsnn.simulation.build import warm_up
+from distsnn.simulation.build import compile_wiring_kernels
 from distsnn.simulation.edge_routing import file_summaries, read_edges
 
 Ints = npt.NDArray[np.int64]
@@ -20,8 +20,8 @@ Ints = npt.NDArray[np.int64]
 _AT_A_TIME = 1 << 25  # synapses that are built at a time
 
 
-def wired_ends(
-    network: Network, seed: int, *, at_a_time: int = _AT_A_TIME
+def iterate_network_synapses(
+    network: Network, seed: int, *, chunk_size: int = _AT_A_TIME
 ) -> Iterator[tuple[Ints, Ints]]:
     """Yield sources and targets (gids) of all synapses, a piece at a time.
 
@@ -34,10 +34,10 @@ def wired_ends(
         The network.
     seed : int
         Seed of the run that has these synapses.
-    at_a_time : int
+    chunk_size : int
         About how many are held at a time.
     """
-    warm_up()
+    compile_wiring_kernels()
     table, scales = make_blocks(network), choose_quanta(network, file_summaries(network))
     expected = sum(
         projection.rule.expected_synapses(
@@ -45,18 +45,18 @@ def wired_ends(
         )
         for projection in network.projections
     )
-    parts = min(max(1, math.ceil(expected / at_a_time)), table.n_blocks)
+    parts = min(max(1, math.ceil(expected / chunk_size)), table.n_blocks)
     assignment = make_assignment(table, parts, "contiguous")
     for part in range(parts):
-        layout = Layout(network, table, assignment, part)
+        layout = LocalLayout(network, table, assignment, part)
         explicit_edges = {
             index: [
-                edges.split(layout, projection, piece)[part]
+                edges.split_by_owner(layout, projection, piece)[part]
                 for piece in read_edges(projection, network.dt)
             ]
             for index, projection in enumerate(network.projections)
-            if isinstance(projection.rule, ExplicitFile)
+            if isinstance(projection.rule, ConnectionFile)
         }
-        yield from connections.ends(
-            layout, wiring.build(layout, scales, seed, explicit_edges=explicit_edges)
+        yield from connections.iterate_synapses(
+            layout, wiring.build_local_synapses(layout, scales, seed, explicit_edges=explicit_edges)
         )

@@ -100,12 +100,12 @@ _TAKEN = (
 
 
 @cache
-def rule_of(model: PlasticityModel) -> str:
+def generated_rule_module(model: PlasticityModel) -> str:
     """Return the import name of a rule's kernel module, which is generated if it is missing."""
-    return load(rule_text(model)).__name__
+    return load(rule_module_text(model)).__name__
 
 
-def rule_text(model: PlasticityModel, *, docstring: str = "Generated: do not edit.") -> str:
+def rule_module_text(model: PlasticityModel, *, docstring: str = "Generated: do not edit.") -> str:
     """Return the text of a rule's kernel module.
 
     Parameters

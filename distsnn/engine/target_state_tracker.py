@@ -1,18 +1,18 @@
-"""How a plastic projection follows the states of its targets (see `codegen.watch_entries`)."""
+"""Follow the states of a plastic projection's targets (see `codegen.target_state_entries`)."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.codegen.plasticity import n_levels, watched
-from distsnn.codegen.watch_entries import WatchVariant, late_states, watch_entry
+from distsnn.codegen.plasticity import n_levels, observed_states
+from distsnn.codegen.target_state_entries import WatchVariant, delayed_states, target_state_entry
+from distsnn.engine.kernel_calls import KernelCall
+from distsnn.engine.local_neurons import LocalNeurons
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.plastic_targets import PlasticTargets
-from distsnn.engine.populations import Neurons
-from distsnn.engine.post_history import FillingHistory
+from distsnn.engine.post_history import TargetStepHistory
 from distsnn.engine.state_fields import Values, projection_fields
-from distsnn.engine.tables import Call
 from distsnn.kernels import plastic
 from distsnn.network.plastic_synapse import StateDrivenSynapse
 
@@ -21,16 +21,16 @@ from distsnn.network.plastic_synapse import StateDrivenSynapse
 _LONG_HISTORY = 1024
 
 
-class TargetWatch(PlasticTargets):
+class TargetStateTracker(PlasticTargets):
     """Targets whose states act in every step, and the stored states.
 
     Parameters
     ----------
     calls : RuleCalls
         The projection's calls; its rule follows states.
-    targets : Neurons
+    targets : LocalNeurons
         The targets' population.
-    reached : ndarray of bool, shape (n_targets,)
+    has_synapses : ndarray of bool, shape (n_targets,)
         Which targets have synapses.
     longest : int
         The projection's longest delay, steps, the same on all ranks.
@@ -40,13 +40,13 @@ class TargetWatch(PlasticTargets):
         Makes room in the histories.
     """
 
-    history: FillingHistory
+    history: TargetStepHistory
 
     def __init__(
         self,
         calls: RuleCalls,
-        targets: Neurons,
-        reached: npt.NDArray[np.bool_],
+        targets: LocalNeurons,
+        has_synapses: npt.NDArray[np.bool_],
         longest: int,
         loop_state: npt.NDArray[np.int64],
         make_room: Callable[[], None],
@@ -54,34 +54,36 @@ class TargetWatch(PlasticTargets):
         projection, where, size = calls.projection, calls.where, targets.neurons.size
         model = projection.plasticity_rule
         assert isinstance(model, StateDrivenSynapse)
-        history = FillingHistory(size, n_levels(calls.rule), calls.precision)
+        history = TargetStepHistory(size, n_levels(calls.rule), calls.precision)
         super().__init__(calls, targets, history, make_room)
         self._longest, self._n_acts = longest, n_levels(calls.rule)
-        entry = watch_entry(WatchVariant(calls.variant, targets.real))
+        entry = target_state_entry(WatchVariant(calls.variant, targets.real))
         first, last = targets.first, targets.last
-        self.after_update = self._call = call = Call(entry, calls.table, first, last, calls.scalars)
-        call.point(plastic.FIRSTS, self.history.firsts, first)
+        self.after_update = self._call = call = KernelCall(
+            entry, calls.table, first, last, calls.scalars
+        )
+        call.bind(plastic.FIRSTS, self.history.newest_index, first)
         self._offsets = where.offsets
-        for name in watched(calls.rule):
-            call.point(where.watched[name], targets.states[name], first)
-            call.point(where.offsets[name], _offset(targets, name))
+        for name in observed_states(calls.rule):
+            call.bind(where.observed_states[name], targets.states[name], first)
+            call.bind(where.offsets[name], _offset(targets, name))
 
         # spikes of other ranks arrive up to an epoch late, which is at most their delay
         rows, table = 1 << (2 * longest).bit_length(), calls.table
         self._levels = np.zeros((rows, size), calls.precision)
-        call.point(plastic.LEVELS, self._levels, first)
+        call.bind(plastic.LEVELS, self._levels, first)
         table[plastic.LEVEL_MASK], table[plastic.LEVEL_STRIDE] = rows - 1, size
-        self._late_names = late = late_states(calls.variant.kernel)
+        self._late_names = late = delayed_states(calls.variant.kernel)
         self._late_steps = model.late_steps(calls.layout.network.dt)
         rows = 1 << self._late_steps.bit_length()
         # before the start they were what they are at the start
         start = np.array([targets.states[name] for name in late]).reshape(len(late), size)
         self._late = np.broadcast_to(start, (rows, *start.shape)).copy()
-        call.point(plastic.LATE, self._late)
+        call.bind(plastic.LATE, self._late)
         table[plastic.LATE_MASK], table[plastic.LATE_STEPS] = rows - 1, self._late_steps
-        call.point(plastic.HAS_SYNAPSES, reached.astype(np.uint8))
-        call.point(plastic.ACTS, np.zeros(size * self._n_acts))
-        call.point(plastic.LOOP_STATE, loop_state)
+        call.bind(plastic.HAS_SYNAPSES, has_synapses.astype(np.uint8))
+        call.bind(plastic.ACTS, np.zeros(size * self._n_acts))
+        call.bind(plastic.LOOP_STATE, loop_state)
         sizes = {"levels of targets": longest, "acts of targets": longest * self._n_acts}
         variables = dict.fromkeys(sizes, (calls.precision, "1"))
         if self._late_steps and late:
@@ -89,11 +91,11 @@ class TargetWatch(PlasticTargets):
             variables["late states"] = (targets.real, "1")
         self.fields = projection_fields(projection, "target", variables, sizes=sizes)
 
-    def follow(self, neurons: Neurons) -> None:
+    def follow(self, neurons: LocalNeurons) -> None:
         """Follow the targets' parameters, which were changed: states that act late stay."""
         for name, position in self._offsets.items():
-            before, now = self._call.keep[position], _offset(neurons, name)
-            self._call.point(position, now)
+            before, now = self._call.referenced_arrays[position], _offset(neurons, name)
+            self._call.bind(position, now)
             if name in self._late_names:
                 late = self._late[:, self._late_names.index(name)]
                 late[:] = np.where(before == now, late, late + before - now)
@@ -111,7 +113,7 @@ class TargetWatch(PlasticTargets):
     def take(self, step: int) -> list[Values]:
         """Return levels, acts and late states, target by target, of the steps up to this one."""
         is_local = self.neurons >= 0
-        acts = self.history.since(step - self._longest, self._longest)
+        acts = self.history.entries_after(step - self._longest, self._longest)
         levels = self._levels[self._level_rows(step)].T
         late = self._late[self._late_rows(step)].transpose(2, 0, 1)
         values = levels[is_local], acts[is_local], late[is_local]
@@ -124,7 +126,7 @@ class TargetWatch(PlasticTargets):
         self._levels[np.ix_(self._level_rows(step), is_local)] = levels.T
         of_slots = np.zeros((is_local.size, self._longest, self._n_acts), self._levels.dtype)
         of_slots[is_local] = values[1].reshape(-1, self._longest, self._n_acts)
-        self.history.begin(of_slots, step - self._longest)
+        self.history.restore(of_slots, step - self._longest)
         self._point()
         for levels_of_step in values[2:]:
             late = levels_of_step.reshape(-1, self._late_steps, len(self._late_names))
@@ -140,7 +142,7 @@ class TargetWatch(PlasticTargets):
         return steps & int(self._table[plastic.LEVEL_MASK])
 
 
-def _offset(neurons: Neurons, name: str) -> npt.NDArray[np.float64]:
+def _offset(neurons: LocalNeurons, name: str) -> npt.NDArray[np.float64]:
     """Return the offset of a state for each of the neurons."""
     size = neurons.last - neurons.first
     return np.array(np.broadcast_to(neurons.offset(name), size), np.float64)

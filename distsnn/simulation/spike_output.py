@@ -12,17 +12,17 @@ from distsnn.comm import Communicator, collective_phase
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import RecordingError
 from distsnn.io.run_lock import RunLock
-from distsnn.io.run_writer import check_target
+from distsnn.io.run_writer import check_output_path
 from distsnn.network import Network
-from distsnn.simulation.build import Built
-from distsnn.simulation.clock import Times, peak_rss_bytes
-from distsnn.simulation.last_spikes import LastSpikes
+from distsnn.simulation.build import BuildResult
+from distsnn.simulation.last_spikes import LastRunSpikes
+from distsnn.simulation.phase_timer import PhaseTimer, peak_rss_bytes
 from distsnn.simulation.rank_counts import rank_counts
 from distsnn.simulation.recorder import Recorder
-from distsnn.simulation.spike_counts import Recorded, SpikeCounts
+from distsnn.simulation.spike_counts import RecordedNeurons, SpikeCounts
 
 
-class Output:
+class SpikeOutput:
     """Takes a rank's spikes and samples of states.
 
     Parameters
@@ -36,9 +36,9 @@ class Output:
     ----------
     counts : SpikeCounts
         This rank's spikes by population.
-    recorded : Recorded
+    recorded : RecordedNeurons
         Whose spikes are recorded.
-    last : LastSpikes
+    last_run : LastRunSpikes
         The spikes of the last run.
     recorder : Recorder or None
         The store, where there is one.
@@ -47,8 +47,8 @@ class Output:
     """
 
     def __init__(self, network: Network, communicator: Communicator) -> None:
-        self.counts, self.recorded = SpikeCounts(network), Recorded(network)
-        self.last = LastSpikes(network, communicator)
+        self.counts, self.recorded = SpikeCounts(network), RecordedNeurons(network)
+        self.last_run = LastRunSpikes(network, communicator)
         self.recorder: Recorder | None = None
         self.spent_s = 0.0
         self._communicator, self._locks = communicator, ExitStack()
@@ -81,7 +81,7 @@ class Output:
         with collective_phase(self._communicator, "checking the settings"):
             if first:
                 # An error in the path is raised before the synapses are built.
-                check_target(out, overwrite=overwrite, resume=resume)
+                check_output_path(out, overwrite=overwrite, resume=resume)
         with collective_phase(self._communicator, "locking the store"):
             if first:
                 self._locks.callback((held or RunLock(out)).release)
@@ -95,16 +95,18 @@ class Output:
         if self.recorder is not None:
             self.recorder.update(**attributes)
 
-    def close(self, status: str, built: Built, times: Times, timing: dict[str, float]) -> None:
+    def close(
+        self, status: str, built: BuildResult, times: PhaseTimer, timing: dict[str, float]
+    ) -> None:
         """Commit and close the recordings; not collective.
 
         Parameters
         ----------
         status : str
             How the run has ended.
-        built : Built
+        built : BuildResult
             The engine and what goes with it.
-        times : Times
+        times : PhaseTimer
             Its wall times.
         timing : dict of str to float
             Of this rank by phase, s.
@@ -126,7 +128,7 @@ class Output:
 
     def begin(self, end: int, dt: float) -> None:
         """Take note that a run begins, and at which step it is to end."""
-        self.last.begin()
+        self.last_run.begin()
         if self.recorder is not None:
             self.recorder.queue_attributes(time_ms=end * dt, n_steps=end)
 
@@ -137,7 +139,7 @@ class Output:
         if self.recorder is not None:
             self.recorder.drain()
         else:
-            for probes in engine.samplers().values():
+            for probes in engine.probes_by_folder().values():
                 for probe in probes:
                     probe.drain()
         self.spent_s += time.perf_counter() - begin
@@ -145,7 +147,7 @@ class Output:
 
     def _take(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         begin = time.perf_counter()
-        self.last.append(step, gid)
+        self.last_run.append(step, gid)
         chosen = self.recorded.of(gid)
         recorded = gid[chosen]
         self.counts.add(gid, recorded)

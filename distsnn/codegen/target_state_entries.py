@@ -14,9 +14,9 @@ from distsnn.codegen.modules import load, sources_digest
 from distsnn.codegen.plasticity import (
     PlasticVariant,
     n_levels,
+    observed_states,
     plastic_layout,
     rule_kernel,
-    watched,
 )
 from distsnn.jit import Entry
 
@@ -38,12 +38,12 @@ class WatchVariant:
 
 
 @cache
-def watch_entry(variant: WatchVariant) -> Entry:
+def target_state_entry(variant: WatchVariant) -> Entry:
     """Return the entry of a variant."""
     return cast(Entry, load(_text(variant)).watch)
 
 
-def late_states(kernel: str) -> tuple[str, ...]:
+def delayed_states(kernel: str) -> tuple[str, ...]:
     """Return the states of targets that a rule uses with a delay."""
     states: tuple[str, ...] = getattr(rule_kernel(kernel), "LATE", ())
     return states
@@ -53,7 +53,7 @@ def _text(variant: WatchVariant) -> str:
     """Return the text of the module."""
     plastic = variant.plastic
     kernel, where = plastic.kernel, plastic_layout(plastic)
-    rule, late = rule_kernel(kernel), late_states(kernel)
+    rule, late = rule_kernel(kernel), delayed_states(kernel)
     # a target does not use constants of its synapses
     constants = {name: "0.0" for name in plastic.per_synapse}
     constants |= {name: f"scalars[{address}]" for name, address in where.scalars.items()}
@@ -80,8 +80,8 @@ def _text(variant: WatchVariant) -> str:
         f"    old = ((now - table[LATE_STEPS]) & table[LATE_MASK]) * {len(late)} * n",
     ]
     state_bytes = 4 if variant.states == "float32" else 8
-    for name in watched(rule):
-        address = f"table[{where.watched[name]}]"
+    for name in observed_states(rule):
+        address = f"table[{where.observed_states[name]}]"
         lines.append(f"    x_{name} = array({address} + {state_bytes} * first, n, state)")
         lines.append(f"    o_{name} = array(table[{where.offsets[name]}], n, np.float64)")
     for i, name in enumerate(late):
@@ -92,7 +92,7 @@ def _text(variant: WatchVariant) -> str:
     lines += [f"        new_{name}[i] = x_{name}[i]" for name in late]
     observed = [
         f"np.float64({'old' if name in late else 'x'}_{name}[i]) + o_{name}[i]"
-        for name in watched(rule)
+        for name in observed_states(rule)
     ]
     arguments = ", ".join([*observed, *(f"c_{name}" for name in rule.CONSTANTS)])
     lines += [

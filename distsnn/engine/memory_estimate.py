@@ -6,15 +6,22 @@ from itertools import groupby
 
 import numpy as np
 
-from distsnn.engine.homeostasis import state_fields as activity_fields
-from distsnn.engine.layout import Layout
-from distsnn.engine.populations import state_fields as neuron_fields
+from distsnn.engine.layout import LocalLayout
+from distsnn.engine.local_neurons import state_fields as neuron_fields
 from distsnn.engine.row_builder import EDGE_BYTES
 from distsnn.engine.source_states import state_fields as source_fields
 from distsnn.engine.spike_trains import state_fields as gamma_fields
 from distsnn.engine.state_fields import StateField
-from distsnn.engine.storage import RowSetPlan, bytes_of, choose, distinct_delays
-from distsnn.network import Explicit, ExplicitFile, FixedIndegree, GammaInput, Network, Projection
+from distsnn.engine.storage import RowSetPlan, bytes_per_synapse, distinct_delays, plan_row_sets
+from distsnn.engine.weight_scaling import state_fields as activity_fields
+from distsnn.network import (
+    ConnectionFile,
+    ConnectionList,
+    FixedIndegree,
+    GammaInput,
+    Network,
+    Projection,
+)
 from distsnn.network.quanta import WeightQuanta
 
 # What a process has before any network is built: Python, its libraries (numba's compiler is most
@@ -29,8 +36,8 @@ _GIVEN_WORD, _GIVEN_BYTES = 8.0, 128.0
 _ROW_BYTES, _SCALED_BYTES = 16.0, 56.0
 
 
-def expected_bytes(
-    layout: Layout, quanta: WeightQuanta, *, delivery: str = "auto", storage: str = "auto"
+def estimate_memory_bytes(
+    layout: LocalLayout, quanta: WeightQuanta, *, delivery: str = "auto", storage: str = "auto"
 ) -> float:
     """Return the largest resident memory that is expected of a rank, bytes.
 
@@ -41,14 +48,14 @@ def expected_bytes(
 
     Parameters
     ----------
-    layout : Layout
+    layout : LocalLayout
         The rank's neurons.
     quanta : WeightQuanta
         Fixed-point scales.
     delivery, storage : str
-        See `distsnn.engine.storage.choose`.
+        See `distsnn.engine.storage.plan_row_sets`.
     """
-    plans = choose(layout, quanta, delivery=delivery, storage=storage)
+    plans = plan_row_sets(layout, quanta, delivery=delivery, storage=storage)
     built, peak = 0.0, 0.0
     for plan in plans:
         for stored, beside in _stages(layout, plan):
@@ -57,18 +64,18 @@ def expected_bytes(
             built += stored
     for projection in layout.network.projections:
         if (
-            isinstance(projection.rule, Explicit | ExplicitFile)
+            isinstance(projection.rule, ConnectionList | ConnectionFile)
             or projection.plasticity_rule is not None
         ):
             synapses = _synapses(layout, projection)
-            stored = synapses * bytes_of(projection, _GIVEN_WORD)
-            is_explicit = isinstance(projection.rule, Explicit | ExplicitFile)
+            stored = synapses * bytes_per_synapse(projection, _GIVEN_WORD)
+            is_explicit = isinstance(projection.rule, ConnectionList | ConnectionFile)
             peak = max(peak, built + stored + (_GIVEN_BYTES * synapses if is_explicit else 0.0))
             built += stored
     return BASELINE_BYTES + _neurons(layout) + max(peak, built + _rings(layout, plans))
 
 
-def _stages(layout: Layout, plan: RowSetPlan) -> Iterator[tuple[float, float]]:
+def _stages(layout: LocalLayout, plan: RowSetPlan) -> Iterator[tuple[float, float]]:
     """Yield the bytes of a row set, piece by piece as it is built, and of the edges beside."""
     projections = [layout.network.projections[index] for index in plan.projections]
     yield layout.network.n_neurons / 8 * 1.5, 0.0  # which sources have rows, and their numbers
@@ -97,11 +104,14 @@ def _source(projection: Projection) -> str:
     return projection.pre.population
 
 
-def _synapses(layout: Layout, projection: Projection) -> float:
+def _synapses(layout: LocalLayout, projection: Projection) -> float:
     """Return the expected synapses of a projection onto the rank's neurons."""
     population = layout.population_index(projection.post.population)
-    blocks = layout.owned[layout.table.population[layout.owned] == population]
-    first, last = layout.table.start[blocks], layout.table.start[blocks] + layout.table.size[blocks]
+    blocks = layout.owned_blocks[layout.blocks.population[layout.owned_blocks] == population]
+    first, last = (
+        layout.blocks.start[blocks],
+        layout.blocks.start[blocks] + layout.blocks.size[blocks],
+    )
     overlap = np.minimum(last, projection.post.stop) - np.maximum(first, projection.post.start)
     share = float(overlap.clip(0).sum()) / projection.post.size
     return share * projection.rule.expected_synapses(
@@ -109,7 +119,7 @@ def _synapses(layout: Layout, projection: Projection) -> float:
     )
 
 
-def _neurons(layout: Layout) -> float:
+def _neurons(layout: LocalLayout) -> float:
     """Return the bytes of state variables, of parameters that differ, and of numbers."""
     total, fields = 0.0, _fields(layout.network)
     for index, population in enumerate(layout.network.populations):
@@ -138,8 +148,8 @@ def _fields(network: Network) -> list[StateField]:
     return [field for fields in declared for field in fields]
 
 
-def _rings(layout: Layout, plans: list[RowSetPlan]) -> float:
+def _rings(layout: LocalLayout, plans: list[RowSetPlan]) -> float:
     """Return the bytes of input that is still to come, and of the sums of weights."""
     planes = max(1, *(len(population.model.receptors) for population in layout.network.populations))
-    ahead = max((plan.longest for plan in plans if not plan.pull), default=0)
+    ahead = max((plan.max_delay for plan in plans if not plan.pull), default=0)
     return planes * (4.0 * (1 << ahead.bit_length() + layout.target_bits) + 8.0 * layout.n_local)

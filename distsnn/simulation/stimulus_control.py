@@ -12,7 +12,7 @@ from distsnn.comm import Communicator, broadcast_from_rank0
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.spike_trains import most_counts, receptor_weights
 from distsnn.engine.state_fields import StateField, StateHolder
-from distsnn.errors import DescriptionError, unknown
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import (
     ConstantCurrent,
     GammaInput,
@@ -38,8 +38,8 @@ from distsnn.network.checks import (
 )
 from distsnn.network.stimuli import PerNeuron, Piecewise, as_per_neuron, sine_ranges
 from distsnn.network.values import ValueLike
-from distsnn.simulation.given_spikes import Events, GivenSpikes
-from distsnn.simulation.scripted import Scripted
+from distsnn.simulation.added_spikes import AddedSpikes, SpikeEvents
+from distsnn.simulation.script_changes import ScriptChanges
 
 # Spikes as one number each: the step, then the neuron.
 Keys = npt.NDArray[np.int64]
@@ -54,7 +54,7 @@ _COMMON, _EACH, _COMING = "value", "values", "spikes to come"
 
 
 @dataclass
-class _Settable:
+class _StimulusState:
     """A stimulus that can be set.
 
     Attributes
@@ -76,7 +76,7 @@ class _Settable:
     values: Values = field(default_factory=dict)
 
 
-class Inputs(StateHolder):
+class StimulusControl(StateHolder):
     """Stimuli and spike sources, as a script sets them between two runs.
 
     Setting is collective: what rank 0 gives counts, and what the others do is not looked at.
@@ -88,16 +88,20 @@ class Inputs(StateHolder):
         This rank's engine, connected.
     communicator : Communicator
         The ranks.
-    scripted : Scripted
+    scripted : ScriptChanges
         Notified of everything that is set.
     """
 
-    def __init__(self, engine: RankEngine, communicator: Communicator, scripted: Scripted) -> None:
+    def __init__(
+        self, engine: RankEngine, communicator: Communicator, scripted: ScriptChanges
+    ) -> None:
         self._engine, self._communicator, self._scripted = engine, communicator, scripted
         self._network = network = engine.layout.network
         # by how many quanta the input of a step may grow on every rank, by receptor plane
-        self._room: list[int] = (-communicator.allreduce_max(-engine.room)).tolist()
-        self._settable: dict[str, _Settable] = {}
+        self._input_headroom: list[int] = (
+            -communicator.allreduce_max(-engine.input_headroom)
+        ).tolist()
+        self._settable: dict[str, _StimulusState] = {}
         for stimulus in network.stimuli:
             if stimulus.name is not None and isinstance(stimulus, Stimulus):
                 self._settable[stimulus.name] = self._as_described(stimulus)
@@ -107,7 +111,7 @@ class Inputs(StateHolder):
             if isinstance(population.model, SpikeSource)
         }
         self._given = {
-            stimulus.name: GivenSpikes(engine, stimulus, self._room)
+            stimulus.name: AddedSpikes(engine, stimulus, self._input_headroom)
             for stimulus in network.stimuli
             if isinstance(stimulus, SpikeInput) and stimulus.name is not None
         }
@@ -118,7 +122,7 @@ class Inputs(StateHolder):
 
     def set(self, name: str, fields: Mapping[str, ValueLike]) -> None:
         """Do what `StimulusHandle.set` does. Collective."""
-        self._put(*broadcast_from_rank0(self._communicator, lambda: self._checked(name, fields)))
+        self._apply(*broadcast_from_rank0(self._communicator, lambda: self._checked(name, fields)))
 
     def values(self, name: str) -> dict[str, PerNeuron | Piecewise]:
         """Return a stimulus's values by name, as they were set last or are described."""
@@ -161,7 +165,7 @@ class Inputs(StateHolder):
             # room that one has given up is there for all, in any order
             self._reserve(self._find(name), 0.0)
         for name, fields in values.items():
-            self._put(*self._checked(name, fields))
+            self._apply(*self._checked(name, fields))
 
     @property
     def fields(self) -> tuple[StateField, ...]:
@@ -180,7 +184,7 @@ class Inputs(StateHolder):
 
     def _held(self) -> dict[tuple[str, str, str], npt.NDArray[Any]]:
         """Return values by kind, name of the value, and name of the stimulus or source."""
-        self._forget_past()
+        self._drop_past_spikes()
         held: dict[tuple[str, str, str], npt.NDArray[Any]] = {}
         for name, values in self.set_values.items():
             for field_name, value in values.items():
@@ -234,16 +238,16 @@ class Inputs(StateHolder):
             if stimulus.name == name
         )
 
-    def _as_described(self, stimulus: Stimulus) -> _Settable:
+    def _as_described(self, stimulus: Stimulus) -> _StimulusState:
         if not isinstance(stimulus, RateInput):
-            return _Settable(stimulus)
+            return _StimulusState(stimulus)
         engine, counts = self._engine, self._most(stimulus.max_rate())
         plane, weight = receptor_weights(
             engine.layout, engine.quanta, stimulus, np.asarray(stimulus.weight)
         )
-        return _Settable(stimulus, plane, abs(int(weight)), counts)
+        return _StimulusState(stimulus, plane, abs(int(weight)), counts)
 
-    def _find(self, name: str) -> _Settable:
+    def _find(self, name: str) -> _StimulusState:
         if not isinstance(name, str) or name not in self._settable:
             for stimulus in self._network.stimuli:
                 if stimulus.name is not None and stimulus.name == name:
@@ -252,7 +256,7 @@ class Inputs(StateHolder):
                         where=f"stimulus {name!r}",
                         allowed=" or ".join(f"a {kind.__name__}" for kind in get_args(Stimulus)),
                     )
-            raise unknown("stimulus", name, self._settable, where="set")
+            raise unknown_name_error("stimulus", name, self._settable, where="set")
         return self._settable[name]
 
     def _checked(self, name: str, fields: Mapping[str, ValueLike]) -> tuple[str, Values]:
@@ -260,7 +264,7 @@ class Inputs(StateHolder):
         ranges, values = self._allowed(settable), {}
         for other in fields or ["nothing"]:
             if other not in ranges:
-                raise unknown("field", other, ranges, where=f"stimulus {name!r}")
+                raise unknown_name_error("field", other, ranges, where=f"stimulus {name!r}")
         for field_name, argument in fields.items():
             where = f"stimulus {name!r}, field {field_name}"
             value = as_per_neuron(argument, where=where)
@@ -276,24 +280,24 @@ class Inputs(StateHolder):
             check_range(_largest_rate(settable, values), self._allowed_rates(settable), where=where)
         return name, values
 
-    def _put(self, name: str, values: Values) -> None:
+    def _apply(self, name: str, values: Values) -> None:
         settable = self._settable[name]
         if isinstance(settable.stimulus, RateInput):
             self._reserve(settable, _largest_rate(settable, values) * settable.stimulus.processes)
         settable.values |= values
-        self._scripted.note(name)
+        self._scripted.add(name)
         self._engine.stimuli.set(name, values)
 
-    def _reserve(self, settable: _Settable, rate: float) -> None:
+    def _reserve(self, settable: _StimulusState, rate: float) -> None:
         """Let a stimulus have room for the counts of a rate, in place of what it has."""
         counts = self._most(rate)
-        self._room[settable.plane] += settable.weight * (settable.counts - counts)
+        self._input_headroom[settable.plane] += settable.weight * (settable.counts - counts)
         settable.counts = counts
 
     def _most(self, rate: float) -> int:
         return most_counts(rate * self._network.dt * 1e-3)
 
-    def _allowed(self, settable: _Settable) -> dict[str, Interval]:
+    def _allowed(self, settable: _StimulusState) -> dict[str, Interval]:
         """Return the values that may be set, by field."""
         match settable.stimulus:
             case RateInput(rate=Sine()):
@@ -306,13 +310,13 @@ class Inputs(StateHolder):
                 return {"mean": ANY, "sd": NOT_NEGATIVE}
         return {"amplitude": ANY}
 
-    def _allowed_rates(self, settable: _Settable) -> Interval:
+    def _allowed_rates(self, settable: _StimulusState) -> Interval:
         """Return the rates with which no sum of a step's input can overflow."""
         assert isinstance(settable.stimulus, RateInput)
         if settable.weight == 0:
             return NOT_NEGATIVE
         # the inverse of `most_counts`
-        counts = settable.counts + self._room[settable.plane] // settable.weight
+        counts = settable.counts + self._input_headroom[settable.plane] // settable.weight
         mean = (math.sqrt(max(counts - 40.0, 0.0) + 36.0) - 6.0) ** 2
         return Interval(0.0, mean / (self._network.dt * 1e-3) / settable.stimulus.processes)
 
@@ -322,11 +326,11 @@ class Inputs(StateHolder):
         neurons: ValueLike,
         times: ValueLike | None,
         weights: ValueLike | None,
-    ) -> tuple[str, Keys | Events]:
+    ) -> tuple[str, Keys | SpikeEvents]:
         sizes = {name: population.size for name, population in self._sources.items()}
         sizes |= {name: spikes.stimulus.target.size for name, spikes in self._given.items()}
         if not isinstance(source, str) or source not in sizes:
-            raise unknown("spike source or spike input", source, sizes, where="emit")
+            raise unknown_name_error("spike source or spike input", source, sizes, where="emit")
         where, dt = f"spikes of {source!r}", self._network.dt
         who = as_indices(np.atleast_1d(np.asarray(neurons)), where=f"{where}, neurons")
         check_indices(who, sizes[source], where=f"{where}, neurons")
@@ -376,18 +380,18 @@ class Inputs(StateHolder):
             self._described[source] = np.sort((step.astype(np.int64) << 32) | model.neurons)
         return self._described[source]
 
-    def _add(self, source: str, keys: Keys | Events) -> None:
-        self._forget_past()
-        if isinstance(keys, Events):
-            self._scripted.note(source)
+    def _add(self, source: str, keys: Keys | SpikeEvents) -> None:
+        self._drop_past_spikes()
+        if isinstance(keys, SpikeEvents):
+            self._scripted.add(source)
             self._given[source].add(keys)
             return
         before = self._emitted.get(source, _NONE)
         self._emitted[source] = np.sort(np.concatenate([before, keys]))
-        self._scripted.note(source)
-        self._engine.emit(source, keys >> 32, keys & 0xFFFFFFFF)
+        self._scripted.add(source)
+        self._engine.add_source_spikes(source, keys >> 32, keys & 0xFFFFFFFF)
 
-    def _forget_past(self) -> None:
+    def _drop_past_spikes(self) -> None:
         past = np.int64(self._engine.step + 1) << 32
         for source, keys in self._emitted.items():
             self._emitted[source] = keys[keys.searchsorted(past) :]
@@ -404,7 +408,7 @@ def _described(stimulus: Stimulus, field_name: str) -> PerNeuron | Piecewise:
     return described
 
 
-def _largest_rate(settable: _Settable, values: Values) -> float:
+def _largest_rate(settable: _StimulusState, values: Values) -> float:
     """Return the largest rate of a process of random spikes with other values, spikes/s."""
     assert isinstance(settable.stimulus, RateInput)
     if isinstance(settable.stimulus.rate, Sine):

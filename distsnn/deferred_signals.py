@@ -25,7 +25,7 @@ class Note:
         self.number = self.number or number
 
 
-def hold() -> None:
+def defer_signals() -> None:
     """Defer SIGTERM and SIGUSR1 for the rest of the process.
 
     A simulation handles a deferred signal while it is built and runs. A later signal, while results
@@ -52,7 +52,7 @@ def _ignore() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def held(handlers: Iterable[Any] | None = None) -> int:
+def pending_signal(handlers: Iterable[Any] | None = None) -> int:
     """Return the deferred signal that has not been handled yet, or 0.
 
     Parameters

@@ -22,7 +22,7 @@ def address(array: npt.NDArray[Any]) -> int:
 
 
 @dataclass(eq=False)
-class Call:
+class KernelCall:
     """One entry with its table, range and the loops in which it is called.
 
     Parameters
@@ -39,7 +39,7 @@ class Call:
         It is called in loops start <= k < stop,
     every, phase : int
         of which (k - phase) is a multiple of `every`.
-    keep : dict of int to ndarray
+    referenced_arrays : dict of int to ndarray
         Arrays whose addresses are in the table, by their word.
     """
 
@@ -52,25 +52,25 @@ class Call:
     stop: int = FOREVER
     every: int = 1
     phase: int = 0
-    keep: dict[int, npt.NDArray[Any]] = field(default_factory=dict)
+    referenced_arrays: dict[int, npt.NDArray[Any]] = field(default_factory=dict)
 
-    def point(self, position: int, array: npt.NDArray[Any], offset: int = 0) -> None:
+    def bind(self, position: int, array: npt.NDArray[Any], offset: int = 0) -> None:
         """Set a word of the table to an array's address (less `offset` elements), and keep it.
 
         The previous array of this word is released.
         """
         self.table[position] = address(array) - offset * array.itemsize
-        self.keep[position] = array
+        self.referenced_arrays[position] = array
 
 
-def invoke(call: Call, step: int, first: int | None = None, last: int | None = None) -> int:
+def invoke(call: KernelCall, step: int, first: int | None = None, last: int | None = None) -> int:
     """Call an entry as the loop does, over its own range or another, and return its status."""
     low, high = call.first if first is None else first, call.last if last is None else last
     function = _ENTRY(call.entry.address)
     return int(function(address(call.table), address(call.scalars), low, high, step))
 
 
-def call_table(calls: list[Call]) -> npt.NDArray[np.int64]:
+def call_table(calls: list[KernelCall]) -> npt.NDArray[np.int64]:
     """Return the calls as the loop takes them."""
     rows = np.zeros((len(calls), loop.CALL_SIZE), np.int64)
     for row, call in zip(rows, calls, strict=True):
