@@ -24,7 +24,7 @@ EXAMPLE = re.compile(r"(<!-- example -->\n```json\n).*?(\n```\n<!-- end of examp
 # What differs with the day and the machine.
 FIXED = {
     "created": "2026-01-01T12:00:00+00:00",
-    "wall": {"build_s": 0.31, "run_s": 0.045, "real_time_factor": 0.45},
+    "wall_clock": {"build_s": 0.31, "run_s": 0.045, "real_time_factor": 0.45},
 }
 
 

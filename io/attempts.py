@@ -42,7 +42,7 @@ class RankRecord:
         Wall time by phase, s.
     memory : dict
         ``peak_rss_bytes`` and more.
-    counted : dict
+    counters : dict
         Counters of its connections and exchanges, as in `distsnn.io.schema`; empty if missing.
     spikes : RankSpikes or None
         Its spikes, lazily opened.
@@ -58,7 +58,7 @@ class RankRecord:
     status: str
     timing: dict[str, float]
     memory: dict[str, Any]
-    counted: dict[str, Any]
+    counters: dict[str, Any]
     spikes: RankSpikes | None
     states: dict[str, RankRows]
     weights: dict[str, RankRows]
@@ -88,7 +88,7 @@ class RankRecord:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One start of the run, valid for steps (first_step, until_step].
+    """One start of the run, valid for steps (start_step, until_step].
 
     ``ranks`` are the records of its ``n_ranks`` ranks, or of a share of them. ``until_step`` is
     None for the last attempt, which is valid for all its steps. ``saved`` is the number of the
@@ -99,7 +99,7 @@ class Attempt:
     index: int
     n_ranks: int
     ranks: tuple[RankRecord, ...]
-    first_step: int
+    start_step: int
     until_step: int | None
     assignment: dict[str, Any]
     versions: dict[str, Any]
@@ -108,25 +108,25 @@ class Attempt:
 
     @property
     def last(self) -> int:
-        """The last valid step that any rank may have committed, or first_step."""
+        """The last valid step that any rank may have committed, or start_step."""
         steps = max((rank.last_step for rank in self.ranks), default=-1)
-        return max(self.first_step, self._bounded(steps))
+        return max(self.start_step, self._bounded(steps))
 
     @property
     def complete_step(self) -> int:
-        """All ranks have committed their valid data up to this step; at least first_step.
+        """All ranks have committed their valid data up to this step; at least start_step.
 
         Ranks with lost spikes are ignored.
         """
         steps_of_ranks = (rank.committed_step for rank in self.ranks if "spikes" not in rank.lost)
         # a share of ranks may be empty: it misses no data
         steps = min(steps_of_ranks, default=-1) if self.ranks else LAST_STEP
-        return max(self.first_step, self._bounded(steps))
+        return max(self.start_step, self._bounded(steps))
 
     @property
     def is_superseded(self) -> bool:
         """Whether a later attempt started at the same step or earlier."""
-        return self.until_step is not None and self.until_step <= self.first_step
+        return self.until_step is not None and self.until_step <= self.start_step
 
     def _bounded(self, step: int) -> int:
         return step if self.until_step is None else min(step, self.until_step)
@@ -184,7 +184,7 @@ class FoundAttempt:
             index=self.index,
             n_ranks=n_ranks,
             ranks=tuple(ranks),
-            first_step=attributes["first_step"],
+            start_step=attributes["start_step"],
             until_step=self.until,
             assignment=attributes["assignment"],
             versions=attributes["versions"],
@@ -249,7 +249,7 @@ class FoundAttempt:
             attributes["status"],
             attributes.get("timing", {}),
             attributes.get("memory", {}),
-            attributes.get("counted", {}),
+            attributes.get("counters", {}),
             spikes,
             recordings["state"],
             recordings["weights"],

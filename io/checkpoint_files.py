@@ -92,7 +92,7 @@ def verify(folder: Path, expected: Mapping[str, Any]) -> None:
 
 def attributes_checksum(attributes: Mapping[str, Any]) -> str:
     """Return the SHA-256 of attributes (without ``seal`` itself) as sorted JSON."""
-    others = {name: value for name, value in attributes.items() if name != "seal"}
+    others = {name: value for name, value in attributes.items() if name != "attributes_sha256"}
     return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 

@@ -76,7 +76,7 @@ class CheckpointReader:
         if raw.get("format") != CHECKPOINT_FORMAT or not isinstance(version, int):
             raise StoreError("corrupt: no checkpoint", path=location(group))
         with store_errors(location(group), "corrupt"):
-            is_sealed = raw.get("seal") == attributes_checksum(raw)
+            is_sealed = raw.get("attributes_sha256") == attributes_checksum(raw)
         if not is_sealed:
             raise StoreError("corrupt: the attributes have changed", path=location(group))
         if version != CHECKPOINT_VERSION:

@@ -132,7 +132,7 @@ class CheckpointWriter:
         }
         draft = InMemoryGroup()
         group = create_group(draft.root, self._name, attributes)
-        write_attributes(group, {"seal": attributes_checksum(group.attrs.asdict())})
+        write_attributes(group, {"attributes_sha256": attributes_checksum(group.attrs.asdict())})
         write_files(self._folder, draft.files(self._name))
         with store_errors(self._folder, "cannot be written"):
             rename(self._folder, self.store / self._name)

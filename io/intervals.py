@@ -18,7 +18,7 @@ class Intervals:
     bounds: tuple[tuple[int, int | None], ...]
 
     @classmethod
-    def of(cls, stored: Any, name: str, *, first_step: int, path: str) -> Self:
+    def of(cls, stored: Any, name: str, *, start_step: int, path: str) -> Self:
         """Read the intervals of a recording from an attempt's attributes.
 
         Raises
@@ -27,7 +27,7 @@ class Intervals:
             If they are corrupt.
         """
         bounds: list[tuple[int, int | None]] = []
-        before: int | None = first_step - 1
+        before: int | None = start_step - 1
         for pair in stored if isinstance(stored, list) else [None]:
             match pair:
                 case [int(after), int() | None as until] if (
@@ -44,9 +44,9 @@ class Intervals:
         return cls(tuple(bounds))
 
     @classmethod
-    def always(cls, first_step: int) -> Self:
+    def always(cls, start_step: int) -> Self:
         """Return the interval of all steps after one."""
-        return cls(((first_step, None),))
+        return cls(((start_step, None),))
 
     def samples_until(self, step: int, interval_steps: int) -> int:
         """Return how many multiples of `interval_steps` up to a step lie in the intervals."""
@@ -127,10 +127,10 @@ def read_intervals(attributes: Mapping[str, Any], *, path: str) -> dict[str, Int
     StoreError
         If they are corrupt.
     """
-    stored, first = attributes.get("intervals", {}), attributes["first_step"]
+    stored, first = attributes.get("intervals", {}), attributes["start_step"]
     if not isinstance(stored, dict):
         raise StoreError("corrupt: intervals are not a table", path=path)
     return {
-        str(name): Intervals.of(bounds, str(name), first_step=first, path=path)
+        str(name): Intervals.of(bounds, str(name), start_step=first, path=path)
         for name, bounds in stored.items()
     }

@@ -23,13 +23,13 @@ MAX_RANKS = 2**20
 # Steps have 31 bits.
 LAST_STEP = 2**31 - 1
 # Counters of a rank, in total and by the rank of the source.
-_COUNTED = (
-    *("steps", "epoch_steps", "neurons", "events", "spikes"),
+_COUNTERS = (
+    *("steps", "epoch_steps", "neurons", "synaptic_events", "own_spikes"),
     *("exchanges", "received_spikes", "received_bytes"),
 )
 # Counters of rank groups.
-_COUNTED_IN_GROUPS = ("group_epoch_steps", "group_exchanges", "group_received_spikes")
-_COUNTED_BY_RANK = ("sources", "synapses", "smallest_delay", "spikes_from_rank")
+_COUNTERS_IN_GROUPS = ("group_epoch_steps", "group_exchanges", "group_received_spikes")
+_COUNTERS_BY_RANK = ("sources", "synapses", "min_delay", "spikes_from_rank")
 
 
 def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
@@ -41,12 +41,12 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
         If a table is corrupt.
     """
     _check_number(metadata["dt"], "dt", path, positive=True)
-    _check_number(metadata["time_ms"], "time_ms", path)
-    check_numbers(metadata.get("wall", {}), "wall", path=path)
+    _check_number(metadata["target_time_ms"], "target_time_ms", path)
+    check_numbers(metadata.get("wall_clock", {}), "wall_clock", path=path)
     settings = metadata.get("settings", {})
     if not (isinstance(settings, dict) and isinstance(settings.get("plastic_weights", {}), dict)):
         raise StoreError("corrupt: settings", path=path)
-    check_integer(metadata["n_steps"], "n_steps", path=path, high=LAST_STEP)
+    check_integer(metadata["target_steps"], "target_steps", path=path, high=LAST_STEP)
     check_integer(metadata["attempts"], "attempts", path=path, high=MAX_ATTEMPTS)
     check_paths(metadata["arrays"], "arrays", path=path)
     sizes: dict[str, int] = {}
@@ -91,7 +91,7 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
 def check_attempt(attributes: Mapping[str, Any], *, path: str) -> None:
     """Check an attempt's numbers and its list of recordings (StoreError if they are corrupt)."""
     check_integer(attributes["ranks"], "ranks", path=path, low=1, high=MAX_RANKS)
-    check_integer(attributes["first_step"], "first_step", path=path, high=LAST_STEP)
+    check_integer(attributes["start_step"], "start_step", path=path, high=LAST_STEP)
     check_integer(attributes.get("saved", 0), "saved", path=path, high=2**62)
     check_paths(attributes.get("recordings", []), "recordings", path=path)
     read_intervals(attributes, path=path)
@@ -101,22 +101,24 @@ def check_rank(attributes: Mapping[str, Any], ranks: int, *, path: str) -> None:
     """Check the attributes of one of `ranks` ranks (StoreError if they are corrupt)."""
     for name in ("timing", "memory"):
         check_numbers(attributes.get(name, {}), name, path=path)
-    _check_counted(attributes.get("counted", {}), ranks, path)
+    _check_counters(attributes.get("counters", {}), ranks, path)
 
 
-def _check_counted(counted: Mapping[str, Any], ranks: int, path: str) -> None:
+def _check_counters(counters: Mapping[str, Any], ranks: int, path: str) -> None:
     """Check the counters of a rank: integers, and lists with an integer for each rank."""
-    lists = [name for name in _COUNTED_BY_RANK if name in counted]
-    for name in _COUNTED if counted else ():
-        check_integer(counted.get(name), f"counted.{name}", path=path, high=2**62)
-    for name in _COUNTED_IN_GROUPS:
-        check_integer(counted.get(name, 0), f"counted.{name}", path=path, high=2**62)
-    for name in _COUNTED_BY_RANK if lists else ():
-        values = counted.get(name)
+    lists = [name for name in _COUNTERS_BY_RANK if name in counters]
+    for name in _COUNTERS if counters else ():
+        check_integer(counters.get(name), f"counters.{name}", path=path, high=2**62)
+    for name in _COUNTERS_IN_GROUPS:
+        check_integer(counters.get(name, 0), f"counters.{name}", path=path, high=2**62)
+    for name in _COUNTERS_BY_RANK if lists else ():
+        values = counters.get(name)
         if not isinstance(values, list) or len(values) != ranks:
-            raise StoreError(f"corrupt: counted.{name} is not a list of {ranks} numbers", path=path)
+            raise StoreError(
+                f"corrupt: counters.{name} is not a list of {ranks} numbers", path=path
+            )
         for value in values:
-            check_integer(value, f"counted.{name}", path=path, high=2**62)
+            check_integer(value, f"counters.{name}", path=path, high=2**62)
 
 
 def check_exit_report(attributes: Mapping[str, Any], *, path: str) -> None:
@@ -129,12 +131,12 @@ def check_generation(attributes: Mapping[str, Any], *, path: str) -> None:
     """Check a checkpoint's attributes (StoreError if they are corrupt)."""
     check_integer(attributes["step"], "step", path=path, high=LAST_STEP)
     check_integer(attributes["ranks"], "ranks", path=path, low=1, high=MAX_RANKS)
-    check_integer(attributes["reach"], "reach", path=path, high=MAX_DELAY_STEPS)
+    check_integer(attributes["max_delay_steps"], "max_delay_steps", path=path, high=MAX_DELAY_STEPS)
     _check_number(attributes["run_s"], "run_s", path)
-    if not all(isinstance(name, str) for name in attributes["scripted"]):
+    if not all(isinstance(name, str) for name in attributes["script_changes"]):
         raise StoreError("corrupt: scripted is not a list of names", path=path)
     for index, row in enumerate(_rows(attributes["fields"], "fields", path)):
-        for key in ("population", "name", "owner", "dtype", "unit", "counted"):
+        for key in ("population", "name", "owner", "dtype", "unit", "count_name"):
             _name(row, key, f"fields[{index}]", path)
         check_integer(row.get("size"), f"fields[{index}].size", path=path, high=2**62)
 

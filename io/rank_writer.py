@@ -76,7 +76,7 @@ class RankWriter:
         if attempt_group is None:
             raise StoreError(f"attempt {attempt} does not exist", path=str(self.path))
         attributes = read_attributes(attempt_group)
-        self._first_step: int = attributes["first_step"]
+        self._start_step: int = attributes["start_step"]
         if not 0 <= rank < attributes["ranks"]:
             raise StoreError(
                 f"rank {rank} of {attributes['ranks']} in attempt {attempt}", path=str(self.path)
@@ -243,7 +243,7 @@ class RankWriter:
             path,
             {
                 "committed": 0,
-                "committed_step": self._first_step,
+                "committed_step": self._start_step,
                 "last_spike_step": 0,
                 "index_stride": chunk,
                 "index_step": [],
@@ -255,7 +255,7 @@ class RankWriter:
             )
             for name, dtype in (("step", "int32"), ("gid", "uint32"))
         }
-        return SpikeStream(group, arrays, block_rows=chunk, first_step=self._first_step)
+        return SpikeStream(group, arrays, block_rows=chunk, start_step=self._start_step)
 
     def _row_stream(self, path_of_rank: str, spec: RecordingSpec) -> StateStream:
         path = f"{path_of_rank}/{spec.folder}/{spec.name}"
@@ -264,7 +264,7 @@ class RankWriter:
             path,
             {
                 "committed_rows": 0,
-                "committed_step": self._first_step,
+                "committed_step": self._start_step,
                 "first_step": spec.first_step,
                 "interval_steps": spec.interval_steps,
                 "variables": list(spec.variables),
@@ -294,7 +294,7 @@ class RankWriter:
             group,
             arrays,
             block_rows=rows,
-            first_step=self._first_step,
+            start_step=self._start_step,
             stamps=RowStamps(spec.first_step, spec.interval_steps),
         )
 

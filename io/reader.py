@@ -62,7 +62,7 @@ class StoreReader:
     attempts : tuple of Attempt
         In order.
     complete_step : int
-        The last step up to which every rank has committed everything since `first_step`.
+        The last step up to which every rank has committed everything since `start_step`.
     damage : StoreError or None
         Reason for excluding attempts, with `skip_damaged_attempts`.
     superseded_damage : tuple of StoreError
@@ -134,17 +134,17 @@ class StoreReader:
             result = FoundAttempt(self._root, index, names, until, chunks, self._share)
             results.append(result)
             if result.attempt is not None:
-                first = result.attempt.first_step
+                first = result.attempt.start_step
                 until = first if until is None else min(until, first)
         results.reverse()
         self.attempts = tuple(result.attempt for result in results if result.attempt is not None)
         self.superseded_damage = tuple(
             error for result in results for error in result.superseded_errors
         )
-        self.complete_step = self.first_step
+        self.complete_step = self.start_step
         for attempt in self.attempts:
             # A gap between attempts ends the complete recording.
-            if attempt.first_step <= self.complete_step:
+            if attempt.start_step <= self.complete_step:
                 self.complete_step = max(self.complete_step, attempt.complete_step)
         lost = [(result.index, error) for result in results for error in result.lost]
         return lost, [error for result in results for error in result.gaps]
@@ -200,9 +200,9 @@ class StoreReader:
         )
 
     @property
-    def first_step(self) -> int:
+    def start_step(self) -> int:
         """The step after which the run is recorded: 0, unless it started from a checkpoint."""
-        return min((attempt.first_step for attempt in self.attempts), default=0)
+        return min((attempt.start_step for attempt in self.attempts), default=0)
 
     def intervals(self, recording: str) -> NDArray[np.int64]:
         """Return the steps in which a recording was on, up to `complete_step`.
@@ -228,8 +228,8 @@ class StoreReader:
             raise unknown_name_error("recording", recording, valid_names, where=str(self.path))
         bounds: list[tuple[int, int]] = []
         for attempt in self.attempts:
-            on = attempt.intervals.get(recording, Intervals.always(attempt.first_step))
-            bounds += on.within(attempt.first_step, min(attempt.complete_step, self.complete_step))
+            on = attempt.intervals.get(recording, Intervals.always(attempt.start_step))
+            bounds += on.within(attempt.start_step, min(attempt.complete_step, self.complete_step))
         return merge_intervals(bounds)
 
     @property
@@ -261,7 +261,7 @@ class StoreReader:
         total = 0
         for attempt in self.attempts:
             for spikes in _spikes_of(attempt):
-                total += spikes.rows_until(attempt.last) - spikes.rows_until(attempt.first_step)
+                total += spikes.rows_until(attempt.last) - spikes.rows_until(attempt.start_step)
         return total
 
     def verify(self, step: int, *, after: int = 0) -> None:
@@ -284,7 +284,7 @@ class StoreReader:
             for attempt in self.attempts
             for rank in attempt.ranks
             for recording in (rank.spikes, *rank.states.values(), *rank.weights.values())
-            if recording is not None and attempt.first_step < step and not attempt.is_superseded
+            if recording is not None and attempt.start_step < step and not attempt.is_superseded
         )
         for recording, until in recordings:
             for layout, _, count in recording.layouts(until):
@@ -327,7 +327,7 @@ class StoreReader:
         last = self.last_step if last is None else last
         pieces: list[tuple[SpikeTable, int, int]] = []
         for attempt in self.attempts:
-            pieces += [(s.table, attempt.first_step, attempt.last) for s in _spikes_of(attempt)]
+            pieces += [(s.table, attempt.start_step, attempt.last) for s in _spikes_of(attempt)]
         if target is None:
             target = int(np.clip(len(pieces) * _WINDOW_PER_RANK, *_WINDOW))
         return plan_windows(pieces, first, last, target=target, align=align)
@@ -337,7 +337,7 @@ class StoreReader:
         last = self.last_step if last is None else last
         total = 0.0
         for attempt in self.attempts:
-            low, high = max(first, attempt.first_step), min(last, attempt.last)
+            low, high = max(first, attempt.start_step), min(last, attempt.last)
             for spikes in _spikes_of(attempt) if low < high else ():
                 below, upto = spikes.table.estimate(np.array([low, high], dtype=np.int64))
                 total += float(upto - below)
@@ -364,7 +364,7 @@ class StoreReader:
         last = self.last_step if last is None else last
         merged = []
         for attempt in self.attempts:
-            low, high = max(first, attempt.first_step), min(last, attempt.last)
+            low, high = max(first, attempt.start_step), min(last, attempt.last)
             if low < high:
                 merged.append(merge([s.read(low, high) for s in _spikes_of(attempt)]))
         if not merged:
@@ -444,7 +444,7 @@ def _segments(
         # Rows are valid if every rank has them, or has lost them.
         is_whole = len(present) + lost == len(parts)
         segments.append(
-            RowSegment(present, attempt.first_step, attempt.until_step, is_whole, lost=lost > 0)
+            RowSegment(present, attempt.start_step, attempt.until_step, is_whole, lost=lost > 0)
         )
     return segments
 

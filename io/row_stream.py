@@ -59,7 +59,7 @@ class RowStream(ABC):
         One array per column; the first axis counts rows and is chunked by `block_rows`.
     block_rows : int
         Rows per chunk.
-    first_step : int
+    start_step : int
         The committed step at the start.
     """
 
@@ -71,7 +71,7 @@ class RowStream(ABC):
         arrays: Mapping[str, ZarrArray],
         *,
         block_rows: int,
-        first_step: int,
+        start_step: int,
     ) -> None:
         self._group, self._arrays = group, dict(arrays)
         self.block_rows, self.capacity = block_rows, BLOCKS * block_rows
@@ -81,7 +81,7 @@ class RowStream(ABC):
         }
         self._length = {name: array.shape[0] for name, array in arrays.items()}
         self.appended = self.committed = self.released = 0
-        self.advanced = self.committed_step = first_step
+        self.advanced = self.committed_step = start_step
 
     def free_rows(self) -> int:
         """Return the number of free rows of the ring (hold the lock)."""
@@ -192,12 +192,12 @@ class SpikeStream(RowStream):
         arrays: Mapping[str, ZarrArray],
         *,
         block_rows: int,
-        first_step: int,
+        start_step: int,
     ) -> None:
-        super().__init__(group, arrays, block_rows=block_rows, first_step=first_step)
+        super().__init__(group, arrays, block_rows=block_rows, start_step=start_step)
         self.index = SpikeIndex(stride=block_rows)
         self._last_spike_step = 0
-        self._least_key = (first_step + 1) << 32
+        self._least_key = (start_step + 1) << 32
 
     def check(self, step: NDArray[np.int32], gid: NDArray[np.uint32]) -> None:
         """Raise StoreError unless the spikes continue the order of (step, gid).
@@ -252,10 +252,10 @@ class StateStream(RowStream):
         arrays: Mapping[str, ZarrArray],
         *,
         block_rows: int,
-        first_step: int,
+        start_step: int,
         stamps: RowStamps,
     ) -> None:
-        super().__init__(group, arrays, block_rows=block_rows, first_step=first_step)
+        super().__init__(group, arrays, block_rows=block_rows, start_step=start_step)
         self.stamps = stamps
 
     def step_of_row(self, row: int) -> int:  # noqa: D102 (documented in the base)

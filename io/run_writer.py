@@ -63,7 +63,7 @@ class RunWriter:
         ranks: int,
         *,
         overwrite: bool = False,
-        first_step: int = 0,
+        start_step: int = 0,
         assignment: Mapping[str, Any] | None = None,
     ) -> Self:
         """Create a store with its first attempt, atomically.
@@ -81,7 +81,7 @@ class RunWriter:
             Number of ranks of the first attempt.
         overwrite : bool
             Replace an existing run.
-        first_step : int
+        start_step : int
             The step after which it starts.
         assignment : mapping, optional
             Assignment of blocks to ranks.
@@ -94,7 +94,7 @@ class RunWriter:
         DescriptionError
             If the metadata cannot be stored.
         """
-        attempt = _attempt(ranks, first_step, assignment, metadata.get("versions"))
+        attempt = _attempt(ranks, start_step, assignment, metadata.get("versions"))
         target = _create_store(path, metadata, network, attempt, overwrite=overwrite)
         return cls(target, open_root(target, writable=True), 0)
 
@@ -104,7 +104,7 @@ class RunWriter:
         path: str | os.PathLike[str],
         ranks: int,
         *,
-        first_step: int,
+        start_step: int,
         saved_by: int,
         reader: StoreReader | None = None,
         assignment: Mapping[str, Any] | None = None,
@@ -121,7 +121,7 @@ class RunWriter:
             The run.
         ranks : int
             Number of ranks of the new attempt.
-        first_step : int
+        start_step : int
             The step after which it starts.
         saved_by : int
             The attempt that saved its checkpoint; -1: no attempt of this run.
@@ -150,7 +150,7 @@ class RunWriter:
                 if _LEFTOVER.search(leftover.name) and leftover.is_file():
                     leftover.unlink()
             _sweep_attempts(root, target, attempt)
-        attributes = _attempt(ranks, first_step, assignment, versions)
+        attributes = _attempt(ranks, start_step, assignment, versions)
         create_group(root, attempt_path(attempt), attributes)
         sync(target / attempt_path(attempt))
         # last: a listed attempt is on the disk
@@ -180,7 +180,7 @@ def create_state_store(
 
 def write_script_changes(path: str | os.PathLike[str], names: list[str]) -> None:
     """Record the names that a script has set (StoreError if they cannot be written)."""
-    write_attributes(open_root(Path(path), writable=True), {"scripted": names})
+    write_attributes(open_root(Path(path), writable=True), {"script_changes": names})
 
 
 def _create_store(
@@ -302,7 +302,7 @@ def _check_populations(table: Any) -> None:
 
 def _attempt(
     ranks: int,
-    first_step: int,
+    start_step: int,
     assignment: Mapping[str, Any] | None,
     versions: Mapping[str, str] | None,
 ) -> dict[str, Any]:
@@ -312,7 +312,7 @@ def _attempt(
             "the number of ranks is too small", where="ranks", value=ranks, allowed="at least 1"
         )
     attributes = {"assignment": dict(assignment or {}), "versions": dict(versions or {})}
-    return {"ranks": ranks, "first_step": first_step, **attributes}
+    return {"ranks": ranks, "start_step": start_step, **attributes}
 
 
 def _remove(build: Path) -> None:

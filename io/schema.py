@@ -53,8 +53,8 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("format_version", "int", f"{FORMAT_VERSION}; other versions are refused"),
             Attribute("dt", "float", "time step, ms; the time of a spike at step s is s·dt"),
             Attribute("seed", "int", "seed of all random numbers"),
-            Attribute("time_ms", "float", "requested biological time so far, ms"),
-            Attribute("n_steps", "int", "requested biological time so far, steps"),
+            Attribute("target_time_ms", "float", "requested biological time so far, ms"),
+            Attribute("target_steps", "int", "requested biological time so far, steps"),
             Attribute("network", "dict", "network description, without its arrays"),
             Attribute("arrays", "list", "names of the arrays of the network description"),
             Attribute("attempts", "int", "number of attempts; a missing attempt is an error"),
@@ -93,12 +93,14 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "versions", "dict", "versions of distsnn, Python and libraries at the first start"
             ),
             Attribute("complete", "bool", "every rank reached the end of the run"),
-            Attribute("wall", "dict", "wall-clock times, s: build_s, run_s, ...", required=False),
+            Attribute(
+                "wall_clock", "dict", "wall-clock times, s: build_s, run_s, ...", required=False
+            ),
             Attribute("synapses", "int", "number of synapses", required=False),
             Attribute("created", "str", "time of day of the start, ISO 8601", required=False),
             Attribute("command", "list", "the command line", required=False),
             Attribute(
-                "model",
+                "network_source",
                 "dict",
                 "model file or example of the network, with its settings",
                 required=False,
@@ -107,7 +109,7 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "settings", "dict", "seed, strategies and epochs of the first attempt", False
             ),
             Attribute(
-                "scripted",
+                "script_changes",
                 "list",
                 "names that a script changed during the run: stimuli, sources, populations "
                 "(states or parameters), projections; the description does not contain the changes",
@@ -127,16 +129,20 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("seed", "int", "seed of all random numbers"),
             Attribute("network", "str", "SHA-256 of the network description"),
             Attribute("ranks", "int", "number of ranks that wrote it"),
-            Attribute("reach", "int", "steps for which spikes are in flight: the maximum delay"),
-            Attribute("spikes", "list", "spikes of recorded neurons so far, by population"),
+            Attribute(
+                "max_delay_steps", "int", "steps for which spikes are in flight: the maximum delay"
+            ),
+            Attribute(
+                "recorded_spike_counts", "list", "spikes of recorded neurons so far, by population"
+            ),
             Attribute("run_s", "float", "wall-clock time of the run so far, s"),
             Attribute("attempt", "int", "attempt that wrote it; -1: no attempt was recording"),
             Attribute(
                 "fields",
                 "list",
                 "the state variables: {population, name, owner, dtype, unit, size (values of each "
-                "neuron, or for all), counted (name of the number of values by block, where blocks "
-                "differ)}",
+                "neuron, or for all), count_name (name of the number of values by block, where "
+                "blocks differ)}",
             ),
             Attribute(
                 "recordings",
@@ -145,14 +151,16 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "steps in which it was on)}}",
                 required=False,
             ),
-            Attribute("scripted", "list", "names that a script has changed"),
+            Attribute("script_changes", "list", "names that a script has changed"),
             Attribute("digest", "str", "SHA-256 of the blocks' digests in order"),
             Attribute("versions", "dict", "versions of distsnn and of what it ran on"),
             # Written last.
             Attribute(
                 "files", "dict", "SHA-256 of files: of blocks and each rank's zarr.json", False
             ),
-            Attribute("seal", "str", "SHA-256 of the other attributes as sorted JSON", False),
+            Attribute(
+                "attributes_sha256", "str", "SHA-256 of the other attributes as sorted JSON", False
+            ),
         ),
     ),
     GroupSpec("checkpoint/generation{generation}/blocks", "Index of the blocks of neurons."),
@@ -194,7 +202,7 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "groups)",
             ),
             Attribute(
-                "first_step",
+                "start_step",
                 "int",
                 "the attempt simulates steps after this step; later steps of earlier attempts "
                 "are superseded",
@@ -238,14 +246,14 @@ GROUPS: tuple[GroupSpec, ...] = (
             ),
             Attribute("memory", "dict", "peak_rss_bytes, ...", required=False),
             Attribute(
-                "counted",
+                "counters",
                 "dict",
-                "counters since the start of the attempt: steps, neurons, events, spikes (of this "
-                "rank's neurons), epoch_steps, exchanges (among all ranks), received_spikes, "
-                "received_bytes; group_epoch_steps, group_exchanges: the same inside its rank "
+                "counters since the start of the attempt: steps, neurons, synaptic_events, "
+                "own_spikes (of this rank's neurons), epoch_steps, exchanges (among all ranks), "
+                "received_spikes, received_bytes; group_epoch_steps, group_exchanges: the same inside its rank "
                 "group; group_received_spikes: spikes received inside its rank group (0 without "
                 "rank groups); and lists by the rank of the source: synapses, sources (of these "
-                "synapses), smallest_delay (steps, 0: none), spikes_from_rank (spikes of these "
+                "synapses), min_delay (steps, 0: none), spikes_from_rank (spikes of these "
                 "sources); no lists without stored synapses",
                 required=False,
             ),

@@ -28,7 +28,7 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         steps), status (of each rank of the last attempt), vanished_ranks (ranks of this machine
         that have the status running, but no process), exit_reports (of the last attempt, as from
         `read_exit_reports`), build_s, run_s, real_time_factor, peak_rss_bytes (list, per rank),
-        counted (counters of each rank, as in `distsnn.io.schema`), weight_errors (list, by
+        counters (counters of each rank, as in `distsnn.io.schema`), weight_errors (list, by
         projection: projection, largest relative rounding error, share of weights with an error
         above 2^-10, and their part of the total of absolute weights), spikes, rates (spikes/s, by
         population, of its recorded neurons in the recorded time; None without recorded neurons),
@@ -46,7 +46,7 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
     reader = StoreReader(path, partial=True)
     is_whole = not reader.missing
     metadata = reader.metadata
-    wall = metadata.get("wall", {})
+    wall = metadata.get("wall_clock", {})
     ranks = reader.attempts[-1].ranks if reader.attempts else ()
     last = reader.attempts[-1].index if reader.attempts else -1
     running = [rank.rank for rank in ranks if rank.status == "running"]
@@ -58,8 +58,8 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "attempts": len(reader.attempts),
         "dt": reader.dt,
         "seed": metadata["seed"],
-        "time_ms": metadata["time_ms"],
-        "recorded_from_ms": reader.first_step * reader.dt,
+        "target_time_ms": metadata["target_time_ms"],
+        "recorded_from_ms": reader.start_step * reader.dt,
         "recorded_ms": reader.complete_step * reader.dt,
         "complete": reader.complete and is_whole,
         "missing": [str(error) for error in reader.missing],
@@ -72,7 +72,7 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "run_s": wall.get("run_s"),
         "real_time_factor": wall.get("real_time_factor"),
         "peak_rss_bytes": [rank.memory.get("peak_rss_bytes") for rank in ranks],
-        "counted": [rank.counted or None for rank in ranks],
+        "counters": [rank.counters or None for rank in ranks],
         "weight_errors": metadata["quanta"].get("errors", []),
         "spikes": reader.n_spikes if is_whole else None,
         "rates": population_rates(reader) if is_whole else {},
@@ -95,7 +95,7 @@ def population_rates(reader: StoreReader) -> dict[str, float | None]:
     ranges = [_recorded_ranges(reader, row) for row in rows]
     edges = np.array([edge for its in ranges for bounds in its for edge in bounds], np.int64)
     counts = np.zeros(edges.size + 1, np.int64)
-    for _, gid in reader.iterate_spikes(reader.first_step, reader.complete_step):
+    for _, gid in reader.iterate_spikes(reader.start_step, reader.complete_step):
         # a gid in a range has an odd number of edges at or below it
         counts += np.bincount(np.searchsorted(edges, gid, side="right"), minlength=counts.size)
     spikes = iter(counts[1::2].tolist())
@@ -121,7 +121,7 @@ def _runs(view: dict[str, Any]) -> list[tuple[int, int]]:
 
 def _switched(reader: StoreReader) -> dict[str, list[list[float]]]:
     """Return the intervals of switched recordings, ms."""
-    intervals, always = {}, [[reader.first_step, reader.complete_step]]
+    intervals, always = {}, [[reader.start_step, reader.complete_step]]
     for name in dict.fromkeys(name for attempt in reader.attempts for name in attempt.intervals):
         if name in reader.recordings and reader.intervals(name).tolist() != always:
             intervals[name] = (reader.intervals(name) * reader.dt).tolist()

@@ -259,11 +259,11 @@ def measured_metrics(
     ranks = len(counters)
     seconds = 1e-3 * dt * counters[0]["steps"]
     neurons = np.array([rank_counters["neurons"] for rank_counters in counters])
-    events = np.array([rank_counters["events"] for rank_counters in counters]) / seconds
+    events = np.array([rank_counters["synaptic_events"] for rank_counters in counters]) / seconds
     # a rank counts incoming spikes and synapses: its counters are a column of each matrix
     sources, spikes_between, synapses, min_delay = (
         np.array([rank_counters[name] for rank_counters in counters]).reshape(ranks, ranks).T
-        for name in ("sources", "spikes_from_rank", "synapses", "smallest_delay")
+        for name in ("sources", "spikes_from_rank", "synapses", "min_delay")
     )
     epoch_steps, exchanges = counters[0]["epoch_steps"], counters[0]["exchanges"] / seconds
     received = sum(rank_counters["received_spikes"] for rank_counters in counters) / ranks / seconds
@@ -296,7 +296,7 @@ def measured_metrics(
             group_exchange_rate,
             group_epoch_steps,
         ),
-        spikes=sum(rank_counters["spikes"] for rank_counters in counters) / seconds,
+        spikes=sum(rank_counters["own_spikes"] for rank_counters in counters) / seconds,
         dt=dt,
         groups=groups,
         group_epoch_steps=group_epoch_steps,

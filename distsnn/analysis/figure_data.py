@@ -116,7 +116,7 @@ def raster_data(
     neurons, evenly spaced.
     """
     neurons = selection.neurons
-    dots = selection.reader.estimate_spikes(selection.first_step, selection.last_step)
+    dots = selection.reader.estimate_spikes(selection.start_step, selection.last_step)
     fraction = min(1.0, max_neurons / neurons.count, max_spikes / max(dots, 1.0))
     n_displayed = np.maximum(1, (neurons.sizes * fraction).astype(np.int64))
     rows = _sample(neurons, n_displayed)
@@ -128,7 +128,7 @@ def raster_data(
         row=row,
         names=neurons.names,
         edges=np.concatenate([[0], np.cumsum(n_displayed)]),
-        start=selection.first_step * selection.dt,
+        start=selection.start_step * selection.dt,
         stop=selection.last_step * selection.dt,
         sampled=bool(np.any(n_displayed < neurons.sizes)),
         gaps=tuple(

@@ -166,7 +166,7 @@ def _switched(run: Run) -> str:
 
 def _asked_ms(run: Run) -> float:
     # after a crash, the time in the store may be a second old
-    return max(run.time_ms, float(run.attributes["time_ms"]))
+    return max(run.time_ms, float(run.attributes["target_time_ms"]))
 
 
 def _subtitle(run: Run) -> str:
@@ -181,7 +181,7 @@ def _subtitle(run: Run) -> str:
 
 
 def _tiles(run: Run, data: SummaryData | None) -> list[tuple[str, str]]:
-    wall = run.attributes.get("wall", {})
+    wall = run.attributes.get("wall_clock", {})
     ranks = run.reader.attempts[-1].ranks if run.reader.attempts else ()
     memory = [rank.memory["peak_rss_bytes"] for rank in ranks if "peak_rss_bytes" in rank.memory]
     tiles = [
@@ -371,7 +371,7 @@ def _settings(run: Run) -> list[tuple[str, str]]:
         for row in attributes["populations"]
         if "precision" in row
     ]
-    for group in ("model", "settings", "versions"):
+    for group in ("network_source", "settings", "versions"):
         rows += [
             (f"{group}: {name}", value if isinstance(value, str) else json.dumps(value))
             for name, value in attributes.get(group, {}).items()

@@ -119,7 +119,7 @@ def _whole_bins(selection: Selection, steps: int) -> xr.DataArray:
     is_whole = np.ones((len(selection.neurons.names), selection.bins(steps)), np.bool_)
     for row, name in zip(is_whole, selection.neurons.names, strict=True):
         for after, until in selection.gaps(name):
-            first, last = after - selection.first_step, until - selection.first_step
+            first, last = after - selection.start_step, until - selection.start_step
             row[first // steps : -(-last // steps)] = False
     return xr.DataArray(is_whole, dims=("population", "time"))
 

@@ -128,12 +128,12 @@ class Run:
     @property
     def start_ms(self) -> float:
         """Time from which on it is recorded, ms: 0, unless the run began from a checkpoint."""
-        return self.reader.first_step * self.dt
+        return self.reader.start_step * self.dt
 
     @property
     def duration_ms(self) -> float:
         """Length of what all ranks have committed, ms."""
-        return (self.reader.complete_step - self.reader.first_step) * self.dt
+        return (self.reader.complete_step - self.reader.start_step) * self.dt
 
     @property
     def complete(self) -> bool:
@@ -239,7 +239,7 @@ class Run:
         """
         names = [population] if isinstance(population, str) else population
         neurons = selection.recorded_neurons(self.reader, names)
-        begin, end = self.reader.first_step, self.reader.complete_step
+        begin, end = self.reader.start_step, self.reader.complete_step
         first = begin if start is None else self._step(start)
         last = end if stop is None else self._step(stop)
         if not begin <= first <= last <= end or (first == last and end > begin):
@@ -276,7 +276,7 @@ class Run:
         """
         names = [population] if isinstance(population, str) else population
         neurons = selection.recorded_neurons(self.reader, names)
-        begin, last = self.reader.first_step, self.reader.last_step
+        begin, last = self.reader.start_step, self.reader.last_step
         first = begin if start is None else max(begin, self._step(start))
         last = last if stop is None else min(last, self._step(stop))
         windows = self.reader.windows(first, last, target=self._window) or [(0, 0)]

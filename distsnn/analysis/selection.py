@@ -118,7 +118,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Selection:
-    """Spikes of some neurons within (first_step, last_step], not loaded.
+    """Spikes of some neurons within (start_step, last_step], not loaded.
 
     Attributes
     ----------
@@ -126,15 +126,15 @@ class Selection:
         The run.
     neurons : Neurons
         The neurons.
-    first_step, last_step : int
-        The time range, steps; `first_step` itself is outside.
+    start_step, last_step : int
+        The time range, steps; `start_step` itself is outside.
     target : int or None
         Spikes per window, about; None: chosen by the number of ranks.
     """
 
     reader: StoreReader
     neurons: Neurons
-    first_step: int
+    start_step: int
     last_step: int
     target: int | None = None
 
@@ -152,7 +152,7 @@ class Selection:
             Intervals (after, until].
         """
         clipped = np.clip(
-            self.reader.intervals(f"spikes/{population}"), self.first_step, self.last_step
+            self.reader.intervals(f"spikes/{population}"), self.start_step, self.last_step
         )
         return clipped[clipped[:, 0] < clipped[:, 1]]
 
@@ -169,7 +169,7 @@ class Selection:
 
     def gaps(self, population: str) -> list[tuple[int, int]]:
         """Return the intervals (after, until] in which a population's spikes were not recorded."""
-        edges = [self.first_step, *self.intervals(population).ravel().tolist(), self.last_step]
+        edges = [self.start_step, *self.intervals(population).ravel().tolist(), self.last_step]
         pairs = zip(edges[::2], edges[1::2], strict=True)
         return [(after, until) for after, until in pairs if after < until]
 
@@ -188,7 +188,7 @@ class Selection:
                     f"{statistic} cannot be computed: spikes of {name!r} were not recorded in all "
                     "of this time",
                     where=f"run {self.reader.path}",
-                    value=format_intervals([(self.first_step, self.last_step)], self.dt),
+                    value=format_intervals([(self.start_step, self.last_step)], self.dt),
                     allowed=f"time within {recorded or 'no interval: nothing was recorded'}",
                 )
 
@@ -206,7 +206,7 @@ class Selection:
 
     def bins(self, bin_steps: int) -> int:
         """Return the number of whole bins in the time range."""
-        return (self.last_step - self.first_step) // bin_steps
+        return (self.last_step - self.start_step) // bin_steps
 
     def windows(self, bin_steps: int = 1) -> list[tuple[int, int]]:
         """Cut the time range into windows of whole bins (but for an incomplete bin at the end)."""
@@ -214,7 +214,7 @@ class Selection:
         longest = max(1, bin_steps * _MAX_BINS // align) * align
         cuts = []
         for low, high in self.reader.windows(
-            self.first_step, self.last_step, target=self.target, align=align
+            self.start_step, self.last_step, target=self.target, align=align
         ):
             edges = [*range(low, high, longest), high]
             cuts += list(pairwise(edges))

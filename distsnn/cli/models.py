@@ -110,12 +110,12 @@ def _run(path: Path) -> Model:
     metadata = reader.metadata
     description = {"kind": "run", "path": str(path)}
     network = Network.from_dict(*reader.network())
-    return Model(network, description, int(metadata["seed"]), float(metadata["time_ms"]))
+    return Model(network, description, int(metadata["seed"]), float(metadata["target_time_ms"]))
 
 
 def check_not_scripted(reader: StoreReader) -> None:
     """Raise DescriptionError if a script took part in a run, which the command cannot repeat."""
-    names = reader.metadata.get("scripted", [])
+    names = reader.metadata.get("script_changes", [])
     if names:
         raise DescriptionError(
             "a script set inputs, states or weights while it ran "

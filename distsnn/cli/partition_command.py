@@ -107,7 +107,7 @@ def _run_metrics(
 ) -> list[AssignmentMetrics]:
     rank_outputs = run.attempts[-1].ranks
     measured = measured_metrics(
-        [rank_output.counted for rank_output in rank_outputs], assignment, run.dt, cost
+        [rank_output.counters for rank_output in rank_outputs], assignment, run.dt, cost
     )
     if measured is None:
         return []
@@ -146,12 +146,14 @@ def _own_rates(run: StoreReader) -> Rates:
     if recorded.keys() == rates.keys():
         return recorded
     counts = (
-        [rank_counters.counted for rank_counters in run.attempts[-1].ranks] if run.attempts else []
+        [rank_counters.counters for rank_counters in run.attempts[-1].ranks] if run.attempts else []
     )
     if not counts or not all(rank_counters.get("steps") for rank_counters in counts):
         return 1.0
     seconds = 1e-3 * run.dt * counts[0]["steps"]
-    return float(sum(rank_counters["spikes"] for rank_counters in counts) / run.n_neurons / seconds)
+    return float(
+        sum(rank_counters["own_spikes"] for rank_counters in counts) / run.n_neurons / seconds
+    )
 
 
 def _row(metrics: AssignmentMetrics) -> tuple[str, ...]:

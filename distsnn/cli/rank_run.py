@@ -151,7 +151,7 @@ def _resume(
             check_no_settings(store, options.set)
         check_not_scripted(reader)
         metadata = reader.metadata
-        dt, end_step = reader.dt, int(metadata["n_steps"])
+        dt, end_step = reader.dt, int(metadata["target_steps"])
         if options.time is not None:
             end_step = to_steps(options.time, dt, where="--time")
         done = reader.complete and end_step <= reader.complete_step
@@ -184,7 +184,7 @@ def _resume(
     job = replace(job, start=reader)
     simulation = restored(Simulation, job, network=network, out=store, **common)
     left = end_step * dt - simulation.time_ms
-    title = str(metadata.get("model", {}).get("name", store))
+    title = str(metadata.get("network_source", {}).get("name", store))
     return _run(simulation, max(0.0, round(left, 9)), title, options, communicator)
 
 

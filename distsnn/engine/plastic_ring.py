@@ -67,7 +67,7 @@ class PendingInput(CountedHolder):
                 *(population, f"plastic input {name}", "rank"),
                 "int64" if name == "value" else "int32",
                 unit=unit,
-                counted="plastic input",
+                count_name="plastic input",
             )
             for name, unit in units.items()
         )

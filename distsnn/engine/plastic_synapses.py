@@ -89,7 +89,9 @@ class SynapseStates(CountedHolder):
         variables = {
             name: (values.dtype.name, units.get(name, "1")) for name, values in self._values.items()
         }
-        return projection_fields(self._calls.projection, "synapse", variables, counted="synapses")
+        return projection_fields(
+            self._calls.projection, "synapse", variables, count_name="synapses"
+        )
 
     def declare(self, saved: Iterable[StateField]) -> None:
         """Declare the parameters by synapse that were set before a checkpoint."""

@@ -29,7 +29,9 @@ class SentFactors(CountedHolder):
     def __init__(self, layout: LocalLayout, projection: Projection) -> None:
         self._layout, self._projection = layout, projection
         variables = {"factors of spikes": ("float64", "1")}
-        self.fields = projection_fields(projection, "source", variables, counted="spikes in flight")
+        self.fields = projection_fields(
+            projection, "source", variables, count_name="spikes in flight"
+        )
         # in the order of (block, step, gid)
         self._step, self._gid = np.empty(0, np.int32), np.empty(0, np.uint32)
         self._factor = np.empty(0)

@@ -74,9 +74,9 @@ def take_snapshot(engine: RankEngine) -> Snapshot:
             if field.population in local_populations:
                 states[field.key] = values
                 declared.append(field)
-            if field.counted and (field.population, field.counted) not in states:
+            if field.count_name and (field.population, field.count_name) not in states:
                 assert isinstance(holder, CountedHolder)
-                states[field.population, field.counted] = holder.counts()
+                states[field.population, field.count_name] = holder.counts()
     digests = _block_digests(layout, declared, states, spikes)
     for field in declared:
         # the owner of the first block saves shared values
@@ -120,8 +120,8 @@ def _block_digests(
         values = states[field.key]
         blocks = layout.blocks_of_rank(field.population)
         counts = table.size[blocks].astype(np.int64) * field.size
-        if field.counted:
-            counts = states[field.population, field.counted]
+        if field.count_name:
+            counts = states[field.population, field.count_name]
         parts = [part.tobytes() for part in np.split(values, np.cumsum(counts)[:-1])]
         if field.shared:
             parts = [hashlib.sha256(values.tobytes()).digest()] * blocks.size

@@ -44,7 +44,7 @@ class StateField:
         Their unit.
     size : int
         Values of each neuron, or for all blocks.
-    counted : str
+    count_name : str
         Name by which the number of values is saved for each block, where blocks differ in it.
     """
 
@@ -54,7 +54,7 @@ class StateField:
     dtype: str
     unit: str = "1"
     size: int = 1
-    counted: str = ""
+    count_name: str = ""
 
     @property
     def key(self) -> Key:
@@ -156,7 +156,7 @@ def projection_fields(
     variables: Mapping[str, tuple[str, str]],
     *,
     sizes: Mapping[str, int] = MappingProxyType({}),
-    counted: str = "",
+    count_name: str = "",
 ) -> tuple[StateField, ...]:
     """Declare variables of a projection, of which types and units are given by name.
 
@@ -167,7 +167,7 @@ def projection_fields(
         StateField(
             *(view.population, f"{name} of {projection.name}", owner, dtype, unit),
             size=sizes.get(name, 1),
-            counted=f"{counted} of {projection.name}" if counted else "",
+            count_name=f"{count_name} of {projection.name}" if count_name else "",
         )
         for name, (dtype, unit) in variables.items()
     )

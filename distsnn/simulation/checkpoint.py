@@ -121,15 +121,15 @@ class CheckpointManager:
                 digest = hashlib.sha256(blocks["digest"].tobytes()).hexdigest()
                 now = {
                     "step": saved_snapshot.step,
-                    "reach": self._built.max_delay_steps,
+                    "max_delay_steps": self._built.max_delay_steps,
                     "digest": digest,
                 }
                 now["fields"] = [asdict(field) for field in snapshot.fields(self._built.engine)]
                 so_far = {
-                    "spikes": spikes,
+                    "recorded_spike_counts": spikes,
                     "run_s": run_s,
                     "attempt": attempt,
-                    "scripted": scripted,
+                    "script_changes": scripted,
                 }
                 so_far |= {"recordings": recordings} if recordings else {}
                 writer.write_index(self._about | now | so_far, blocks)
@@ -178,7 +178,7 @@ class CheckpointManager:
                     where=f"{generation.folder}, population {name!r}, block {block}",
                 )
         with collective_phase(communicator, "reading the checkpoint"):
-            if attributes["reach"] != engine.reach:
+            if attributes["max_delay_steps"] != engine.reach:
                 raise StoreError("corrupt: the longest delay", path=str(generation.folder))
             check_declared(generation, engine)
             states = read_states(generation, engine, index["rank"])
@@ -345,7 +345,7 @@ def _check_index(
     n, ranks = layout.blocks.n_blocks, index["rank"]
     fits = all(len(values) == n for values in index.values())
     fits = fits and index["digest"].shape == (n, snapshot.DIGEST_BYTES)
-    counts = generation.attributes["spikes"]
+    counts = generation.attributes["recorded_spike_counts"]
     fits = fits and len(counts) == len(layout.network.populations)
     fits = fits and all(isinstance(values, int) for values in counts)
     if not fits or ranks.min() < 0 or ranks.max() >= generation.ranks:
@@ -359,7 +359,10 @@ def _check_spikes(
     gid: npt.NDArray[np.uint32],
 ) -> None:
     # Kernels do not check gids: a value that is not a neuron must not reach them.
-    saved_step, reach = int(generation.attributes["step"]), int(generation.attributes["reach"])
+    saved_step, reach = (
+        int(generation.attributes["step"]),
+        int(generation.attributes["max_delay_steps"]),
+    )
     fits = True
     if step.size:
         fits = gid.max() < layout.network.n_neurons and saved_step - reach < step.min()

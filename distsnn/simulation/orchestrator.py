@@ -364,7 +364,7 @@ class Simulation:
 
     def _load(self, generation: CheckpointReader) -> None:
         attributes = generation.attributes
-        self._scripted.add(*attributes["scripted"])  # before values are set, in another order
+        self._scripted.add(*attributes["script_changes"])  # before values are set, in another order
         self._checkpoints.load(generation)
         with collective_phase(self._communicator, "restoring recordings"):
             switched = attributes.get("recordings", {})
@@ -372,7 +372,9 @@ class Simulation:
         self._output.last_run.discard("those before a checkpoint are not kept in it")
         self._times.run_s = float(attributes["run_s"])
         if self._communicator.rank == 0:
-            self._output.counts.recorded += np.asarray(attributes["spikes"], np.int64)
+            self._output.counts.recorded += np.asarray(
+                attributes["recorded_spike_counts"], np.int64
+            )
         saved_by = format_count(generation.ranks, "rank")
         self._report(f"going on at {self.time_ms:g} ms, saved by {saved_by}")
 

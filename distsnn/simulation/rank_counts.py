@@ -22,24 +22,24 @@ def exchanges(built: BuildResult) -> dict[str, int]:
     }
 
 
-def rank_counts(built: BuildResult, first_step: int, spikes: int) -> dict[str, Any]:
+def rank_counts(built: BuildResult, start_step: int, spikes: int) -> dict[str, Any]:
     """Return what this rank has counted, as JSON-able data (`distsnn.io.schema`: `counted`).
 
     Parameters
     ----------
     built : BuildResult
         The rank's engine and what goes with it.
-    first_step : int
+    start_step : int
         The step at which it began to run.
     spikes : int
         Spikes of its neurons since.
     """
     engine, exchange = built.engine, built.exchange
     counters: dict[str, Any] = {
-        "steps": engine.step - first_step,
+        "steps": engine.step - start_step,
         "neurons": engine.layout.n_neurons,
-        "events": engine.events,
-        "spikes": spikes,
+        "synaptic_events": engine.events,
+        "own_spikes": spikes,
         **epoch_steps(built),
         **exchanges(built),
         "received_spikes": 0,
@@ -56,7 +56,7 @@ def rank_counts(built: BuildResult, first_step: int, spikes: int) -> dict[str, A
     if wired is not None:
         counters["sources"] = wired.sources.tolist()
         counters["synapses"] = wired.synapses.tolist()
-        counters["smallest_delay"] = wired.smallest_delay.tolist()
+        counters["min_delay"] = wired.smallest_delay.tolist()
         ranks = built.assignment.ranks
         counters["spikes_from_rank"] = (
             [0] * ranks if exchange is None else exchange.spikes_from_rank.tolist()

@@ -61,8 +61,8 @@ def metadata(
     attributes: dict[str, Any] = {
         "dt": network.dt,
         "seed": settings.seed,
-        "time_ms": 0.0,
-        "n_steps": 0,
+        "target_time_ms": 0.0,
+        "target_steps": 0,
         "populations": [
             {
                 "name": population.name,
@@ -107,7 +107,7 @@ def metadata(
         "settings": settings.to_dict() | epoch_steps(built) | _weight_types(network),
     }
     if model is not None:
-        attributes["model"] = model
+        attributes["network_source"] = model
     return attributes
 
 
@@ -157,7 +157,7 @@ class Recorder:
         The attempt.
     closed : bool
         Whether it is closed.
-    first_step : int
+    start_step : int
         The step after which it begins.
     """
 
@@ -176,7 +176,7 @@ class Recorder:
     ) -> None:
         self.path = os.fspath(path)
         self._communicator, self._engine = communicator, built.engine
-        self.first_step = first_step = built.engine.step
+        self.start_step = start_step = built.engine.step
         assignment = {
             "strategy": built.assignment.strategy,
             "owner": built.assignment.owner.tolist(),
@@ -193,7 +193,7 @@ class Recorder:
                 self._run = RunWriter.resume(
                     path,
                     communicator.size,
-                    first_step=first_step,
+                    start_step=start_step,
                     saved_by=saved_by,
                     reader=reader,
                     assignment=assignment,
@@ -206,7 +206,7 @@ class Recorder:
                     network.to_dict(),
                     communicator.size,
                     overwrite=overwrite,
-                    first_step=first_step,
+                    start_step=start_step,
                     assignment=assignment,
                 )
         self.attempt: int = communicator.bcast(0 if self._run is None else self._run.attempt)
@@ -237,7 +237,7 @@ class Recorder:
 
     def record_script_changes(self, names: list[str]) -> None:
         """Take note of what a script has set so far."""
-        self.queue_attributes(at_once=True, scripted=names)
+        self.queue_attributes(at_once=True, script_changes=names)
 
     def _tell(self, *, at_once: bool) -> None:
         if self._run is None or not self._pending_attributes:
@@ -292,7 +292,7 @@ class Recorder:
         """
         step = self._engine.step
         for name in names:
-            bounds = self._intervals.setdefault(name, [[self.first_step, None]])
+            bounds = self._intervals.setdefault(name, [[self.start_step, None]])
             if not on:
                 bounds[-1][1] = step
             elif bounds and bounds[-1][1] == step:

@@ -67,8 +67,8 @@ def read_states(
         if field.shared:  # the owner of the first block has saved it
             blocks = local_blocks = blocks[:1]
             counts = np.array([field.size])
-        elif field.counted:
-            key = field.population, field.counted
+        elif field.count_name:
+            key = field.population, field.count_name
             if key not in known_counts:
                 each = np.ones(blocks.size, np.int64)
                 known_counts[key] = _read(generation, key, "int64", writers, blocks, each, blocks)

@@ -122,15 +122,15 @@ class SpikeOutput:
         attributes: dict[str, Any] = {"timing": timing, "memory": memory}
         if not status.startswith("failed"):  # for example, without memory
             spikes = int(self.counts.all.sum())
-            attributes["counted"] = rank_counts(built, self.recorder.first_step, spikes)
+            attributes["counters"] = rank_counts(built, self.recorder.start_step, spikes)
         self.recorder.close(status, **attributes)
-        self.update(wall=times.wall(built.engine.step * built.engine.layout.network.dt))
+        self.update(wall_clock=times.wall(built.engine.step * built.engine.layout.network.dt))
 
     def begin(self, end: int, dt: float) -> None:
         """Take note that a run begins, and at which step it is to end."""
         self.last_run.begin()
         if self.recorder is not None:
-            self.recorder.queue_attributes(time_ms=end * dt, n_steps=end)
+            self.recorder.queue_attributes(target_time_ms=end * dt, target_steps=end)
 
     def advance(self, engine: RankEngine, n_steps: int) -> RecordingError | None:
         """Run some loops and take what comes out of them; return why it cannot be recorded."""

@@ -95,7 +95,7 @@ def test_wall_limit_stops_in_time(small: Path, uninterrupted: Path, tmp_path: Pa
     assert run("run", "--resume", out, "--wall-limit", "4s", "--ranks", "2").code == EXIT_RESUMABLE
     reader = StoreReader(out)
     assert len(reader.attempts) == 2
-    assert reader.attempts[1].first_step > 0
+    assert reader.attempts[1].start_step > 0
 
 
 def test_killed_run_goes_on_from_its_last_checkpoint(

@@ -83,7 +83,7 @@ def connections(reference: Path, path: Path) -> list[dict]:
             {
                 "sources": np.bincount(owner[sources], minlength=ranks).tolist(),
                 "synapses": np.bincount(from_rank, minlength=ranks).tolist(),
-                "smallest_delay": np.where(smallest < 2**40, smallest, 0).tolist(),
+                "min_delay": np.where(smallest < 2**40, smallest, 0).tolist(),
                 "spikes_from_rank": np.bincount(
                     owner[remote], spikes[remote], minlength=ranks
                 ).tolist(),

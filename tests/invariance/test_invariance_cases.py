@@ -104,7 +104,7 @@ def test_ranks_that_are_far_in_time_exchange_less_often(
 def test_ranks_count_what_was_wired_and_spiked(runs: Runs, way: str, case: str) -> None:
     first = runs.path(REFERENCE, case)
     path = runs.path(way, case)
-    counts = [rank.counted for rank in StoreReader(path).attempts[0].ranks]
+    counts = [rank.counters for rank in StoreReader(path).attempts[0].ranks]
     if not is_told(first):  # no recording confirms the counters; the next test counts these cases
         return
     known = expected(first, path)
@@ -178,9 +178,9 @@ def test_same_state_and_synapses_at_the_end(runs: Runs, way: str, case: str) -> 
         newest_checkpoint(runs.path(REFERENCE, case)),
         newest_checkpoint(runs.path(way, case)),
     )
-    assert found.attributes["reach"] == expected.attributes["reach"]
+    assert found.attributes["max_delay_steps"] == expected.attributes["max_delay_steps"]
     index, known = (one.blocks(2**12) for one in (found, expected))
     np.testing.assert_array_equal(index["wiring"], known["wiring"])
     np.testing.assert_array_equal(index["digest"], known["digest"])
     assert found.attributes["digest"] == expected.attributes["digest"]
-    assert found.attributes["spikes"] == expected.attributes["spikes"]
+    assert found.attributes["recorded_spike_counts"] == expected.attributes["recorded_spike_counts"]

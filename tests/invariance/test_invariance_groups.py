@@ -99,7 +99,7 @@ def test_exchanges_and_bytes_at_both_levels_are_those_predicted(
     np.add.at(sent_inside, (step - 1, owner), 1)
     for rank, one in enumerate(reader.attempts[0].ranks):
         mates = slice(0, 2) if rank < 2 else slice(2, 4)
-        counted = one.counted
+        counted = one.counters
         assert (counted["exchanges"], counted["group_exchanges"]) == (len(sent), len(sent_inside))
         others = sent.sum() - sent[:, rank].sum()
         assert counted["received_spikes"] == others
@@ -121,12 +121,12 @@ def test_exchanges_and_bytes_at_both_levels_are_those_predicted(
 
 
 def test_ranks_in_groups_count_what_was_wired_and_spiked(alone: Path, four: Path) -> None:
-    counted = [one.counted for one in StoreReader(four).attempts[0].ranks]
+    counted = [one.counters for one in StoreReader(four).attempts[0].ranks]
     for count, known in zip(counted, connections(alone, four), strict=True):
         assert {name: count[name] for name in known} == known
     # groups are 3 ms apart, and hear each other
     delay, heard = (
-        np.array([one[name] for one in counted]) for name in ("smallest_delay", "spikes_from_rank")
+        np.array([one[name] for one in counted]) for name in ("min_delay", "spikes_from_rank")
     )
     far = np.arange(4)[:, np.newaxis] // 2 != np.arange(4) // 2
     assert (delay[far].min(), delay[~far].min()) == (30, 1)

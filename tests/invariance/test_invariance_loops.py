@@ -52,13 +52,13 @@ def test_closed_loop_is_the_same_on_any_ranks(
         run_program(closed_loop.__file__, ranks, other, part)
     assert [len(one.ranks) for one in StoreReader(other).attempts] == [ranks for ranks, _ in ways]
     assert_same(recorded(alone), recorded(other))
-    for name in ("digest", "fields", "scripted"):
+    for name in ("digest", "fields", "script_changes"):
         assert (
             newest_checkpoint(alone).attributes[name] == newest_checkpoint(other).attributes[name]
         )
     scripted = ["drive", "push", "S", "rewarded", "contrastive", "noise"]
     scripted += ["wave", "wavy drive", "hits"]
-    assert StoreReader(other).metadata["scripted"] == scripted
+    assert StoreReader(other).metadata["script_changes"] == scripted
 
 
 def test_trials_are_the_same_on_any_ranks_after_a_reset(alone: Path, tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_sealed_checkpoint_with_other_values(examples: int, copies: Path) -> Non
     @given(st.data())
     def throw(data: st.DataObject) -> None:
         attributes = corrupt(data.draw, original["attributes"])
-        attributes["seal"] = attributes_checksum(attributes)
+        attributes["attributes_sha256"] = attributes_checksum(attributes)
         path.write_text(json.dumps(original | {"attributes": attributes}))
         tell(restore, seen)
 

@@ -125,7 +125,7 @@ def test_strange_names(tmp_path):
 @pytest.mark.ci
 def test_runs_with_little_in_them(tmp_path):
     for index, options in enumerate(
-        ({"n_spikes": 0}, {"n_steps": 20, "n_spikes": 10}, {"sizes": {"E": 1}, "n_spikes": 3})
+        ({"n_spikes": 0}, {"target_steps": 20, "n_spikes": 10}, {"sizes": {"E": 1}, "n_spikes": 3})
     ):
         options = {"recorded_states": [], **options}
         run = open_run(write_run(tmp_path / f"{index}.zarr", ranks=1, **options).path)
@@ -139,7 +139,7 @@ def test_many_populations(tmp_path):
     ).path
     step = np.arange(1, 5001, dtype=np.int32)
     write_rank(
-        path, 0, 0, 1, (step, (step * 7 % 560).astype(np.uint32)), first_step=0, last_step=5000
+        path, 0, 0, 1, (step, (step * 7 % 560).astype(np.uint32)), start_step=0, last_step=5000
     )
     run = open_run(path)
     assert raster_data(run.select()).edges[-1] == 560

@@ -79,7 +79,7 @@ def test_the_report_of_a_run(tmp_path):
         synapses=298_880_968,
         created="2026-01-01T12:00:00",
         command=["distsnn", "run", "microcircuit"],
-        model={"name": "microcircuit", "scale": 0.1},
+        network_source={"name": "microcircuit", "scale": 0.1},
         settings={"delivery": "pull"},
         quanta={
             "errors": [
@@ -136,7 +136,7 @@ def test_everything_shown_is_escaped(tmp_path):
         sizes=sizes,
         created=EVIL,
         command=["distsnn", EVIL],
-        model={EVIL: EVIL},
+        network_source={EVIL: EVIL},
         settings={EVIL: [EVIL]},
         versions={EVIL: EVIL},
         recorded_states=[{**state, "variables": ["V_m"], "interval_steps": 10}],
@@ -160,13 +160,13 @@ def test_reports_of_runs_that_are_not_complete(tmp_path):
     assert "Nothing is recorded yet." in page.text
     assert "not started" in page.text
     spikes = random_spikes(100, 10_000, 5000, seed=2)
-    write_rank(path, 0, 0, 2, spikes, first_step=0, last_step=6000, status="failed: disk full")
-    write_rank(path, 0, 1, 2, spikes, first_step=0, last_step=5000)
+    write_rank(path, 0, 0, 2, spikes, start_step=0, last_step=6000, status="failed: disk full")
+    write_rank(path, 0, 1, 2, spikes, start_step=0, last_step=5000)
     page = check(render(open_run(path)))
     assert "500 of 1000 ms recorded" in page.text
     assert "failed: disk full" in page.text
-    writer = RunWriter.resume(path, 1, first_step=4000, saved_by=0)
-    write_rank(path, writer.attempt, 0, 1, spikes, first_step=4000, last_step=10_000)
+    writer = RunWriter.resume(path, 1, start_step=4000, saved_by=0)
+    write_rank(path, writer.attempt, 0, 1, spikes, start_step=4000, last_step=10_000)
     page = check(render(open_run(path)))
     assert "2 attempts" in page.text
     assert "1/0 0.500 1.000 2.000 4.000" in page.text
@@ -175,10 +175,10 @@ def test_reports_of_runs_that_are_not_complete(tmp_path):
 @pytest.mark.ci
 def test_report_of_a_run_that_began_from_a_checkpoint(tmp_path):
     meta, nothing = metadata(SIZES, 10_000), ({}, {})
-    path = RunWriter.create(tmp_path / "r.zarr", meta, nothing, 1, first_step=6000).path
+    path = RunWriter.create(tmp_path / "r.zarr", meta, nothing, 1, start_step=6000).path
     assert "Nothing is recorded yet." in check(render(open_run(path))).text
     spikes = random_spikes(100, 10_000, 5000, seed=2)
-    write_rank(path, 0, 0, 1, spikes, first_step=6000, last_step=10_000)
+    write_rank(path, 0, 0, 1, spikes, start_step=6000, last_step=10_000)
     page = check(render(open_run(path)))
     assert "1000 of 1000 ms recorded, from 600 ms on" in page.text
 
@@ -194,7 +194,7 @@ def test_report_of_saved_states_alone(tmp_path):
     sampled(
         [
             {"n_spikes": 0},
-            {"n_steps": 20, "n_spikes": 10},
+            {"target_steps": 20, "n_spikes": 10},
             {"recorded_spikes": []},
             {"sizes": {f"p{i}": 8 for i in range(65)}, "recorded_states": []},
         ],

@@ -157,7 +157,7 @@ def test_the_neurons_of_a_view_are_counted_within_their_population(tmp_path):
         variables={"V_m": StateVariable("mV")},
         dtype="float64",
         gids=gids,
-        interval=10,
+        interval_steps=10,
         first_step=10,
     )
     with RankWriter(path, 0, 0, state=[spec]) as writer:
@@ -204,7 +204,7 @@ def test_only_recorded_neurons_take_part(tmp_path):
     inside = (gid >= 10) & (gid < 30) | (gid >= 40) & (gid < 42)
     meta = metadata(SIZES, 10_000, recorded_spikes=recorded)
     path = RunWriter.create(tmp_path / "r.zarr", meta, ({}, {}), 1).path
-    write_rank(path, 0, 0, 1, (step[inside], gid[inside]), first_step=0, last_step=10_000)
+    write_rank(path, 0, 0, 1, (step[inside], gid[inside]), start_step=0, last_step=10_000)
     run = open_run(path, window=300)
     rates = run.rates().compute()
     np.testing.assert_array_equal(rates["gid"], [*range(10, 30), 40, 41])
@@ -229,8 +229,8 @@ def test_a_run_that_records_no_spikes(tmp_path):
 def test_statistics_stop_where_the_slowest_rank_is(tmp_path):
     step, gid = random_spikes(100, 10_000, 5000, seed=4)
     path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 10_000), ({}, {}), 2).path
-    write_rank(path, 0, 0, 2, (step, gid), first_step=0, last_step=8000)
-    write_rank(path, 0, 1, 2, (step, gid), first_step=0, last_step=5000)
+    write_rank(path, 0, 0, 2, (step, gid), start_step=0, last_step=8000)
+    write_rank(path, 0, 1, 2, (step, gid), start_step=0, last_step=5000)
     run = open_run(path)
     assert (run.time_ms, run.complete) == (500.0, False)
     assert "not complete" in repr(run)
@@ -244,10 +244,10 @@ def test_a_resumed_run_is_one_run(tmp_path):
     step, gid = random_spikes(100, 10_000, 5000, seed=4)
     path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 10_000), ({}, {}), 2).path
     for rank in range(2):
-        write_rank(path, 0, rank, 2, (step, gid), first_step=0, last_step=5500)
-    writer = RunWriter.resume(path, 3, first_step=5000, saved_by=0)
+        write_rank(path, 0, rank, 2, (step, gid), start_step=0, last_step=5500)
+    writer = RunWriter.resume(path, 3, start_step=5000, saved_by=0)
     for rank in range(3):
-        write_rank(path, writer.attempt, rank, 3, (step, gid), first_step=5000, last_step=10_000)
+        write_rank(path, writer.attempt, rank, 3, (step, gid), start_step=5000, last_step=10_000)
     run = open_run(path, window=400)
     loaded = run.spikes().compute()
     np.testing.assert_array_equal(loaded["step"], step)
@@ -259,8 +259,8 @@ def test_a_resumed_run_is_one_run(tmp_path):
 def test_a_run_that_began_from_a_checkpoint_counts_from_there(tmp_path):
     step, gid = random_spikes(100, 10_000, 5000, seed=4)
     meta = metadata(SIZES, 10_000)
-    path = RunWriter.create(tmp_path / "r.zarr", meta, ({}, {}), 1, first_step=6000).path
-    write_rank(path, 0, 0, 1, (step, gid), first_step=6000, last_step=10_000)
+    path = RunWriter.create(tmp_path / "r.zarr", meta, ({}, {}), 1, start_step=6000).path
+    write_rank(path, 0, 0, 1, (step, gid), start_step=6000, last_step=10_000)
     run, late = open_run(path, window=400), step > 6000
     assert (run.start_ms, run.time_ms, run.duration_ms) == (600.0, 1000.0, 400.0)
     np.testing.assert_allclose(run.rates(), np.bincount(gid[late], minlength=100) / 0.4)

@@ -72,7 +72,7 @@ def test_the_cv_of_a_clock_is_zero_and_of_two_spikes_unknown(tmp_path):
     path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 10_000), ({}, {}), 1).path
     step = np.sort(np.concatenate([np.arange(7, 10_000, 100), [50, 60]])).astype(np.int32)
     gid = np.where(np.isin(step, [50, 60]), 3, 99).astype(np.uint32)
-    write_rank(path, 0, 0, 1, (step, gid), first_step=0, last_step=10_000)
+    write_rank(path, 0, 0, 1, (step, gid), start_step=0, last_step=10_000)
     run = open_run(path, window=20)
     assert run.cv().values[99] == 0.0
     assert run.cv(min_isis=1).values[3] == 0.0
@@ -152,7 +152,7 @@ def test_a_rhythm_shows_as_a_peak(tmp_path):
     volley = np.arange(250, 20_000, 250)
     step = np.repeat(volley, 40).astype(np.int32)
     gid = np.tile(np.arange(40), len(volley)).astype(np.uint32)
-    write_rank(path, 0, 0, 1, (step, gid), first_step=0, last_step=20_000)
+    write_rank(path, 0, 0, 1, (step, gid), start_step=0, last_step=20_000)
     spectrum = open_run(path, window=500).power_spectrum("E", bin_ms=5.0).compute()
     assert float(spectrum["frequency"][spectrum.values[0].argmax()]) == 40.0
 
@@ -180,7 +180,7 @@ def test_correlations_choose_neurons_that_spike(tmp_path):
     path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 1000), ({}, {}), 1).path
     step = np.arange(1, 61, dtype=np.int32)
     gid = np.tile(np.uint32([5, 40, 85]), 20)
-    write_rank(path, 0, 0, 1, (step, gid), first_step=0, last_step=1000)
+    write_rank(path, 0, 0, 1, (step, gid), start_step=0, last_step=1000)
     run = open_run(path)
     np.testing.assert_array_equal(run.correlations(neurons=10)["gid"], [5, 40, 85])
     np.testing.assert_array_equal(run.correlations(neurons=2)["gid"], [5, 40])
@@ -198,7 +198,7 @@ def test_equal_trains_correlate_fully(tmp_path):
     one = np.unique(rng.integers(1, 20_000, 300))
     step = np.repeat(one, 2).astype(np.int32)
     gid = np.tile([10, 11], len(one)).astype(np.uint32)
-    write_rank(path, 0, 0, 1, (step, gid), first_step=0, last_step=20_000)
+    write_rank(path, 0, 0, 1, (step, gid), start_step=0, last_step=20_000)
     found = open_run(path, window=100).correlations(neurons=[10, 11]).values
     np.testing.assert_allclose(found, np.ones((2, 2)), atol=1e-12)
 

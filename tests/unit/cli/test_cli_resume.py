@@ -260,7 +260,7 @@ def test_terminal_gets_no_escapes_from_a_store(distsnn: Command, stopped: Path) 
     root = json.loads((stopped / "zarr.json").read_text())
     told = distsnn("info", stopped).out
     assert r"failed: \x1b]0;owned\x07 \x9b31m \u202e\n  state" in told
-    root["attributes"]["scripted"] = ["\x1b[2J"]
+    root["attributes"]["script_changes"] = ["\x1b[2J"]
     (stopped / "zarr.json").write_text(json.dumps(root))
     refused = distsnn("run", "--resume", stopped, "--time", "50")
     assert r"\x1b[2J" in refused.message

@@ -135,7 +135,7 @@ def test_every_owner_declares_state_variables(saved: Snapshot) -> None:
         expected |= {(pre, f"{name} of sources of {projection.name}") for name in rule.SOURCE}
         expected |= {(post, f"{name} of targets of {projection.name}") for name in rule.TARGET}
         assert expected <= names
-    counts = {(field.population, field.counted) for field in fields if field.counted}
+    counts = {(field.population, field.count_name) for field in fields if field.count_name}
     assert {*saved.states} == names | counts
     for field in fields:
         assert saved.states[field.key].dtype == field.dtype
@@ -154,7 +154,7 @@ def test_every_field_is_restored_and_in_the_digest(saved: Snapshot) -> None:
         holder.put(other, saved.step)
         taken = snapshot.take_snapshot(made)
         changed = {key for key, was in saved.states.items() if _differ(taken.states[key], was)}
-        if field.counted != "plastic input":  # which is sorted again
+        if field.count_name != "plastic input":  # which is sorted again
             np.testing.assert_array_equal(taken.states[field.key], other[at], str(field))
             assert changed == {field.key}
         assert field.key in changed

@@ -81,13 +81,13 @@ def write_attempt(root: RunWriter, first: int, last: int, spikes: tuple[Any, Any
 def write_generation(root: RunWriter, number: int, step: int) -> None:
     """Write a checkpoint of two ranks, and note it in the attempt."""
     about = {
-        **{"step": step, "dt": 0.1, "seed": 7, "network": "ab", "ranks": 2, "reach": 15},
+        **{"step": step, "dt": 0.1, "seed": 7, "network": "ab", "ranks": 2, "max_delay_steps": 15},
         **{
-            "spikes": [4, 5],
+            "recorded_spike_counts": [4, 5],
             "run_s": 1.5,
             "attempt": root.attempt,
             "fields": [],
-            "scripted": [],
+            "script_changes": [],
             "digest": "cd",
         },
         "versions": VERSIONS,
@@ -114,7 +114,7 @@ def write_replaced_run(path: Path) -> Written:
     write_attempt(root, 0, 200, spikes)
     write_generation(root, 1, 100)
     for last in (200, N_STEPS):
-        root = RunWriter.resume(path, 2, first_step=100, saved_by=0, versions=VERSIONS)
+        root = RunWriter.resume(path, 2, start_step=100, saved_by=0, versions=VERSIONS)
         write_attempt(root, 100, last, spikes)
     write_generation(root, 2, 200)
     write_generation(root, 3, N_STEPS)
@@ -130,7 +130,7 @@ def write_saved_run(path: Path) -> Written:
     root = RunWriter.create(path, about, ({"dt": 0.1}, arrays), 2)
     write_attempt(root, 0, 150, spikes)
     write_generation(root, 1, 100)
-    root = RunWriter.resume(path, 2, first_step=100, saved_by=0, versions=VERSIONS)
+    root = RunWriter.resume(path, 2, start_step=100, saved_by=0, versions=VERSIONS)
     write_attempt(root, 100, N_STEPS, spikes)
     write_generation(root, 2, 200)
     write_generation(root, 3, N_STEPS)

@@ -30,8 +30,8 @@ def metadata(sizes: dict[str, int], n_steps: int, **more: Any) -> dict[str, Any]
     return {
         "dt": DT,
         "seed": 7,
-        "time_ms": n_steps * DT,
-        "n_steps": n_steps,
+        "target_time_ms": n_steps * DT,
+        "target_steps": n_steps,
         "populations": populations,
         "recorded_spikes": [{"population": n, "start": 0, "stop": s} for n, s in sizes.items()],
         "recorded_states": [
@@ -51,13 +51,13 @@ def metadata(sizes: dict[str, int], n_steps: int, **more: Any) -> dict[str, Any]
 
 
 def random_spikes(
-    n_neurons: int, n_steps: int, n_spikes: int, seed: int, first_step: int = 0
+    n_neurons: int, n_steps: int, n_spikes: int, seed: int, start_step: int = 0
 ) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
     """Return about `n_spikes` spikes in the order of (step, gid), no two equal."""
     rng = np.random.default_rng(seed)
     key = np.unique(rng.integers(0, n_neurons * n_steps, n_spikes))
     return (
-        (key // n_neurons + first_step + 1).astype(np.int32),
+        (key // n_neurons + start_step + 1).astype(np.int32),
         (key % n_neurons).astype(np.uint32),
     )
 
@@ -106,29 +106,29 @@ def write_rank(
     ranks: int,
     spikes: tuple[NDArray[np.int32], NDArray[np.uint32]],
     *,
-    first_step: int,
+    start_step: int,
     last_step: int,
     pieces: int = 5,
     status: str = "complete",
     **options: Any,
 ) -> None:
-    """Write one rank's share of an attempt over (first_step, last_step] in a few pieces."""
+    """Write one rank's share of an attempt over (start_step, last_step] in a few pieces."""
     step, gid = spikes
     mine = owner(gid, ranks) == rank
     step, gid = step[mine], gid[mine]
     recorded = np.arange(40, dtype=np.uint32)
     gids = recorded[owner(recorded, ranks) == rank]
-    spec = state_spec(gids, first_step, 0)
+    spec = state_spec(gids, start_step, 0)
     with RankWriter(path, attempt, rank, state=[spec], **options) as writer:
         row = 0
-        for until in np.linspace(first_step, last_step, pieces + 1).astype(int)[1:]:
-            part = (step > first_step) & (step <= until)
+        for until in np.linspace(start_step, last_step, pieces + 1).astype(int)[1:]:
+            part = (step > start_step) & (step <= until)
             writer.append_spikes(step[part], gid[part])
             rows = np.arange(spec.first_step + 10 * row, until + 1, 10, dtype=np.int64)
             writer.append_rows("state", "V", row, state_values(rows, gids))
             row += len(rows)
             writer.mark_complete(int(until))
-            first_step = until
+            start_step = until
         writer.close(
             status,
             timing={"build": 0.5, "update": 1.0 + rank, "deliver": 2.0, "total": 4.0},
@@ -154,8 +154,8 @@ def write_run(
     root = RunWriter.create(path, metadata(sizes, n_steps, **more), ({"dt": DT}, {}), ranks)
     for rank in range(ranks):
         write_rank(
-            path, 0, rank, ranks, spikes, first_step=0, last_step=n_steps, spike_chunk=spike_chunk
+            path, 0, rank, ranks, spikes, start_step=0, last_step=n_steps, spike_chunk=spike_chunk
         )
     root.update_attempt(recordings=["spikes", "state/V"], last_step=n_steps)
-    root.update(complete=True, wall={"build_s": 0.5, "run_s": 4.0, "real_time_factor": 2.0})
+    root.update(complete=True, wall_clock={"build_s": 0.5, "run_s": 4.0, "real_time_factor": 2.0})
     return Written(path, *spikes, n_steps)

@@ -28,12 +28,12 @@ ABOUT = {
     "seed": 3,
     "network": "ab",
     "ranks": 2,
-    "reach": 15,
-    "spikes": [4, 5],
+    "max_delay_steps": 15,
+    "recorded_spike_counts": [4, 5],
     "run_s": 1.5,
     "attempt": 0,
     "fields": [],
-    "scripted": [],
+    "script_changes": [],
     "digest": "cd",
     "versions": {"distsnn": "1"},
 }
@@ -67,8 +67,8 @@ def store(tmp_path: Path) -> Path:
     metadata = {
         "dt": 0.1,
         "seed": 3,
-        "time_ms": 0.0,
-        "n_steps": 0,
+        "target_time_ms": 0.0,
+        "target_steps": 0,
         "populations": [
             {"name": "E", "first_gid": 0, "size": 192, "model": "m"},
             {"name": "I", "first_gid": 192, "size": 64, "model": "m"},
@@ -134,7 +134,7 @@ def test_checkpoint_that_could_not_be_read_gets_no_name(
     monkeypatch.setattr("distsnn.io.node_files.MAX_METADATA_BYTES", 20_000)
     write(store, 1)
     writer = CheckpointWriter(store, 2)
-    writer.write_index(ABOUT | {"scripted": ["x" * 20_000]}, BLOCKS)
+    writer.write_index(ABOUT | {"script_changes": ["x" * 20_000]}, BLOCKS)
     message = r"generation000002/zarr\.json: metadata of [\d,]+ bytes cannot be written; allowed: "
     with pytest.raises(StoreError, match=message + "at most 20,000 bytes"):
         writer.finish(["", ""])
@@ -216,7 +216,7 @@ def reseal(store: Path, path: str, edit: Callable[[dict[str, Any]], None]) -> No
     attributes = about["attributes"]
     for name in attributes["files"]:
         attributes["files"][name] = checkpoint_files.checksum(folder / name)
-    attributes["seal"] = attributes_checksum(attributes)
+    attributes["attributes_sha256"] = attributes_checksum(attributes)
     (folder / "zarr.json").write_text(json.dumps(about))
 
 
@@ -304,7 +304,9 @@ def test_another_format_version_is_refused_not_passed_over(store: Path) -> None:
     group = open_group(open_root(store, writable=True), f"{CHECKPOINT}/{generation_name(1)}")
     assert group is not None
     changed = group.attrs.asdict() | {"format_version": 99}
-    write_attributes(group, {"format_version": 99, "seal": attributes_checksum(changed)})
+    write_attributes(
+        group, {"format_version": 99, "attributes_sha256": attributes_checksum(changed)}
+    )
     with pytest.raises(DescriptionError, match="format version 99"):
         CheckpointReader.open(store, 1)
 

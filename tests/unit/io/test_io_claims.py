@@ -147,37 +147,39 @@ def test_attempt_that_claims_too_many_ranks(run: Written) -> None:
     assert "ranks is 1000000000000" in refused("run", run.path)
 
 
-NUMBERS = dict.fromkeys(("steps", "epoch_steps", "neurons", "events", "spikes", "exchanges"), 4) | {
+NUMBERS = dict.fromkeys(
+    ("steps", "epoch_steps", "neurons", "synaptic_events", "own_spikes", "exchanges"), 4
+) | {
     "received_spikes": 0,
     "received_bytes": 0,
 }
-LISTS = {name: [1] for name in ("sources", "synapses", "smallest_delay", "spikes_from_rank")}
+LISTS = {name: [1] for name in ("sources", "synapses", "min_delay", "spikes_from_rank")}
 
 
 @pytest.mark.parametrize(
-    ("counted", "message"),
+    ("counters", "message"),
     [
         (NUMBERS, None),  # synapses that are not stored are not counted
         (NUMBERS | LISTS, None),
         ({}, None),
-        (NUMBERS | {"steps": -1}, "counted.steps is -1"),
-        ({"steps": 1}, "counted.epoch_steps is None"),
+        (NUMBERS | {"steps": -1}, "counters.steps is -1"),
+        ({"steps": 1}, "counters.epoch_steps is None"),
         (
             NUMBERS | LISTS | {"spikes_from_rank": [1, 2]},
-            "counted.spikes_from_rank is not a list of 1",
+            "counters.spikes_from_rank is not a list of 1",
         ),
-        (NUMBERS | {"spikes_from_rank": [1]}, "counted.sources is not a list"),
-        (NUMBERS | LISTS | {"spikes_from_rank": ["x"]}, "counted.spikes_from_rank is 'x'"),
+        (NUMBERS | {"spikes_from_rank": [1]}, "counters.sources is not a list"),
+        (NUMBERS | LISTS | {"spikes_from_rank": ["x"]}, "counters.spikes_from_rank is 'x'"),
     ],
 )
 def test_counts_are_checked_when_they_are_read(
-    tmp_path: Path, counted: dict, message: str | None
+    tmp_path: Path, counters: dict, message: str | None
 ) -> None:
     store = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 1000), ({}, {}), 1).path
     with RankWriter(store, 0, 0) as writer:
-        writer.close("complete", counted=counted)
+        writer.close("complete", counters=counters)
     if message is None:
-        assert StoreReader(store).attempts[0].ranks[0].counted == counted
+        assert StoreReader(store).attempts[0].ranks[0].counters == counters
     else:
         with pytest.raises(StoreError, match=message):
             StoreReader(store)
@@ -380,7 +382,7 @@ def test_links_out_of_a_store_are_not_followed_for_writing(
         if link == "checkpoint":
             CheckpointWriter(run.path, 1).write_index({}, {})
         elif link == "attempt001":
-            RunWriter.resume(run.path, 2, first_step=5, saved_by=0)
+            RunWriter.resume(run.path, 2, start_step=5, saved_by=0)
         else:
             group = open_group(root, link)
             assert group is not None

@@ -213,7 +213,7 @@ def test_attempt_that_was_never_listed_is_swept(copy: Path) -> None:
     """As a resume that was killed leaves it: it is no damage, and the next one replaces it."""
     shutil.copytree(copy / "attempt001", copy / "attempt002")
     assert len(StoreReader(copy).attempts) == 2
-    RunWriter.resume(copy, 1, first_step=N_STEPS, saved_by=1)
+    RunWriter.resume(copy, 1, start_step=N_STEPS, saved_by=1)
     reader = StoreReader(copy)
     assert [len(attempt.ranks) for attempt in reader.attempts] == [2, 2, 1]
     assert reader.attempts[2].ranks[0].status == "not started"
@@ -257,7 +257,7 @@ def test_damage_of_what_was_replaced_is_reported_and_refuses_nothing(
 def test_run_goes_on_past_damage_of_what_was_replaced(replaced: Written, tmp_path: Path) -> None:
     copy = shutil.copytree(replaced.path, tmp_path / "run.zarr")
     shutil.rmtree(copy / "attempt001/rank0000")
-    assert RunWriter.resume(copy, 2, first_step=N_STEPS, saved_by=2).attempt == 3
+    assert RunWriter.resume(copy, 2, start_step=N_STEPS, saved_by=2).attempt == 3
 
 
 def test_what_was_replaced_counts_again_without_its_replacement(

@@ -144,7 +144,7 @@ def test_reading_while_ranks_append(tmp_path):
                 rank,
                 2,
                 (step, gid),
-                first_step=0,
+                start_step=0,
                 last_step=20_000,
                 pieces=200,
                 spike_chunk=256,
@@ -316,8 +316,8 @@ def test_attempts_make_one_recording(tmp_path, ranks):
     step, gid = random_spikes(100, 3000, 9000, seed=8)
     path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 3000), ({}, {}), 2).path
     for rank in range(2):  # rank 1 got further than rank 0
-        write_rank(path, 0, rank, 2, (step, gid), first_step=0, last_step=1100 + 50 * rank)
-    writer = RunWriter.resume(path, 3, first_step=1000, saved_by=0)
+        write_rank(path, 0, rank, 2, (step, gid), start_step=0, last_step=1100 + 50 * rank)
+    writer = RunWriter.resume(path, 3, start_step=1000, saved_by=0)
     for rank in range(3):
         # The second attempt's spikes are shifted: where it is superseded, they must not show.
         other = (step, np.where(step > 2000, (gid + 1) % 100, gid).astype(np.uint32))
@@ -328,16 +328,16 @@ def test_attempts_make_one_recording(tmp_path, ranks):
             rank,
             3,
             (other[0][key], other[1][key]),
-            first_step=1000,
+            start_step=1000,
             last_step=2500,
             spike_chunk=64,
         )
-    writer = RunWriter.resume(path, ranks, first_step=2000, saved_by=0)
+    writer = RunWriter.resume(path, ranks, start_step=2000, saved_by=0)
     reader = StoreReader(path)  # the third attempt has not recorded anything yet
     assert (reader.complete_step, reader.last_step) == (2000, 2000)
     np.testing.assert_array_equal(reader.spikes()[0], step[step <= 2000])
     for rank in range(ranks):
-        write_rank(path, writer.attempt, rank, ranks, (step, gid), first_step=2000, last_step=3000)
+        write_rank(path, writer.attempt, rank, ranks, (step, gid), start_step=2000, last_step=3000)
     reader = StoreReader(path)
     assert reader.spike_hash() == reference_hash(step, gid)
     assert reader.n_spikes == len(step)
@@ -356,8 +356,8 @@ def test_attempts_make_one_recording(tmp_path, ranks):
 def test_steps_that_a_slower_rank_has_not_committed_are_not_complete(tmp_path):
     step, gid = random_spikes(100, 1000, 3000, seed=8)
     path = RunWriter.create(tmp_path / "r.zarr", metadata(SIZES, 1000), ({}, {}), 2).path
-    write_rank(path, 0, 0, 2, (step, gid), first_step=0, last_step=600)
-    write_rank(path, 0, 1, 2, (step, gid), first_step=0, last_step=400)
+    write_rank(path, 0, 0, 2, (step, gid), start_step=0, last_step=600)
+    write_rank(path, 0, 1, 2, (step, gid), start_step=0, last_step=400)
     reader = StoreReader(path)
     assert (reader.complete_step, reader.last_step) == (400, 600)
     read = reader.spikes()  # nothing that was committed is hidden
@@ -427,8 +427,8 @@ def test_the_summary(run):
 @pytest.mark.parametrize(
     ("group", "values"),
     [
-        ("", {"wall": {"run_s": "long"}}),
-        ("", {"wall": {"run_s": -(10**400)}}),
+        ("", {"wall_clock": {"run_s": "long"}}),
+        ("", {"wall_clock": {"run_s": -(10**400)}}),
         ("attempt000/rank0001", {"timing": {"total": [1.0]}}),
         ("attempt000/rank0001", {"memory": {"peak_rss_bytes": True}}),
     ],

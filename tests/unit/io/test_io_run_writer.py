@@ -242,13 +242,13 @@ def test_resuming_adds_an_attempt_and_sweeps(tmp_path):
     leftover.write_text("half")
     kept = run.path / "notes.partial"
     kept.write_text("somebody's")
-    writer = RunWriter.resume(run.path, 3, first_step=500, saved_by=0, assignment={"strategy": "x"})
+    writer = RunWriter.resume(run.path, 3, start_step=500, saved_by=0, assignment={"strategy": "x"})
     assert writer.attempt == 1
     assert not leftover.exists()
     assert kept.exists()
     writer.update_attempt(last_step=700)
     attempt = StoreReader(run.path).attempts[1]
-    assert (attempt.first_step, len(attempt.ranks)) == (500, 3)
+    assert (attempt.start_step, len(attempt.ranks)) == (500, 3)
     assert attempt.assignment == {"strategy": "x"}
     assert not StoreReader(run.path).complete
 
@@ -256,7 +256,7 @@ def test_resuming_adds_an_attempt_and_sweeps(tmp_path):
 def test_kill_while_attempts_are_swept_brings_none_of_them_back(tmp_path, monkeypatch):
     run = write_run(tmp_path / "r.zarr")
     for step in (500, 700):
-        RunWriter.resume(run.path, 1, first_step=step, saved_by=0)
+        RunWriter.resume(run.path, 1, start_step=step, saved_by=0)
     (run.path / "attempt001" / "zarr.json").write_text("")
 
     def killed(path: Path) -> None:
@@ -264,12 +264,12 @@ def test_kill_while_attempts_are_swept_brings_none_of_them_back(tmp_path, monkey
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("distsnn.io.run_writer.shutil.rmtree", killed)
-        RunWriter.resume(run.path, 1, first_step=500, saved_by=0)
-    assert RunWriter.resume(run.path, 1, first_step=500, saved_by=0).attempt == 1
-    assert [attempt.first_step for attempt in StoreReader(run.path).attempts] == [0, 500]
+        RunWriter.resume(run.path, 1, start_step=500, saved_by=0)
+    assert RunWriter.resume(run.path, 1, start_step=500, saved_by=0).attempt == 1
+    assert [attempt.start_step for attempt in StoreReader(run.path).attempts] == [0, 500]
     # nor does one that is found behind a gap
     (run.path / "attempt001").rename(run.path / "attempt003")
-    assert RunWriter.resume(run.path, 1, first_step=600, saved_by=0).attempt == 1
+    assert RunWriter.resume(run.path, 1, start_step=600, saved_by=0).attempt == 1
     assert {"attempt000", "attempt001"} == {n for n in names_in(run.path) if "attempt" in n}
 
 
@@ -282,13 +282,13 @@ def test_complete_run_does_not_begin_another_attempt(tmp_path, monkeypatch):
 
     monkeypatch.setattr("distsnn.io.run_writer.create_group", killed)
     with pytest.raises(KeyboardInterrupt):
-        RunWriter.resume(run.path, 1, first_step=500, saved_by=0)
+        RunWriter.resume(run.path, 1, start_step=500, saved_by=0)
     assert not StoreReader(run.path).complete
 
 
 def test_resuming_nothing(tmp_path):
     with pytest.raises(StoreError, match="the path does not exist"):
-        RunWriter.resume(tmp_path / "r.zarr", 1, first_step=0, saved_by=0)
+        RunWriter.resume(tmp_path / "r.zarr", 1, start_step=0, saved_by=0)
 
 
 def test_attributes_change_in_one_write(tmp_path, monkeypatch):
@@ -301,11 +301,11 @@ def test_attributes_change_in_one_write(tmp_path, monkeypatch):
         return replace(self, target)
 
     monkeypatch.setattr(Path, "replace", note)
-    writer.update(complete=True, time_ms=20.0, n_steps=200, wall={"run_s": 1.0})
+    writer.update(complete=True, target_time_ms=20.0, target_steps=200, wall_clock={"run_s": 1.0})
     assert seen == [writer.path / "zarr.json"]
     reader = StoreReader(writer.path)
     assert reader.complete
-    assert reader.metadata["n_steps"] == 200
+    assert reader.metadata["target_steps"] == 200
 
 
 def test_a_run_is_found_after_it_was_moved(tmp_path):

@@ -23,7 +23,7 @@ from distsnn.io.zarr_nodes import (
 )
 
 DOCS = Path(__file__).parents[3] / "docs" / "store-format.md"
-ATTEMPT = {"ranks": 1, "first_step": 0, "assignment": {}, "versions": {}}
+ATTEMPT = {"ranks": 1, "start_step": 0, "assignment": {}, "versions": {}}
 RANK = {"status": "running"}
 
 
@@ -80,7 +80,7 @@ def test_the_example_in_the_documentation_is_what_a_run_stores(example_store):
     assert shown.keys() == {a.name for a in schema.group_spec("").attributes} - {"model"}
     assert shown.keys() == stored.keys()
     # the machine's, the day's and the clock's
-    for name in ("versions", "wall", "created", "command"):
+    for name in ("versions", "wall_clock", "created", "command"):
         shown[name], stored[name] = outline(shown[name]), outline(stored[name])
     assert rounded(shown) == rounded(stored)
 
@@ -170,7 +170,7 @@ def test_group_in_place_of_an_array_and_the_reverse(tmp_path):
 def test_attributes_are_checked_when_written(tmp_path):
     root = new_root(tmp_path / "s.zarr")
     with pytest.raises(StoreError, match="'ranks' is missing"):
-        create_group(root, "attempt000", {"first_step": 0, "assignment": {}, "versions": {}})
+        create_group(root, "attempt000", {"start_step": 0, "assignment": {}, "versions": {}})
     group = create_group(root, "attempt000", ATTEMPT)
     with pytest.raises(StoreError, match=r"no attribute 'last_stp'.*did you mean 'last_step'"):
         write_attributes(group, {"last_stp": 3})

@@ -33,7 +33,7 @@ def chunked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("chunked") / "run.zarr"
     root = RunWriter.create(path, metadata(SIZES, N_STEPS, versions=VERSIONS), ({}, {}), RANKS)
     for rank in range(RANKS):
-        span: dict[str, Any] = {"first_step": 0, "last_step": N_STEPS, "spike_chunk": 32}
+        span: dict[str, Any] = {"start_step": 0, "last_step": N_STEPS, "spike_chunk": 32}
         write_rank(path, 0, rank, RANKS, spikes, **span)
     root.update_attempt(recordings=["spikes", "state/V"])
     for number, step in ((1, 250), (2, N_STEPS)):

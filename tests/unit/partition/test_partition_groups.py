@@ -147,9 +147,11 @@ def test_metrics_tell_both_levels() -> None:
 
 
 def test_runs_from_before_there_were_groups_are_read() -> None:
-    one = dict.fromkeys(("steps", "neurons", "events", "spikes", "epoch_steps", "exchanges"), 10)
+    one = dict.fromkeys(
+        ("steps", "neurons", "synaptic_events", "own_spikes", "epoch_steps", "exchanges"), 10
+    )
     one |= {"received_spikes": 4, "received_bytes": 4}
-    lists = {name: [0, 1] for name in ("sources", "spikes_from_rank", "synapses", "smallest_delay")}
+    lists = {name: [0, 1] for name in ("sources", "spikes_from_rank", "synapses", "min_delay")}
     found = measured_metrics([one | lists] * 2, Assignment(2, np.array([0, 1], np.int32)), 0.1)
     assert found is not None
     assert (found.groups, found.group_epoch_steps, found.group_exchanges) == ((), 0, 0.0)

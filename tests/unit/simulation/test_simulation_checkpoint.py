@@ -134,7 +134,7 @@ def test_the_newest_of_several_saved_states_is_gone_on_from_in_their_own_store(
     simulation.run(10.0)
     summary = simulation.close()
     reader, full = StoreReader(path), StoreReader(whole)
-    assert (reader.first_step, reader.complete_step, reader.complete) == (180, 400, True)
+    assert (reader.start_step, reader.complete_step, reader.complete) == (180, 400, True)
     for mine, expected in zip(reader.spikes(), full.spikes(180), strict=True):
         np.testing.assert_array_equal(mine, expected)
     assert summary.spikes == full.n_spikes
@@ -407,7 +407,7 @@ def test_attempt_that_was_saved_and_cannot_be_read_is_an_error(
         Simulation.restore(out, out=out, progress=notes)
     assert any("checkpoint 2 is not used" in note and "attempt000" in note for note in notes.notes)
     with pytest.raises(StoreError, match="attempt000"):
-        RunWriter.resume(out, 1, first_step=213, saved_by=0)
+        RunWriter.resume(out, 1, start_step=213, saved_by=0)
     assert (out / "attempt000" / "rank0000").is_dir()
 
 

@@ -30,7 +30,7 @@ from distsnn.network import (
 from distsnn.simulation import Simulation
 
 
-def network(*homeostasis: Homeostasis, rate: float = 0.01, every: float = 2.5) -> Network:
+def network(*homeostasis: Homeostasis, rate: float = 0.01, interval: float = 2.5) -> Network:
     """Return two projections onto the same 100 cells, and an inhibitory one."""
     kept = {"learning_rate": rate, "precision": "float64"}
     return Network(
@@ -53,7 +53,7 @@ def network(*homeostasis: Homeostasis, rate: float = 0.01, every: float = 2.5) -
             ),
         ],
         [PoissonInput(E, 9000.0, 55.0)],
-        [RecordSpikes(E), RecordWeights("E->E", every), RecordWeights("S->E", every)],
+        [RecordSpikes(E), RecordWeights("E->E", interval), RecordWeights("S->E", interval)],
         homeostasis=homeostasis,
     )
 
@@ -208,7 +208,7 @@ def test_single_precision_and_eligibility_are_scaled_as_by_the_script() -> None:
         (lambda: NormaliseWeights(["S->E", "in"], 1.0, 5.0), "different targets or signs"),
         (lambda: NormaliseWeights("in", 1.0, 5.0), "field total: out of range; given 5.0"),
         (lambda: NormaliseWeights("E->E", 1.0, [5.0]), "field total: array of the wrong shape"),
-        (lambda: NormaliseWeights("E->E", 0.07, 5.0), "field every"),
+        (lambda: NormaliseWeights("E->E", 0.07, 5.0), "field interval"),
         (lambda: NormaliseWeights("E->E", 1.0, 5.0, fraction=0.0), "field fraction: out of range"),
         (lambda: NormaliseWeights("E->E", 1.0, Uniform(1.0, 2.0)), "a number or an array"),
         (lambda: SynapticScaling("E->E", 1.0, -1.0, 0.1, 10.0), "field rate: out of range"),

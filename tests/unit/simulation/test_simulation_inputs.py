@@ -367,7 +367,7 @@ def test_store_tells_of_states_weights_learning_and_signals(tmp_path: Path) -> N
     path = tmp_path / "run.zarr"
 
     def told() -> list[str]:
-        found: list[str] = StoreReader(path).metadata.get("scripted", [])
+        found: list[str] = StoreReader(path).metadata.get("script_changes", [])
         return found
 
     with Simulation(made, out=path) as simulation:
@@ -387,7 +387,7 @@ def test_store_tells_of_states_weights_learning_and_signals(tmp_path: Path) -> N
             simulation["b"].signal = np.nan
     with Simulation.restore(path, out=tmp_path / "other.zarr") as simulation:
         assert simulation._scripted.names == told()
-    assert StoreReader(tmp_path / "other.zarr").metadata["scripted"] == told()
+    assert StoreReader(tmp_path / "other.zarr").metadata["script_changes"] == told()
 
 
 def loop(simulation: Simulation, until: float) -> list[Spikes]:
@@ -408,7 +408,7 @@ def test_what_was_set_is_saved_and_restored(tmp_path: Path) -> None:
     made, path = network(*inputs()), tmp_path / "saved.zarr"
     with Simulation(made, seed=9) as simulation:
         simulation.save(path)
-        assert "scripted" not in StoreReader(path).metadata
+        assert "script_changes" not in StoreReader(path).metadata
         loop(simulation, 20.0)
         simulation.save(path)
         expected = loop(simulation, END)
@@ -419,8 +419,8 @@ def test_what_was_set_is_saved_and_restored(tmp_path: Path) -> None:
         found = loop(simulation, END)
         for left, right in zip(found, expected, strict=True):
             np.testing.assert_array_equal(left, right)
-    assert StoreReader(path).metadata["scripted"] == ["drive", "push", "S"]
-    assert StoreReader(tmp_path / "run.zarr").metadata["scripted"] == ["drive", "push", "S"]
+    assert StoreReader(path).metadata["script_changes"] == ["drive", "push", "S"]
+    assert StoreReader(tmp_path / "run.zarr").metadata["script_changes"] == ["drive", "push", "S"]
 
 
 def test_store_tells_what_a_script_sets_and_the_command_refuses_to_repeat_it(
@@ -429,11 +429,11 @@ def test_store_tells_what_a_script_sets_and_the_command_refuses_to_repeat_it(
     path = tmp_path / "run.zarr"
     with Simulation(network(*inputs()), seed=9, out=path) as simulation:
         simulation.run(1.0)
-        assert "scripted" not in StoreReader(path).metadata
+        assert "script_changes" not in StoreReader(path).metadata
         simulation["drive"].set(rate=1.0)
-        assert StoreReader(path).metadata["scripted"] == ["drive"]
+        assert StoreReader(path).metadata["script_changes"] == ["drive"]
         simulation["S"].emit([1])
-        assert StoreReader(path).metadata["scripted"] == ["drive", "S"]
+        assert StoreReader(path).metadata["script_changes"] == ["drive", "S"]
         simulation.run(1.0)
     for words in (("run", path, "--out", tmp_path / "b.zarr"), ("run", "--resume", path)):
         assert main([*map(str, words)]) == 2

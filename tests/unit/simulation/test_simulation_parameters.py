@@ -252,7 +252,7 @@ def test_changed_in_mid_run_on_any_ranks_and_after_resuming(
     expected, found = recorded(tmp_path / "alone.zarr"), recorded(tmp_path / "o.zarr")
     assert found[0] == expected[0]
     np.testing.assert_array_equal(found[1], expected[1])
-    assert StoreReader(tmp_path / "o.zarr").metadata["scripted"] == ["E", "I", "few"]
+    assert StoreReader(tmp_path / "o.zarr").metadata["script_changes"] == ["E", "I", "few"]
 
 
 def test_substeps_follow_what_is_changed() -> None:

@@ -75,20 +75,20 @@ def test_store_tells_time_and_hash_after_every_second(
     with Simulation(network, seed=5, out=path) as simulation:
         simulation.run(12.3)
         assert simulation.time_ms == pytest.approx(12.3)
-        assert StoreReader(path).metadata["n_steps"] == 123
+        assert StoreReader(path).metadata["target_steps"] == 123
         simulation.run(0.2)
-        assert StoreReader(path).metadata["n_steps"] == 123
+        assert StoreReader(path).metadata["target_steps"] == 123
         simulation.save()
-        assert StoreReader(path).metadata["n_steps"] == 125
+        assert StoreReader(path).metadata["target_steps"] == 125
         simulation._output.recorder._tell_from = 0.0  # the second has passed
         simulation.run(0.1)
-        assert StoreReader(path).metadata["n_steps"] == 126
+        assert StoreReader(path).metadata["target_steps"] == 126
         simulation.run(0.1)
-        assert StoreReader(path).metadata["n_steps"] == 126
+        assert StoreReader(path).metadata["target_steps"] == 126
         assert not StoreReader(path).complete
     reader = StoreReader(path)
     assert reader.complete
-    assert reader.metadata["n_steps"] == reader.complete_step == 127
+    assert reader.metadata["target_steps"] == reader.complete_step == 127
     assert (
         reader.spike_hash() == StoreReader(run(network, tmp_path / "b.zarr", [12.7])).spike_hash()
     )

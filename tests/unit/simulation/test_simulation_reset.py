@@ -93,8 +93,8 @@ def test_with_the_described_weights_a_trial_is_the_first_again(first: dict, tmp_
     assert StoreReader(one).complete and StoreReader(other).complete
     assert summary.spikes == first["spikes step"].size
     # what was set stays where it was recorded
-    assert StoreReader(one).metadata["scripted"] == ["given", "E"]
-    assert "scripted" not in StoreReader(other).metadata
+    assert StoreReader(one).metadata["script_changes"] == ["given", "E"]
+    assert "script_changes" not in StoreReader(other).metadata
 
 
 def test_learnt_weights_stay(first: dict, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_learnt_weights_stay(first: dict, tmp_path: Path) -> None:
     again, fresh = (recorded(tmp_path / f"{name}.zarr") for name in ("again", "fresh"))
     assert_same(fresh, again)
     assert again["spikes step"].tolist() != first["spikes step"].tolist()
-    assert StoreReader(tmp_path / "again.zarr").metadata["scripted"] == ["E->E"]
+    assert StoreReader(tmp_path / "again.zarr").metadata["script_changes"] == ["E->E"]
 
 
 def test_what_was_set_stays_and_what_was_held_goes_on(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_what_was_set_stays_and_what_was_held_goes_on(tmp_path: Path) -> None:
         assert (state["V_m"] != before[0]).all()
         assert (synapses.weights != before[1]).any()
     assert_same(described, recorded(tmp_path / "set.zarr"))
-    assert StoreReader(tmp_path / "set.zarr").metadata["scripted"] == ["E", "drive"]
+    assert StoreReader(tmp_path / "set.zarr").metadata["script_changes"] == ["E", "drive"]
 
 
 def test_projections_learn_or_not_as_before(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_projections_learn_or_not_as_before(tmp_path: Path) -> None:
         before = simulation["E->E"].weights
         simulation.run(9.9)  # before they are scaled
         np.testing.assert_array_equal(simulation["E->E"].weights, before)
-    assert StoreReader(tmp_path / "run.zarr").metadata["scripted"] == ["E->E"]
+    assert StoreReader(tmp_path / "run.zarr").metadata["script_changes"] == ["E->E"]
 
 
 def test_a_store_is_given_back(tmp_path: Path) -> None:
