@@ -91,7 +91,7 @@ def collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-class Entry:
+class KernelEntry:
     """A function of the entry signature, compiled when its address is first asked for.
 
     Attributes
@@ -117,9 +117,9 @@ class Entry:
         return int(self._compiled.address)
 
 
-def entry(function: Callable[..., int]) -> Entry:
+def kernel_entry(function: Callable[..., int]) -> KernelEntry:
     """Declare a function of the entry signature (lazily compiled, cached on disk)."""
-    return Entry(function)
+    return KernelEntry(function)
 
 
 @intrinsic

@@ -251,10 +251,10 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "counters since the start of the attempt: steps, neurons, synaptic_events, "
                 "own_spikes (of this rank's neurons), epoch_steps, exchanges (among all ranks), "
                 "received_spikes, received_bytes; group_epoch_steps, group_exchanges: the same "
-                "inside its rank group; group_received_spikes: spikes received inside its rank group (0 without "
-                "rank groups); and lists by the rank of the source: synapses, sources (of these "
-                "synapses), min_delay (steps, 0: none), spikes_from_rank (spikes of these "
-                "sources); no lists without stored synapses",
+                "inside its rank group; group_received_spikes: spikes received inside its rank "
+                "group (0 without rank groups); and lists by the rank of the source: synapses, "
+                "sources (of these synapses), min_delay (steps, 0: none), spikes_from_rank "
+                "(spikes of these sources); no lists without stored synapses",
                 required=False,
             ),
             Attribute("host", "str", "name of the compute node", required=False),

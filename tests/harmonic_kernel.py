@@ -1,6 +1,6 @@
 """A synapse model of a test: a source's n-th spike acts with 1/n of the weight, times `gain`."""
 
-from distsnn.jit import entry
+from distsnn.jit import kernel_entry
 
 STATES = ("n",)
 CONSTANTS = ("gain",)
@@ -11,7 +11,7 @@ def constants(parameters, dt):
     return {"gain": parameters["gain"]}
 
 
-@entry
+@kernel_entry
 def spike(table, records, at, last, step):
     """Advance a source's record to its next spike (see `distsnn.kernels.synapses`)."""
     n = records[at] + 1.0

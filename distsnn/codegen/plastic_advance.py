@@ -93,7 +93,7 @@ def advance(code: RuleCode) -> list[str]:
 
 
 _ENTRY = """
-@entry
+@kernel_entry
 def advance(table, scalars, first, last, step):
     found = array(table[FOUND_ROW], last, np.int64)
     loops = array(table[FOUND_LOOP], last, np.int64)

@@ -20,15 +20,15 @@ from distsnn.codegen.modules import load, sources_digest
 from distsnn.codegen.plastic_advance import advance
 from distsnn.codegen.plastic_code import LEARNING, MODULATOR, RuleCode
 from distsnn.codegen.plasticity import PlasticVariant
-from distsnn.jit import Entry, Function
+from distsnn.jit import Function, KernelEntry
 
 
 class Entries(Protocol):
     """Contents of a generated module."""
 
-    advance: Entry
-    archive: Entry
-    modulate: Entry
+    advance: KernelEntry
+    archive: KernelEntry
+    modulate: KernelEntry
     carry: Function
     sources_spike: Function
 
@@ -46,7 +46,7 @@ class _EntryWriter(RuleCode):
         lines = [
             f'"""Generated from {variant.kernel} {sources_digest(variant.kernel)}: do not edit."""',
             "import numpy as np",
-            "from distsnn.jit import array, entry, inline, kernel, stack_array",
+            "from distsnn.jit import array, inline, kernel, kernel_entry, stack_array",
             "from distsnn.kernels.delivery import DONE, GROW",
             "from distsnn.kernels.functions import exp, flush_subnormal",
             "from distsnn.kernels.plastic import *",
@@ -96,7 +96,7 @@ class _EntryWriter(RuleCode):
         """Return the entry that adds spikes of targets to their histories."""
         rule = self.rule
         lines = [
-            "@entry",
+            "@kernel_entry",
             "def archive(table, scalars, first, last, step):",
             "    gids = array(table[SPIKE_GID], last, np.uint32)",
             "    loops = array(table[SPIKE_STEP], last, np.int64)",
@@ -140,7 +140,7 @@ class _EntryWriter(RuleCode):
     def _modulate(self) -> list[str]:
         """Return the entry that changes the modulator by the spikes that are due."""
         return [
-            "@entry",
+            "@kernel_entry",
             "def modulate(table, scalars, first, last, step):",
             "    ahead = array(table[MOD_AHEAD], UNBOUNDED, np.int64)",
             "    now = step + 1",

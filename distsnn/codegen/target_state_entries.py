@@ -18,7 +18,7 @@ from distsnn.codegen.plasticity import (
     plastic_layout,
     rule_kernel,
 )
-from distsnn.jit import Entry
+from distsnn.jit import KernelEntry
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class WatchVariant:
 
 
 @cache
-def target_state_entry(variant: WatchVariant) -> Entry:
+def target_state_entry(variant: WatchVariant) -> KernelEntry:
     """Return the entry of a variant."""
-    return cast(Entry, load(_text(variant)).watch)
+    return cast(KernelEntry, load(_text(variant)).watch)
 
 
 def delayed_states(kernel: str) -> tuple[str, ...]:
@@ -63,13 +63,13 @@ def _text(variant: WatchVariant) -> str:
     lines = [
         f'"""Generated from {kernel} {sources_digest(kernel)}: do not edit."""',
         "import numpy as np",
-        "from distsnn.jit import array, entry",
+        "from distsnn.jit import array, kernel_entry",
         "from distsnn.kernels.delivery import DONE",
         "from distsnn.kernels.loop import PYTHON_REQUESTED",
         "from distsnn.kernels.plastic import *",
         f"from {kernel} import watch as levels_of",
         f"real, state = np.{plastic.precision}, np.{variant.states}",
-        "@entry",
+        "@kernel_entry",
         "def watch(table, scalars, first, last, step):",
         "    now, n = step + 1, last - first",
         *(f"    c_{name} = {value}" for name, value in constants.items()),

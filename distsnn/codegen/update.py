@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.codegen.modules import load, sources_digest
-from distsnn.jit import Entry
+from distsnn.jit import KernelEntry
 from distsnn.kernels import neuron_draws
 from distsnn.kernels.emission import GROUP_SIZE
 
@@ -202,7 +202,7 @@ def module_text(variant: UpdateVariant) -> str:
     lines = [
         f'"""Generated from {variant.kernel} {sources_digest(variant.kernel)}: do not edit."""',
         "import numpy as np",
-        "from distsnn.jit import array, entry, kernel",
+        "from distsnn.jit import array, kernel, kernel_entry",
         "from distsnn.kernels.emission import MAX_SPIKES, NO_COUNT, NOT_FINITE",
         "from distsnn.kernels.emission import append_spikes, record_fault_state",
         "from distsnn.kernels.neuron_draws import fill_bits, fill_normal, fill_uniform",
@@ -215,7 +215,7 @@ def module_text(variant: UpdateVariant) -> str:
         "@kernel",
         f"def advance({', '.join(arguments)}):",
         *_neuron_loops(variant, kernel),
-        "@entry",
+        "@kernel_entry",
         "def update(table, scalars, first, last, loop):",
         "    n = last - first",
         f"    slot = (loop & table[{where.mask}]) * table[{where.stride}] + first",
@@ -349,6 +349,6 @@ def _fault_check(variant: UpdateVariant, kernel: NeuronKernel) -> list[str]:
 
 
 @cache
-def update_entry(variant: UpdateVariant) -> Entry:
+def update_entry(variant: UpdateVariant) -> KernelEntry:
     """Return the compiled update of a variant (its address is the machine code)."""
-    return cast(Entry, load(module_text(variant)).update)
+    return cast(KernelEntry, load(module_text(variant)).update)

@@ -101,12 +101,12 @@ class LinearLatency(LatencyCode):
         """Length of a sample's window, steps."""
         return interval_steps(self, "last")
 
-    def times_of(self, values: FloatArray) -> FloatArray:
+    def spike_times(self, values: FloatArray) -> FloatArray:
         """Return the times of values, ms after the onset; infinite for those that do not spike."""
         times = self.last - values * (self.last - self.first)
         return np.where(values >= self.min_value, times, np.inf)
 
-    def values_at(self, times: FloatArray) -> FloatArray:
+    def values_of_times(self, times: FloatArray) -> FloatArray:
         """Return the values of times (ms after the onset, finite)."""
         return (self.last - times) / (self.last - self.first)
 
@@ -158,13 +158,13 @@ class LogarithmicLatency(LatencyCode):
         """Length of a sample's window, steps."""
         return interval_steps(self, "duration")
 
-    def times_of(self, values: FloatArray) -> FloatArray:
+    def spike_times(self, values: FloatArray) -> FloatArray:
         """Return the times of values, ms after the onset; infinite for those that do not spike."""
         times = np.full(values.shape, np.inf)
         above = values > self.threshold
         times[above] = -self.tau * np.log1p(-self.threshold / values[above])
         return times
 
-    def values_at(self, times: FloatArray) -> FloatArray:
+    def values_of_times(self, times: FloatArray) -> FloatArray:
         """Return the values of times (ms after the onset, finite)."""
         return -self.threshold / np.expm1(-times / self.tau)

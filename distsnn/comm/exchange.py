@@ -185,7 +185,7 @@ class Exchange:
 
     def __init__(
         self,
-        entry: jit.Entry,
+        entry: jit.KernelEntry,
         *,
         rank: int,
         max_spikes_by_rank: Sequence[int],

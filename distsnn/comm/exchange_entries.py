@@ -264,21 +264,21 @@ def receive_spikes(table: Any, first: int, last: int, yields: bool) -> Any:
     return status
 
 
-@jit.entry
+@jit.kernel_entry
 def blocking_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """Exchange the spikes of [first, last); the wait spins, as in MPI."""
     clear_received(table)
     return receive_spikes(table, first, last, False)
 
 
-@jit.entry
+@jit.kernel_entry
 def yielding_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """Exchange the spikes of [first, last); the wait yields the core, then sleeps."""
     clear_received(table)
     return receive_spikes(table, first, last, True)
 
 
-@jit.entry
+@jit.kernel_entry
 def dry_run_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """Receive nothing: the exchange of a dry run."""
     clear_received(table)

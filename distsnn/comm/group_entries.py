@@ -77,19 +77,19 @@ def _exchange(table: Any, first: int, last: int, stop: int, yields: bool) -> Any
     return status
 
 
-@jit.entry
+@jit.kernel_entry
 def blocking_group_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """Exchange the spikes of [first, last) at both levels; the wait spins, as in MPI."""
     return _exchange(table, first, last, step, False)
 
 
-@jit.entry
+@jit.kernel_entry
 def yielding_group_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """Exchange the spikes of [first, last) at both levels; the wait yields, then sleeps."""
     return _exchange(table, first, last, step, True)
 
 
-@jit.entry
+@jit.kernel_entry
 def dry_run_group_entry(table: Any, scalars: Any, first: int, last: int, step: int) -> Any:
     """Receive nothing at either level: the exchange of a dry run."""
     group_table = jit.array(table[GROUP], TABLE_SIZE, np.int64)

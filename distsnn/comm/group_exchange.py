@@ -72,7 +72,7 @@ class GroupExchange:
 
     def __init__(
         self,
-        entry: jit.Entry,
+        entry: jit.KernelEntry,
         *,
         rank: int,
         max_spikes_by_rank: Sequence[int],

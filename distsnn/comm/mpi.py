@@ -250,11 +250,11 @@ def _objects(data: Bytes, sizes: npt.NDArray[np.int64]) -> list[Any]:
     return [MPI.pickle.loads(part) for part in np.split(data, np.cumsum(sizes)[:-1])]
 
 
-def _entry(yields: bool) -> jit.Entry:
+def _entry(yields: bool) -> jit.KernelEntry:
     return yielding_entry if yields else blocking_entry
 
 
-def _group_entry(yields: bool) -> jit.Entry:
+def _group_entry(yields: bool) -> jit.KernelEntry:
     return yielding_group_entry if yields else blocking_group_entry
 
 

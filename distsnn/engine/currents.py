@@ -9,7 +9,7 @@ from distsnn.engine.courses import Floats, in_view, pieces, seed_words, sine_cal
 from distsnn.engine.kernel_calls import FOREVER, KernelCall
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import LocalNeurons
-from distsnn.jit import Entry
+from distsnn.jit import KernelEntry
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import ConstantCurrent, NoiseCurrent, Piecewise, SineCurrent, StepCurrent
 
@@ -153,7 +153,7 @@ class NoiseCalls:
 
 
 def _current_call(
-    neurons: LocalNeurons, entry: Entry, amplitudes: Floats, start: int, stop: int
+    neurons: LocalNeurons, entry: KernelEntry, amplitudes: Floats, start: int, stop: int
 ) -> KernelCall:
     assert neurons.current is not None
     call = KernelCall(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.jit import Entry
+from distsnn.jit import KernelEntry
 from distsnn.kernels import loop
 
 FOREVER = 1 << 62
@@ -43,7 +43,7 @@ class KernelCall:
         Arrays whose addresses are in the table, by their word.
     """
 
-    entry: Entry
+    entry: KernelEntry
     table: npt.NDArray[np.int64]
     first: int
     last: int

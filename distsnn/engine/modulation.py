@@ -10,7 +10,7 @@ from distsnn.engine.kernel_calls import KernelCall, address
 from distsnn.engine.source_states import SourceStates
 from distsnn.engine.spikes_in_flight import Spikes
 from distsnn.engine.state_fields import StateField, StateHolder, Values, projection_fields
-from distsnn.jit import Entry
+from distsnn.jit import KernelEntry
 from distsnn.kernels import plastic
 from distsnn.network import Network, Projection
 from distsnn.network.plastic_synapse import ModulatedSynapse
@@ -45,7 +45,11 @@ class ModulatorHistory(StateHolder):
     events = 0
 
     def __init__(
-        self, network: Network, projection: Projection, call: KernelCall, modulate: Entry | None
+        self,
+        network: Network,
+        projection: Projection,
+        call: KernelCall,
+        modulate: KernelEntry | None,
     ) -> None:
         model = projection.plasticity_rule
         assert isinstance(model, ModulatedSynapse)

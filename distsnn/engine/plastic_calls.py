@@ -11,7 +11,7 @@ from distsnn.engine.kernel_calls import KernelCall, address
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.rule_constants import Floats, RuleConstants
 from distsnn.engine.state_fields import Values
-from distsnn.jit import Entry
+from distsnn.jit import KernelEntry
 from distsnn.kernels import plastic
 from distsnn.network import Projection
 
@@ -105,7 +105,7 @@ class RuleCalls:
         """Return a trace after some steps without events."""
         return self.constants.faded(self.rule.DECAYS, name, values, steps)
 
-    def call(self, entry: Entry) -> KernelCall:
+    def call(self, entry: KernelEntry) -> KernelCall:
         """Return a call of an entry with this table."""
         return KernelCall(entry, self.table, 0, 0, self.scalars)
 

@@ -13,7 +13,7 @@ from distsnn.engine.kernel_calls import KernelCall
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import InputRing, LocalNeurons
 from distsnn.engine.state_fields import NeuronHolder, StateField, Values
-from distsnn.jit import Entry
+from distsnn.jit import KernelEntry
 from distsnn.kernels import gammas, poisson
 from distsnn.network import GammaInput, PoissonInput, RateInput, Sine, SpikeInput
 from distsnn.network.quanta import WeightQuanta, to_integers
@@ -125,7 +125,7 @@ class RateCalls(ABC):
         call.bind(poisson.WEIGHTS, self._own_weights, self._neurons.first)
 
     @abstractmethod
-    def _entry(self) -> Entry:
+    def _entry(self) -> KernelEntry:
         """Return the entry of a call that has no rate yet."""
 
     @abstractmethod
@@ -156,7 +156,7 @@ class PoissonCalls(RateCalls):
         self._everywhere = bool((index[neurons.neurons >= 0] >= 0).all())
         super().__init__(layout, quanta, ring, neurons, stimulus, number, seed)
 
-    def _entry(self) -> Entry:
+    def _entry(self) -> KernelEntry:
         return poisson.neuron_rates_entry(self._bits)
 
     def _fill(self, call: KernelCall, rate: float | Floats, start: int, stop: int) -> None:
@@ -250,7 +250,7 @@ class GammaCalls(RateCalls, NeuronHolder):
         """Return each neuron's clock and heap of next spikes."""
         return (self._times,)
 
-    def _entry(self) -> Entry:
+    def _entry(self) -> KernelEntry:
         return gammas.gammas(self._bits)
 
     def _fill(self, call: KernelCall, rate: float | Floats, start: int, stop: int) -> None:

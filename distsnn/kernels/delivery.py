@@ -28,7 +28,7 @@ from functools import cache
 
 import numpy as np
 
-from distsnn.jit import Entry, array, entry, inline, prefetch
+from distsnn.jit import KernelEntry, array, inline, kernel_entry, prefetch
 from distsnn.kernels.rows import MASK, RING
 from distsnn.kernels.source_spikes import factor as factor_of
 
@@ -194,7 +194,7 @@ def _add(
 
 
 @cache
-def push_rows(word_bits: int, row_bits: int, constant: bool, scaled: bool) -> Entry:
+def push_rows(word_bits: int, row_bits: int, constant: bool, scaled: bool) -> KernelEntry:
     """Return the kernel entry that adds whole rows to the ring.
 
     Parameters
@@ -256,7 +256,7 @@ def push_rows(word_bits: int, row_bits: int, constant: bool, scaled: bool) -> En
         table[EVENTS] += events
         return DONE
 
-    return entry(deliver)
+    return kernel_entry(deliver)
 
 
 @inline
@@ -291,7 +291,7 @@ def _calendar(table):
 
 
 @cache
-def schedule_runs(scaled: bool) -> Entry:
+def schedule_runs(scaled: bool) -> KernelEntry:
     """Return the kernel entry that schedules the delay runs of rows in the calendar queue.
 
     After the pool has grown, the entry resumes at CURSOR.
@@ -354,11 +354,11 @@ def schedule_runs(scaled: bool) -> Entry:
         table[CURSOR] = 0
         return DONE
 
-    return entry(deliver)
+    return kernel_entry(deliver)
 
 
 @cache
-def deliver_due_runs(word_bits: int, row_bits: int, constant: bool, scaled: bool) -> Entry:
+def deliver_due_runs(word_bits: int, row_bits: int, constant: bool, scaled: bool) -> KernelEntry:
     """Return the kernel entry that adds an iteration's due runs to its row (see `push_rows`)."""
     # numba cannot cache a function whose closure holds compiled functions; types are fine
     unsigned, signed, integer = _types(word_bits, row_bits)
@@ -424,4 +424,4 @@ def deliver_due_runs(word_bits: int, row_bits: int, constant: bool, scaled: bool
         table[EVENTS] += events
         return DONE
 
-    return entry(collect_due)
+    return kernel_entry(collect_due)

@@ -9,7 +9,7 @@ padding are ignored.
 
 import numpy as np
 
-from distsnn.jit import array, entry, inline
+from distsnn.jit import array, inline, kernel_entry
 
 # The first words of every update entry's table: the emitted gids, and the gids of neuron groups.
 EMITTED, N_EMITTED, GROUP_GID, GROUP_SIZE = 0, 1, 2, 3
@@ -69,7 +69,7 @@ def record_fault_state(table, state):
     array(table[N_EMITTED], COUNTS_SIZE, np.int64)[FAULT_STATE] = state
 
 
-@entry
+@kernel_entry
 def spike_source(table, scalars, first, last, step):
     """Emit the listed spikes of this iteration (events sorted by iteration, then gid)."""
     steps = array(table[EVENT_STEPS], table[N_EVENTS], np.int64)

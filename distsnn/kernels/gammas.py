@@ -16,7 +16,7 @@ import numpy as np
 from numba import uint32, uint64
 
 from distsnn.counter_rng import NOISE, philox, uniform_01
-from distsnn.jit import Entry, array, entry, inline, kernel
+from distsnn.jit import KernelEntry, array, inline, kernel, kernel_entry
 from distsnn.kernels.functions import log
 from distsnn.kernels.poisson import (
     COUNTERS,
@@ -108,7 +108,7 @@ def fill_in_equilibrium(times, counters, order, stimulus, low, high):
 
 
 @cache
-def gammas(row_bits: int) -> Entry:
+def gammas(row_bits: int) -> KernelEntry:
     """Return the kernel entry that adds the spikes of a step; MEANS are expected for a process.
 
     TIMES hold a clock and a heap of N_TIMES - 1 processes for each neuron, ORDER is a scalar.
@@ -140,4 +140,4 @@ def gammas(row_bits: int) -> Entry:
             row[i] += integer(integer(count) * weights[i])
         return 0
 
-    return entry(update)
+    return kernel_entry(update)

@@ -28,7 +28,7 @@ Axes: r row (source), i synapse, j spike of a history (newest first).
 
 import numpy as np
 
-from distsnn.jit import array, call, entry, inline
+from distsnn.jit import array, call, inline, kernel_entry
 from distsnn.kernels.delivery import DONE, GROW, find_row, prefetch_words
 from distsnn.kernels.rows import MASK, RING, STRIDE
 
@@ -147,7 +147,7 @@ def insert(steps, values, words, firsts, target, depth, settled, now, acts):
     return first > 0 or entries_ahead(steps, words, record, depth, settled) <= depth >> 1
 
 
-@entry
+@kernel_entry
 def enqueue(table, scalars, first, last, step):
     """Queue the rows of sources that spiked for the duration of their axonal delays."""
     queued = table[QUEUED]
@@ -176,7 +176,7 @@ def _add(table, rows, loops, n, row, loop, spikes):
     return 0
 
 
-@entry
+@kernel_entry
 def deliver(table, scalars, first, last, step):
     """Process a range of spikes without axonal delay."""
     rows = array(table[FOUND_ROW], BATCH, np.int64)
@@ -187,7 +187,7 @@ def deliver(table, scalars, first, last, step):
     return DONE
 
 
-@entry
+@kernel_entry
 def release(table, scalars, first, last, step):
     """Process the queued spikes whose axonal delay has passed by an iteration."""
     queue = array(table[QUEUE_ROW], UNBOUNDED, np.int64)
@@ -206,7 +206,7 @@ def release(table, scalars, first, last, step):
     return DONE
 
 
-@entry
+@kernel_entry
 def sweep(table, scalars, first, last, step):
     """Process the target spikes up to a step for a range of the rows in SWEPT."""
     swept = array(table[SWEPT], last, np.int64)
@@ -221,7 +221,7 @@ def sweep(table, scalars, first, last, step):
     return DONE
 
 
-@entry
+@kernel_entry
 def queue_modulator_spikes(table, scalars, first, last, step):
     """Queue the spikes of the modulator's neurons until they reach the synapses."""
     if table[N_MOD] + table[MOD_MASK] >= table[MOD_ROOM]:
@@ -246,14 +246,14 @@ def _merge(table, step, integer, width):
         plastic_row[i] = 0
 
 
-@entry
+@kernel_entry
 def merge32(table, scalars, first, last, step):
     """Add the due row of plastic input to the input row of an iteration, int32."""
     _merge(table, step, np.int32, 4)
     return DONE
 
 
-@entry
+@kernel_entry
 def merge64(table, scalars, first, last, step):
     """Add the due row of plastic input to the input row of an iteration, int64."""
     _merge(table, step, np.int64, 8)

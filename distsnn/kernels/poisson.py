@@ -26,7 +26,7 @@ import numpy as np
 from numba import int16, uint16, uint32, uint64
 
 from distsnn.counter_rng import NOISE, STIMULUS, philox, uniform_01
-from distsnn.jit import Entry, array, entry, inline, kernel, subroutine
+from distsnn.jit import KernelEntry, array, inline, kernel, kernel_entry, subroutine
 from distsnn.kernels.functions import exp, exp_array, log, log_array
 from distsnn.kernels.rows import row_of
 from distsnn.kernels.sampling import INVERTED_BELOW, inverted_poisson, proposed_poisson
@@ -175,7 +175,7 @@ def _row_type(row_bits: int) -> tuple[type, int]:
 @cache
 def shared_rate_entry(
     row_bits: int, search: bool, single_weight: bool, varies: bool = False
-) -> Entry:
+) -> KernelEntry:
     """Return the kernel entry for one rate of all neurons.
 
     Parameters
@@ -237,7 +237,7 @@ def shared_rate_entry(
                     row[i] += integer(integer(counts[i]) * weights[i])
         return 0
 
-    return entry(update)
+    return kernel_entry(update)
 
 
 @inline
@@ -262,7 +262,7 @@ def _rejection(mean, log_mean, key0, key1, counter, step, stimulus):
 
 
 @cache
-def neuron_rates_entry(row_bits: int, varies: bool = False) -> Entry:
+def neuron_rates_entry(row_bits: int, varies: bool = False) -> KernelEntry:
     """Return the kernel entry for one rate per neuron (MEANS of a step, and their CONSTANTS).
 
     If rates vary, MEANS are the means of the current step, and CONSTANTS are not used.
@@ -292,11 +292,11 @@ def neuron_rates_entry(row_bits: int, varies: bool = False) -> Entry:
             row[i] += integer(integer(k) * weights[i])
         return 0
 
-    return entry(update)
+    return kernel_entry(update)
 
 
 @cache
-def copied_rate_entry(row_bits: int) -> Entry:
+def copied_rate_entry(row_bits: int) -> KernelEntry:
     """Return the kernel entry for copies of one process; its mean count in the step is MEANS[0].
 
     Each neuron gets each spike of the process with the probability 2^-32 COPIED.
@@ -341,4 +341,4 @@ def copied_rate_entry(row_bits: int) -> Entry:
             row[i] += integer(integer(count) * weights[i])
         return 0
 
-    return entry(update)
+    return kernel_entry(update)

@@ -10,7 +10,7 @@ Axes: p projection, c cell, g group of 64 sources, n synapse of the row.
 import numpy as np
 
 from distsnn.counter_rng import substream_key
-from distsnn.jit import array, entry, kernel, subroutine
+from distsnn.jit import array, kernel, kernel_entry, subroutine
 from distsnn.kernels.count_trees import (
     GROUP,
     SOURCES_IN_GROUP,
@@ -224,7 +224,7 @@ def add_rows(table, first, last, sums):
     _draw(table, first, last, np.empty(0, np.int32), sums)
 
 
-@entry
+@kernel_entry
 def deliver32(table, scalars, first, last, step):
     """Deliver to int32 rows."""
     ring = array(table[RING], (table[MASK] + 1) * table[STRIDE], np.int32)
@@ -232,7 +232,7 @@ def deliver32(table, scalars, first, last, step):
     return DONE
 
 
-@entry
+@kernel_entry
 def deliver64(table, scalars, first, last, step):
     """Deliver to int64 rows."""
     ring = array(table[RING], (table[MASK] + 1) * table[STRIDE], np.int64)

@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 from numba import int64, uint64
 
-from distsnn.jit import Entry, array, entry, inline
+from distsnn.jit import KernelEntry, array, inline, kernel_entry
 
 # Output; amplitudes and offsets; integer phases and turns (uint64).
 VALUES, AMPLITUDES, OFFSETS, PHASES, TURNS, REMAINDERS = range(6)
@@ -38,7 +38,7 @@ def sine_of(phase):
 
 
 @cache
-def sines(common_wave: bool) -> Entry:
+def sines(common_wave: bool) -> KernelEntry:
     """Return the kernel entry that computes OFFSETS + AMPLITUDES · sine at the start of the step.
 
     Parameters
@@ -65,4 +65,4 @@ def sines(common_wave: bool) -> Entry:
                 values[i] = offsets[i] + amplitudes[i] * sine_of(phase)
         return 0
 
-    return entry(compute)
+    return kernel_entry(compute)

@@ -9,7 +9,7 @@ import numpy as np
 from numba import uint32, uint64
 
 from distsnn.counter_rng import NOISE, philox
-from distsnn.jit import Entry, array, entry
+from distsnn.jit import KernelEntry, array, kernel_entry
 from distsnn.kernels.rows import row_of
 from distsnn.kernels.sampling import normal
 
@@ -29,7 +29,7 @@ PROBE_TABLE_SIZE = 5
 
 
 @cache
-def listed_spikes(row_bits: int) -> Entry:
+def listed_spikes(row_bits: int) -> KernelEntry:
     """Return the kernel entry that adds listed events, sorted by iteration, to their rows."""
     integer, width = (np.int32, 4) if row_bits == 32 else (np.int64, 8)
 
@@ -47,7 +47,7 @@ def listed_spikes(row_bits: int) -> Entry:
         table[POSITION] = position
         return 0
 
-    return entry(stimulate)
+    return kernel_entry(stimulate)
 
 
 def _real(precision: str) -> tuple[type, int]:
@@ -55,7 +55,7 @@ def _real(precision: str) -> tuple[type, int]:
 
 
 @cache
-def clear_current(precision: str) -> Entry:
+def clear_current(precision: str) -> KernelEntry:
     """Return the kernel entry that sets the currents of a population to 0 before stimuli act."""
     real, width = _real(precision)
 
@@ -65,11 +65,11 @@ def clear_current(precision: str) -> Entry:
             current[i] = 0
         return 0
 
-    return entry(stimulate)
+    return kernel_entry(stimulate)
 
 
 @cache
-def add_current(precision: str) -> Entry:
+def add_current(precision: str) -> KernelEntry:
     """Return the kernel entry that adds one amplitude per neuron (float64, pA) to the currents."""
     real, width = _real(precision)
 
@@ -80,11 +80,11 @@ def add_current(precision: str) -> Entry:
             current[i] += real(amplitudes[i])
         return 0
 
-    return entry(stimulate)
+    return kernel_entry(stimulate)
 
 
 @cache
-def add_noise(precision: str) -> Entry:
+def add_noise(precision: str) -> KernelEntry:
     """Return the kernel entry that adds Gaussian noise, constant for INTERVAL iterations.
 
     The normal draw of a neuron and interval comes from the Philox block (neuron, interval,
@@ -123,11 +123,11 @@ def add_noise(precision: str) -> Entry:
             current[i] += real(held[i])
         return 0
 
-    return entry(stimulate)
+    return kernel_entry(stimulate)
 
 
 @cache
-def probe(kind: str) -> Entry:
+def probe(kind: str) -> KernelEntry:
     """Return the kernel entry that copies a state of selected neurons to the next row of SAMPLES.
 
     Parameters
@@ -152,4 +152,4 @@ def probe(kind: str) -> Entry:
         rows[0] += 1
         return 0
 
-    return entry(sample)
+    return kernel_entry(sample)

@@ -26,7 +26,7 @@ CLASSES = {
     "jit": "leaves",
     "kernel_cache": "leaves",
     "counter_rng": "leaves",
-    "held_signals": "leaves",
+    "deferred_signals": "leaves",
     "kernels": "kernels",
     "network": "network",
     "codegen": "codegen",

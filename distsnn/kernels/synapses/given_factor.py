@@ -3,10 +3,10 @@
 Whoever delivers the spikes writes the factor of each into its source's record first.
 """
 
-from distsnn.jit import entry
+from distsnn.jit import kernel_entry
 
 
-@entry
+@kernel_entry
 def spike(table, records, at, last, step):
     """Leave a source's record as it is (see `distsnn.kernels.synapses`)."""
     return 0

@@ -15,7 +15,7 @@ in which all terms are positive. The factor is the jump.
 
 import numpy as np
 
-from distsnn.jit import entry
+from distsnn.jit import kernel_entry
 from distsnn.kernels.functions import exp, exp_array, expm1_array
 
 STATES = ("s", "last")
@@ -60,7 +60,7 @@ def bring_up(records, step):
     records[:, LAST] = step
 
 
-@entry
+@kernel_entry
 def spike(table, records, start, last, step):
     """Advance a source's record to its next spike (see `distsnn.kernels.synapses`)."""
     interval = step - records[start + LAST]

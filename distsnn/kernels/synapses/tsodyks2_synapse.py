@@ -7,7 +7,7 @@ U. The factor is x·u, 0 to 1.
 
 import numpy as np
 
-from distsnn.jit import entry
+from distsnn.jit import kernel_entry
 from distsnn.kernels.functions import exp, exp_array
 
 STATES = ("x", "u", "last")
@@ -32,7 +32,7 @@ def bring_up(records, step):
     records[:, LAST] = step
 
 
-@entry
+@kernel_entry
 def spike(table, records, start, last, step):
     """Advance a source's record to its next spike (see `distsnn.kernels.synapses`)."""
     x, u, first = records[start + X], records[start + U], records[start + FIRST_USE]

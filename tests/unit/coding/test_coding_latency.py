@@ -38,7 +38,7 @@ def test_linear_latency_falls_with_the_value():
 
 def test_logarithmic_latency_is_a_leaky_integrators():
     values = np.array([[1.0, 0.5, 0.25, 0.2, 0.0]])
-    times = LOGARITHMIC.times_of(values)
+    times = LOGARITHMIC.spike_times(values)
     # potential value (1 - exp(-t / tau)) reaches the threshold 0.2
     np.testing.assert_allclose(values[:, :3] * -np.expm1(-times[:, :3] / 10.0), 0.2, rtol=1e-12)
     np.testing.assert_allclose(times[0, 1], 10.0 * np.log(0.5 / 0.3))
@@ -57,11 +57,11 @@ def test_latencies_decode_to_the_grid(values):
         decoded = code.decode(spikes)
         assert (spike_counts(spikes) <= 1).all() and (decoded >= 0).all() and (decoded <= 1).all()
         spiked = spike_counts(spikes) > 0
-        wanted = code.times_of(values)
+        wanted = code.spike_times(values)
         assert (spiked == (np.rint(wanted / 0.1) <= code.n_steps)).all()
         assert (decoded[~spiked] == 0.0).all()
         # the decoded value's time is the given one's but for the grid
-        got = code.times_of(decoded)[spiked]
+        got = code.spike_times(decoded)[spiked]
         np.testing.assert_allclose(got, wanted[spiked], rtol=0.0, atol=0.05 + 1e-9)
         assert code.encode(decoded).select([0]) == spikes.select([0])
 

@@ -262,7 +262,7 @@ def test_an_edit_of_a_neuron_is_compiled_anew_and_no_other(tmp_path: Path) -> No
     assert _python(EDITED, tmp_path, tmp_path) == "False False True"
 
 
-@jit.entry
+@jit.kernel_entry
 def _sum(table, scalars, first, last, step):
     """Add a range of an array to a scalar's place."""
     values = jit.array(table[0], last, np.float64)
