@@ -179,8 +179,8 @@ def test_what_cannot_be_written_or_read_is_refused_before_anything_is_run(
     def never(*_: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(map_command, "both_runs", never)
-    monkeypatch.setattr(map_command, "fitted", never)
+    monkeypatch.setattr(map_command, "run_with_and_without_limits", never)
+    monkeypatch.setattr(map_command, "slice_for_board", never)
     (tmp_path / "FEW").write_text('{"E": 5.0}')
     paths = {one: str(tmp_path / one) for one in ("FOLDER", "FILE", "FEW")}
     out = tmp_path / "out.json"
@@ -230,8 +230,8 @@ def test_what_cannot_be_mapped_is_refused_before_anything_is_run(
     def never(*_: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(map_command, "both_runs", never)
-    monkeypatch.setattr(map_command, "fitted", never)
+    monkeypatch.setattr(map_command, "run_with_and_without_limits", never)
+    monkeypatch.setattr(map_command, "slice_for_board", never)
     done = distsnn("map", pair, *words)
     assert (done.code, message in done.message) == (2, True)
 

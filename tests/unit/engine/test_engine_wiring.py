@@ -310,7 +310,7 @@ def test_what_does_not_fit_its_word_is_stored_elsewhere(
         plans = storage.plan_row_sets(*arguments, **options)
         return [replace(plan, field_bits=10, delay_bits=plan.delay_bits and 3) for plan in plans]
 
-    monkeypatch.setattr(wiring, "choose", narrow)
+    monkeypatch.setattr(wiring, "plan_row_sets", narrow)
     for ranks in (1, 3):
         np.testing.assert_array_equal(synapses(network, ranks, delivery=delivery), one)
     made = wiring.build_local_synapses(
