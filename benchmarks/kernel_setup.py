@@ -185,7 +185,7 @@ class Spikes:
         self._collects = call_table([] if collect is None else [collect])
         self._loops = steps, per_step, wired.largest_delay + 1
         while deliver_all(self._deliver, self._collects, *self._loops) == GROW:
-            self._delivery.grow()  # and once more from the start: no time is taken yet
+            self._delivery.double_calendar()  # and once more from the start: no time is taken yet
 
     def deliver(self) -> int:
         """Deliver all spikes; return the number of synaptic events."""

@@ -222,7 +222,7 @@ def test_digest(measure: Measure, weight: Value, delay: Value, storage: str) -> 
     engine = RankEngine(
         layout, scales, wiring.build_local_synapses(layout, scales, SEED, **options), SEED
     )
-    measure(lambda: snapshot.synapse_digests(engine), engine.wiring.synapses, "synapse")
+    measure(lambda: snapshot.synapse_digests(engine), engine.synapses.synapses, "synapse")
 
 
 @jit.kernel

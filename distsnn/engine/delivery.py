@@ -1,4 +1,4 @@
-"""The calls that deliver spikes: one row set each, pushed at once or pulled through a calendar."""
+"""The calls that deliver spikes: one for each row set or generator of static synapses."""
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ _FIRST_PAGES = 256
 
 
 class RowSetDelivery:
-    """A row set in action.
+    """Push or pull delivery of a row set.
 
     Parameters
     ----------
@@ -27,16 +27,16 @@ class RowSetDelivery:
     ring : InputRing
         Input.
     spike_gid, spike_step : ndarray of uint32, int64
-        The list of spikes to deliver.
+        Spikes to deliver.
     states : SourceStates, optional
-        Of the rows' sources, where their weights are scaled.
+        States of the rows' sources, if a synapse model scales the weights.
 
     Attributes
     ----------
     deliver : KernelCall
-        Called with a range of the list.
+        Called with a range of the spikes.
     collect : KernelCall or None
-        Called every loop, for pulled rows.
+        Called every iteration, with pull delivery.
     """
 
     def __init__(
@@ -103,21 +103,24 @@ class RowSetDelivery:
         call.bind(kernels.N_FREE, self._n_free)
         self._pool, self._factors = np.empty(0, np.int64), np.empty(0)
         self._free = np.empty(0, np.int64)
-        self.grow(_FIRST_PAGES)
+        self._add_pages(_FIRST_PAGES)
+        call.grow = self.double_calendar
 
-    def grow(self, pages: int = 0) -> None:
-        """Make the calendar's pool larger: twice as large, or by `pages`."""
+    def double_calendar(self) -> None:
+        """Make the pool of the calendar queue twice as large."""
+        self._add_pages(self._pool.size // kernels.PAGE)
+
+    def _add_pages(self, n_added: int) -> None:
         used = self._pool.size // kernels.PAGE
-        more = pages or used
-        self._pool = np.concatenate([self._pool, np.empty(more * kernels.PAGE, np.int64)])
+        self._pool = np.concatenate([self._pool, np.empty(n_added * kernels.PAGE, np.int64)])
         if self.states is not None:
-            self._factors = np.concatenate([self._factors, np.empty(more * kernels.PAGE)])
+            self._factors = np.concatenate([self._factors, np.empty(n_added * kernels.PAGE)])
             self._table[kernels.FACTORS] = self._factors.ctypes.data
-        free = np.empty(used + more, np.int64)
+        free = np.empty(used + n_added, np.int64)
         n_free = int(self._n_free[0])
         free[:n_free] = self._free[:n_free]
-        free[n_free : n_free + more] = np.arange(used, used + more)
-        self._n_free[0] = n_free + more
+        free[n_free : n_free + n_added] = np.arange(used, used + n_added)
+        self._n_free[0] = n_free + n_added
         self._free = free
         self._table[kernels.POOL] = self._pool.ctypes.data
         self._table[kernels.FREE] = self._free.ctypes.data
@@ -129,25 +132,24 @@ class RowSetDelivery:
 
 
 class ProceduralDelivery:
-    """A generator in action: it draws the synapses of arriving spikes and pushes them.
+    """Push delivery of procedural synapses, which are drawn when a spike arrives.
 
     Parameters
     ----------
     generator : SynapseGenerator
-        The synapses' description.
+        Description of the synapses.
     ring : InputRing
         Input.
     spike_gid, spike_step : ndarray of uint32, int64
-        The list of spikes to deliver.
+        Spikes to deliver.
 
     Attributes
     ----------
     deliver : KernelCall
-        Called with a range of the list.
+        Called with a range of the spikes.
     """
 
     collect: KernelCall | None = None
-    states: SourceStates | None = None
 
     def __init__(
         self,
@@ -156,56 +158,51 @@ class ProceduralDelivery:
         spike_gid: npt.NDArray[np.uint32],
         spike_step: npt.NDArray[np.int64],
     ) -> None:
-        made = generator
-        groups = -(-made.size // SOURCES_IN_GROUP)
-        shares = np.zeros((max(1, len(made.cells)), groups), np.int64)
-        procedural.group_shares(made.ints, made.cells, made.keys, shares)
-        cell_keys = np.zeros(len(made.cells), np.uint64)
-        for p, row in enumerate(made.ints):
+        groups = -(-generator.size // SOURCES_IN_GROUP)
+        shares = np.zeros((max(1, len(generator.cells)), groups), np.int64)
+        procedural.group_shares(generator.ints, generator.cells, generator.keys, shares)
+        cell_keys = np.zeros(len(generator.cells), np.uint64)
+        for p, row in enumerate(generator.ints):
             cells = slice(int(row[columns.CELL_FIRST]), int(row[columns.CELL_LAST]))
             cell_keys[cells] = wiring_draws.cell_streams(
-                made.keys[p], made.cells[cells, columns.BLOCK]
+                generator.keys[p], generator.cells[cells, columns.BLOCK]
             )
         entry = procedural.deliver32 if ring.bits == 32 else procedural.deliver64
         self._table = np.zeros(procedural.TABLE_SIZE, np.int64)
         self.deliver = call = KernelCall(entry, self._table, 0, 0)
-        ring.bind_plane(call, made.plan.plane)
+        ring.bind_plane(call, generator.plan.plane)
         ring.bind_shape(call)
-        words = procedural.SCRATCH_WORDS * made.longest_row
-        for at, array in (
+        words = procedural.SCRATCH_WORDS * generator.longest_row
+        for position, array in (
             (procedural.SPIKE_GID, spike_gid),
             (procedural.SPIKE_STEP, spike_step),
-            (procedural.INTS, made.ints),
-            (procedural.FLOATS, made.floats),
-            (procedural.KEYS, made.keys),
-            (procedural.CELLS, made.cells),
+            (procedural.INTS, generator.ints),
+            (procedural.FLOATS, generator.floats),
+            (procedural.KEYS, generator.keys),
+            (procedural.CELLS, generator.cells),
             (procedural.CELL_KEYS, cell_keys),
             (procedural.SHARES, shares),
-            (procedural.CAPACITY, made.capacity),
-            (procedural.OWNED_BEFORE, made.owned_before),
-            (procedural.WEIGHTS, made.weights),
-            (procedural.DELAYS, made.delays),
+            (procedural.CAPACITY, generator.capacity),
+            (procedural.OWNED_BEFORE, generator.owned_before),
+            (procedural.WEIGHTS, generator.weights),
+            (procedural.DELAYS, generator.delays),
             (procedural.SCRATCH, np.zeros(words, np.int64)),
-            (procedural.TAKEN, np.zeros((made.block_size >> 6) + 1, np.uint64)),
+            (procedural.TAKEN, np.zeros((generator.block_size >> 6) + 1, np.uint64)),
         ):
-            call.bind(at, array)
-        for at, number in (
-            (procedural.GID, made.gid),
-            (procedural.N_SOURCES, made.size),
-            (procedural.PLANE, made.plan.plane),
-            (procedural.N_PROJECTIONS, len(made.ints)),
-            (procedural.N_CELLS, len(made.cells)),
+            call.bind(position, array)
+        for position, number in (
+            (procedural.GID, generator.gid),
+            (procedural.N_SOURCES, generator.size),
+            (procedural.PLANE, generator.plan.plane),
+            (procedural.N_PROJECTIONS, len(generator.ints)),
+            (procedural.N_CELLS, len(generator.cells)),
             (procedural.N_GROUPS, groups),
-            (procedural.N_TREE, made.capacity.size),
-            (procedural.N_WEIGHTS, made.weights.size),
-            (procedural.N_DELAYS, made.delays.size),
-            (procedural.LONGEST, made.longest_row),
+            (procedural.N_TREE, generator.capacity.size),
+            (procedural.N_WEIGHTS, generator.weights.size),
+            (procedural.N_DELAYS, generator.delays.size),
+            (procedural.LONGEST, generator.longest_row),
         ):
-            self._table[at] = number
-
-    def grow(self) -> None:
-        """Never asked for: nothing is kept between loops."""
-        raise AssertionError("a procedural delivery has no calendar")
+            self._table[position] = number
 
     @property
     def events(self) -> int:

@@ -1,6 +1,7 @@
 """Tables of calls, and the arrays behind the addresses in them, kept alive together."""
 
 import ctypes
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,7 +28,7 @@ class KernelCall:
 
     Parameters
     ----------
-    entry : jit.Entry
+    entry : jit.KernelEntry
         The compiled function.
     table : ndarray of int64
         Addresses and integers.
@@ -41,6 +42,8 @@ class KernelCall:
         of which (k - phase) is a multiple of `every`.
     referenced_arrays : dict of int to ndarray
         Arrays whose addresses are in the table, by their word.
+    grow : callable or None
+        Makes room if the call returned GROW, before it is made again; None: it never does.
     """
 
     entry: KernelEntry
@@ -53,6 +56,7 @@ class KernelCall:
     every: int = 1
     phase: int = 0
     referenced_arrays: dict[int, npt.NDArray[Any]] = field(default_factory=dict)
+    grow: Callable[[], None] | None = None
 
     def bind(self, position: int, array: npt.NDArray[Any], offset: int = 0) -> None:
         """Set a word of the table to an array's address (less `offset` elements), and keep it.
@@ -70,7 +74,7 @@ def invoke(call: KernelCall, step: int, first: int | None = None, last: int | No
     return int(function(address(call.table), address(call.scalars), low, high, step))
 
 
-def call_table(calls: list[KernelCall]) -> npt.NDArray[np.int64]:
+def call_table(calls: Sequence[KernelCall]) -> npt.NDArray[np.int64]:
     """Return the calls as the loop takes them."""
     rows = np.zeros((len(calls), loop.CALL_SIZE), np.int64)
     for row, call in zip(rows, calls, strict=True):

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.kernel_calls import KernelCall, address
-from distsnn.engine.source_states import SourceStates
 from distsnn.engine.spikes_in_flight import Spikes
 from distsnn.engine.state_fields import StateField, StateHolder, Values, projection_fields
 from distsnn.jit import KernelEntry
@@ -29,20 +28,18 @@ class ModulatorHistory(StateHolder):
         The synapses that are modulated.
     call : KernelCall
         The projection's call, whose table describes the modulator.
-    modulate : Entry or None
-        What lets the modulator follow spikes; None where it is a signal.
+    modulate : KernelEntry or None
+        Entry by which the modulator follows spikes; None if it is a signal.
 
     Attributes
     ----------
     deliver : KernelCall
-        Called with a range of the list of spikes.
+        Called with a range of the spikes to deliver.
     collect : KernelCall or None
-        Called every loop, where the modulator follows spikes.
+        Called every iteration if the modulator follows spikes.
     """
 
     fields: tuple[StateField, ...] = ()
-    states: SourceStates | None = None
-    events = 0
 
     def __init__(
         self,
@@ -55,6 +52,7 @@ class ModulatorHistory(StateHolder):
         assert isinstance(model, ModulatedSynapse)
         self._table = table = call.table
         self.deliver = KernelCall(plastic.queue_modulator_spikes, table, 0, 0, call.scalars)
+        self.deliver.grow = self._double
         self.collect = None if modulate is None else KernelCall(modulate, table, 0, 0, call.scalars)
         self._delay = model.modulation_steps(network.dt)
         self._gid = self._neurons = 0
@@ -81,7 +79,7 @@ class ModulatorHistory(StateHolder):
         )
         table[plastic.N_MOD], table[plastic.MOD_ROOM] = n, size
 
-    def grow(self) -> None:
+    def _double(self) -> None:
         """Make room for twice as many changes."""
         n = int(self._table[plastic.N_MOD])
         room = 2 * max(self._steps.size, self._ahead.size)

@@ -17,7 +17,6 @@ from distsnn.engine.plastic_sources import DeliveredTraces, SourceTraces
 from distsnn.engine.plastic_synapses import SynapseStates
 from distsnn.engine.plastic_targets import PlasticTargets, TargetSpikes
 from distsnn.engine.rule_constants import RuleConstants
-from distsnn.engine.source_states import SourceStates
 from distsnn.engine.spikes_in_flight import Spikes
 from distsnn.engine.state_fields import (
     Ints,
@@ -97,8 +96,6 @@ class PlasticDelivery(StateHolder):
         Sign of the weights, which are kept as magnitudes.
     """
 
-    states: SourceStates | None = None
-
     def __init__(
         self,
         layout: LocalLayout,
@@ -164,7 +161,8 @@ class PlasticDelivery(StateHolder):
             entry_of_spikes = calls.entries.modulate if model.modulator else None
             self.modulation = ModulatorHistory(network, one, call, entry_of_spikes)
         self._queue = np.empty((2, 0), np.int64)
-        self.grow()
+        self._double_queue()
+        call.grow = self._double_queue
 
     @property
     def constants(self) -> RuleConstants:
@@ -270,7 +268,7 @@ class PlasticDelivery(StateHolder):
         reached = self.rows.has_synapses(layout.n_local)[targets.first : targets.last]
         return TargetStateTracker(
             *(self._calls, targets, reached, min(longest, self._reach)),
-            *(self._spikes.state, self.free_history_space),
+            self._spikes.state,
         )
 
     @property
@@ -320,8 +318,8 @@ class PlasticDelivery(StateHolder):
         if self.rows.changed:
             self._use(self.constants_of(self.constants.parameters | self.rows.changed))
 
-    def grow(self) -> None:
-        """Make the queue of sources' spikes larger."""
+    def _double_queue(self) -> None:
+        """Make the queue of sources' spikes twice as large."""
         used = self._queue.shape[1]
         size = max(_FIRST_QUEUE, 2 * used)
         more = np.zeros((2, size), np.int64)
@@ -456,7 +454,7 @@ class PlasticDelivery(StateHolder):
         self._table[plastic.DELIVERED_UNTIL] = step - self._reach
         self._table[plastic.QUEUED] = n = int(queued.sum())
         while self._queue.shape[1] < n:
-            self.grow()
+            self._double_queue()
         self._queue[:, :n] = rows[queued], steps[queued] - 1
 
     @property

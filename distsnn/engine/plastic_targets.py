@@ -10,7 +10,6 @@ from distsnn.engine.local_neurons import LocalNeurons
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.post_history import TargetSpikeHistory
 from distsnn.engine.rule_constants import RuleConstants
-from distsnn.engine.source_states import SourceStates
 from distsnn.engine.state_fields import (
     Ints,
     NeuronHolder,
@@ -33,8 +32,6 @@ class PlasticTargets(StateHolder):
         The targets' population.
     history : TargetSpikeHistory
         Their histories.
-    make_room : callable
-        Makes room in the histories.
 
     Attributes
     ----------
@@ -49,9 +46,6 @@ class PlasticTargets(StateHolder):
     neurons: Ints
     fields: tuple[StateField, ...] = ()
     deliver: KernelCall | None = None
-    collect: KernelCall | None = None
-    states: SourceStates | None = None
-    events = 0
     after_update: KernelCall | None = None
 
     def __init__(
@@ -59,9 +53,8 @@ class PlasticTargets(StateHolder):
         calls: RuleCalls,
         targets: LocalNeurons,
         history: TargetSpikeHistory,
-        make_room: Callable[[], None],
     ) -> None:
-        self.neurons, self.history, self._make_room = targets.neurons, history, make_room
+        self.neurons, self.history = targets.neurons, history
         self._table, self._first = calls.table, targets.first
         self._point()
 
@@ -70,10 +63,6 @@ class PlasticTargets(StateHolder):
         # words hold local numbers of targets
         self._table[plastic.HISTORY] = address(records) - self._first * records.strides[0]
         self._table[plastic.DEPTH] = self.history.depth
-
-    def grow(self) -> None:
-        """Make room in the histories for spikes on the list."""
-        self._make_room()
 
     def double(self) -> None:
         """Make room for twice as many entries of each target."""
@@ -123,13 +112,14 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
         post, table, precision = projection.post, calls.table, calls.precision
         self._reach, self._rule, traces = reach, calls.rule, len(calls.rule.TARGET)
         history = TargetSpikeHistory(targets.neurons.size, traces, precision)
-        super().__init__(calls, targets, history, make_room)
+        super().__init__(calls, targets, history)
         variables = {f"{name} of targets": (precision, "1") for name in calls.rule.TARGET}
         variables["last spike of targets"] = ("int32", "step")
         self.fields = projection_fields(projection, "target", variables)
         archive = calls.call(calls.entries.archive)
         if follows_targets(calls.rule):
             self.deliver = archive
+            archive.grow = make_room
         table[plastic.POST_GID] = layout.network.first_gid[post.population] + post.start
         table[plastic.N_POST], table[plastic.POST_START] = post.size, post.start
         table[plastic.BLOCK_BITS] = layout.blocks.block_size.bit_length() - 1

@@ -1,10 +1,9 @@
-"""One rank's engine: it advances its neurons, records them, and knows the others by an exchange."""
+"""The engine of one rank: its neurons, synapses, stimuli and recordings."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from itertools import pairwise
-from typing import Any
+from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +11,10 @@ import numpy.typing as npt
 from distsnn.engine import neuron_parameters, spike_sources
 from distsnn.engine.currents import CURRENTS
 from distsnn.engine.delivery import ProceduralDelivery, RowSetDelivery
-from distsnn.engine.exchange_interface import NoExchange, SpikeExchange
+from distsnn.engine.epoch_loop import EpochLoop
+from distsnn.engine.exchange_interface import SpikeExchange
 from distsnn.engine.faults import Fault, neuron_fault
-from distsnn.engine.kernel_calls import KernelCall, address, call_table
+from distsnn.engine.kernel_calls import KernelCall
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import (
     InputRing,
@@ -23,21 +23,18 @@ from distsnn.engine.local_neurons import (
     spikes_per_step,
     update_call,
 )
-from distsnn.engine.modulation import ModulatorHistory
 from distsnn.engine.neuron_parameters import Parameters
 from distsnn.engine.plastic_calls import ReceivedSpikes
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.plastic_ring import PendingInput, merge_calls, plastic_ring
 from distsnn.engine.plastic_sources import DeliveredTraces
-from distsnn.engine.plastic_targets import PlasticTargets
-from distsnn.engine.probes import StateProbe, max_undrained_steps
-from distsnn.engine.probes import make_state_probes as state_probes
+from distsnn.engine.probes import StateProbe, make_state_probes, max_undrained_steps
+from distsnn.engine.redelivery import deliver_again
 from distsnn.engine.rule_constants import RuleConstants
 from distsnn.engine.source_states import (
     OwnStates,
     SourceParameters,
     SourceStates,
-    occurrences,
     row_source_states,
     source_parameters,
 )
@@ -53,17 +50,9 @@ from distsnn.network.quanta import WeightQuanta
 
 SpikeConsumer = Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint32]], None]
 
-Table = npt.NDArray[np.int64]
-
-_LEAST_BUFFER = 1 << 16
-
-
-class EngineError(RuntimeError):
-    """The exchange with the other ranks failed."""
-
 
 class RankEngine:
-    """A rank's neurons and synapses, ready to run.
+    """A rank's neurons and synapses, which run once the engine is connected.
 
     Parameters
     ----------
@@ -71,8 +60,8 @@ class RankEngine:
         The rank's neurons.
     quanta : WeightQuanta
         Fixed-point scales.
-    wiring : LocalSynapses
-        The rank's synapses.
+    synapses : LocalSynapses
+        The synapses onto the rank's neurons.
     seed : int
         The run's seed.
 
@@ -84,42 +73,36 @@ class RankEngine:
         State recordings.
     weight_probes : list of WeightProbe
         Weight recordings.
-    scalings : list of WeightScaler
-        What scales weights in between, once connected.
-    most_spikes : int
-        Most spikes of this rank in one step.
-    scaled : dict of int to OwnStates
+    scalers : list of WeightScaler
+        Homeostasis, once connected.
+    max_spikes : int
+        Maximum number of spikes of this rank in one step.
+    sources : dict of int to OwnStates
         States of this rank's neurons as sources of synapse models, by projection.
-    delivered_states : list of OwnStates or DeliveredTraces
-        What synapse models and rules know of this rank's neurons as sources.
     source_parameters : dict of int to SourceParameters
         Parameters of synapse models, by projection; a restart keeps those that were set.
     state_holders : list of StateHolder
-        What holds the state, once connected: each variable of a network once, in the order in which
+        Holders of the state, once connected: each variable of a network once, in the order in which
         they can be set.
     state_followers : list of StateHolder
-        Rows of synapses, which hold the state of their sources as well.
-    reach : int
-        The longest delay of the whole network, steps, once connected.
+        Synapse rows, which hold copies of the states of their sources.
+    max_delay : int
+        Maximum delay of the whole network, steps, once connected.
     input_headroom : ndarray of int64, shape (n_planes,)
-        Quanta by which a step's input to a receptor plane may grow beyond what is described.
+        Quanta by which a step's input to a receptor plane may exceed the described input.
     stimuli : Stimuli
         Stimuli, once connected.
-    step : int
-        Loops done.
     """
 
     def __init__(
-        self, layout: LocalLayout, quanta: WeightQuanta, wiring: LocalSynapses, seed: int
+        self, layout: LocalLayout, quanta: WeightQuanta, synapses: LocalSynapses, seed: int
     ) -> None:
-        self.layout, self.quanta, self.wiring, self.seed = layout, quanta, wiring, seed
+        self.layout, self.quanta, self.synapses, self.seed = layout, quanta, synapses, seed
         self.source_parameters = source_parameters(layout, seed)
         self.restart({})
 
     def restart(self, set_parameters: Mapping[str, Parameters]) -> None:
-        """Make everything but the synapses anew, as before the first step.
-
-        `connect` must follow: until then calls and tables are those of before.
+        """Make all but the synapses again, as before the first step; `connect` must follow.
 
         Parameters
         ----------
@@ -128,47 +111,51 @@ class RankEngine:
         """
         layout, seed = self.layout, self.seed
         network = layout.network
-        stimulated = {one.target.population for one in network.stimuli if isinstance(one, CURRENTS)}
+        driven = {
+            stimulus.target.population
+            for stimulus in network.stimuli
+            if isinstance(stimulus, CURRENTS)
+        }
         self.neurons: dict[str, LocalNeurons] = {
-            one.name: make_neurons(
-                *(layout, index, seed, one.name in stimulated), set_parameters.get(one.name, {})
+            population.name: make_neurons(
+                *(layout, index, seed, population.name in driven),
+                set_parameters.get(population.name, {}),
             )
-            for index, one in enumerate(network.populations)
+            for index, population in enumerate(network.populations)
         }
         self.ring = self._make_ring()
-        self._state = np.zeros(loop.STATE_SIZE, np.int64)
-        self._spent = np.zeros(loop.TICKS_SIZE, np.int64)
-        self.most_spikes = sum(
-            spikes_per_step(one.population) * (one.last - one.first)
-            for one in self.neurons.values()
+        self.max_spikes = sum(
+            spikes_per_step(neurons.population) * (neurons.last - neurons.first)
+            for neurons in self.neurons.values()
         )
-        size = max(_LEAST_BUFFER, 2 * self.most_spikes)
-        self._spike_step = np.empty(size, np.int32)
-        self._spike_gid = np.empty(size, np.uint32)
+        self._epoch_loop = EpochLoop(self.max_spikes)
         self._spiked = np.zeros(layout.n_local, np.uint8)
-        self.probes: list[StateProbe] = state_probes(layout, self.neurons)
+        self.probes: list[StateProbe] = make_state_probes(layout, self.neurons)
         self.weight_probes: list[WeightProbe] = []
-        self.scalings: list[WeightScaler] = []
-        self.scaled = {
-            index: OwnStates(layout, one) for index, one in self.source_parameters.items()
+        self.scalers: list[WeightScaler] = []
+        self.sources = {
+            index: OwnStates(layout, parameters)
+            for index, parameters in self.source_parameters.items()
         }
-        self.delivered_states: list[OwnStates | DeliveredTraces] = [*self.scaled.values()]
 
     def _make_ring(self) -> InputRing:
-        wiring, layout = self.wiring, self.layout
-        # pulled rows arrive in the loop in which they are due, and need no room ahead
-        plans = [one.plan for one in wiring.row_sets] + [one.plan for one in wiring.generators]
+        synapses, layout = self.synapses, self.layout
+        # pull delivery adds to the row of the current iteration, and needs no rows ahead
+        plans = [
+            *(row_set.plan for row_set in synapses.row_sets),
+            *(generator.plan for generator in synapses.generators),
+        ]
         ahead = max((plan.max_delay for plan in plans if not plan.pull), default=0)
-        rows = 1 << min(ahead, wiring.largest_delay).bit_length()
-        sources = {one.pre.population for one in layout.network.projections}
-        spikes = max((spikes_per_step(self.neurons[one].population) for one in sources), default=0)
-        most = spikes * wiring.weight_sums.max(axis=1, initial=0) + max_stimulus_input(
-            layout, self.quanta
+        n_rows = 1 << min(ahead, synapses.largest_delay).bit_length()
+        sources = {projection.pre.population for projection in layout.network.projections}
+        spikes = max(
+            (spikes_per_step(self.neurons[source].population) for source in sources), default=0
         )
-        kind = np.int32 if most.max() < 2**31 else np.int64
-        self.input_headroom = np.iinfo(kind).max - most
-        shape = (most.size, rows, 1 << layout.target_bits)
-        return InputRing(np.zeros(shape, kind))
+        max_input = spikes * synapses.weight_sums.max(axis=1, initial=0)
+        max_input += max_stimulus_input(layout, self.quanta)
+        dtype = np.int32 if max_input.max() < 2**31 else np.int64
+        self.input_headroom = np.iinfo(dtype).max - max_input
+        return InputRing(np.zeros((max_input.size, n_rows, 1 << layout.target_bits), dtype))
 
     def connect(self, exchange: SpikeExchange | None, epoch_steps: int, max_delay: int) -> None:
         """Set how spikes are exchanged, and compile (or load) every kernel that is used.
@@ -178,127 +165,131 @@ class RankEngine:
         exchange : SpikeExchange or None
             The exchange; None on a single rank.
         epoch_steps : int
-            Most loops between exchanges; at most the smallest delay between ranks (of a group,
-            where there are groups).
+            Maximum iterations in an epoch; at most the minimum delay between ranks (of a group,
+            with rank groups).
         max_delay : int
-            The longest delay of the whole network, steps.
+            Maximum delay of the whole network, steps.
         """
-        self.reach, self._history = max_delay, SpikesInFlight()
-        layout = self.layout
-        self._exchange = exchange or NoExchange(self.most_spikes, epoch_steps)
-        swap = self._exchange
-        state = self._state
-        known = swap.complete_until
-        self._known_until = state[loop.EPOCH_START :][:1] if known is None else known
-        state[loop.EPOCH_STEPS] = epoch_steps
-        state[loop.MAX_SPIKES_PER_ITERATION] = self.most_spikes
-        self._emitted: dict[int, npt.NDArray[Any]] = {
-            emission.EMITTED: swap.send_buffer[1 + epoch_steps :],
-            emission.N_EMITTED: state[loop.N_EMITTED : loop.N_EMITTED + emission.COUNTS_SIZE],
-            emission.GROUP_GID: layout.group_gid,
-            emission.GROUP_SIZE: layout.group_size,
+        self.max_delay, self._in_flight = max_delay, SpikesInFlight()
+        self._epoch_loop.connect(exchange, epoch_steps)
+        received = self._epoch_loop.exchange.received_gid, self._epoch_loop.exchange.received_step
+        self._connect_synapses(received)
+        self.stimuli = Stimuli(self.layout, self.quanta, self.ring, self.neurons, self.seed)
+        self._epoch_loop.set_calls("stimuli", self.stimuli.calls, self.stimuli.table)
+        self._emission_arrays = self._epoch_loop.emission_arrays() | {
+            emission.GROUP_GID: self.layout.group_gid,
+            emission.GROUP_SIZE: self.layout.group_size,
         }
-        spikes = (swap.received_gid, swap.received_step)
-        static: list[RowSetDelivery | ProceduralDelivery] = [
-            *(
-                RowSetDelivery(
-                    one, self.ring, *spikes, row_source_states(layout, one, self.source_parameters)
-                )
-                for one in self.wiring.row_sets
-            ),
-            *(ProceduralDelivery(one, self.ring, *spikes) for one in self.wiring.generators),
-        ]
-        rows = self.wiring.plastic
-        self.plastic_ring = plastic_ring(layout, rows, self.ring)
-        lists = ReceivedSpikes(*spikes, state, self._known_until)
-        self.plastic = [
-            PlasticDelivery(
-                *(layout, self.quanta, one, self.plastic_ring, lists, max_delay, self.seed),
-                self.neurons[layout.network.projections[one.projection].post.population],
-            )
-            for one in rows
-        ]
-        self.delivered_states += [one.settled for one in self.plastic]
-        of = {one.projection.name: one for one in self.plastic}
-        self.scalings = [
-            WeightScaler(layout, one, [of[name] for name in one.projections])
-            for one in layout.network.homeostasis
-        ]
-        # targets' spikes are noted before sources' spikes look for them
-        self._static: list[RowSetDelivery | ProceduralDelivery | PlasticTargets] = [
-            *(one.targets for one in self.plastic if one.targets.deliver is not None),
-            *static,
-        ]
-        modulations = [one.modulation for one in self.plastic if one.modulation is not None]
-        self.deliveries: list[
-            RowSetDelivery
-            | ProceduralDelivery
-            | PlasticTargets
-            | ModulatorHistory
-            | PlasticDelivery
-        ] = [*self._static, *modulations, *self.plastic]
-        merges = merge_calls(rows, self.plastic_ring, self.ring)
-        collects = [one.collect for one in self.deliveries if one.collect is not None]
-        self.stimuli = Stimuli(layout, self.quanta, self.ring, self.neurons, self.seed)
         self._updates = {
-            name: self._update(one) for name, one in self.neurons.items() if one.first < one.last
+            name: self._update(neurons)
+            for name, neurons in self.neurons.items()
+            if neurons.first < neurons.last
         }
-        self._calls: dict[str, list[KernelCall]] = {
-            "collects": [*collects, *merges],
-            "updates": [*self._updates.values()],
-            "probes": self._probe_calls(),
-            "delivers": [one.deliver for one in self.deliveries if one.deliver is not None],
-        }
-        self._tables = {name: call_table(calls) for name, calls in self._calls.items()}
-        self._tables["stimuli"] = self.stimuli.table
-        self._exchange_call = np.array(
-            [swap.address, address(swap.table), address(swap.scalars)], np.int64
-        )
+        self._epoch_loop.set_calls("updates", [*self._updates.values()])
+        self._set_probe_calls()
         self._events_before = 0
-        self._hold_states()
+        self._list_state_holders()
         self.run(0, lambda step, gid: None)
 
-    def _hold_states(self) -> None:
-        """List what holds the state."""
+    def _connect_synapses(
+        self, received: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]
+    ) -> None:
+        """Make deliveries of the spikes received, and what follows from them."""
+        layout, ring, epoch_loop = self.layout, self.ring, self._epoch_loop
+        row_sets = [
+            RowSetDelivery(
+                *(row_set, ring, *received),
+                row_source_states(layout, row_set, self.source_parameters),
+            )
+            for row_set in self.synapses.row_sets
+        ]
+        self._row_states = [delivery.states for delivery in row_sets if delivery.states is not None]
+        self._static: list[RowSetDelivery | ProceduralDelivery] = [
+            *row_sets,
+            *(
+                ProceduralDelivery(generator, ring, *received)
+                for generator in self.synapses.generators
+            ),
+        ]
+        rows_of_projections = self.synapses.plastic
+        self.plastic_ring = plastic_ring(layout, rows_of_projections, ring)
+        spikes = ReceivedSpikes(*received, epoch_loop.state, epoch_loop.complete_until)
+        self.plastic = [
+            PlasticDelivery(
+                *(layout, self.quanta, rows, self.plastic_ring, spikes, self.max_delay, self.seed),
+                self.neurons[layout.network.projections[rows.projection].post.population],
+            )
+            for rows in rows_of_projections
+        ]
+        self._delivered_states: list[OwnStates | DeliveredTraces] = [
+            *self.sources.values(),
+            *(plastic.settled for plastic in self.plastic),
+        ]
+        by_name = {plastic.projection.name: plastic for plastic in self.plastic}
+        self.scalers = [
+            WeightScaler(layout, rule, [by_name[name] for name in rule.projections])
+            for rule in layout.network.homeostasis
+        ]
+        modulators = [
+            plastic.modulation for plastic in self.plastic if plastic.modulation is not None
+        ]
+        # histories of targets receive the spikes before rows of sources read the histories
+        self._archives = [
+            plastic.targets.deliver
+            for plastic in self.plastic
+            if plastic.targets.deliver is not None
+        ]
+        deliveries = [*self._static, *modulators, *self.plastic]
+        collects = [delivery.collect for delivery in deliveries]
+        epoch_loop.set_calls(
+            "collects",
+            [
+                *(call for call in collects if call is not None),
+                *merge_calls(rows_of_projections, self.plastic_ring, ring),
+            ],
+        )
+        delivers = [*self._archives, *(delivery.deliver for delivery in deliveries)]
+        epoch_loop.set_calls("delivers", delivers)
+
+    def _list_state_holders(self) -> None:
         for name, neurons in self.neurons.items():
             neurons.set_parameters = partial(self._restore_parameters, name)
-        reached = sorted({one.projection.post.population for one in self.plastic})
+        targets = sorted({plastic.projection.post.population for plastic in self.plastic})
         self.state_holders: list[StateHolder] = [
             *self.neurons.values(),
-            *(one.activity for one in self.scalings if one.activity is not None),
+            *(scaler.activity for scaler in self.scalers if scaler.activity is not None),
             *self.stimuli.gammas,
-            *self.scaled.values(),
-            *(one.sent for one in self.scaled.values()),
-            *(holder for one in self.plastic for holder in one.state_holders),
-            *(PendingInput(self.layout, self.plastic_ring, name) for name in reached),
+            *self.sources.values(),
+            *(sources.sent for sources in self.sources.values()),
+            *(holder for plastic in self.plastic for holder in plastic.state_holders),
+            *(PendingInput(self.layout, self.plastic_ring, name) for name in targets),
         ]
-        rows = (one.states for one in self.deliveries)
         self.state_followers: list[StateHolder] = [
-            *(one for one in rows if one is not None),
-            *(one.sources for one in self.plastic),
+            *self._row_states,
+            *(plastic.sources for plastic in self.plastic),
         ]
 
-    def _probe_calls(self) -> list[KernelCall]:
-        watches = (one.targets.after_update for one in self.plastic)
-        return [
-            *(call for call in watches if call is not None),
-            *(call for one in self.probes if one.on for call in one.calls),
-        ]
+    def _set_probe_calls(self) -> None:
+        trackers = (plastic.targets.after_update for plastic in self.plastic)
+        probes = (call for probe in self.probes if probe.on for call in probe.calls)
+        calls = [*(call for call in trackers if call is not None), *probes]
+        self._epoch_loop.set_calls("probes", calls)
 
     def _update(self, neurons: LocalNeurons) -> KernelCall:
         return update_call(
-            *(self.layout, neurons, self.quanta, self.ring, self._emitted, self._spiked, self.seed)
+            *(self.layout, neurons, self.quanta, self.ring, self._emission_arrays),
+            *(self._spiked, self.seed),
         )
 
     def update_with(self, population: str, parameters: Parameters) -> KernelCall | None:
-        """Return the compiled update call with other parameters, which are not set.
+        """Return the compiled update call with other parameters, without setting them.
 
-        It is None where there are no neurons.
+        It is None if the rank has no neurons of the population.
 
         Raises
         ------
         DescriptionError
-            If the neurons cannot be integrated with them.
+            If the neurons cannot be integrated with the parameters.
         """
         if population not in self._updates:
             return None
@@ -313,7 +304,7 @@ class RankEngine:
         changed: Iterable[str],
         update: KernelCall | None,
     ) -> None:
-        """Set a population's parameters; states stay as they are in the user's units.
+        """Set a population's parameters; states keep their values in the user's units.
 
         Parameters
         ----------
@@ -322,71 +313,71 @@ class RankEngine:
         parameters : dict of str to ndarray of float64
             All of its parameters.
         changed : iterable of str
-            Those that are new.
+            Names of the new ones.
         update : KernelCall or None
-            What `update_with` returned.
+            Result of `update_with`.
         """
         neurons = self.neurons[population]
         neuron_parameters.change(neurons, parameters, changed)
         for probe in self.probes:
             if probe.recording.target.population == population:
                 probe.follow(neurons)
-        for projection in self.plastic:
-            if projection.target_population == neurons.index:
-                projection.targets.follow(neurons)
+        for plastic in self.plastic:
+            if plastic.target_population == neurons.index:
+                plastic.targets.follow(neurons)
         if update is not None:
             self._updates[population] = update
-            self._calls["updates"] = [*self._updates.values()]
-            self._tables["updates"] = call_table(self._calls["updates"])
+            self._epoch_loop.set_calls("updates", [*self._updates.values()])
 
     def set_rule_parameters(
         self, plastic: PlasticDelivery, constants: RuleConstants, changed: Iterable[str]
     ) -> None:
-        """Set parameters of a plastic projection, for all that comes after this step.
+        """Set parameters of a plastic projection, for all that happens after this step.
 
         Parameters
         ----------
         plastic : PlasticDelivery
             The projection.
         constants : RuleConstants
-            What its `constants_of` returned.
+            Result of its `constants_of`.
         changed : iterable of str
-            Those that are new.
+            Names of the new parameters.
         """
         plastic.rows.changed |= {name: constants.parameters[name] for name in changed}
-        # also where constants are equal on this rank: they may differ on another
+        # also if this rank's constants are equal: those of another rank may differ
         plastic.change(constants, self.step, self.settle())
 
     def set_source_parameters(
         self, parameters: SourceParameters, changed: Mapping[str, npt.NDArray[np.float64]]
     ) -> None:
-        """Set parameters of a projection's synapse model, for the spikes that are sent after now.
+        """Set parameters of a projection's synapse model, for spikes sent after this step.
 
-        States are brought up to now with the parameters of before. Spikes in flight keep the
-        factors with which they were sent.
+        The states are advanced to this step with the previous parameters. Spikes in flight keep
+        the factors with which they were sent.
 
         Parameters
         ----------
         parameters : SourceParameters
-            The projection's.
+            Parameters of the projection.
         changed : mapping of str to ndarray of float64, shape () or (n_sources,)
             The new values, the same on all ranks.
         """
-        everyone = self._states_now(parameters)
+        states = self._states_now(parameters)
         parameters.changed |= changed
-        for states in everyone:
-            states.use_parameters()
+        for holder in states:
+            holder.use_parameters()
 
     def _states_now(self, parameters: SourceParameters) -> list[SourceStates]:
-        """Return all that has a state of a projection's synapse model, brought up to now."""
-        rows = (one.states for one in self.deliveries)
-        own = [one for one in self.scaled.values() if one.parameters is parameters]
-        followers = [one for one in rows if one is not None and one.parameters is parameters]
+        """Return all states of a projection's synapse model, advanced to this step."""
         self._follow()
-        everyone = [*own, *followers]
-        for states in everyone:
-            states.bring_up(self.step)
-        return everyone
+        states = [
+            holder
+            for holder in (*self.sources.values(), *self._row_states)
+            if holder.parameters is parameters
+        ]
+        for holder in states:
+            holder.bring_up(self.step)
+        return states
 
     def _restore_parameters(
         self, population: str, parameters: Parameters, changed: Iterable[str]
@@ -395,128 +386,121 @@ class RankEngine:
         self.set_parameters(population, parameters, changed, update)
 
     @property
-    def most_steps(self) -> int:
-        """Most loops of one `run`: what the buffers of recordings hold."""
-        of_weights = (one.most_steps for one in self.weight_probes)
-        return min([max_undrained_steps(self.layout.network), *of_weights])
+    def max_undrained_steps(self) -> int:
+        """Maximum iterations of one `run`, whose records must fit the probes' buffers."""
+        weight_limits = (probe.most_steps for probe in self.weight_probes)
+        return min([max_undrained_steps(self.layout.network), *weight_limits])
 
     @property
     def step(self) -> int:
-        """Loops done."""
-        return int(self._state[loop.ITERATION])
+        """Number of iterations done."""
+        return self._epoch_loop.iteration
 
     def probes_by_folder(self) -> dict[str, list[StateProbe] | list[WeightProbe]]:
-        """Return what records states and weights, by the folders of a store."""
+        """Return the recordings of states and weights, by the folders of a store."""
         return {"state": self.probes, "weights": self.weight_probes}
 
     def switch_recording(self, folder: str, name: str, on: bool) -> None:
         """Switch a recording of states or weights on or off, once connected and drained."""
-        for one in self.probes_by_folder()[folder]:
-            if one.recording.name == name:
-                one.on = on
-        self._calls["probes"] = self._probe_calls()
-        self._tables["probes"] = call_table(self._calls["probes"])
+        for probe in self.probes_by_folder()[folder]:
+            if probe.recording.name == name:
+                probe.on = on
+        self._set_probe_calls()
 
-    def record_weights(self, choices: Iterable[SynapseSelection]) -> None:
+    def record_weights(self, selections: Iterable[SynapseSelection]) -> None:
         """Record weights from now on, once connected."""
-        of = {one.projection.name: one for one in self.plastic}
-        self.weight_probes = [WeightProbe(of[one.recording.projection], one) for one in choices]
+        by_name = {plastic.projection.name: plastic for plastic in self.plastic}
+        self.weight_probes = [
+            WeightProbe(by_name[selection.recording.projection], selection)
+            for selection in selections
+        ]
 
-    def run(self, steps: int, spikes: SpikeConsumer) -> None:
-        """Run some loops.
+    def run(self, steps: int, consume: SpikeConsumer) -> None:
+        """Run some iterations.
 
         Parameters
         ----------
         steps : int
-            Loops to run; at most `most_steps`.
-        spikes : callable
-            Takes this rank's spikes, ``(step, gid)`` in that order; the arrays are not reused.
+            Number of iterations; at most `max_undrained_steps`.
+        consume : callable
+            Called with this rank's spikes, ``(step, gid)`` in that order; the arrays are not
+            reused.
 
         Raises
         ------
         EngineError
             If the exchange failed.
         ValueError
-            If the probes' buffers do not hold that many loops.
+            If the probes' buffers cannot hold the records of that many iterations.
         """
         end = self.step + steps
-        probes: list[StateProbe | WeightProbe] = [*self.probes, *self.weight_probes]
-        for probe in probes:
+        for probe in chain[StateProbe | WeightProbe](self.probes, self.weight_probes):
             probe.check_room(self.step, end)
+        # weights are known when all ranks' spikes are delivered: at the end of an epoch
+        actions: list[tuple[int, Callable[[int], None]]] = [
+            *((scaler.interval_steps, scaler.apply) for scaler in self.scalers),
+            *((probe.interval_steps, probe.sample) for probe in self.weight_probes if probe.on),
+        ]
         while True:
-            began = self.step
-            # weights are known where all ranks' spikes are delivered: at an epoch's end
-            weight_probes = (one for one in self.weight_probes if one.on)
-            actions = [
-                *((scaler.interval_steps, scaler.apply) for scaler in self.scalings),
-                *((probe.interval_steps, probe.sample) for probe in weight_probes),
-            ]
-            pauses = ((began // interval + 1) * interval for interval, _ in actions)
-            self._state[loop.STOP] = min([end, *pauses])
-            self._run_to_stop(spikes)
-            for interval, action in actions if self.step > began else ():
+            start = self.step
+            pauses = ((start // interval + 1) * interval for interval, _ in actions)
+            self._run_until(min([end, *pauses]), consume)
+            for interval, action in actions if self.step > start else ():
                 if self.step % interval == 0:
                     action(self.step)
             if self.step == end:
                 return
 
-    def _run_to_stop(self, spikes: SpikeConsumer) -> None:
-        state = self._state
-        while True:
-            status = self._loop(self._tables, self._exchange_call)
-            if state[loop.PYTHON_REQUESTED]:
-                state[loop.PYTHON_REQUESTED] = 0
-                for plastic in self.plastic:
-                    plastic.make_room_to_watch()
-            n = int(state[loop.N_SPIKES])
-            if n:
-                step, gid = self._spike_step[:n], self._spike_gid[:n]
-                step, gid = self._history.append(step, gid)
-                until = int(step[-1]) - self.reach
-                if self._history.should_drop(until):
-                    self._settle(until)
-                for one in self.scalings:
-                    one.spikes(step, gid)
-                spikes(step, gid)
-                state[loop.N_SPIKES] = 0
-            if status == loop.DONE:
-                return
+    def _run_until(self, stop: int, consume: SpikeConsumer) -> None:
+        for reused_step, reused_gid in self._epoch_loop.run(stop, self._make_room_to_track):
+            step, gid = self._in_flight.append(reused_step, reused_gid)
+            until = int(step[-1]) - self.max_delay
+            if self._in_flight.should_drop(until):
+                self._drop_delivered(until)
+            for scaler in self.scalers:
+                scaler.spikes(step, gid)
+            consume(step, gid)
+
+    def _make_room_to_track(self) -> None:
+        for plastic in self.plastic:
+            plastic.make_room_to_watch()
 
     def add_source_spikes(
         self, source: str, step: npt.NDArray[np.integer], neurons: npt.NDArray[np.integer]
     ) -> None:
-        """Let spike sources emit further spikes, stamped later than now.
+        """Add spikes of spike sources, later than this step.
 
         Parameters
         ----------
         source : str
             A population of spike sources.
         step, neurons : ndarray of int, shape (n,)
-            Stamps, and indices in the population, other ranks' too; none twice in a step.
+            Spike steps and indices in the population, including other ranks' neurons; no pair
+            occurs twice.
         """
         if source in self._updates:
             index = self.neurons[source].index
             spike_sources.emit(self._updates[source], self.layout, index, step, neurons)
 
-    def _settle(self, until: int) -> None:
-        """Let go of the spikes stamped up to a step, which have no events ahead of them."""
-        for step, gid in self._history.drop_until(until):
-            for one in self.delivered_states:
-                one.advance(step, gid)
+    def _drop_delivered(self, until: int) -> None:
+        """Drop the spikes in flight up to a step, whose events are all delivered."""
+        for step, gid in self._in_flight.drop_until(until):
+            for states in self._delivered_states:
+                states.advance(step, gid)
 
     def settle(self) -> Spikes:
-        """Bring all that is saved to this step; return this rank's spikes in flight."""
-        self._settle(self.step - self.reach)
-        for projection in self.plastic:
-            projection.process_pending_events(self.step)
+        """Advance all that is saved to this step; return this rank's spikes in flight."""
+        self._drop_delivered(self.step - self.max_delay)
+        for plastic in self.plastic:
+            plastic.process_pending_events(self.step)
         return self._follow()
 
     def _follow(self) -> Spikes:
-        """Let the states of this rank's sources take all spikes; return those not let go of."""
-        kept = self._history.remaining()
-        for one in self.scaled.values():
-            one.follow(*kept)
-        return kept
+        """Advance the states of this rank's sources by all spikes; return those in flight."""
+        in_flight = self._in_flight.remaining()
+        for states in self.sources.values():
+            states.follow(*in_flight)
+        return in_flight
 
     def source_states(
         self, projection: str
@@ -528,142 +512,70 @@ class RankEngine:
         DescriptionError
             If there is no such projection with a synapse model.
         """
-        one = self._scaled(projection)
-        self._follow()
-        first, stop = one.projection.pre.start, one.projection.pre.stop
-        own = (one.neurons >= first) & (one.neurons < stop)
-        states = one.now(self.step)
-        return one.neurons[own] - first, {name: values[own] for name, values in states.items()}
-
-    def _scaled(self, projection: str) -> OwnStates:
-        known = {str(one.projection.name): one for one in self.scaled.values()}
-        if projection not in known:
+        by_name = {str(sources.projection.name): sources for sources in self.sources.values()}
+        if projection not in by_name:
             raise unknown_name_error(
-                "projection with a synapse model", projection, known, where="synapses"
+                "projection with a synapse model", projection, by_name, where="synapses"
             )
-        return known[projection]
-
-    def _loop(self, tables: Mapping[str, Table], exchange: Table) -> int:
-        """Enter the compiled loop until it is done, or has spikes that must be taken."""
-        state, swap = self._state, self._exchange
-        while True:
-            status = loop.run(
-                state,
-                self._spent,
-                tables["collects"],
-                tables["stimuli"],
-                tables["updates"],
-                tables["probes"],
-                tables["delivers"],
-                exchange,
-                swap.send_buffer,
-                swap.n_received,
-                swap.received_gid,
-                swap.received_step,
-                self._spike_step,
-                self._spike_gid,
-            )
-            if status == loop.FAILED:
-                raise EngineError(swap.error_text(int(state[loop.ERROR])))
-            if status != loop.GROW:
-                return int(status)
-            self.deliveries[int(state[loop.PENDING_AT])].grow()
+        sources = by_name[projection]
+        self._follow()
+        first, stop = sources.projection.pre.start, sources.projection.pre.stop
+        is_source = (sources.neurons >= first) & (sources.neurons < stop)
+        states = sources.now(self.step)
+        return sources.neurons[is_source] - first, {
+            name: values[is_source] for name, values in states.items()
+        }
 
     def resume(self, step: int, in_flight: Spikes) -> None:
-        """Go on from a step: what earlier spikes still have to deliver enters the rings again.
-
-        The states are the caller's to set. The loops that the spikes were emitted in are run once
-        more without neurons: a row that these would have consumed is cleared instead.
+        """Continue from a step, to which the caller has set the states.
 
         Parameters
         ----------
         step : int
-            Loops done.
+            Number of iterations done.
         in_flight : (ndarray of int32, ndarray of uint32)
-            The spikes, of all ranks, stamped in (step - longest delay, step], in that order.
+            The spikes of all ranks in (step - max_delay, step], in the order of (step, gid).
         """
+        for plastic in self.plastic:
+            plastic.use_changed()
+        factors = {index: sources.sent.resume(in_flight) for index, sources in self.sources.items()}
+        deliver_again(
+            self._epoch_loop,
+            step,
+            in_flight,
+            deliveries=self._static,
+            archives=self._archives,
+            factors=factors,
+            input_planes=self.ring.rows,
+        )
+        self._epoch_loop.forget_epochs()
+        self._events_before = self._count_events()
         steps, gids = in_flight
-        for projection in self.plastic:
-            projection.use_changed()
-        self._deliver_again(step, in_flight)
-        self._at(step, stop=step)
-        self._state[loop.EPOCHS] = 0
-        self._events_before = sum(one.events for one in self.deliveries)
-        mine = self.layout.is_local(gids)
-        if mine.any():
-            self._history.append(steps[mine], gids[mine])
-        for projection in self.plastic:
-            projection.resume(step, in_flight)
-
-    def _deliver_again(self, step: int, flying: Spikes) -> None:
-        """Deliver spikes in flight once more, with the factors that they were sent with."""
-        state, swap, rows = self._state, self._exchange, self.ring.rows
-        nth = occurrences((flying[0].astype(np.int64) << 32) | flying[1])
-        # a record has the factor of one spike: several of a source in a step come one by one
-        order = np.lexsort((nth, flying[0]))
-        steps, gids, nth = flying[0][order], flying[1][order], nth[order]
-        factors = {
-            one.projection.name: one.sent.resume(flying)[order] for one in self.scaled.values()
-        }
-        given = [
-            (one, one.states.rows_of(gids), factors[one.states.projection.name])
-            for one in self._static
-            if isinstance(one, RowSetDelivery) and one.states is not None
-        ]
-        for one, *_ in given:
-            one.use_given_factors(True)
-        silent = dict.fromkeys(self._tables, call_table([]))
-        # plastic input on its way is saved, as weights have changed since the spikes
-        collects = [one.collect for one in self._static if one.collect is not None]
-        delivers = [one.deliver for one in self._static if one.deliver is not None]
-        silent |= {"collects": call_table(collects), "delivers": call_table(delivers)}
-        nothing = np.zeros_like(self._exchange_call)
-        first = int(steps[0]) - 1 if steps.size else step
-        bounds = np.flatnonzero(np.diff(steps, prepend=-1) | np.diff(nth, prepend=-1))
-        parts = [*pairwise([*bounds.tolist(), steps.size])][::-1]
-        for k in range(first, step):
-            self._at(k, stop=k + 1)
-            self._loop(silent, nothing)
-            rows[:, k & (rows.shape[1] - 1)] = 0
-            while parts and steps[parts[-1][0]] == k + 1:
-                begin, end = parts.pop()
-                for one, row, factor in given:
-                    one.give_factors(row[begin:end], factor[begin:end])
-                swap.received_gid[: end - begin] = gids[begin:end]
-                swap.received_step[: end - begin] = k
-                state[loop.PENDING] = end - begin if delivers else 0
-                self._loop(silent, nothing)
-        for one, *_ in given:
-            one.use_given_factors(False)
+        is_local = self.layout.is_local(gids)
+        if is_local.any():
+            self._in_flight.append(steps[is_local], gids[is_local])
+        for plastic in self.plastic:
+            plastic.resume(step, in_flight)
 
     def fault(self) -> Fault | None:
-        """Return what went wrong first with a neuron or synapse of this rank, if anything did."""
-        neurons = neuron_fault(self._state[loop.N_EMITTED :], self.layout.network)
-        found = [neurons, *(projection.fault() for projection in self.plastic)]
-        return min((Fault(*fault) for fault in found if fault is not None), default=None)
+        """Return the first fault of a neuron or synapse of this rank, if there is one."""
+        neurons = neuron_fault(self._epoch_loop.state[loop.N_EMITTED :], self.layout.network)
+        faults = [neurons, *(plastic.fault() for plastic in self.plastic)]
+        return min((Fault(*fault) for fault in faults if fault is not None), default=None)
 
-    def _at(self, k: int, *, stop: int) -> None:
-        state = self._state
-        state[loop.ITERATION] = state[loop.EPOCH_START] = state[loop.EPOCH_END] = k
-        state[loop.STOP] = stop
-        self._known_until[0] = k
+    def _count_events(self) -> int:
+        return sum(delivery.events for delivery in (*self._static, *self.plastic))
 
     @property
     def events(self) -> int:
         """Synaptic events delivered so far."""
-        return sum(one.events for one in self.deliveries) - self._events_before
+        return self._count_events() - self._events_before
 
     @property
     def epochs(self) -> int:
         """Epochs so far."""
-        return int(self._state[loop.EPOCHS])
+        return self._epoch_loop.epochs
 
     def phase_ticks(self) -> dict[str, int]:
-        """Return the time spent by phase, in ticks of unknown length."""
-        ticks = self._spent
-        return {
-            "update": int(ticks[loop.UPDATE] + ticks[loop.STIMULI] + ticks[loop.PROBES]),
-            "deliver": int(ticks[loop.COLLECT] + ticks[loop.DELIVER]),
-            "exchange": int(ticks[loop.EXCHANGE]),
-            "record": int(ticks[loop.RECORD]),
-        }
+        """Return the time by phase, in ticks of unknown length."""
+        return self._epoch_loop.ticks_by_phase()

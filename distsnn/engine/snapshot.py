@@ -150,10 +150,10 @@ def synapse_digests(engine: RankEngine) -> npt.NDArray[np.uint64]:
     layout = engine.layout
     sums = np.zeros(layout.n_local, np.uint64)
     # plastic synapses count without their weights, which change
-    for row_set in (*engine.wiring.row_sets, *(rows.row_set for rows in engine.wiring.plastic)):
+    for row_set in (*engine.synapses.row_sets, *(rows.row_set for rows in engine.synapses.plastic)):
         _add_rows(row_set, sums)
     # without neurons of its own a rank has nothing to draw, and the kernel would take it to deliver
-    for generator in engine.wiring.generators if sums.size else ():
+    for generator in engine.synapses.generators if sums.size else ():
         sources = (generator.gid + np.arange(generator.size)).astype(np.uint32)
         steps = np.zeros(generator.size, np.int64)
         call = ProceduralDelivery(generator, engine.ring, sources, steps).deliver

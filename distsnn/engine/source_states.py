@@ -48,6 +48,8 @@ class SourceParameters:
 
     Attributes
     ----------
+    index : int
+        Index of the projection.
     projection : Projection
         The projection.
     kernel : module
@@ -63,7 +65,7 @@ class SourceParameters:
         self.model, self.kernel = synapse_kernel(self.projection)
         self.changed: dict[str, Floats] = {}
         self.first_gid = layout.network.first_gid[self.projection.pre.population]
-        self._index, self._seed, self._dt = index, seed, layout.network.dt
+        self.index, self._seed, self._dt = index, seed, layout.network.dt
 
     def values(self, name: str, sources: Ints) -> Floats:
         """Return a parameter of some sources: shape (), or one value for each.
@@ -83,7 +85,7 @@ class SourceParameters:
         fields = [*self.model.parameters(), *self.model.states]
         # 32 bits: the same draws come again after hundreds of millions of steps
         at = (fields.index(name) + len(fields) * step) % 2**32
-        return per_neuron(value, sources, SYNAPSE, self._index, at, self._seed)
+        return per_neuron(value, sources, SYNAPSE, self.index, at, self._seed)
 
     def constants(self, sources: Ints) -> dict[str, Floats]:
         """Return the constants of some sources by name."""

@@ -1,6 +1,6 @@
 """Follow the states of a plastic projection's targets (see `codegen.target_state_entries`)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +36,6 @@ class TargetStateTracker(PlasticTargets):
         The projection's longest delay, steps, the same on all ranks.
     loop_state : ndarray of int64
         See `kernels.loop`.
-    make_room : callable
-        Makes room in the histories.
     """
 
     history: TargetStepHistory
@@ -49,13 +47,12 @@ class TargetStateTracker(PlasticTargets):
         has_synapses: npt.NDArray[np.bool_],
         longest: int,
         loop_state: npt.NDArray[np.int64],
-        make_room: Callable[[], None],
     ) -> None:
         projection, where, size = calls.projection, calls.where, targets.neurons.size
         model = projection.plasticity_rule
         assert isinstance(model, StateDrivenSynapse)
         history = TargetStepHistory(size, n_levels(calls.rule), calls.precision)
-        super().__init__(calls, targets, history, make_room)
+        super().__init__(calls, targets, history)
         self._longest, self._n_acts = longest, n_levels(calls.rule)
         entry = target_state_entry(WatchVariant(calls.variant, targets.real))
         first, last = targets.first, targets.last

@@ -212,7 +212,7 @@ def build(
     nearest, between = (-communicator.allreduce_max(-local_minima)).tolist()
     reach = communicator.allreduce_max(max([wired.largest_delay, *modulation_delays(network)]))
     # An epoch in which every neuron spikes in every step must fit the exchange's buffers.
-    room = _MOST_SPIKES // (sum(communicator.allgather(engine.most_spikes)) + communicator.size)
+    room = _MOST_SPIKES // (sum(communicator.allgather(engine.max_spikes)) + communicator.size)
     epochs = EpochLengths.from_delays(nearest, between, min(max_epoch_steps(network), room))
     synapses = sum(communicator.allgather(wired.synapses))
     built = BuildResult(engine, assignment, scales, epochs, reach, synapses, None, counts)
@@ -282,12 +282,12 @@ def _renew_weights(engine: RankEngine, described: Iterable[PlasticRows]) -> None
 def _connected(built: BuildResult, communicator: Communicator) -> BuildResult:
     """Connect an engine, before its first step, with the engines of other ranks. Collective."""
     engine, epochs = built.engine, built.epochs
-    most_spikes = communicator.allgather(engine.most_spikes)
+    most_spikes = communicator.allgather(engine.max_spikes)
     exchange = _exchange(communicator, most_spikes, epochs, built.assignment)
     # each rank chooses its storage, and procedural synapses are not counted
     with collective_phase(communicator, "building the network"):
         if exchange is not None and built.source_rank_counts is not None:
-            exchange.count_spikes_of(remote_sources(engine.layout, engine.wiring))
+            exchange.count_spikes_of(remote_sources(engine.layout, engine.synapses))
     with collective_phase(communicator, "compiling"), first_on_node(communicator):
         engine.connect(exchange, epochs.group_steps, built.max_delay_steps)
     chosen = select_recorded_synapses(engine, communicator)

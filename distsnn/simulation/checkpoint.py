@@ -178,7 +178,7 @@ class CheckpointManager:
                     where=f"{generation.folder}, population {name!r}, block {block}",
                 )
         with collective_phase(communicator, "reading the checkpoint"):
-            if attributes["max_delay_steps"] != engine.reach:
+            if attributes["max_delay_steps"] != engine.max_delay:
                 raise StoreError("corrupt: the longest delay", path=str(generation.folder))
             check_declared(generation, engine)
             states = read_states(generation, engine, index["rank"])
@@ -187,7 +187,9 @@ class CheckpointManager:
                 spikes_per_step(population) * population.size
                 for population in layout.network.populations
             )
-            local_spikes = [generation.spikes(rank, max_spikes * engine.reach) for rank in ranks]
+            local_spikes = [
+                generation.spikes(rank, max_spikes * engine.max_delay) for rank in ranks
+            ]
         all_spikes = [pair for part in communicator.allgather(local_spikes) for pair in part]
         step = np.concatenate([step for step, _ in all_spikes])
         gid = np.concatenate([gid for _, gid in all_spikes])

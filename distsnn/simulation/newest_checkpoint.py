@@ -11,7 +11,53 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import CheckpointReader, lost_generation
 from distsnn.io.reader import StoreReader
-from distsnn.simulation.checkpoint import Note
+from distsnn.network import Network
+from distsnn.simulation.checkpoint import Note, check_same_network, note_versions
+from distsnn.simulation.recorder import versions
+
+
+def open_start(
+    start: str | os.PathLike[str] | StoreReader,
+    network: Network,
+    seed: int,
+    communicator: Communicator,
+    note: Note,
+    *,
+    resumes: bool,
+) -> tuple[CheckpointReader, StoreReader | None]:
+    """Return the checkpoint to start from, of this network, and a reader of the run. Collective.
+
+    Parameters
+    ----------
+    start : str, PathLike or StoreReader
+        A run's store, or a reader of this rank's share of it.
+    network : Network
+        The network.
+    seed : int
+        The seed.
+    communicator : Communicator
+        The ranks.
+    note : callable
+        Takes messages about checkpoints that are not used, and about other versions.
+    resumes : bool
+        Whether the store's run continues; otherwise there is no reader.
+
+    Raises
+    ------
+    StoreError
+        If the store has no complete checkpoint.
+    DescriptionError
+        If the checkpoint is of another network.
+    """
+    store = start.path if isinstance(start, StoreReader) else Path(start)
+    # a store that is recorded into is read under the lock
+    reader = open_shared_reader(start, communicator) if resumes else None
+    checkpoint = find_newest_checkpoint(store, communicator, note, reader)
+    with collective_phase(communicator, "looking at the checkpoint"):
+        if communicator.rank == 0:  # ranks compare their networks when they build
+            check_same_network(checkpoint, network, seed)
+            note_versions(checkpoint, versions(communicator), note)
+    return checkpoint, reader
 
 
 def find_newest_checkpoint(

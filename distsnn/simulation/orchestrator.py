@@ -21,7 +21,7 @@ from distsnn.comm import (
 )
 from distsnn.comm.supervision.heartbeat import Heartbeat
 from distsnn.comm.supervision.job_exit import print_message
-from distsnn.errors import DescriptionError, Stopped, StoreError, unknown_name_error
+from distsnn.errors import DescriptionError, StoreError, unknown_name_error
 from distsnn.io.checkpoint_reader import CheckpointReader
 from distsnn.io.exit_reports import exit_reports_folder
 from distsnn.io.reader import StoreReader
@@ -31,7 +31,7 @@ from distsnn.network import Network, Population, PopulationView, Projection
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
 from distsnn.simulation.build import BuildResult, SimulationSettings, build, check_ranks, restart
-from distsnn.simulation.checkpoint import CheckpointManager, check_same_network, note_versions
+from distsnn.simulation.checkpoint import CheckpointManager
 from distsnn.simulation.handles import (
     Access,
     Handle,
@@ -40,14 +40,14 @@ from distsnn.simulation.handles import (
     handle,
 )
 from distsnn.simulation.job import Job, restored
-from distsnn.simulation.newest_checkpoint import find_newest_checkpoint, open_shared_reader
+from distsnn.simulation.newest_checkpoint import open_start
 from distsnn.simulation.phase_timer import PhaseTimer
 from distsnn.simulation.policy import RunPolicy
 from distsnn.simulation.progress import Progress, make_progress
 from distsnn.simulation.recorder import Recorder, versions
 from distsnn.simulation.recording_access import Recordings
 from distsnn.simulation.run_summary import RunCounters, RunSummary, count, summarize
-from distsnn.simulation.script_changes import ScriptChanges
+from distsnn.simulation.script_changes import ScriptChanges, changed_parts
 from distsnn.simulation.segments import (
     FAILED,
     OUT_OF_TIME,
@@ -59,7 +59,7 @@ from distsnn.simulation.segments import (
 )
 from distsnn.simulation.signal_handling import SignalHandler
 from distsnn.simulation.spike_counts import RateLimit
-from distsnn.simulation.spike_output import SpikeOutput
+from distsnn.simulation.spike_output import SpikeOutput, end_status
 from distsnn.simulation.state_store import state_store
 from distsnn.simulation.stimulus_control import StimulusControl
 from distsnn.units import format_count
@@ -193,7 +193,7 @@ class Simulation:
             self._heartbeat.exit_reports = exit_reports_folder(out, self._output.recorder.attempt)
             self._scripted.subscribe(self._output.recorder.record_script_changes)
         self._scheduler = SegmentScheduler(
-            *(self._policy, self.network.dt, self._engine.most_steps, self._communicator),
+            *(self._policy, self.network.dt, self._engine.max_undrained_steps, self._communicator),
             epoch_steps=self._built.epochs.global_steps,
         )
         self._ceiling = RateLimit(
@@ -321,20 +321,13 @@ class Simulation:
         generation: CheckpointReader | None = None
         reader: StoreReader | None = None
         if start is not None:
-            report = partial(self._report, always=True)
-            store = start.path if isinstance(start, StoreReader) else Path(start)
-            # a store that is recorded into is read under the lock
-            reader = None if same_store is None else open_shared_reader(start, self._communicator)
-            generation = find_newest_checkpoint(store, self._communicator, report, reader)
-            with collective_phase(self._communicator, "looking at the checkpoint"):
-                if self._communicator.rank == 0:  # ranks compare their networks when they build
-                    check_same_network(generation, network, seed)
-                    note_versions(generation, versions(self._communicator), report)
-        size_text = (
-            f"{format_count(network.n_neurons, 'neuron')} on {format_count(self.ranks, 'rank')}"
-        )
+            generation, reader = open_start(
+                *(start, network, seed, self._communicator, partial(self._report, always=True)),
+                resumes=same_store is not None,
+            )
+        neurons, ranks = format_count(network.n_neurons, "neuron"), format_count(self.ranks, "rank")
         first = "" if any_compiled() else "; compiling kernels first, once for this version"
-        self._report(f"building {size_text}{first}")
+        self._report(f"building {neurons} on {ranks}{first}")
         at_ms = 0.0 if generation is None else int(generation.attributes["step"]) * network.dt
         self._interrupts = SignalHandler(
             at_ms, None if same_store is None else os.fspath(same_store)
@@ -593,14 +586,7 @@ class Simulation:
             self._use(restart(self._built, communicator, keep_weights=keep))
             # the handles that a script has act on these from now on
             self._access.inputs, self._access.last = self._inputs, self._output.last_run
-            changed = [name for name, neurons in self._engine.neurons.items() if neurons.changed]
-            plastic = [
-                projection
-                for projection in self._engine.plastic
-                if keep or not projection.learns or projection.rows.changed
-            ]
-            names = [*changed, *values, *(str(rows.projection.name) for rows in plastic)]
-            names += self._recordings.parts_off
+            names = [*changed_parts(self._engine, keep), *values, *self._recordings.parts_off]
             with collective_phase(communicator, "setting inputs"):
                 self._scripted.add(*names)
                 self._inputs.set_again(values)
@@ -631,13 +617,10 @@ class Simulation:
             self._output.unlock()
             return
         self._closed = True
-        status = f"failed: {error}"
-        if isinstance(error, KeyboardInterrupt):
-            status = "stopped: interrupted"
-        elif isinstance(error, Stopped):
-            status = f"stopped: {error.reason}"
         try:
-            self._output.close(status, self._built, self._times, self._times.local_phases())
+            self._output.close(
+                end_status(error), self._built, self._times, self._times.local_phases()
+            )
         except StoreError as further:
             # for example, a full disk; the first error is raised, and committed data stays
             error.add_note(f"and the store could not be closed: {further}")

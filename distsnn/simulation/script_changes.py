@@ -1,6 +1,27 @@
-"""What a script has set while a network ran, which its description alone does not repeat."""
+"""Names of the parts of a network that a script has set: the description lacks their values."""
 
 from collections.abc import Callable
+
+from distsnn.engine.rank_engine import RankEngine
+
+
+def changed_parts(engine: RankEngine, keep_weights: bool) -> list[str]:
+    """Return populations and projections that a reset leaves unlike their descriptions.
+
+    Parameters
+    ----------
+    engine : RankEngine
+        The engine after the reset.
+    keep_weights : bool
+        Whether plastic weights keep their values.
+    """
+    populations = [name for name, neurons in engine.neurons.items() if neurons.changed]
+    projections = [
+        str(plastic.projection.name)
+        for plastic in engine.plastic
+        if keep_weights or not plastic.learns or plastic.rows.changed
+    ]
+    return [*populations, *projections]
 
 
 class ScriptChanges:

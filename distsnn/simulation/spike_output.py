@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from distsnn.comm import Communicator, collective_phase
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import RecordingError
+from distsnn.errors import RecordingError, Stopped
 from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import check_output_path
 from distsnn.network import Network
@@ -20,6 +20,13 @@ from distsnn.simulation.phase_timer import PhaseTimer, peak_rss_bytes
 from distsnn.simulation.rank_counts import rank_counts
 from distsnn.simulation.recorder import Recorder
 from distsnn.simulation.spike_counts import RecordedNeurons, SpikeCounts
+
+
+def end_status(error: BaseException) -> str:
+    """Return the status of a rank whose run ended with an error."""
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped: interrupted"
+    return f"stopped: {error.reason}" if isinstance(error, Stopped) else f"failed: {error}"
 
 
 class SpikeOutput:
@@ -118,7 +125,7 @@ class SpikeOutput:
         """
         if self.recorder is None:
             return
-        memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": built.engine.wiring.nbytes}
+        memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": built.engine.synapses.nbytes}
         attributes: dict[str, Any] = {"timing": timing, "memory": memory}
         if not status.startswith("failed"):  # for example, without memory
             spikes = int(self.counts.all.sum())

@@ -55,7 +55,7 @@ def main(ranks: Communicator) -> int:
             except Exception as error:
                 error.add_note(f"in case {name}, {way}")
                 raise
-            counters = getattr(simulation._engine._exchange, "counters", None)
+            counters = getattr(simulation._engine._epoch_loop.exchange, "counters", None)
             own = simulation._built.assignment.blocks_of_rank(ranks.rank).size
             found = ranks.allgather([own, getattr(counters, "overflow_rounds", 0)])
             counted = {"blocks": [one[0] for one in found], "overflows": found[0][1]}

@@ -35,7 +35,7 @@ def main(ranks: Communicator) -> int:
         out = Path(sys.argv[1]) / f"{name}.zarr"
         with Simulation(network, seed=3, out=out, communicator=ranks) as simulation:
             simulation.run(50.0)
-            drawn.append(ranks.allgather(bool(simulation._built.engine.wiring.generators)))
+            drawn.append(ranks.allgather(bool(simulation._built.engine.synapses.generators)))
         hashes.append(StoreReader(out).spike_hash())
         assert StoreReader(out).n_spikes > 1000
     assert drawn == [[False, False], [False, True]], drawn

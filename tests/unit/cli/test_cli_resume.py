@@ -16,7 +16,7 @@ from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.io.schema import attempt_path
-from distsnn.simulation import Simulation, orchestrator
+from distsnn.simulation import Simulation, newest_checkpoint, orchestrator
 from distsnn.simulation.recorder import versions
 
 Command = Callable[..., Any]
@@ -243,7 +243,8 @@ def test_resume_under_other_versions_is_told(
     here = versions(SingleProcess())
     assert StoreReader(stopped).attempts[-1].versions == here
     other = here | {"distsnn": "9.9", "numpy": "8.8", "machine": "another"}
-    monkeypatch.setattr(orchestrator, "versions", lambda communicator: other)
+    for module in (newest_checkpoint, orchestrator):
+        monkeypatch.setattr(module, "versions", lambda communicator: other)
     done = distsnn("run", "--resume", stopped, "--time", "50")
     assert done.code == 0
     saved, now = (f"distsnn {one['distsnn']}, numpy {one['numpy']}" for one in (here, other))

@@ -108,7 +108,7 @@ def _run(ranks: int, seed: int = 5) -> tuple[list[tuple[int, int]], dict[str, np
     for layout in layouts(NETWORK, ranks):
         fine = scales(NETWORK)
         engine = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, seed), seed)
-        engine.connect(None, 10, engine.wiring.largest_delay)
+        engine.connect(None, 10, engine.synapses.largest_delay)
         engine.run(400, take)
         for one in engine.neurons.values():
             real = one.neurons >= 0
@@ -166,7 +166,7 @@ def test_receptors_are_known_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyP
         engine = RankEngine(
             layout, scales(network), wiring.build_local_synapses(layout, scales(network), 1), 1
         )
-        engine.connect(None, 1, engine.wiring.largest_delay)
+        engine.connect(None, 1, engine.synapses.largest_delay)
         engine.run(5, lambda step, gid: None)
         states = engine.neurons["n"].states
         currents.append([states["I_syn_ex"].copy(), states["I_syn_in"].copy()])
@@ -203,4 +203,4 @@ def test_a_kernel_takes_the_parts_of_its_description(
     )
     what = "population 'n': the kernel .* more parts .*; given 30; allowed: .* 3"
     with pytest.raises(DescriptionError, match=what):
-        engine.connect(None, 1, engine.wiring.largest_delay)
+        engine.connect(None, 1, engine.synapses.largest_delay)

@@ -6,7 +6,7 @@ import pytest
 from decoded import DELAY, PLANE, SOURCE, TARGET, WEIGHT, layouts, scales, synapses
 from kernel_calls import PoissonCall
 
-from distsnn.engine import delivery, rank_engine, wiring
+from distsnn.engine import delivery, epoch_loop, wiring
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.network import (
     ConstantCurrent,
@@ -89,7 +89,7 @@ def _engine(network: Network, epoch_steps: int = 5, **options) -> RankEngine:
     (layout,) = layouts(network, 1)
     fine = scales(network)
     engine = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, 3, **options), 3)
-    engine.connect(None, epoch_steps, engine.wiring.largest_delay)
+    engine.connect(None, epoch_steps, engine.synapses.largest_delay)
     return engine
 
 
@@ -224,11 +224,12 @@ def test_neither_delivery_storage_nor_epochs_change_a_spike(
 def test_pieces_make_the_same_run_and_full_buffers_are_emptied(
     whole: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rank_engine, "_LEAST_BUFFER", 1)
+    monkeypatch.setattr(epoch_loop, "_MIN_BUFFER", 1)
     engine = _engine(NETWORK, 7)
     # not even twice what one loop may bring
-    engine._spike_step = engine._spike_step[: engine.layout.n_local + 20].copy()
-    assert engine._spike_step.size < len(whole.spikes)
+    loop = engine._epoch_loop
+    loop._spike_step = loop._spike_step[: engine.layout.n_local + 20].copy()
+    assert loop._spike_step.size < len(whole.spikes)
     found = _run(engine, 1, 2, 0, 7, 90, 13, 300, 1, STEPS - 414)
     assert found.spikes == whole.spikes
     for key, rows in whole.samples.items():
@@ -240,9 +241,9 @@ def test_a_calendar_that_is_full_in_mid_run_grows(
 ) -> None:
     monkeypatch.setattr(delivery, "_FIRST_PAGES", 1)
     engine = _engine(NETWORK, delivery="pull")
-    assert all(one._pool.size == 64 for one in engine.deliveries)
+    assert all(one._pool.size == 64 for one in engine._static)
     assert _run(engine, STEPS).spikes == whole.spikes
-    assert max(one._pool.size for one in engine.deliveries) > 64 * 64
+    assert max(one._pool.size for one in engine._static) > 64 * 64
 
 
 def test_events_are_counted(whole: Result) -> None:
@@ -294,8 +295,8 @@ def test_noise_is_held_over_its_interval_and_reaches_its_view_only() -> None:
 def test_more_samples_than_there_is_room_for_are_refused() -> None:
     engine = _engine(NETWORK)
     with pytest.raises(ValueError, match="samples"):
-        engine.run(engine.most_steps + 2, lambda step, gid: None)
-    engine.run(engine.most_steps, lambda step, gid: None)
+        engine.run(engine.max_undrained_steps + 2, lambda step, gid: None)
+    engine.run(engine.max_undrained_steps, lambda step, gid: None)
     with pytest.raises(ValueError, match="samples"):
         engine.run(2, lambda step, gid: None)
     for one in engine.probes:
@@ -307,7 +308,7 @@ def test_a_rank_without_neurons_runs() -> None:
     for layout in layouts(NETWORK, 9):
         fine = scales(NETWORK)
         engine = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, 3), 3)
-        engine.connect(None, 1, engine.wiring.largest_delay)
+        engine.connect(None, 1, engine.synapses.largest_delay)
         _run(engine, 30)
         assert engine.step == 30
     assert layouts(NETWORK, 9)[8].n_local == 0

@@ -152,7 +152,7 @@ def test_all_ranks_read_the_states_of_all_sources() -> None:
         engines.append(RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, 3), 3))
         engines[-1].connect(None, 7, DELAY)
         mine = layout.local(0, NEURONS) >= 0
-        engines[-1].scaled[1].advance(STEPS[mine].astype(np.int32), NEURONS[mine])
+        engines[-1].sources[1].advance(STEPS[mine].astype(np.int32), NEURONS[mine])
 
     def work(communicator: Communicator) -> dict[str, np.ndarray]:
         return synapse_states(engines[communicator.rank], communicator, "S[50:170]->N")

@@ -209,7 +209,7 @@ def _weights(rule: PlasticSynapse) -> npt.NDArray[np.generic]:
     (layout,) = layouts(network, 1)
     fine = scales(network)
     engine = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, 3), 3)
-    engine.connect(None, 5, engine.wiring.largest_delay)
+    engine.connect(None, 5, engine.synapses.largest_delay)
     engine.run(3000, lambda step, gid: None)
     weights = engine.plastic[0].rows.weights
     assert np.unique(weights).size > 500

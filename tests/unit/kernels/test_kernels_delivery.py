@@ -121,7 +121,7 @@ class Driver:
         gids = np.asarray(gids)
         self.gid[: gids.size], self.step[: gids.size] = gids, steps
         while invoke(self.one.deliver, 0, 0, gids.size) == kernels.GROW:
-            self.one.grow()
+            self.one.double_calendar()
             self.grown += 1
 
 

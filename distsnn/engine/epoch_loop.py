@@ -1,0 +1,213 @@
+"""The epoch loop of a rank: its state, its calls and its buffers of spikes (see `kernels.loop`)."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.engine.exchange_interface import NoExchange, SpikeExchange
+from distsnn.engine.kernel_calls import KernelCall, address, call_table
+from distsnn.engine.spikes_in_flight import Spikes
+from distsnn.engine.state_fields import Ints, Values
+from distsnn.kernels import emission, loop
+
+# Minimum capacity of the buffer of spikes: each time it is full, the loop returns to Python.
+_MIN_BUFFER = 1 << 16
+
+
+class EngineError(RuntimeError):
+    """The exchange with the other ranks failed."""
+
+
+class EpochLoop:
+    """The compiled loop of a rank, which runs once it is connected and has calls for every phase.
+
+    Parameters
+    ----------
+    max_spikes : int
+        Maximum number of spikes of this rank in one iteration.
+
+    Attributes
+    ----------
+    max_spikes : int
+        Maximum number of spikes of this rank in one iteration.
+    state : ndarray of int64, shape (STATE_SIZE,)
+        The loop's own state, indexed by the names in `kernels.loop`.
+    exchange : SpikeExchange
+        The exchange with other ranks, once connected.
+    complete_until : ndarray of int64, shape (1,)
+        Iteration before which the spikes of all ranks have arrived, once connected.
+    """
+
+    def __init__(self, max_spikes: int) -> None:
+        self.max_spikes = max_spikes
+        self.state = np.zeros(loop.STATE_SIZE, np.int64)
+        self._ticks = np.zeros(loop.TICKS_SIZE, np.int64)
+        capacity = max(_MIN_BUFFER, 2 * max_spikes)
+        self._spike_step = np.empty(capacity, np.int32)
+        self._spike_gid = np.empty(capacity, np.uint32)
+        self._calls: dict[str, Sequence[KernelCall]] = {}
+        self._tables: dict[str, Ints] = {}
+
+    def connect(self, exchange: SpikeExchange | None, epoch_steps: int) -> None:
+        """Set the exchange (None: there is one rank) and the maximum iterations in an epoch."""
+        self.exchange = exchange or NoExchange(self.max_spikes, epoch_steps)
+        state, complete_until = self.state, self.exchange.complete_until
+        self.complete_until = (
+            state[loop.EPOCH_START :][:1] if complete_until is None else complete_until
+        )
+        state[loop.EPOCH_STEPS] = epoch_steps
+        state[loop.MAX_SPIKES_PER_ITERATION] = self.max_spikes
+        self._exchange_call = np.array(
+            [
+                self.exchange.address,
+                address(self.exchange.table),
+                address(self.exchange.scalars),
+            ],
+            np.int64,
+        )
+
+    def emission_arrays(self) -> dict[int, Values]:
+        """Return the arrays that receive emitted spikes, by word of an update call's table."""
+        state, first_gid = self.state, 1 + int(self.state[loop.EPOCH_STEPS])
+        return {
+            emission.EMITTED: self.exchange.send_buffer[first_gid:],
+            emission.N_EMITTED: state[loop.N_EMITTED : loop.N_EMITTED + emission.COUNTS_SIZE],
+        }
+
+    def set_calls(self, phase: str, calls: Sequence[KernelCall], table: Ints | None = None) -> None:
+        """Set the calls of a phase.
+
+        Parameters
+        ----------
+        phase : str
+            'collects', 'stimuli', 'updates', 'probes' or 'delivers'.
+        calls : sequence of KernelCall
+            The calls, in order.
+        table : ndarray of int64, shape (n_calls, CALL_SIZE), optional
+            Their table, if the caller changes it later.
+        """
+        self._calls[phase] = calls
+        self._tables[phase] = call_table(calls) if table is None else table
+
+    @property
+    def iteration(self) -> int:
+        """The next iteration, which is the number of iterations done."""
+        return int(self.state[loop.ITERATION])
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs so far."""
+        return int(self.state[loop.EPOCHS])
+
+    def ticks_by_phase(self) -> dict[str, int]:
+        """Return the time by phase, in ticks of unknown length."""
+        ticks = self._ticks
+        return {
+            "update": int(ticks[loop.UPDATE] + ticks[loop.STIMULI] + ticks[loop.PROBES]),
+            "deliver": int(ticks[loop.COLLECT] + ticks[loop.DELIVER]),
+            "exchange": int(ticks[loop.EXCHANGE]),
+            "record": int(ticks[loop.RECORD]),
+        }
+
+    def run(self, stop: int, on_request: Callable[[], None]) -> Iterator[Spikes]:
+        """Run up to an iteration.
+
+        Parameters
+        ----------
+        stop : int
+            Iteration to stop before.
+        on_request : callable
+            Called before an iteration for which a call needs Python.
+
+        Yields
+        ------
+        (ndarray of int32, ndarray of uint32)
+            The next spikes of this rank, steps and gids; the arrays are reused.
+
+        Raises
+        ------
+        EngineError
+            If the exchange failed.
+        """
+        state = self.state
+        state[loop.STOP] = stop
+        status = loop.FLUSH
+        while status != loop.DONE:
+            status = self._enter()
+            if state[loop.PYTHON_REQUESTED]:
+                state[loop.PYTHON_REQUESTED] = 0
+                on_request()
+            n_spikes = int(state[loop.N_SPIKES])
+            if n_spikes:
+                yield self._spike_step[:n_spikes], self._spike_gid[:n_spikes]
+                state[loop.N_SPIKES] = 0
+
+    def _enter(self) -> int:
+        """Enter the compiled loop until it is DONE, or until spikes must be taken (FLUSH)."""
+        tables, exchange = self._tables, self.exchange
+        while True:
+            status = loop.run(
+                self.state,
+                self._ticks,
+                tables["collects"],
+                tables["stimuli"],
+                tables["updates"],
+                tables["probes"],
+                tables["delivers"],
+                self._exchange_call,
+                exchange.send_buffer,
+                exchange.n_received,
+                exchange.received_gid,
+                exchange.received_step,
+                self._spike_step,
+                self._spike_gid,
+            )
+            if status == loop.FAILED:
+                raise EngineError(exchange.error_text(int(self.state[loop.ERROR])))
+            if status != loop.GROW:
+                return int(status)
+            full = self._calls["delivers"][int(self.state[loop.PENDING_AT])]
+            assert full.grow is not None
+            full.grow()
+
+    def set_iteration(self, iteration: int, *, stop: int) -> None:
+        """Set the next iteration, which starts an epoch, and the iteration to stop before."""
+        state = self.state
+        state[loop.ITERATION] = state[loop.EPOCH_START] = state[loop.EPOCH_END] = iteration
+        state[loop.STOP] = stop
+        self.complete_until[0] = iteration
+
+    def forget_epochs(self) -> None:
+        """Count epochs from now on."""
+        self.state[loop.EPOCHS] = 0
+
+    @contextmanager
+    def only_delivering(
+        self, collects: Sequence[KernelCall], delivers: Sequence[KernelCall]
+    ) -> Iterator[None]:
+        """Make other calls only; meanwhile nothing is updated and no exchange takes place."""
+        before = self._calls, self._tables, self._exchange_call
+        self._calls, self._tables = {}, {}
+        for phase in before[0]:
+            self.set_calls(phase, [])
+        self.set_calls("collects", collects)
+        self.set_calls("delivers", delivers)
+        self._exchange_call = np.zeros_like(self._exchange_call)
+        try:
+            yield
+        finally:
+            self._calls, self._tables, self._exchange_call = before
+
+    def collect(self, iteration: int) -> None:
+        """Run one iteration, within `only_delivering`: delay runs that are due are added."""
+        self.set_iteration(iteration, stop=iteration + 1)
+        self._enter()
+
+    def deliver(self, gid: npt.NDArray[np.uint32], iteration: int) -> None:
+        """Deliver spikes that an iteration emitted, within `only_delivering`, after `collect`."""
+        self.exchange.received_gid[: gid.size] = gid
+        self.exchange.received_step[: gid.size] = iteration
+        self.state[loop.PENDING] = gid.size if self._calls["delivers"] else 0
+        self._enter()
