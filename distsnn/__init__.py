@@ -59,9 +59,9 @@ else:  # hidden from type checkers, to which a module with __getattr__ has any n
         raise _no_such_name(name, sys._getframe(1).f_globals.get("__name__"))
 
     def _no_such_name(name: str, caller: str | None) -> AttributeError | ImportError:
-        from distsnn.errors import nearest
+        from distsnn.errors import closest_name
 
-        near = nearest(name, __dir__())
+        near = closest_name(name, __dir__())
         message = f"distsnn has no name {name!r}" + (f"; did you mean {near!r}?" if near else "")
         if caller == "importlib._bootstrap":
             # `from distsnn import NAME` would replace an AttributeError by a message of its own

@@ -58,7 +58,7 @@ def summarise(path: str | os.PathLike[str]) -> dict[str, Any]:
         "attempts": len(reader.attempts),
         "dt": reader.dt,
         "seed": metadata["seed"],
-        "target_time_ms": metadata["target_time_ms"],
+        "time_ms": metadata["target_time_ms"],
         "recorded_from_ms": reader.start_step * reader.dt,
         "recorded_ms": reader.complete_step * reader.dt,
         "complete": reader.complete and is_whole,

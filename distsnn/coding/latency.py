@@ -93,7 +93,7 @@ class LinearLatency(LatencyCode):
 
     def __post_init__(self) -> None:
         interval_steps(self, "first")
-        check_numbers(self, last=Interval(self.first, open_low=True), least=UNIT)
+        check_numbers(self, last=Interval(self.first, open_low=True), min_value=UNIT)
         interval_steps(self, "last")
 
     @property

@@ -57,7 +57,7 @@ def expected(reference: Path, path: Path) -> list[dict]:
             "steps": reader.complete_step,
             "epoch_steps": epoch,
             "neurons": np.count_nonzero(owner == rank),
-            "spikes": spikes[owner == rank].sum(),
+            "own_spikes": spikes[owner == rank].sum(),
             "received_spikes": spikes[owner != rank].sum(),
             **exchanges,
             **connected,

@@ -105,7 +105,7 @@ def test_the_report_of_a_run(tmp_path):
         "build (s) update (s) deliver (s) total (s) peak memory",
         "0 0.500 1.000 2.000 4.000 100 MB complete",
         "1 0.500 2.000 2.000 4.000 100 MB complete",
-        "model: scale 0.1",
+        "network_source: scale 0.1",
         "settings: delivery pull",
         "seed 7",
         "versions: distsnn test",

@@ -39,7 +39,9 @@ def test_poisson_input_that_is_timed_arrives(setup: ModuleType, mean: float | np
     loops = setup.poisson_loops(128, mean)
     (call,) = loops.calls
     loops.run(200)
-    ring = next(one for one in call.keep.values() if one.ndim == 2)
-    weights = next(one for one in call.keep.values() if one.ndim == 1 and one.dtype == np.int32)
+    ring = next(one for one in call.referenced_arrays.values() if one.ndim == 2)
+    weights = next(
+        one for one in call.referenced_arrays.values() if one.ndim == 1 and one.dtype == np.int32
+    )
     count = ring[0, :128].sum() / weights[0]
     assert count == pytest.approx(1.6 * 128 * 200, rel=0.05)

@@ -89,7 +89,7 @@ def test_events_cut_again_are_the_samples(made):
 def test_chosen_samples(made, data):
     spikes, presentation = made
     chosen = data.draw(st.lists(st.integers(0, presentation.n_samples - 1), max_size=8))
-    taken = spikes.take(chosen)
+    taken = spikes.select(chosen)
     assert taken.shape == (len(chosen), 4)
     for i, sample in enumerate(chosen):
         mine, theirs = taken.samples == i, spikes.samples == sample

@@ -91,7 +91,7 @@ def test_poisson_spikes_of_a_sample_do_not_depend_on_its_batch():
     code = poisson()
     whole = code.encode(values)
     for batch in ([3], [4, 5, 6, 7], [19, 0, 11]):
-        assert code.encode(values[batch], batch) == whole.take(batch)
+        assert code.encode(values[batch], batch) == whole.select(batch)
     # nor on how many channels there are after a channel
     fewer = code.encode(values[:, :3])
     kept = whole.channels < 3

@@ -273,7 +273,7 @@ def test_every_record_goes_to_the_owner_of_its_target(ranks: int, tmp_path: Path
         parts = edges.split_by_owner(layout, one, records)
         assert len(parts) == ranks
         own = parts[layout.rank]
-        assert np.all(layout.local(1, own["target"] + np.int64(9)) >= 0)
+        assert np.all(layout.to_local(1, own["target"] + np.int64(9)) >= 0)
         # in the order of the file, and none is missing
         assert np.all(np.diff(own["number"]) > 0)
         every = np.sort(np.concatenate([part["number"] for part in parts]))

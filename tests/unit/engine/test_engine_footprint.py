@@ -46,7 +46,7 @@ def test_stored_synapses_take_what_is_expected(
     built = wiring.build_local_synapses(layout, scales, 1, **options)
     found = estimate_memory_bytes(layout, scales, **options) - BASELINE_BYTES
     others = memory_estimate._neurons(layout) + memory_estimate._rings(
-        layout, memory_estimate.choose(layout, scales, **options)
+        layout, memory_estimate.plan_row_sets(layout, scales, **options)
     )
     assert found - others == pytest.approx(built.nbytes, rel=0.1)
 

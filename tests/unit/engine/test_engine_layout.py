@@ -28,7 +28,7 @@ def test_every_neuron_has_one_place(ranks: int, strategy: str) -> None:
         seen.append(gids[lanes])
         for index, population in enumerate(NETWORK.populations):
             first = NETWORK.first_gid[population.name]
-            inside = layout.in_population(index)
+            inside = layout.population_neurons(index)
             low, high = layout.first[index], layout.last[index]
             assert inside.size == high - low
             here = gids.reshape(-1)[low:high]
@@ -36,10 +36,10 @@ def test_every_neuron_has_one_place(ranks: int, strategy: str) -> None:
             np.testing.assert_array_equal(inside >= 0, lanes.reshape(-1)[low:high])
             assert layout.population_index(population.name) == index
         # blocks are local ranges
-        for block in layout.owned:
-            local = layout.block_local[block]
-            assert layout.group_gid[local // 64] == layout.table.gid[block]
-        assert np.count_nonzero(layout.block_local >= 0) == layout.owned.size
+        for block in layout.owned_blocks:
+            local = layout.block_first_local[block]
+            assert layout.group_gid[local // 64] == layout.blocks.gid[block]
+        assert np.count_nonzero(layout.block_first_local >= 0) == layout.owned_blocks.size
     np.testing.assert_array_equal(np.sort(np.concatenate(seen)), GIDS)
 
 
@@ -58,14 +58,14 @@ def test_counters_follow_the_neuron_not_the_rank() -> None:
 def test_larger_blocks_hold_several_groups() -> None:
     network = Network([Population("a", 70_000, IafPscExp()), Population("b", 130, IafPscExp())])
     layout = layouts(network, 2)[1]
-    assert layout.table.block_size == 128
+    assert layout.blocks.block_size == 128
     assert layout.n_local % 64 == 0
     np.testing.assert_array_equal(layout.group_number[:4], [2, 3, 6, 7])
     np.testing.assert_array_equal(layout.group_gid[:4], [128, 192, 384, 448])
 
 
 def test_a_rank_without_blocks() -> None:
-    n = layouts(NETWORK, 1)[0].table.n_blocks
+    n = layouts(NETWORK, 1)[0].blocks.n_blocks
     empty = layouts(NETWORK, 2, Assignment(2, np.zeros(n, np.int32)))[1]
     assert (empty.n_local, empty.n_neurons, empty.target_bits) == (0, 0, 1)
     assert empty.counters.size == empty.group_gid.size == empty.owned.size == 0

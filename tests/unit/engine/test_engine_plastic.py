@@ -58,7 +58,7 @@ def engine(network: Network, epoch_steps: int = 5) -> RankEngine:
     (layout,) = layouts(network, 1)
     fine = scales(network)
     made = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, 3), 3)
-    made.connect(None, epoch_steps, made.wiring.largest_delay)
+    made.connect(None, epoch_steps, made.synapses.largest_delay)
     return made
 
 

@@ -55,7 +55,7 @@ NETWORK = Network(
 def test_digest_of_synapses_is_the_reference(delivery: str, storage: str, ranks: int) -> None:
     network, fine = NETWORK, scales(NETWORK)
     (whole,) = layouts(network, 1)
-    block_of = whole.table.block_of_gid(np.arange(network.n_neurons))
+    block_of = whole.blocks.block_of_gid(np.arange(network.n_neurons))
     expected = reference_digests(synapses(network), block_of)
     assert np.unique(expected).size == expected.size > 3
     for layout in layouts(network, ranks):
@@ -63,12 +63,12 @@ def test_digest_of_synapses_is_the_reference(delivery: str, storage: str, ranks:
         assert bool(made.generators) == (storage == "procedural")
         assert made.synapses > len(of_wiring(layout, made)) or not made.generators
         found = snapshot.synapse_digests(RankEngine(layout, fine, made, 1))
-        np.testing.assert_array_equal(found, expected[layout.owned])
+        np.testing.assert_array_equal(found, expected[layout.owned_blocks])
 
 
 def test_rank_without_neurons_has_no_digest() -> None:
     layout = layouts(NETWORK, 20)[-1]
-    assert layout.owned.size == 0
+    assert layout.owned_blocks.size == 0
     for storage in ("auto", "procedural"):
         made = wiring.build_local_synapses(layout, scales(NETWORK), 1, storage=storage)
         assert snapshot.synapse_digests(RankEngine(layout, scales(NETWORK), made, 1)).size == 0

@@ -60,7 +60,7 @@ def engine(network: Network = NETWORK, **options) -> RankEngine:
     (layout,) = layouts(network, 1)
     fine = scales(network)
     made = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, 3, **options), 3)
-    made.connect(None, 7, made.wiring.largest_delay)
+    made.connect(None, 7, made.synapses.largest_delay)
     return made
 
 
@@ -151,7 +151,7 @@ def test_all_ranks_read_the_states_of_all_sources() -> None:
     for layout in layouts(NETWORK, 3):
         engines.append(RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, 3), 3))
         engines[-1].connect(None, 7, DELAY)
-        mine = layout.local(0, NEURONS) >= 0
+        mine = layout.to_local(0, NEURONS) >= 0
         engines[-1].sources[1].advance(STEPS[mine].astype(np.int32), NEURONS[mine])
 
     def work(communicator: Communicator) -> dict[str, np.ndarray]:
@@ -203,7 +203,7 @@ def test_history_lets_go_in_the_order_of_steps() -> None:
 def test_static_projections_have_no_states() -> None:
     network = Network([S, N], [NETWORK.projections[0]])
     made = engine(network)
-    assert made.delivered_states == []
+    assert made._delivered_states == []
     assert all(one.states is None for one in made.deliveries)
     assert state_fields(network.projections[0]) == ()
 

@@ -62,7 +62,7 @@ def connected() -> RankEngine:
     (layout,) = layouts(NETWORK, 1)
     fine = scales(NETWORK)
     made = RankEngine(layout, fine, wiring.build_local_synapses(layout, fine, SEED), SEED)
-    made.connect(None, 5, made.wiring.largest_delay)
+    made.connect(None, 5, made.synapses.largest_delay)
     return made
 
 
@@ -200,7 +200,7 @@ def test_a_restart_makes_every_field_anew(saved: Snapshot) -> None:
     for plastic, fresh in zip(made.plastic, first.plastic, strict=True):
         plastic.rows.weights[:] = fresh.rows.weights
     made.restart({})
-    made.connect(None, 5, made.wiring.largest_delay)
+    made.connect(None, 5, made.synapses.largest_delay)
     found = snapshot.take_snapshot(made)
     assert {*found.states} == {*expected.states} == {*saved.states} - {("E", "parameter / V_th")}
     for key, values in expected.states.items():

@@ -130,7 +130,7 @@ def test_more_ranks_than_blocks_and_ranks_that_own_nothing() -> None:
     network = _network(FixedTotalNumber(2000))
     one = synapses(network)
     np.testing.assert_array_equal(synapses(network, 13), one)
-    n = layouts(network, 1)[0].table.n_blocks
+    n = layouts(network, 1)[0].blocks.n_blocks
     owner = np.where(np.arange(n) % 2, 4, 1).astype(np.int32)
     np.testing.assert_array_equal(synapses(network, 6, strategy=Assignment(6, owner)), one)
 

@@ -133,7 +133,7 @@ def test_array_of_the_description_that_claims_a_terabyte(tmp_path: Path) -> None
     ("values", "message"),
     [
         ({"attributes__populations": [dict(name="E", first_gid=0, size=HUGE)]}, r"\.size is"),
-        ({"attributes__n_steps": HUGE}, "n_steps is"),
+        ({"attributes__target_steps": HUGE}, "target_steps is"),
     ],
 )
 def test_run_that_claims_too_much(run: Written, values: dict, message: str) -> None:

@@ -443,7 +443,7 @@ for start in range(0, len(step), 500):
     stop = start + 500
     writer.append_spikes(step[start:stop], gid[start:stop])
     if stop < len(step):
-        writer.advance(int(step[stop]) - 1)
+        writer.mark_complete(int(step[stop]) - 1)
 """
 
 

@@ -77,7 +77,7 @@ def test_the_example_in_the_documentation_is_what_a_run_stores(example_store):
     stored = zarr.open_group(example_store, mode="r").attrs.asdict()
     schema.group_spec("").check(shown, path="example", writing=True)
     # where the network came from is what the command line alone notes
-    assert shown.keys() == {a.name for a in schema.group_spec("").attributes} - {"model"}
+    assert shown.keys() == {a.name for a in schema.group_spec("").attributes} - {"network_source"}
     assert shown.keys() == stored.keys()
     # the machine's, the day's and the clock's
     for name in ("versions", "wall_clock", "created", "command"):

@@ -182,7 +182,7 @@ import numpy as np
 sys.path.insert(0, {folder!r})
 from distsnn.codegen import update
 from distsnn.engine.kernel_calls import Call, invoke
-variant = update.Variant("my_neuron", "float64", 32, (), (), False)
+variant = update.UpdateVariant("my_neuron", "float64", 32, (), (), False)
 where = update.layout(variant)
 call = Call(update.update_entry(variant), np.zeros(where.size, np.int64), 0, 64,
             np.ones(where.n_scalars))
@@ -191,7 +191,7 @@ for at, array in ((0, np.zeros(64, np.uint32)), (1, np.zeros(5, np.int64)),
                   (2, np.zeros(1, np.uint32)), (3, np.full(1, 64, np.int32)),
                   (where.spiked, np.zeros(64, np.uint8)), (where.states["V_m"], v),
                   (where.rings["only"], np.zeros(64, np.int32))):
-    call.point(at, array)
+    call.bind(at, array)
 call.table[where.stride] = 64
 invoke(call, 0)
 print(v[63])
@@ -238,7 +238,7 @@ def test_kernels_are_known_by_all_that_was_not_installed(
 
 EDITED = """
 from pathlib import Path
-from distsnn.codegen.update import Variant, source
+from distsnn.codegen.update import UpdateVariant, module_text
 from distsnn.kernels import neurons
 
 folder = Path(neurons.__file__).parent
@@ -251,7 +251,7 @@ for edit in ("", "# edited"):
     file.write_text(file.read_text() + edit)
     for name, texts in seen.items():
         kernel = f"distsnn.kernels.neurons.{name}"
-        texts.append(source(Variant(kernel, "float32", 32, (), ("refractory",), False)))
+        texts.append(module_text(UpdateVariant(kernel, "float32", 32, (), ("refractory",), False)))
 print(*(texts[0] == texts[1] for texts in seen.values()))
 """
 

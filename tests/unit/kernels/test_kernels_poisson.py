@@ -106,7 +106,7 @@ def test_counts_belong_to_the_group_not_to_its_place(kind: str) -> None:
     whole = PoissonCall(means, N).counts(9)
     mine = means if isinstance(means, float) else means[320:1344].copy()
     part = PoissonCall(mine, 1024)
-    part.call.point(poisson.COUNTERS, counters(N)[40:168].copy())
+    part.call.bind(poisson.COUNTERS, counters(N)[40:168].copy())
     np.testing.assert_array_equal(part.counts(9), whole[320:1344])
 
 
@@ -187,7 +187,7 @@ def test_the_largest_uniform_gives_a_likely_count() -> None:
 @pytest.mark.parametrize("weights", [3, np.arange(N)], ids=["one weight", "weights"])
 def test_a_varying_common_rate_has_the_counts_of_each_rate_that_it_takes(weights) -> None:
     one = PoissonCall(1.0, N, weights=weights, varies=True)
-    means = one.call.keep[poisson.MEANS]
+    means = one.call.referenced_arrays[poisson.MEANS]
     for step, mean in enumerate([0.7, 1e-3, 3.5, 600.0, 0.02, 9.0]):
         means[0] = mean
         fixed = PoissonCall(mean, N, weights=weights, search=True).counts(step)
@@ -200,7 +200,7 @@ def test_a_varying_common_rate_has_the_counts_of_each_rate_that_it_takes(weights
 
 def test_varying_own_rates_have_the_counts_of_the_rates_that_they_take() -> None:
     one = PoissonCall(np.zeros(N), N, varies=True)
-    means = one.call.keep[poisson.MEANS]
+    means = one.call.referenced_arrays[poisson.MEANS]
     for step in range(20):
         means[:] = np.linspace(-5.0, 25.0, N)[:: 1 if step % 2 else -1]
         fixed = PoissonCall(means.copy(), N).counts(step)

@@ -254,7 +254,7 @@ def test_bad_recordings(recordings, what):
         (lambda: RecordSpikes(3), "target: not a target"),
         (lambda: RecordState(None, "V_m"), "target: not a target"),
         (lambda: RecordState(E, "V_m", name="a/b"), "not a usable name"),
-        (lambda: RecordState(E, "V_m", interval="1"), "every: must be a number"),
+        (lambda: RecordState(E, "V_m", interval="1"), "interval: must be a number"),
     ],
 )
 def test_wrong_types_in_recordings(make, what):

@@ -240,4 +240,4 @@ def test_epochs_are_as_long_as_delays_in_files_between_ranks_allow(tmp_path: Pat
         made, aborted = run(2, main)
         assert aborted is None
         assert [one.epochs.global_steps for one in made] == [steps] * 2
-    assert made[0].connections.smallest_delay.tolist() == [2, 0]
+    assert made[0].source_rank_counts.smallest_delay.tolist() == [2, 0]

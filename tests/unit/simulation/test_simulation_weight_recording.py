@@ -236,8 +236,8 @@ def test_descriptions_know_the_states_of_their_kernels(rule: PlasticSynapse) -> 
     ("recording", "message"),
     [
         (("E->A", 1.0), "'E->A', field projection: unknown projection 'E->A'"),
-        (("S->E", 0.05), "recording 'S->E', field every"),
-        (("S->E", 0.0), "recording 'S->E', field every: out of range"),
+        (("S->E", 0.05), "recording 'S->E', field interval"),
+        (("S->E", 0.0), "recording 'S->E', field interval: out of range"),
         (("rewarded", 1.0, "d"), "unknown state variable 'd'; allowed: c, weight"),
         (("rewarded", 1.0, ["c", "c"]), "variable named twice"),
         (("rewarded", 1.0, []), "no variable to record"),
