@@ -173,7 +173,11 @@ def test_fields_feed_latencies():
         (lambda: LinearLatency(dt=0.1, first=0.0, last=2.0), "field first", "range"),
         (lambda: LinearLatency(dt=0.1, first=0.15, last=2.0), "field first", "grid"),
         (lambda: LinearLatency(dt=0.1, first=1.0, last=2.05), "field last", "grid"),
-        (lambda: LinearLatency(dt=0.1, first=1.0, last=2.0, min_value=1.5), "field min_value", "range"),
+        (
+            lambda: LinearLatency(dt=0.1, first=1.0, last=2.0, min_value=1.5),
+            "field min_value",
+            "range",
+        ),
         (
             lambda: LogarithmicLatency(dt=0.1, duration=1.0, tau=1.0, threshold=1.0),
             "field threshold",
