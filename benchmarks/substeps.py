@@ -33,6 +33,7 @@ from distsnn.network import (
     Network,
     PoissonInput,
     Population,
+    PpCondExpMcUrbanczik,
     SubsteppedNeuron,
     Uniform,
 )
@@ -100,6 +101,10 @@ INPUTS = {
     "IafCondAlphaMc": Inputs(
         *(("soma_ex", "soma_in"), ("tau_syn_ex_s", "tau_syn_in_s"), "g_L_s", "V_m_s")
     ),
+    # most of the soma's conductance is that from the dendrite
+    "PpCondExpMcUrbanczik": Inputs(
+        *(("soma_ex", "soma_in"), ("tau_syn_ex_s", "tau_syn_in_s"), "g_sp", "V_m_s")
+    ),
 }
 
 
@@ -158,6 +163,12 @@ def _sets(model: str) -> Iterator[tuple[str, dict[str, float]]]:
             "apart": {"g_sp": 0.5, "g_pd": 0.5},
             "fast": {"C_m_s": 60.0, "tau_syn_ex_s": 0.3, "tau_syn_in_s": 0.5},
         }
+    elif model == "PpCondExpMcUrbanczik":
+        sets = {
+            "default": {},
+            "both ways": {"g_ps": 300.0, "g_sp": 300.0},
+            "fast": {"C_m_s": 100.0, "tau_syn_ex_s": 0.5, "tau_syn_in_s": 0.5, "beta": 1.0},
+        }
     elif model.startswith("Iaf"):
         sets = {
             "default": {},
@@ -185,7 +196,7 @@ MODELS: dict[str, type[SubsteppedNeuron]] = {
     for one in (
         *(AeifCondExp, AeifCondAlpha, AeifPscExp, AeifPscAlpha, AeifPscDeltaClopath),
         *(GifCondExp, HhCondExpTraub, HhPscAlpha, IafCondExp, IafCondAlpha, IafCondExpSfaRr),
-        *(IafBw2001, IafCondAlphaMc),
+        *(IafBw2001, IafCondAlphaMc, PpCondExpMcUrbanczik),
     )
 }
 
