@@ -27,8 +27,8 @@ from distsnn.network import (
     Projection,
     Uniform,
 )
-from distsnn.network.blocks import blocks
-from distsnn.network.quanta import quanta
+from distsnn.network.blocks import make_blocks
+from distsnn.network.quanta import choose_quanta
 from distsnn.partition.assignment import make_assignment
 
 SEED = 1
@@ -78,7 +78,7 @@ def deliver_all(deliver, collects, n_steps, per_step, drain):
 
 def layout_of(network: Network) -> Layout:
     """Return the layout of a network on one rank."""
-    table = blocks(network)
+    table = make_blocks(network)
     return Layout(network, table, make_assignment(table, 1, "round_robin"), 0)
 
 
@@ -113,7 +113,7 @@ class Loops:
 def update_loops(population: Population) -> Loops:
     """Return the update of a population."""
     network = Network([population])
-    layout, scales = layout_of(network), quanta(network)
+    layout, scales = layout_of(network), choose_quanta(network)
     neurons = make_neurons(layout, 0, SEED, False)
     planes = max(1, len(population.model.receptors))
     ring = InputRing(np.zeros((planes, 1, 1 << layout.target_bits), np.int32))
@@ -136,7 +136,7 @@ def poisson_loops(n_neurons: int, mean: float | np.ndarray) -> Loops:
     layout = layout_of(network)
     neurons = {"N": make_neurons(layout, 0, SEED, False)}
     ring = InputRing(np.zeros((1, 1, 1 << layout.target_bits), np.int32))
-    calls = Stimuli(layout, quanta(network), ring, neurons, SEED).calls
+    calls = Stimuli(layout, choose_quanta(network), ring, neurons, SEED).calls
     return Loops(calls, np.zeros(1, np.int64), n_neurons)
 
 
@@ -169,7 +169,9 @@ class Spikes:
         one = Projection(pre, post, rule, weight=Normal(87.8, 8.78), delay=Normal(1.5, 0.75))
         network = Network([pre, post], [one])
         layout = layout_of(network)
-        wired = wiring.build(layout, quanta(network), SEED, delivery=delivery, storage="packed")
+        wired = wiring.build(
+            layout, choose_quanta(network), SEED, delivery=delivery, storage="packed"
+        )
         # a few weights or delays out of the tails are stored apart
         row_set = max(wired.row_sets, key=lambda one: one.words.size)
         rows = 1 << wired.largest_delay.bit_length() if delivery == "push" else 1
@@ -214,7 +216,7 @@ class Learning:
         rule = FixedIndegree(neurons)
         one = Projection(population, population, rule, weight=1e-3, delay=1.5, synapse=synapse)
         network = Network([population], [one])
-        layout, scales = layout_of(network), quanta(network)
+        layout, scales = layout_of(network), choose_quanta(network)
         wired = wiring.build(layout, scales, SEED)
         self._engine = RankEngine(layout, scales, wired, SEED)
         self._engine.connect(None, wired.smallest_delay, wired.largest_delay)

@@ -31,7 +31,7 @@ from networks.modules import build, rates
 
 from distsnn.comm import Communicator, run_program
 from distsnn.network import FixedIndegree, Network
-from distsnn.network.blocks import blocks
+from distsnn.network.blocks import make_blocks
 from distsnn.partition.assignment import Assignment, make_assignment
 from distsnn.partition.graph import CostModel, Graph
 from distsnn.partition.metrics import expected_metrics
@@ -91,7 +91,7 @@ def mtkahypar_owner(
 def quality() -> dict[str, Any]:
     """Compare partitions of 32 modules."""
     network = build()
-    table, given, edges = blocks(network), rates(network), synapses(network)
+    table, given, edges = make_blocks(network), rates(network), synapses(network)
     rate = neuron_rates(network, given)
     Graph(given).assign(network, table, RANKS)  # kernels are compiled, or loaded
     spent = []
@@ -131,7 +131,7 @@ def size() -> dict[str, Any]:
     network = build(modules=100, neurons=1_000_000, inside=1000, between=400)
     given = rates(network)
     begin = time.perf_counter()
-    made = Graph(given).assign(network, blocks(network), RANKS)
+    made = Graph(given).assign(network, make_blocks(network), RANKS)
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "neurons": network.n_neurons,
@@ -146,7 +146,7 @@ def groups() -> dict[str, Any]:
     found = {}
     for modules in (8, 16):
         network = build(modules=modules, neurons=640 * modules)
-        graph = build_traffic_graph(network, blocks(network), rates(network))
+        graph = build_traffic_graph(network, make_blocks(network), rates(network))
         for ranks in (modules, 2 * modules):
             made = Graph(rates(network)).assign_graph(graph, network, ranks)
             flat, grouped = (
@@ -166,7 +166,7 @@ def shared(ranks: Communicator) -> int:
     network = build(modules=ranks.size // 2, neurons=2000 * ranks.size)
     made = None
     if ranks.rank == 0:
-        made = Graph().assign(network, blocks(network), ranks.size)
+        made = Graph().assign(network, make_blocks(network), ranks.size)
     made = ranks.bcast(made)
     assert made is not None
     ways = {"one level": replace(made, groups=()), "two levels": made}

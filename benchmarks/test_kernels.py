@@ -19,6 +19,7 @@ from distsnn.network import (
     STDP,
     AllToAll,
     Bernoulli,
+    ConnectionRule,
     DopamineSTDP,
     FixedIndegree,
     FixedOutdegree,
@@ -33,17 +34,16 @@ from distsnn.network import (
     Population,
     Projection,
     QuantalSTP,
-    Rule,
     STDPPowerLaw,
     TripletSTDP,
     Tsodyks,
     VogelsSTDP,
     aeif_cond_alpha_multisynapse,
+    get_neuron_model,
     iaf_psc_exp_multisynapse,
-    model_named,
 )
 from distsnn.network.populations import Precision
-from distsnn.network.quanta import quanta
+from distsnn.network.quanta import choose_quanta
 from distsnn.network.registry import model_names
 
 pytest.importorskip("pytest_benchmark", reason="needs pip install 'distsnn[bench]'")
@@ -104,7 +104,7 @@ def time_update(measure: Measure, neuron: Neuron, precision: Precision) -> None:
 def test_update(measure: Measure, model: str, precision: Precision) -> None:
     """All models; those written as equations beside the built-in ones that they are."""
     name = model.removeprefix("own ")
-    made = model_named(name) if name == model else OWN[name]
+    made = get_neuron_model(name) if name == model else OWN[name]
     time_update(measure, made(**DRIVEN.get(name, {"I_e": 380.0})), precision)
 
 
@@ -119,7 +119,7 @@ def test_update_receptors(measure: Measure, model: str) -> None:
 def test_update_own_constants(measure: Measure, model: str, precision: Precision) -> None:
     """A membrane time constant for each neuron."""
     tau_m = np.linspace(9.0, 11.0, NEURONS)
-    time_update(measure, model_named(model)(tau_m=tau_m, I_e=380.0), precision)
+    time_update(measure, get_neuron_model(model)(tau_m=tau_m, I_e=380.0), precision)
 
 
 @pytest.mark.parametrize("mean", [0.16, 1.6, 16.0])
@@ -193,14 +193,14 @@ def test_transmit(measure: Measure, synapse: PlasticSynapse) -> None:
     ],
     ids=lambda rule: type(rule).__name__,
 )
-def test_wiring(measure: Measure, rule: Rule) -> None:
+def test_wiring(measure: Measure, rule: ConnectionRule) -> None:
     """A million synapses (all-to-all: 16 million) with drawn weights and delays."""
     population = Population("N", 4000, IafPscExpShared())
     one = Projection(
         population, population, rule, weight=Normal(87.8, 8.78), delay=Normal(1.5, 0.75)
     )
     network = Network([population], [one])
-    layout, scales = layout_of(network), quanta(network)
+    layout, scales = layout_of(network), choose_quanta(network)
     synapses = wiring.build(layout, scales, SEED).synapses
     measure(lambda: wiring.build(layout, scales, SEED), synapses, "synapse")
 
@@ -217,7 +217,7 @@ def test_digest(measure: Measure, weight: Value, delay: Value, storage: str) -> 
     network = Network(
         [pre, post], [Projection(pre, post, FixedOutdegree(2000), weight=weight, delay=delay)]
     )
-    layout, scales = layout_of(network), quanta(network)
+    layout, scales = layout_of(network), choose_quanta(network)
     stored = storage in ("explicit", "procedural")
     options = {"storage": storage} if stored else {"delivery": storage}
     engine = RankEngine(layout, scales, wiring.build(layout, scales, SEED, **options), SEED)

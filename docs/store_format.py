@@ -52,7 +52,7 @@ def main() -> None:
         subprocess.run([sys.executable, "example.py"], cwd=folder, check=True)
         stored = zarr.open_group(f"{folder}/run.zarr", mode="r").attrs.asdict()
     names = [attribute.name for attribute in schema.group_spec("").attributes]
-    example = shown({name: stored[name] for name in names} | FIXED)
+    example = shown({name: stored[name] for name in names if name in stored} | FIXED)
     PAGE.write_text(EXAMPLE.sub(lambda match: match[1] + example + match[2], text), "utf-8")
 
 

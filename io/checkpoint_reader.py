@@ -147,10 +147,8 @@ class Generation:
     def spikes(self, rank: int, max_spikes: int) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
         """Return the spikes in flight of one rank's neurons, at most `max_spikes`."""
         path = f"rank{rank:04d}/spikes"
-        step, gid = (
-            self._read_all(f"{path}/step", max_spikes),
-            self._read_all(f"{path}/gid", max_spikes),
-        )
+        step = self._read_all(f"{path}/step", max_spikes)
+        gid = self._read_all(f"{path}/gid", max_spikes)
         if step.shape != gid.shape:
             raise StoreError("corrupt: steps and neurons differ", path=f"{self.folder}/{path}")
         return step, gid

@@ -183,10 +183,10 @@ def check_variables(value: Any, name: str, *, path: str) -> None:
 
 def check_paths(value: Any, name: str, *, path: str) -> None:
     """Raise StoreError unless `value` is a list of paths inside a group."""
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list) or not all(isinstance(group_path, str) for group_path in value):
         raise StoreError(f"corrupt: {name} is not a list of paths", path=path)
-    for item in value:
-        for component in item.split("/"):
+    for group_path in value:
+        for component in group_path.split("/"):
             _component(component, name, path)
 
 

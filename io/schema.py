@@ -15,7 +15,7 @@ from distsnn.io.schema_entries import ArraySpec, Attribute, GroupSpec
 FORMAT = "distsnn-run"
 FORMAT_VERSION = 5
 CHECKPOINT_FORMAT = "distsnn-checkpoint"
-CHECKPOINT_VERSION = 5
+CHECKPOINT_VERSION = 6
 
 # The placeholders of path patterns. Names come from users, so they must not leave their group
 # ("..") or collide with zarr's files.

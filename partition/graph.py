@@ -14,7 +14,7 @@ from distsnn.network import Network
 from distsnn.network.blocks import BlockTable
 from distsnn.network.checks import (
     POSITIVE,
-    Range,
+    Interval,
     as_floats,
     as_number,
     check_range,
@@ -26,7 +26,7 @@ from distsnn.partition.rank_groups import partition_into_groups
 from distsnn.partition.traffic import EdgeReader, Rates, TrafficGraph, build_traffic_graph
 
 _QUALITIES = ("fast", "best")
-_FRACTION = Range(0.0, 1.0)
+_FRACTION = Interval(0.0, 1.0)
 
 
 @dataclass(frozen=True)

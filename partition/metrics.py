@@ -352,10 +352,10 @@ def _remote_sources(
             sources_of_view = slice(first_source, first_source + projection.pre.size)
             # Without autapses a source is not among its own candidate targets.
             targets = np.full(projection.pre.size, float(np.count_nonzero(is_local[post])))
-            if projection.same and projection.rule.skips_autapses:
+            if projection.is_recurrent and projection.rule.skips_autapses:
                 targets -= is_local[sources_of_view]
-            miss_probability[sources_of_view] *= 1.0 - projection.rule.reach(
-                targets, projection.pre.size, projection.post.size, projection.same
+            miss_probability[sources_of_view] *= 1.0 - projection.rule.connection_probability(
+                targets, projection.pre.size, projection.post.size, projection.is_recurrent
             )
         miss_probability[is_local] = 1.0
         sources[:, rank] = np.bincount(owner, 1.0 - miss_probability, minlength=ranks)

@@ -16,9 +16,9 @@ import numpy.typing as npt
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network import Explicit, ExplicitFile, Network, OneToOne, Projection
 from distsnn.network.blocks import BlockTable
-from distsnn.network.checks import Range, check_range, check_shape
+from distsnn.network.checks import Interval, check_range, check_shape
 from distsnn.network.populations import View
-from distsnn.network.projections import delay_steps, delay_support
+from distsnn.network.projections import delay_bounds, delay_steps
 from distsnn.partition.connectivity import BuiltConnectivity, ExpectedConnectivity
 
 Rates: TypeAlias = Mapping[str, npt.ArrayLike] | float
@@ -180,7 +180,7 @@ def neuron_rates(network: Network, rates: Rates) -> npt.NDArray[np.float64]:
         rate = np.asarray(rates[population.name], np.float64)
         if rate.ndim:
             check_shape(rate, (population.size,), where=where, meaning="one for each neuron")
-        check_range(rate, Range(0.0), where=where)
+        check_range(rate, Interval(0.0), where=where)
         rate_arrays.append(np.broadcast_to(rate, population.size))
     return np.concatenate(rate_arrays)
 
@@ -214,7 +214,7 @@ class _PopulationPair:
             steps: Any = records["delay"]
         else:
             assert projection.delay is not None
-            steps = np.int32(delay_support(projection.delay, dt)[0])
+            steps = np.int32(delay_bounds(projection.delay, dt)[0])
         np.minimum.at(self.min_delay.reshape(-1), cell, steps)
 
 
@@ -260,13 +260,13 @@ def _expected_synapses(
         count_in_view(table, post, projection.post),
     )
     pairs = np.outer(n_source, n_target).astype(np.float64)
-    if projection.same and projection.rule.skips_autapses:
+    if projection.is_recurrent and projection.rule.skips_autapses:
         pairs[np.diag_indices_from(pairs)] -= n_source
     total = projection.rule.expected_synapses(
-        projection.pre.size, projection.post.size, projection.same
+        projection.pre.size, projection.post.size, projection.is_recurrent
     )
     assert projection.delay is not None
-    return total * pairs / max(1.0, pairs.sum()), delay_support(projection.delay, dt)[0]
+    return total * pairs / max(1.0, pairs.sum()), delay_bounds(projection.delay, dt)[0]
 
 
 def count_in_view(table: BlockTable, slices: slice, view: View) -> npt.NDArray[np.int64]:

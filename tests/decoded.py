@@ -10,8 +10,8 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.row_sets import RowSet
 from distsnn.engine.wiring import Wiring
 from distsnn.network import ExplicitFile, Network
-from distsnn.network.blocks import blocks
-from distsnn.network.quanta import Quanta, quanta
+from distsnn.network.blocks import make_blocks
+from distsnn.network.quanta import WeightQuanta, choose_quanta
 from distsnn.partition.assignment import Assignment, make_assignment
 
 Ints = npt.NDArray[np.int64]
@@ -20,13 +20,13 @@ Ints = npt.NDArray[np.int64]
 SOURCE, TARGET, DELAY, WEIGHT, PLANE = range(5)
 
 
-def scales(network: Network) -> Quanta:
+def scales(network: Network) -> WeightQuanta:
     """Return the fixed-point scales of a network, with its edge files read."""
     files = {
         index: edges.merged([edges.summary(network.projections[index], pieces)])
         for index, pieces in file_edges(network).items()
     }
-    return quanta(network, files)
+    return choose_quanta(network, files)
 
 
 def file_edges(network: Network) -> dict[int, list[edges.Records]]:
@@ -44,7 +44,7 @@ def layouts(
     network: Network, ranks: int, strategy: str | Assignment = "round_robin"
 ) -> list[Layout]:
     """Return the layouts of all ranks."""
-    table = blocks(network)
+    table = make_blocks(network)
     made = make_assignment(table, ranks, strategy)
     return [Layout(network, table, made, rank) for rank in range(ranks)]
 

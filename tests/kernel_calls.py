@@ -13,7 +13,7 @@ from distsnn.engine.courses import phase_words, turn_words
 from distsnn.engine.tables import Call, invoke
 from distsnn.jit import FLAGS
 from distsnn.kernels import emission, gammas, neuron_draws, poisson, rows, sines
-from distsnn.network import SubsteppedNeuron, model_named
+from distsnn.network import SubsteppedNeuron, get_neuron_model
 
 DT = 0.1  # ms
 
@@ -33,7 +33,7 @@ def counters(n: int) -> npt.NDArray[np.uint32]:
 
 def defaults(model: str, **given: float) -> dict[str, float]:
     """Return a model's parameters, with given ones in place of defaults, for steps of DT."""
-    described = model_named(model)(**given)
+    described = get_neuron_model(model)(**given)
     found: dict[str, float] = {name: described.value(name) for name in described.parameters()}
     if isinstance(described, SubsteppedNeuron):
         found["substeps"] = float(described.parts(DT))

@@ -57,20 +57,20 @@ def link_map(data: Mapping[str, Any], style: Style | None = None) -> Figure:
     style = style or Style()
     figure, ax, positions = _canvas(data, style, "packets over links")
     place = {
-        (item["x"], item["y"]): spot for item, spot in zip(data["nodes"], positions, strict=True)
+        (node["x"], node["y"]): spot for node, spot in zip(data["nodes"], positions, strict=True)
     }
     ax.scatter(*positions.T, s=40, color=style.ink, alpha=0.3, marker="h")
     lines, heat = [], []
-    for item in data["links"]:
-        step = data["ports"].get(item["port"])
+    for link in data["links"]:
+        step = data["ports"].get(link["port"])
         if step is None:
             continue  # links of a graph have no direction
-        spot = place[item["x"], item["y"]]
+        spot = place[link["x"], link["y"]]
         way = _flat(np.array([step], float), len(data["ports"]))[0]
         side = _APART * np.array([-way[1], way[0]])
-        near = (item["x"] + step[0], item["y"] + step[1]) in place
+        near = (link["x"] + step[0], link["y"] + step[1]) in place
         lines.append([spot + 0.15 * way + side, spot + (0.85 if near else 0.5) * way + side])
-        heat.append(item["packets_per_s"])
+        heat.append(link["packets_per_s"])
     drawn = LineCollection(lines, cmap=matplotlib.colormaps["inferno_r"], linewidths=3.0)
     drawn.set_array(np.array(heat, float))
     ax.add_collection(drawn)

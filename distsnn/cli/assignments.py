@@ -8,7 +8,7 @@ import numpy as np
 from distsnn.cli.rates import read_json
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network import Network
-from distsnn.network.blocks import blocks
+from distsnn.network.blocks import make_blocks
 from distsnn.network.checks import as_integer
 from distsnn.partition.assignment import Assignment
 from distsnn.units import counted
@@ -46,10 +46,8 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
         content, groups = content["owner"], content.get("groups", [])
     if not isinstance(content, dict):
         raise DescriptionError("holds no ranks of populations", where=where, allowed=_ALLOWED)
-    table, names = (
-        blocks(network),
-        [population_name.name for population_name in network.populations],
-    )
+    table = make_blocks(network)
+    names = [population.name for population in network.populations]
     for population_name in content:
         if population_name not in names:
             raise unknown("population", population_name, names, where=where)

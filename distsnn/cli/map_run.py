@@ -52,15 +52,15 @@ def both_runs(
         with collective_phase(communicator, "preparing the runs"):
             if time_ms == 0.0:
                 raise DescriptionError("nothing would run", where="--run", value=0.0)
-            for network_to_run in both:
-                steps(time_ms, network_to_run.dt, where="--run")
+            for simulated in both:
+                steps(time_ms, simulated.dt, where="--run")
             if communicator.rank == 0:
                 folder = stack.enter_context(TemporaryDirectory(prefix="distsnn-map-"))
         folder = communicator.bcast(folder)
         paths = Path(folder) / "free.zarr", Path(folder) / "board.zarr"
-        for network_to_run, path in zip(both, paths, strict=True):
-            spikes = tuple(RecordSpikes(population) for population in network_to_run.populations)
-            recorded = replace(network_to_run, recordings=spikes)
+        for simulated, path in zip(both, paths, strict=True):
+            spikes = tuple(RecordSpikes(population) for population in simulated.populations)
+            recorded = replace(simulated, recordings=spikes)
             with Simulation(recorded, seed=seed, out=path, communicator=communicator) as simulation:
                 simulation.run(time_ms)
         yield BothRuns(constrained, time_ms, paths)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from distsnn.errors import DescriptionError
 from distsnn.network import Network
-from distsnn.network.blocks import slices
+from distsnn.network.blocks import make_slices
 from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.resources import NetworkSize, SlicedNetwork, slice_to_fit
 from distsnn.partition.boards.sections import ONE_AXON, UNICAST
@@ -67,7 +67,7 @@ def fitted(
     limited = core.in_axons.value is not None or core.out_axons.value is not None
 
     def expected(neurons: int) -> TrafficGraph:
-        table = slices(network, neurons)
+        table = make_slices(network, neurons)
         graph = build_traffic_graph(network, table, rates, reader)
         return (
             with_expected_connectivity(graph, network, table, reader)
@@ -76,7 +76,7 @@ def fitted(
         )
 
     def counted(neurons: int) -> TrafficGraph:
-        table = slices(network, neurons)
+        table = make_slices(network, neurons)
         graph = build_traffic_graph(network, table, rates, reader)
         _check_memory(connectivity_bytes(graph))
         return with_built_connectivity(graph, network, table, rates, ends())
@@ -97,7 +97,7 @@ def _ends(network: Network, seed: int) -> Callable[[], Iterable[tuple[Ints, Ints
     """Return what gives the ends of all synapses: smaller slices need the very same ones again."""
     synapses = sum(
         projection.rule.expected_synapses(
-            projection.pre.size, projection.post.size, projection.same
+            projection.pre.size, projection.post.size, projection.is_recurrent
         )
         for projection in network.projections
     )
@@ -114,10 +114,11 @@ def _ends(network: Network, seed: int) -> Callable[[], Iterable[tuple[Ints, Ints
 
 
 def _extent(network: Network) -> NetworkSize:
-    index = {item.name: position for position, item in enumerate(network.populations)}
-    sizes = np.array([item.size for item in network.populations], np.int64)
+    index = {population.name: position for position, population in enumerate(network.populations)}
+    sizes = np.array([population.size for population in network.populations], np.int64)
     pairs = {
-        (index[item.pre.population], index[item.post.population]) for item in network.projections
+        (index[projection.pre.population], index[projection.post.population])
+        for projection in network.projections
     }
     return NetworkSize(sizes, pairs, _free_bytes())
 

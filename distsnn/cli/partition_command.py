@@ -20,8 +20,8 @@ from distsnn.extras import extra
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import population_rates
 from distsnn.network import Network
-from distsnn.network.blocks import BlockTable, blocks
-from distsnn.network.quanta import quanta
+from distsnn.network.blocks import BlockTable, make_blocks
+from distsnn.network.quanta import choose_quanta
 from distsnn.partition.assignment import STRATEGIES, Assignment, make_assignment
 from distsnn.partition.graph import CostModel, Graph
 from distsnn.partition.metrics import AssignmentMetrics, expected_metrics, measured_metrics
@@ -61,7 +61,7 @@ def _all_metrics(options: Namespace) -> list[AssignmentMetrics]:
         rates = _own_rates(run)
     cost = load_cost(options.rates)
     strategy = Graph(rates, options.shares, quality=options.quality, cost=cost)
-    table, reader = blocks(network), partial(read_edges, dt=network.dt)
+    table, reader = make_blocks(network), partial(read_edges, dt=network.dt)
     graph = build_traffic_graph(network, table, rates, reader)
     metrics, assignments = [], []
     ranks = options.ranks
@@ -86,7 +86,7 @@ def _all_metrics(options: Namespace) -> list[AssignmentMetrics]:
             assignments.append(strategy.assign_graph(graph, network, ranks))
         else:
             assignments.append(make_assignment(table, ranks, name))
-    scales = quanta(network, file_summaries(network))
+    scales = choose_quanta(network, file_summaries(network))
     for assignment in assignments:
         layouts = [Layout(network, table, assignment, rank) for rank in range(assignment.ranks)]
         memory = np.array([expected_bytes(layout, scales) for layout in layouts])
@@ -103,15 +103,19 @@ def _all_metrics(options: Namespace) -> list[AssignmentMetrics]:
 def _run_metrics(
     run: StoreReader, assignment: Assignment, cost: CostModel, network: Network, table: BlockTable
 ) -> list[AssignmentMetrics]:
-    wrote = run.attempts[-1].ranks
-    measured = measured_metrics([item.counted for item in wrote], assignment, run.dt, cost)
+    rank_outputs = run.attempts[-1].ranks
+    measured = measured_metrics(
+        [rank_output.counted for rank_output in rank_outputs], assignment, run.dt, cost
+    )
     if measured is None:
         return []
-    peaks = [item.memory.get("peak_rss_bytes") for item in wrote]
-    has_peaks = all(isinstance(item, int) for item in peaks)
+    peaks = [rank_output.memory.get("peak_rss_bytes") for rank_output in rank_outputs]
+    has_peaks = all(isinstance(peak, int) for peak in peaks)
     memory = np.array(peaks, np.float64) if has_peaks else None
     # ranks have counted neurons, not of which model
-    costs = [cost.models.get(item.model.name, cost.neuron) for item in network.populations]
+    costs = [
+        cost.models.get(population.model.name, cost.neuron) for population in network.populations
+    ]
     extra = table.size * (np.array(costs)[table.population] - cost.neuron) * 1e3 / network.dt
     work = measured.cost + np.bincount(assignment.owner, extra, minlength=assignment.ranks)
     return [replace(measured, memory=memory, rank_speeds=_shares(assignment), cost=work)]

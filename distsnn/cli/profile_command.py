@@ -62,13 +62,19 @@ def _of_models(
     whole run has one clock for all updates. The result is empty unless all times are known, because
     together they make up the time of the whole network.
     """
-    names = list(dict.fromkeys(item.model.name for item in network.populations))
+    names = list(dict.fromkeys(population.model.name for population in network.populations))
     model_costs: dict[str, float] = {}
     for name in names if len(names) > 1 else ():
         with collective_phase(communicator, "making the network"):
-            populations = [item for item in network.populations if item.model.name == name]
-            names_of_model = {item.name for item in populations}
-            stimuli = [item for item in network.stimuli if item.target.population in names_of_model]
+            populations = [
+                population for population in network.populations if population.model.name == name
+            ]
+            names_of_model = {population.name for population in populations}
+            stimuli = [
+                stimulus
+                for stimulus in network.stimuli
+                if stimulus.target.population in names_of_model
+            ]
             part = Network(populations, [], stimuli, dt=network.dt)
         with Simulation(part, seed=seed, communicator=communicator) as simulation:
             simulation.run(options.warmup)

@@ -39,8 +39,7 @@ def load_rates(name: str | None) -> Rates:
     content = read_json(path, where)
     rates = content.get("rates") if isinstance(content, dict) and _is_profile(content) else content
     if not isinstance(rates, dict) or not all(
-        isinstance(population_name, int | float) and not isinstance(population_name, bool)
-        for population_name in rates.values()
+        isinstance(rate, int | float) and not isinstance(rate, bool) for rate in rates.values()
     ):
         raise DescriptionError(
             "holds no rates", where=where, allowed='such as {"E": 5.2, "I": 8.1}, in spikes/s'

@@ -32,7 +32,7 @@ def info_lines(numbers: dict[str, Any]) -> list[str]:
     state = "complete" if numbers["complete"] else "not complete"
     if missing:
         state = f"corrupt, {counted(len(missing), 'missing part')}"
-    memory = [item for item in numbers["peak_rss_bytes"] if item is not None]
+    memory = [peak for peak in numbers["peak_rss_bytes"] if peak is not None]
     gone = set(numbers.get("vanished_ranks", ()))
     status = {
         f"{item}, but its process is gone" if rank in gone else item

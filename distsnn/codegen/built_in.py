@@ -15,7 +15,7 @@ from distsnn.codegen.equations import kernel_text
 from distsnn.codegen.rules import rule_text
 from distsnn.kernels import neurons, plasticity
 from distsnn.network import EquationNeuron, EquationSynapse, PlasticityModel, SubsteppedNeuron
-from distsnn.network.registry import model_named, model_names, synapse_models
+from distsnn.network.registry import get_neuron_model, model_names, synapse_models
 
 # Maximum line length of a docstring.
 _WIDTH = 100
@@ -23,7 +23,7 @@ _WIDTH = 100
 
 def built_in_neurons() -> list[type[EquationNeuron]]:
     """Return the built-in neuron models with equations, sorted by name."""
-    models = map(model_named, model_names())
+    models = map(get_neuron_model, model_names())
     return [
         model
         for model in models
@@ -61,7 +61,7 @@ def _neuron_text(neuron: type[EquationNeuron]) -> str:
     return kernel_text(
         model,
         any_parts=issubclass(neuron, SubsteppedNeuron),
-        ordered=neuron.ordered,
+        ordered=neuron.ordered_parameters,
         docstring=_docstring(model.name, lines, schemes),
     )
 

@@ -29,7 +29,7 @@ from distsnn.network.equations.dynamics import (
     Event,
 )
 from distsnn.network.equations.neuron_model import NeuronModel
-from distsnn.network.equations.syntax import Apply, Name, input_name
+from distsnn.network.equations.syntax import NameNode, Operation, input_name
 
 _TIME_END = "t_end"
 # Whether the neuron is refractory; with the name of a period: whether this period has not ended.
@@ -89,8 +89,8 @@ def _is_silent_at_rest(dynamics: Dynamics, ordered: Collection[tuple[str, str]])
     """
     match dynamics.threshold, dynamics.reset:
         case (
-            Apply(function=">=", arguments=(Name(name=variable), Name(name=threshold))),
-            [(changed, Name(name=reset))],
+            Operation(function=">=", arguments=(NameNode(name=variable), NameNode(name=threshold))),
+            [(changed, NameNode(name=reset))],
         ):
             rests = changed == variable and variable in dynamics.held
             happens = [*(event.statements for event in dynamics.events), *dynamics.after.values()]
@@ -106,11 +106,11 @@ def _floor(dynamics: Dynamics, ordered: Collection[tuple[str, str]]) -> str:
     """
     match dynamics.threshold, dynamics.events:
         case (
-            Apply(function=">=", arguments=(Name(name=variable), Name(name=threshold))),
+            Operation(function=">=", arguments=(NameNode(name=variable), NameNode(name=threshold))),
             [
                 Event(
-                    Apply(function="<", arguments=(Name(name=tested), Name(name=low))),
-                    [(changed, Name(name=bound))],
+                    Operation(function="<", arguments=(NameNode(name=tested), NameNode(name=low))),
+                    [(changed, NameNode(name=bound))],
                 )
             ],
         ) if tested == changed == variable and bound == low and (low, threshold) in ordered:

@@ -161,10 +161,8 @@ class Constants:
             product = f"({product})" if abs(exponent) > 1 else product
             return product if exponent > 0 else f"(1.0 / {product})"
         if isinstance(expression, AppliedUndef):
-            name, arguments = (
-                expression.func.__name__,
-                [self.text(argument) for argument in expression.args],
-            )
+            name = expression.func.__name__
+            arguments = [self.text(argument) for argument in expression.args]
             arguments = [*map(bare, arguments)] if name in _ENCLOSING else arguments
             return called(name, arguments, ARRAY_CALLS, ARRAY_FOLDED)
         if expression.is_Add:
@@ -348,11 +346,9 @@ class Writer:
         elif fixed != 0:
             added.append(self(fixed))
         text = " + ".join(added)
-        return (
-            text + "".join(f" - {term}" for term in subtracted)
-            if text
-            else f"-{' - '.join(subtracted)}"
-        )
+        if not text:
+            return f"-{' - '.join(subtracted)}"
+        return text + "".join(f" - {term}" for term in subtracted)
 
     def _product(self, fixed: sympy.Expr, factors: list[sympy.Expr]) -> str:
         factors, below = _fraction(factors)

@@ -79,7 +79,7 @@ class Part:
             "rk2": self._rk2,
             "rk4": self._rk4,
         }
-        if self._analysis.others:
+        if self._analysis.not_exact:
             texts |= method[self._analysis.method]()
         return {name.name: texts[name] for name in slopes if name not in apart}
 
@@ -140,10 +140,8 @@ class Part:
         matrix = self._exponential(forms, time)
 
         def entry(column: int, source: str) -> str:
-            text, constant_name = (
-                f"{matrix()}[{row}, {column}]",
-                f"{'mean' if mean else name}_by_{source}",
-            )
+            text = f"{matrix()}[{row}, {column}]"
+            constant_name = f"{'mean' if mean else name}_by_{source}"
             return constants.add(text, constant_name)
 
         terms = [
@@ -248,12 +246,14 @@ class Part:
 
     def rests(self, name: sympy.Symbol) -> bool:
         """Return whether the scheme keeps a clamped state constant; else it must be restored."""
-        if self._analysis.method != "rosenbrock" or name not in self._analysis.others:
+        if self._analysis.method != "rosenbrock" or name not in self._analysis.not_exact:
             return False
         # restoring is shorter, and does not affect states that are clamped together with it
         slopes, place = self._analysis.derivatives, self._tests.index
         dependent = (
-            state for state in self._analysis.others if name in slopes[state].free_symbols - {state}
+            state
+            for state in self._analysis.not_exact
+            if name in slopes[state].free_symbols - {state}
         )
         return not all(
             state in self._held and place(self._held[state]) <= place(self._held[name])
@@ -267,11 +267,11 @@ class Part:
 
     def _exponential_euler(self) -> dict[sympy.Symbol, str]:
         write = self._with_means()
-        return {name: self._relaxed(name, STEP, write) for name in self._analysis.others}
+        return {name: self._relaxed(name, STEP, write) for name in self._analysis.not_exact}
 
     def _strang(self) -> dict[sympy.Symbol, str]:
         """Return the states by Strang's splitting: half a substep of the first, others, first."""
-        first, *others = self._analysis.others
+        first, *others = self._analysis.not_exact
         write = self._with_means()
         texts: dict[sympy.Symbol, str] = {}
         for name, time in [(first, STEP * _HALF), *((state, STEP) for state in others)]:
@@ -303,7 +303,7 @@ class Part:
         The total drive of states that decay within a step is then exact.
         """
         values = dict(self._before) | self._time(STEP * _HALF)
-        slopes = [self._analysis.derivatives[name] for name in self._analysis.others]
+        slopes = [self._analysis.derivatives[name] for name in self._analysis.not_exact]
         used = set().union(*(slope.free_symbols for slope in slopes))
         for name in (state for state in self._analysis.exact if state in used):
             if name in self._analysis.late:
@@ -334,7 +334,7 @@ class Part:
         fourth = self._slopes(self._stage(third, STEP))
         texts = {}
         two, sixth = self._write(sympy.Integer(2)), self._write(STEP / 6)
-        for name in self._analysis.others:
+        for name in self._analysis.not_exact:
             middle = f"{two} * ({second[name]} + {third[name]})"
             total = f"({first[name]} + {middle} + {fourth[name]})"
             texts[name] = f"{self._before[name]} + {sixth} * {total}"
@@ -351,7 +351,7 @@ class Part:
 
     def _slopes(self, values: Symbols) -> dict[sympy.Symbol, str]:
         write = self._write.with_values(values)
-        return {name: write(self._analysis.derivatives[name]) for name in self._analysis.others}
+        return {name: write(self._analysis.derivatives[name]) for name in self._analysis.not_exact}
 
     def _stage(self, slopes: Mapping[sympy.Symbol, str], time: sympy.Expr) -> Symbols:
         """Return all states at a time within the substep, given the slopes of inexact states."""

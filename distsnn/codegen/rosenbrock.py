@@ -43,7 +43,7 @@ def rosenbrock(
     Source: Rosenbrock (1963), Comput J 5:329; Hairer & Wanner (1996), Solving Ordinary Differential
     Equations II, IV.7.
     """
-    slopes = {name: analysis.derivatives[name] for name in analysis.others}
+    slopes = {name: analysis.derivatives[name] for name in analysis.not_exact}
     # in the order of the text, on which the names of variables depend
     explosive = [name for name in slopes if linear(slopes[name], [name]) is None]
     slopes |= {name: _affine_first(slopes[name], name, slopes, write) for name in explosive}

@@ -29,10 +29,10 @@ from distsnn.network.equations.syntax import (
     DELAYED,
     LOGIC,
     RANDOM,
-    Apply,
-    Name,
+    NameNode,
     Node,
-    Number,
+    NumberNode,
+    Operation,
 )
 from distsnn.network.equations.target_states import (
     MODULATOR,
@@ -134,7 +134,7 @@ class _Module:
         # words of random bits, by the node that draws
         self._words: dict[int, str] = {}
 
-    def word(self, node: Apply) -> str:
+    def word(self, node: Operation) -> str:
         """Return the random bits of one occurrence of a random number in the text."""
         if id(node) not in self._words:
             self._words[id(node)] = self.constants.names.new(f"bits_{len(self._words)}")
@@ -143,7 +143,7 @@ class _Module:
     def text(self, docstring: str) -> str:
         """Return the text of the module."""
         rule, constants = self.rule, self.constants
-        groups = {flag: rule.of(flag) for flag in (PRE, POST, SYNAPSE, MODULATOR)}
+        groups = {flag: rule.with_flag(flag) for flag in (PRE, POST, SYNAPSE, MODULATOR)}
         decays = {
             "m" if name in groups[MODULATOR] else name: self._time_constant(name)
             for name in rule.decays
@@ -233,7 +233,7 @@ class _Module:
             lines.append(f"{self.locals[name]} = {text}")
         values = [self.locals[name] for name in results]
         values += [_Statement(self, lines, local).assigned(WEIGHT, sent)] if sent else []
-        return [*lines, f"return ({''.join(f'{item}, ' for item in values)})"]
+        return [*lines, f"return ({''.join(f'{value}, ' for value in values)})"]
 
     @property
     def _transmits(self) -> bool:
@@ -276,7 +276,7 @@ class _Module:
     def _between(self) -> list[str]:
         """Return the lines that advance states and weight between events."""
         rule, results = self.rule, [self._drifted()]
-        for name in rule.of(SYNAPSE):
+        for name in rule.with_flag(SYNAPSE):
             local, relaxation = self.locals[name], rule.relaxations.get(name)
             if name not in rule.decays:
                 results.append(local)
@@ -307,12 +307,12 @@ class _Module:
         tens = {name: rule.units[name].whole_tens for name in (WEIGHT, *rule.variables)}
         gained = []
         for factor, names in rule.drift:
-            step = Apply("*", (factor, Name(STEP_LENGTH, factor.span)), factor.span)
+            step = Operation("*", (factor, NameNode(STEP_LENGTH, factor.span)), factor.span)
             by = self._scaled(step, tens[WEIGHT] - sum(tens[name] for name in names))
             rates = [f"1.0 / {self._time_constant(name)}" for name in names if name in rule.decays]
             rate = self.constants.add(" + ".join(rates) or "0.0")
             spent = f"integral(steps, {rate})"
-            if any(name in rule.decays for name in names if name in rule.of(SYNAPSE)):
+            if any(name in rule.decays for name in names if name in rule.with_flag(SYNAPSE)):
                 # the rate is above 0
                 by, spent = self.constants.add(f"{by} / {rate}"), f"spent(steps, {rate})"
             gained.append(" * ".join([by, *(self.locals[name] for name in names), spent]))
@@ -369,17 +369,17 @@ class _Statement:
         """Return the code of an expression in the kernel."""
         # a constant must be a number, not a condition
         if self._is_fixed(node) and not _is_condition(node):
-            name = node.name if isinstance(node, Name) else ""
+            name = node.name if isinstance(node, NameNode) else ""
             return self._constants.add(bare(constant_code(self._rule, node)), name and f"c_{name}")
-        if isinstance(node, Name):
+        if isinstance(node, NameNode):
             return self._variable(node.name)
-        assert isinstance(node, Apply)
+        assert isinstance(node, Operation)
         if node.function == DELAYED:
             return self._code(node.arguments[0])
         if node.function in RANDOM:
             drawn = [self._locals[WEIGHT], self._word(node), *map(self._code, node.arguments)]
             return f"{node.function}_in({', '.join(map(bare, drawn))})"
-        if node.function == "**" and isinstance(node.arguments[1], Number):
+        if node.function == "**" and isinstance(node.arguments[1], NumberNode):
             power = self._power(node.arguments[0], node.arguments[1].value)
             if power is not None:
                 return power
@@ -388,7 +388,7 @@ class _Statement:
             # the leading constants of a product are combined
             head = tuple(takewhile(self._is_fixed, operands))
             operands = (
-                (Apply("*", head, node.span), *operands[len(head) :]) if head[1:] else operands
+                (Operation("*", head, node.span), *operands[len(head) :]) if head[1:] else operands
             )
         arguments = [self._code(operand) for operand in operands]
         return called(node.function, arguments, _IN_KERNEL, FOLDED | _CHAINS)
@@ -419,9 +419,9 @@ class _Statement:
     def _is_fixed(self, node: Node) -> bool:
         """Return whether an expression depends on parameters only."""
         match node:
-            case Number():
+            case NumberNode():
                 return True
-            case Name(name=name):
+            case NameNode(name=name):
                 if name in self._rule.derived:
                     return self._is_fixed(self._rule.derived[name].value)
                 return name not in self._locals
@@ -431,9 +431,9 @@ class _Statement:
 def constant_code(rule: Plasticity, node: Node) -> str:
     """Return the float64 code of an expression of parameters."""
     match node:
-        case Number(value=value):
+        case NumberNode(value=value):
             return repr(value)
-        case Name(name=name):
+        case NameNode(name=name):
             if name in rule.derived:
                 return constant_code(rule, rule.derived[name].value)
             if name == STEP_LENGTH:
@@ -446,4 +446,4 @@ def constant_code(rule: Plasticity, node: Node) -> str:
 
 
 def _is_condition(node: Node) -> bool:
-    return isinstance(node, Apply) and node.function in (*COMPARISONS, *LOGIC)
+    return isinstance(node, Operation) and node.function in (*COMPARISONS, *LOGIC)

@@ -11,7 +11,7 @@ from distsnn.network.checks import (
     ANY,
     POSITIVE,
     FloatArray,
-    Range,
+    Interval,
     as_floats,
     as_number,
     check_range,
@@ -19,7 +19,7 @@ from distsnn.network.checks import (
 from distsnn.units import steps
 
 Integers = npt.NDArray[np.int64]
-UNIT = Range(0.0, 1.0)
+UNIT = Interval(0.0, 1.0)
 
 
 def times_of_steps(steps: npt.NDArray[Any], dt: float) -> FloatArray:
@@ -31,7 +31,7 @@ def as_samples(
     values: object,
     *,
     where: str,
-    allowed: Range = ANY,
+    allowed: Interval = ANY,
     axes: tuple[str, ...] = ("samples", "channels"),
 ) -> FloatArray:
     """Return values of samples as a read-only float64 array of the named axes, checked.
@@ -49,7 +49,7 @@ def as_samples(
             value=array.shape,
             allowed=f"({', '.join(axes)}), none but the first empty",
         )
-    bad = allowed.excludes(array)
+    bad = allowed.is_outside(array)
     if bad.any():
         index = np.unravel_index(int(np.argmax(bad)), array.shape)
         value = float(array[index])
@@ -73,7 +73,7 @@ def check_columns(
         )
 
 
-def check_numbers(description: Description, **allowed: Range) -> None:
+def check_numbers(description: Description, **allowed: Interval) -> None:
     """Check that fields of a description are numbers in their ranges."""
     for name, within in allowed.items():
         where = f"{type(description).__name__}, field {name}"

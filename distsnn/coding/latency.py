@@ -9,7 +9,7 @@ from distsnn.coding.checks import UNIT, as_samples, check_numbers, interval_step
 from distsnn.coding.responses import first_spike_times
 from distsnn.coding.spikes import SampleSpikes, spikes_at
 from distsnn.network.base import Description
-from distsnn.network.checks import POSITIVE, FloatArray, Range
+from distsnn.network.checks import POSITIVE, FloatArray, Interval
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -93,7 +93,7 @@ class LinearLatency(LatencyCode):
 
     def __post_init__(self) -> None:
         interval_steps(self, "first")
-        check_numbers(self, last=Range(self.first, open_low=True), least=UNIT)
+        check_numbers(self, last=Interval(self.first, open_low=True), least=UNIT)
         interval_steps(self, "last")
 
     @property
@@ -150,7 +150,7 @@ class LogarithmicLatency(LatencyCode):
 
     def __post_init__(self) -> None:
         interval_steps(self, "duration")
-        inside = Range(0.0, 1.0, open_low=True, open_high=True)
+        inside = Interval(0.0, 1.0, open_low=True, open_high=True)
         check_numbers(self, tau=POSITIVE, threshold=inside)
 
     @property

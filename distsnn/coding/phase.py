@@ -8,7 +8,7 @@ from distsnn.coding.checks import UNIT, as_samples, check_numbers, interval_step
 from distsnn.coding.responses import spike_counts, summed
 from distsnn.coding.spikes import SampleSpikes
 from distsnn.network.base import Description
-from distsnn.network.checks import FloatArray, Range, as_integer
+from distsnn.network.checks import FloatArray, Interval, as_integer
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -49,7 +49,7 @@ class PhaseCode(Description):
         steps = interval_steps(self, "period")
         # no phase may round to the next cycle's first step
         high = 1.0 - 0.5 / steps
-        check_numbers(self, span=Range(0.0, high, open_low=True, open_high=True))
+        check_numbers(self, span=Interval(0.0, high, open_low=True, open_high=True))
 
     def encode(self, values: object) -> SampleSpikes:
         """Return the spikes of values, at the nearest times on the grid.

@@ -12,7 +12,7 @@ from distsnn.network.checks import (
     NOT_NEGATIVE,
     POSITIVE,
     FloatArray,
-    Range,
+    Interval,
     as_floats,
     as_integer,
 )
@@ -55,7 +55,7 @@ class GaussianFields(Description):
     def __post_init__(self) -> None:
         as_integer(self.n_fields, where="GaussianFields, field n_fields", low=3)
         check_numbers(self, low=ANY, beta=POSITIVE)
-        check_numbers(self, high=Range(self.low, open_low=True))
+        check_numbers(self, high=Interval(self.low, open_low=True))
 
     @property
     def _distance(self) -> float:

@@ -23,7 +23,7 @@ from distsnn.network.checks import (
     NOT_NEGATIVE,
     FloatArray,
     IntArray,
-    Range,
+    Interval,
     as_indices,
     as_integer,
     check_indices,
@@ -57,7 +57,7 @@ class RateCode(Description, ABC):
 
     def __post_init__(self) -> None:
         check_numbers(self, low=NOT_NEGATIVE)
-        check_numbers(self, high=Range(self.low, open_low=True))
+        check_numbers(self, high=Interval(self.low, open_low=True))
         interval_steps(self, "duration")
 
     def rates(self, values: object) -> FloatArray:

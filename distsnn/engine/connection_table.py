@@ -13,8 +13,8 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.row_builder import NO_EDGES, make_row_builder
 from distsnn.engine.storage import explicit_plan, planes
-from distsnn.network import Explicit, delay_support
-from distsnn.network.quanta import Quanta
+from distsnn.network import Explicit, delay_bounds
+from distsnn.network.quanta import WeightQuanta
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -25,7 +25,7 @@ _FIELDS = [("source", "i8"), ("target", "i8"), ("weight", "f8"), ("delay", "f8")
 
 def static_connections(
     layout: Layout,
-    quanta: Quanta,
+    quanta: WeightQuanta,
     seed: int,
     index: int,
     explicit_edges: Iterable[Records] | None,
@@ -40,7 +40,7 @@ def static_connections(
     ----------
     layout : Layout
         The rank's neurons.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     seed : int
         The run's seed.
@@ -66,7 +66,7 @@ def static_connections(
         builder.give(index, projection, explicit_edges)
     else:
         assert projection.delay is not None and not isinstance(projection.rule, Explicit)
-        longest = delay_support(projection.delay, network.dt)[1]
+        longest = delay_bounds(projection.delay, network.dt)[1]
         plan = explicit_plan(layout, planes(layout, projection)[0], longest, "pull", None)
         row_set = builder.add(replace(plan, projections=(index,)), NO_EDGES, sources)
         parts.append(decode_synapses(row_set))

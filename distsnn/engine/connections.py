@@ -128,7 +128,7 @@ def _gids(bitmap: npt.NDArray[np.uint64]) -> Ints:
 
 
 def _rank_of(layout: Layout, gids: Ints) -> npt.NDArray[np.int32]:
-    return layout.assignment.owner[layout.table.of_gid(gids)]
+    return layout.assignment.owner[layout.table.block_of_gid(gids)]
 
 
 def _shortest(row_set: RowSet) -> Ints:

@@ -11,6 +11,7 @@ from distsnn.kernels import delivery as kernels
 from distsnn.kernels import procedural, wiring_draws
 from distsnn.kernels import wiring_columns as columns
 from distsnn.kernels.count_trees import SOURCES_IN_GROUP
+from distsnn.kernels.synapses import given_factor
 
 # Pages of a calendar at the start; it doubles whenever it is full.
 _FIRST_PAGES = 256
@@ -51,10 +52,8 @@ class Delivery:
         self._table = np.zeros(kernels.TABLE_SIZE, np.int64)
         kind = (plan.word_bits, ring.bits, plan.weight is not None, states is not None)
         if plan.pull:
-            deliver, collect = (
-                kernels.schedule_runs(states is not None),
-                kernels.deliver_due_runs(*kind),
-            )
+            deliver = kernels.schedule_runs(states is not None)
+            collect = kernels.deliver_due_runs(*kind)
         else:
             deliver, collect = kernels.push_rows(*kind), None
         self.deliver = Call(deliver, self._table, 0, 0)
@@ -77,9 +76,20 @@ class Delivery:
         if states is not None:
             call.point(kernels.RECORDS, states.records)
             table[kernels.RECORD_SIZE] = states.records.shape[1]
-            table[kernels.ADVANCE] = states.kernel.spike.address
+            self.use_given_factors(False)
         if plan.pull:
             self._calendar(row_set)
+
+    def use_given_factors(self, on: bool) -> None:
+        """Deliver spikes with factors that `give_factors` sets, or advance the sources' states."""
+        assert self.states is not None
+        spike = given_factor.spike if on else self.states.kernel.spike
+        self._table[kernels.ADVANCE] = spike.address
+
+    def give_factors(self, rows: npt.NDArray[np.int64], factors: npt.NDArray[np.float64]) -> None:
+        """Set the factors of the next spikes of some rows; there is no row -1."""
+        assert self.states is not None
+        self.states.records[rows[rows >= 0], -1] = factors[rows >= 0]
 
     def _calendar(self, row_set: RowSet) -> None:
         buckets = 1 << row_set.plan.longest.bit_length()

@@ -20,9 +20,9 @@ from distsnn.engine.layout import Layout
 from distsnn.errors import DescriptionError
 from distsnn.network import Explicit, ExplicitFile, Projection, delay_steps
 from distsnn.network.checks import ANY, check_indices, check_range
-from distsnn.network.claims import EdgeSummary
 from distsnn.network.edge_files import check_chunk, zarr_layout
 from distsnn.network.magnitudes import GivenMagnitudes
+from distsnn.network.scale_requirements import EdgeFileSummary
 
 # Edges read at a time: at most 28 MB of records.
 SLICE = 1 << 20
@@ -47,10 +47,8 @@ def record_type(projection: Projection) -> np.dtype[np.void]:
     if isinstance(projection.rule, ExplicitFile):
         weights, delays = projection.rule.weights is not None, projection.rule.delays is not None
     else:
-        weights, delays = (
-            isinstance(projection.weight, np.ndarray),
-            isinstance(projection.delay, np.ndarray),
-        )
+        weights = isinstance(projection.weight, np.ndarray)
+        delays = isinstance(projection.delay, np.ndarray)
     fields = [("source", "u4"), ("target", "u4")]
     fields += [("weight", "f8")] if weights else []
     fields += [("delay", "i4")] if delays else []
@@ -220,7 +218,7 @@ def split(layout: Layout, projection: Projection, records: Records) -> list[Reco
     return np.split(records[order], ends[:-1])
 
 
-def summary(projection: Projection, pieces: Iterable[Records]) -> EdgeSummary:
+def summary(projection: Projection, pieces: Iterable[Records]) -> EdgeFileSummary:
     """Return what the fixed-point scales need to know of edges that include all onto a target."""
     degree = np.zeros(projection.post.size, np.int64)
     low, high, magnitudes = np.inf, -np.inf, []
@@ -230,18 +228,18 @@ def summary(projection: Projection, pieces: Iterable[Records]) -> EdgeSummary:
             low = min(low, float(piece["weight"].min()))
             high = max(high, float(piece["weight"].max()))
             magnitudes.append(GivenMagnitudes.of(piece["weight"]))
-    return EdgeSummary(int(degree.max(initial=0)), low, high, GivenMagnitudes.merged(magnitudes))
-
-
-def merged(summaries: Sequence[EdgeSummary]) -> EdgeSummary:
-    """Return the summary of a whole file, from the summaries of all ranks; 0 without weights."""
-    low, high = (
-        min(edge_summary.low for edge_summary in summaries),
-        max(edge_summary.high for edge_summary in summaries),
+    return EdgeFileSummary(
+        int(degree.max(initial=0)), low, high, GivenMagnitudes.merged(magnitudes)
     )
+
+
+def merged(summaries: Sequence[EdgeFileSummary]) -> EdgeFileSummary:
+    """Return the summary of a whole file, from the summaries of all ranks; 0 without weights."""
+    low = min(edge_summary.low for edge_summary in summaries)
+    high = max(edge_summary.high for edge_summary in summaries)
     if low > high:
         low = high = 0.0
     magnitudes = GivenMagnitudes.merged(edge_summary.magnitudes for edge_summary in summaries)
-    return EdgeSummary(
+    return EdgeFileSummary(
         max(edge_summary.max_indegree for edge_summary in summaries), low, high, magnitudes
     )

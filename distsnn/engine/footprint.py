@@ -15,7 +15,7 @@ from distsnn.engine.spike_trains import state_fields as gamma_fields
 from distsnn.engine.state_fields import StateField
 from distsnn.engine.storage import RowSetPlan, bytes_of, choose, distinct_delays
 from distsnn.network import Explicit, ExplicitFile, FixedIndegree, GammaInput, Network, Projection
-from distsnn.network.quanta import Quanta
+from distsnn.network.quanta import WeightQuanta
 
 # What a process has before any network is built: Python, its libraries (numba's compiler is most
 # of it, with SciPy where it is installed), MPI, compiled kernels. Measured: peak of one neuron
@@ -30,7 +30,7 @@ _ROW_BYTES, _SCALED_BYTES = 16.0, 56.0
 
 
 def expected_bytes(
-    layout: Layout, quanta: Quanta, *, delivery: str = "auto", storage: str = "auto"
+    layout: Layout, quanta: WeightQuanta, *, delivery: str = "auto", storage: str = "auto"
 ) -> float:
     """Return the largest resident memory that is expected of a rank, bytes.
 
@@ -43,7 +43,7 @@ def expected_bytes(
     ----------
     layout : Layout
         The rank's neurons.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     delivery, storage : str
         See `distsnn.engine.storage.choose`.
@@ -58,7 +58,7 @@ def expected_bytes(
     for projection in layout.network.projections:
         if (
             isinstance(projection.rule, Explicit | ExplicitFile)
-            or projection.plasticity is not None
+            or projection.plasticity_rule is not None
         ):
             synapses = _synapses(layout, projection)
             stored = synapses * bytes_of(projection, _GIVEN_WORD)
@@ -105,7 +105,7 @@ def _synapses(layout: Layout, projection: Projection) -> float:
     overlap = np.minimum(last, projection.post.stop) - np.maximum(first, projection.post.start)
     share = float(overlap.clip(0).sum()) / projection.post.size
     return share * projection.rule.expected_synapses(
-        projection.pre.size, projection.post.size, projection.same
+        projection.pre.size, projection.post.size, projection.is_recurrent
     )
 
 
@@ -126,10 +126,14 @@ def _fields(network: Network) -> list[StateField]:
     """Return the state variables of neurons that are declared without a rule's kernel."""
     populations, projections, stimuli = network.populations, network.projections, network.stimuli
     declared = [
-        *(neuron_fields(item, network.dt) for item in populations),
-        *(source_fields(item) for item in projections),
-        *(gamma_fields(item, n) for n, item in enumerate(stimuli) if isinstance(item, GammaInput)),
-        *(activity_fields(network, item) for item in network.homeostasis),
+        *(neuron_fields(population, network.dt) for population in populations),
+        *(source_fields(projection) for projection in projections),
+        *(
+            gamma_fields(stimulus, n)
+            for n, stimulus in enumerate(stimuli)
+            if isinstance(stimulus, GammaInput)
+        ),
+        *(activity_fields(network, homeostasis) for homeostasis in network.homeostasis),
     ]
     return [field for fields in declared for field in fields]
 

@@ -117,7 +117,7 @@ class Layout:
 
     def is_local(self, gid: npt.NDArray[np.uint32]) -> npt.NDArray[np.bool_]:
         """Return which neurons are this rank's."""
-        return np.asarray(self.block_local[self.table.of_gid(gid)] >= 0)
+        return np.asarray(self.block_local[self.table.block_of_gid(gid)] >= 0)
 
     def gids(self, local: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the gids of local neurons, which must not be padding."""

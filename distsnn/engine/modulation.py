@@ -47,7 +47,7 @@ class Modulation(StateHolder):
     def __init__(
         self, network: Network, projection: Projection, call: Call, modulate: Entry | None
     ) -> None:
-        model = projection.plasticity
+        model = projection.plasticity_rule
         assert isinstance(model, ModulatedSynapse)
         self._table = table = call.table
         self.deliver = Call(plastic.queue_modulator_spikes, table, 0, 0, call.scalars)

@@ -18,16 +18,23 @@ from distsnn.engine.plastic_targets import PlasticTargets, TargetSpikes
 from distsnn.engine.populations import InputRing, Neurons
 from distsnn.engine.rule_constants import RuleConstants
 from distsnn.engine.source_states import SourceStates
-from distsnn.engine.state_fields import Ints, StateField, StateHolder, Values, projection_fields
+from distsnn.engine.state_fields import (
+    Ints,
+    StateField,
+    StateHolder,
+    Values,
+    parameter_name,
+    projection_fields,
+)
 from distsnn.engine.synapse_draws import key_draws
-from distsnn.engine.synapse_parameters import parameter_name, synapse_parameters
+from distsnn.engine.synapse_parameters import synapse_parameters
 from distsnn.engine.tables import Call, address, invoke
 from distsnn.engine.target_watch import TargetWatch
 from distsnn.kernels import plastic
 from distsnn.kernels.delivery import GROW
-from distsnn.network import EquationSynapse, delay_support
-from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, WatchingSynapse
-from distsnn.network.quanta import Quanta
+from distsnn.network import EquationSynapse, delay_bounds
+from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, StateDrivenSynapse
+from distsnn.network.quanta import WeightQuanta
 
 # A history for which rows must be swept more often than this is too short.
 _SWEEP_MS = 1000.0
@@ -51,7 +58,7 @@ class PlasticDelivery(StateHolder):
     ----------
     layout : Layout
         The rank's neurons.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     rows : PlasticRows
         Its synapses.
@@ -95,7 +102,7 @@ class PlasticDelivery(StateHolder):
     def __init__(
         self,
         layout: Layout,
-        quanta: Quanta,
+        quanta: WeightQuanta,
         rows: PlasticRows,
         ring: InputRing,
         spikes: SpikeLists,
@@ -106,7 +113,7 @@ class PlasticDelivery(StateHolder):
         network, plan = layout.network, rows.row_set.plan
         self.layout, self.rows, self._spikes, self._reach = layout, rows, spikes, reach
         self.projection = one = network.projections[rows.projection]
-        model = one.plasticity
+        model = one.plasticity_rule
         assert model is not None
         self.sign = model.sign
         self._kernel, self._bits = kernel_name(model), (plan.word_bits, ring.bits)
@@ -231,14 +238,14 @@ class PlasticDelivery(StateHolder):
             while invoke(call, 0, 0, n) == GROW:
                 self.make_room()
 
-    def _set_weights(self, model: PlasticSynapse, quanta: Quanta) -> None:
+    def _set_weights(self, model: PlasticSynapse, quanta: WeightQuanta) -> None:
         """Set the factor from weights to quanta, and the smallest and largest weight."""
         name, scalars = self.projection.post.population, self._calls.scalars
         receptors = self.layout.network.population(name).model.receptors
         quantum = quanta.quantum(name, receptors[self.rows.row_set.plan.plane])
-        self.most = model.largest if np.isfinite(model.largest) else 2.0**40 * quantum
+        self.most = model.max_magnitude if np.isfinite(model.max_magnitude) else 2.0**40 * quantum
         scalars[plastic.SCALE] = model.sign / quantum
-        self.least = model.least
+        self.least = model.min_magnitude
         self._set_limits()
 
     def _set_limits(self) -> None:
@@ -255,11 +262,11 @@ class PlasticDelivery(StateHolder):
     def _targets(self, targets: Neurons) -> PlasticTargets:
         """Return what follows the targets: their states where these act, or their spikes."""
         layout, projection, dt = self.layout, self.projection, self.layout.network.dt
-        if not isinstance(projection.plasticity, WatchingSynapse):
+        if not isinstance(projection.plasticity_rule, StateDrivenSynapse):
             return TargetSpikes(self._calls, targets, self._reach, self.make_room)
         delay = projection.delay
         # delays in a file are not known before it is read, and then to each rank its own
-        longest = self._reach if delay is None else delay_support(delay, dt)[1]
+        longest = self._reach if delay is None else delay_bounds(delay, dt)[1]
         reached = self.rows.reached(layout.n_local)[targets.first : targets.last]
         return TargetWatch(
             *(self._calls, targets, reached, min(longest, self._reach)),

@@ -20,9 +20,9 @@ from distsnn.engine.row_builder import NO_EDGES, RowBuilder
 from distsnn.engine.row_sets import RowSet
 from distsnn.engine.storage import explicit_plan, planes
 from distsnn.errors import DescriptionError
-from distsnn.network import ExplicitFile, Projection, bounds, delay_support
-from distsnn.network.checks import Range
-from distsnn.network.quanta import Quanta
+from distsnn.network import ExplicitFile, Projection, delay_bounds, value_bounds
+from distsnn.network.checks import Interval
+from distsnn.network.quanta import WeightQuanta
 from distsnn.network.values import TAIL
 
 Ints = npt.NDArray[np.int64]
@@ -92,7 +92,7 @@ class PlasticRows:
 
 def build(
     layout: Layout,
-    quanta: Quanta,
+    quanta: WeightQuanta,
     keys: npt.NDArray[np.uint64],
     load: Ints,
     index: int,
@@ -104,7 +104,7 @@ def build(
     ----------
     layout : Layout
         The rank's neurons.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     keys : ndarray of uint64, shape (n_projections,)
         Streams of the projections.
@@ -121,7 +121,7 @@ def build(
         If a given weight is beyond its bound, or a delay not longer than the axonal one.
     """
     projection, dt = layout.network.projections[index], layout.network.dt
-    plastic, plane = projection.plasticity, planes(layout, projection)[0]
+    plastic, plane = projection.plasticity_rule, planes(layout, projection)[0]
     assert plastic is not None
     receptor = layout.network.population(projection.post.population).model.receptors[plane]
     key = (projection.post.population, receptor)
@@ -138,7 +138,7 @@ def build(
         in_file = isinstance(projection.rule, ExplicitFile) and projection.rule.weights is not None
         builder.give(index, projection, _within(layout, projection, pieces) if in_file else pieces)
         prepared = np.concatenate([NO_EDGES, *builder.spilled.pop(None, [])])
-    longest = delay_support(projection.delay, dt)[1] if projection.delay is not None else 1
+    longest = delay_bounds(projection.delay, dt)[1] if projection.delay is not None else 1
     longest = max(longest, int(prepared[:, 3].max(initial=1)))
     plan = explicit_plan(layout, plane, longest, "push", None)
     row_set = builder.add(
@@ -151,8 +151,8 @@ def build(
     if rows.synapses:
         plastic.check_synapses(None, rows.smallest, dt, where=f"projection {projection.name!r}")
     max_magnitude = _UNBOUNDED
-    if math.isfinite(plastic.largest):
-        max_magnitude = math.ceil(plastic.largest / quanta.quantum(*key))
+    if math.isfinite(plastic.max_magnitude):
+        max_magnitude = math.ceil(plastic.max_magnitude / quanta.quantum(*key))
     for part in _parts(rows.synapses):
         load[plane] += max_magnitude * np.bincount(rows.targets(part), minlength=layout.n_local)
     return rows
@@ -160,12 +160,12 @@ def build(
 
 def _unit(projection: Projection, exponent: int) -> int:
     """Return k of the unit 2^k in which weights are drawn, for a quantum of 2^exponent."""
-    assert projection.plasticity is not None
-    largest = projection.plasticity.largest
+    assert projection.plasticity_rule is not None
+    largest = projection.plasticity_rule.max_magnitude
     if math.isinf(largest):
         if projection.weight is None:  # weights in a file have at most 21 bits in quanta
             return exponent + 21 - _UNIT_BITS
-        largest = max(map(abs, bounds(projection.weight, TAIL)))
+        largest = max(map(abs, value_bounds(projection.weight, TAIL)))
     return math.frexp(largest)[1] - _UNIT_BITS
 
 
@@ -178,13 +178,13 @@ def _within(
     layout: Layout, projection: Projection, pieces: Iterable[edges.Records]
 ) -> Iterator[edges.Records]:
     """Yield records; raise DescriptionError for the first weight that is not within its bounds."""
-    model, first = projection.plasticity, layout.network.first_gid
+    model, first = projection.plasticity_rule, layout.network.first_gid
     assert model is not None
-    allowed = model.allowed
+    allowed = model.weight_range
     # or as they are stored: learnt weights that were read may be given again
     stored = np.array([allowed.low, allowed.high]).astype(projection.weight_type).astype(np.float64)
     for piece in pieces:
-        bad = allowed.excludes(piece["weight"]) & Range(*stored).excludes(piece["weight"])
+        bad = allowed.is_outside(piece["weight"]) & Interval(*stored).is_outside(piece["weight"])
         if bad.any():
             first_bad = piece[np.argmax(bad)]
             source, target = (

@@ -9,8 +9,15 @@ import numpy.typing as npt
 from distsnn.codegen.plasticity import evolves, keeps_last_event
 from distsnn.engine.plastic_calls import RuleCalls
 from distsnn.engine.plastic_rows import PlasticRows
-from distsnn.engine.state_fields import CountedHolder, Ints, StateField, Values, projection_fields
-from distsnn.engine.synapse_parameters import first_states, parameter_name
+from distsnn.engine.state_fields import (
+    CountedHolder,
+    Ints,
+    StateField,
+    Values,
+    parameter_name,
+    projection_fields,
+)
+from distsnn.engine.synapse_parameters import first_states
 from distsnn.kernels import scaling
 
 Floats = npt.NDArray[np.float64]
@@ -75,7 +82,7 @@ class SynapseStates(CountedHolder):
     @property
     def fields(self) -> tuple[StateField, ...]:
         """Weights, states, and parameters that were set for each synapse."""
-        model = self._calls.projection.plasticity
+        model = self._calls.projection.plasticity_rule
         assert model is not None
         units = {name: state.unit for name, state in model.synapse_states.items()}
         units |= {"weight": model.weight_unit or "weight", "last event": "step"}

@@ -11,7 +11,7 @@ from distsnn.codegen import update as codegen
 from distsnn.counter_rng import PARAMETER
 from distsnn.engine.layout import Layout
 from distsnn.engine.spike_sources import source_call
-from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values
+from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, parameter_name
 from distsnn.engine.tables import Call
 from distsnn.errors import DescriptionError
 from distsnn.kernels import emission, neuron_draws
@@ -24,19 +24,17 @@ from distsnn.network import (
     SpikeSource,
     SubsteppedNeuron,
     Value,
-    coded,
+    distribution_code,
 )
 from distsnn.network.distributions import Distribution
 from distsnn.network.model import kernel_module_of
 from distsnn.network.populations import Precision
-from distsnn.network.quanta import Quanta
+from distsnn.network.quanta import WeightQuanta
 
 Floats = npt.NDArray[np.float64]
 Slots = slice | npt.NDArray[np.intp]
 
 _ALL = slice(None)
-# '/' cannot be in a name: no state of a neuron or projection is called so
-_PARAMETER = "parameter / "
 
 
 @dataclass(eq=False)
@@ -112,7 +110,7 @@ class Neurons(NeuronHolder):
         name, known = self.population.name, self.population.model.parameters()
         parameters = (
             StateField(
-                *(name, _PARAMETER + parameter, "neuron", "float64"),
+                *(name, parameter_name(parameter), "neuron", "float64"),
                 unit=known[parameter].unit if parameter in known else "1",
             )
             for parameter in sorted(self.changed)
@@ -122,7 +120,7 @@ class Neurons(NeuronHolder):
     def declare(self, saved: Iterable[StateField]) -> None:
         """Declare the parameters that were set before a checkpoint."""
         names = {field.name for field in saved if field.population == self.population.name}
-        self.changed |= {name for name in self.parameters if _PARAMETER + name in names}
+        self.changed |= {name for name in self.parameters if parameter_name(name) in names}
 
     def arrays(self) -> Iterable[Values]:
         """Return copies of the parameters, then the arrays of the state variables."""
@@ -256,7 +254,7 @@ def per_neuron(
         # padding takes the first neuron's value: it must be valid, and is never seen
         return np.asarray(value, np.float64)[np.maximum(neurons, 0)]
     if isinstance(value, Distribution):
-        kind, parameters = coded(value)
+        kind, parameters = distribution_code(value)
         drawn = np.empty(neurons.size)
         places = np.maximum(neurons, 0)
         draw_values(kind, *parameters, places, purpose, owner, field, np.uint64(seed), drawn)
@@ -271,14 +269,14 @@ def kernel_name(model: Neuron) -> str:
         from distsnn.codegen.equations import kernel_of
 
         any_parts = isinstance(model, SubsteppedNeuron)
-        return kernel_of(model.model, any_parts=any_parts, ordered=model.ordered)
+        return kernel_of(model.model, any_parts=any_parts, ordered=model.ordered_parameters)
     return model.kernel or kernel_module_of("neurons", model.name)
 
 
 def update_call(
     layout: Layout,
     neurons: Neurons,
-    quanta: Quanta,
+    quanta: WeightQuanta,
     ring: InputRing,
     emitted: Mapping[int, npt.NDArray[Any]],
     spiked: npt.NDArray[np.uint8],
@@ -292,7 +290,7 @@ def update_call(
         The rank's neurons.
     neurons : Neurons
         The population's.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     ring : InputRing
         Input.
@@ -315,7 +313,7 @@ def update_call(
 def _neuron_call(
     layout: Layout,
     neurons: Neurons,
-    quanta: Quanta,
+    quanta: WeightQuanta,
     ring: InputRing,
     spiked: npt.NDArray[np.uint8],
     seed: int,

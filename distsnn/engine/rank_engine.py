@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,14 @@ from distsnn.engine.populations import (
 from distsnn.engine.probes import Probe, most_steps
 from distsnn.engine.probes import probes as state_probes
 from distsnn.engine.rule_constants import RuleConstants
-from distsnn.engine.source_states import SettledStates, of_rows, settled
+from distsnn.engine.source_states import (
+    OwnStates,
+    SourceParameters,
+    SourceStates,
+    occurrences,
+    of_rows,
+    source_parameters,
+)
 from distsnn.engine.state_fields import StateHolder
 from distsnn.engine.stimuli import Stimuli, largest_input
 from distsnn.engine.tables import Call, address, call_table
@@ -41,7 +49,7 @@ from distsnn.engine.weight_probes import Choice, WeightProbe
 from distsnn.engine.wiring import Wiring
 from distsnn.errors import unknown
 from distsnn.kernels import emission, loop
-from distsnn.network.quanta import Quanta
+from distsnn.network.quanta import WeightQuanta
 
 TakeSpikes = Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint32]], None]
 
@@ -61,7 +69,7 @@ class RankEngine:
     ----------
     layout : Layout
         The rank's neurons.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     wiring : Wiring
         The rank's synapses.
@@ -80,8 +88,12 @@ class RankEngine:
         What scales weights in between, once connected.
     most_spikes : int
         Most spikes of this rank in one step.
-    settled : list of SettledStates or SettledTraces
-        What synapse models know of this rank's neurons.
+    scaled : dict of int to OwnStates
+        States of this rank's neurons as sources of synapse models, by projection.
+    settled : list of OwnStates or SettledTraces
+        What synapse models and rules know of this rank's neurons as sources.
+    source_parameters : dict of int to SourceParameters
+        Parameters of synapse models, by projection; a restart keeps those that were set.
     state_holders : list of StateHolder
         What holds the state, once connected: each variable of a network once, in the order in which
         they can be set.
@@ -97,8 +109,9 @@ class RankEngine:
         Loops done.
     """
 
-    def __init__(self, layout: Layout, quanta: Quanta, wiring: Wiring, seed: int) -> None:
+    def __init__(self, layout: Layout, quanta: WeightQuanta, wiring: Wiring, seed: int) -> None:
         self.layout, self.quanta, self.wiring, self.seed = layout, quanta, wiring, seed
+        self.source_parameters = source_parameters(layout, seed)
         self.restart({})
 
     def restart(self, set_parameters: Mapping[str, Parameters]) -> None:
@@ -134,7 +147,10 @@ class RankEngine:
         self.probes: list[Probe] = state_probes(layout, self.neurons)
         self.weight_probes: list[WeightProbe] = []
         self.scalings: list[Scaling] = []
-        self.settled: list[SettledStates | SettledTraces] = [*settled(layout, seed)]
+        self.scaled = {
+            index: OwnStates(layout, one) for index, one in self.source_parameters.items()
+        }
+        self.settled: list[OwnStates | SettledTraces] = [*self.scaled.values()]
 
     def _make_ring(self) -> InputRing:
         wiring, layout = self.wiring, self.layout
@@ -181,7 +197,7 @@ class RankEngine:
         spikes = (swap.received_gid, swap.received_step)
         static: list[Delivery | ProceduralDelivery] = [
             *(
-                Delivery(one, self.ring, *spikes, of_rows(layout, one, self.seed))
+                Delivery(one, self.ring, *spikes, of_rows(layout, one, self.source_parameters))
                 for one in self.wiring.row_sets
             ),
             *(ProceduralDelivery(one, self.ring, *spikes) for one in self.wiring.generators),
@@ -241,7 +257,8 @@ class RankEngine:
             *self.neurons.values(),
             *(one.activity for one in self.scalings if one.activity is not None),
             *self.stimuli.gammas,
-            *(one for one in self.settled if isinstance(one, SettledStates)),
+            *self.scaled.values(),
+            *(one.sent for one in self.scaled.values()),
             *(holder for one in self.plastic for holder in one.state_holders),
             *(PendingInput(self.layout, self.plastic_ring, name) for name in reached),
         ]
@@ -325,6 +342,37 @@ class RankEngine:
         plastic.rows.changed |= {name: constants.parameters[name] for name in changed}
         # also where constants are equal on this rank: they may differ on another
         plastic.change(constants, self.step, self.settle())
+
+    def set_source_parameters(
+        self, parameters: SourceParameters, changed: Mapping[str, npt.NDArray[np.float64]]
+    ) -> None:
+        """Set parameters of a projection's synapse model, for the spikes that are sent after now.
+
+        States are brought up to now with the parameters of before. Spikes in flight keep the
+        factors with which they were sent.
+
+        Parameters
+        ----------
+        parameters : SourceParameters
+            The projection's.
+        changed : mapping of str to ndarray of float64, shape () or (n_sources,)
+            The new values, the same on all ranks.
+        """
+        everyone = self._states_now(parameters)
+        parameters.changed |= changed
+        for states in everyone:
+            states.use_parameters()
+
+    def _states_now(self, parameters: SourceParameters) -> list[SourceStates]:
+        """Return all that has a state of a projection's synapse model, brought up to now."""
+        rows = (one.states for one in self.deliveries)
+        own = [one for one in self.scaled.values() if one.parameters is parameters]
+        followers = [one for one in rows if one is not None and one.parameters is parameters]
+        self._follow()
+        everyone = [*own, *followers]
+        for states in everyone:
+            states.bring_up(self.step)
+        return everyone
 
     def _restore_parameters(
         self, population: str, parameters: Parameters, changed: Iterable[str]
@@ -444,29 +492,37 @@ class RankEngine:
         self._settle(self.step - self.reach)
         for projection in self.plastic:
             projection.sweep(self.step)
-        return self._history.kept()
+        return self._follow()
 
-    def latest(
+    def _follow(self) -> Spikes:
+        """Let the states of this rank's sources take all spikes; return those not let go of."""
+        kept = self._history.kept()
+        for one in self.scaled.values():
+            one.follow(*kept)
+        return kept
+
+    def source_states(
         self, projection: str
     ) -> tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[np.float64]]]:
-        """Return a projection's sources on this rank, and their states after all spikes so far.
+        """Return a projection's sources on this rank, and the states of its synapse model now.
 
         Raises
         ------
         DescriptionError
             If there is no such projection with a synapse model.
         """
-        scaling = [one for one in self.settled if isinstance(one, SettledStates)]
-        known = {str(one.projection.name): one for one in scaling}
-        if projection not in known:
-            raise unknown(
-                "projection with a synapse model", str(projection), known, where="synapses"
-            )
-        one = known[projection]
+        one = self._scaled(projection)
+        self._follow()
         first, stop = one.projection.pre.start, one.projection.pre.stop
         own = (one.neurons >= first) & (one.neurons < stop)
-        latest = one.latest(*self._history.kept())
-        return one.neurons[own] - first, {name: values[own] for name, values in latest.items()}
+        states = one.now(self.step)
+        return one.neurons[own] - first, {name: values[own] for name, values in states.items()}
+
+    def _scaled(self, projection: str) -> OwnStates:
+        known = {str(one.projection.name): one for one in self.scaled.values()}
+        if projection not in known:
+            raise unknown("projection with a synapse model", projection, known, where="synapses")
+        return known[projection]
 
     def _loop(self, tables: Mapping[str, Table], exchange: Table) -> int:
         """Enter the compiled loop until it is done, or has spikes that must be taken."""
@@ -507,10 +563,36 @@ class RankEngine:
         flying : (ndarray of int32, ndarray of uint32)
             The spikes, of all ranks, stamped in (step - longest delay, step], in that order.
         """
-        state, swap, rows = self._state, self._exchange, self.ring.rows
         steps, gids = flying
         for projection in self.plastic:
             projection.use_changed()
+        self._deliver_again(step, flying)
+        self._at(step, stop=step)
+        self._state[loop.EPOCHS] = 0
+        self._events_before = sum(one.events for one in self.deliveries)
+        mine = self.layout.is_local(gids)
+        if mine.any():
+            self._history.append(steps[mine], gids[mine])
+        for projection in self.plastic:
+            projection.resume(step, flying)
+
+    def _deliver_again(self, step: int, flying: Spikes) -> None:
+        """Deliver spikes in flight once more, with the factors that they were sent with."""
+        state, swap, rows = self._state, self._exchange, self.ring.rows
+        nth = occurrences((flying[0].astype(np.int64) << 32) | flying[1])
+        # a record has the factor of one spike: several of a source in a step come one by one
+        order = np.lexsort((nth, flying[0]))
+        steps, gids, nth = flying[0][order], flying[1][order], nth[order]
+        factors = {
+            one.projection.name: one.sent.resume(flying)[order] for one in self.scaled.values()
+        }
+        given = [
+            (one, one.states.rows_of(gids), factors[one.states.projection.name])
+            for one in self._static
+            if isinstance(one, Delivery) and one.states is not None
+        ]
+        for one, *_ in given:
+            one.use_given_factors(True)
         silent = dict.fromkeys(self._tables, call_table([]))
         # plastic input on its way is saved, as weights have changed since the spikes
         collects = [one.collect for one in self._static if one.collect is not None]
@@ -518,25 +600,22 @@ class RankEngine:
         silent |= {"collects": call_table(collects), "delivers": call_table(delivers)}
         nothing = np.zeros_like(self._exchange_call)
         first = int(steps[0]) - 1 if steps.size else step
-        bounds = np.searchsorted(steps, np.arange(first + 1, step + 2))
+        bounds = np.flatnonzero(np.diff(steps, prepend=-1) | np.diff(nth, prepend=-1))
+        parts = [*pairwise([*bounds.tolist(), steps.size])][::-1]
         for k in range(first, step):
             self._at(k, stop=k + 1)
             self._loop(silent, nothing)
             rows[:, k & (rows.shape[1] - 1)] = 0
-            begin, end = int(bounds[k - first]), int(bounds[k - first + 1])
-            if begin < end and delivers:
+            while parts and steps[parts[-1][0]] == k + 1:
+                begin, end = parts.pop()
+                for one, row, factor in given:
+                    one.give_factors(row[begin:end], factor[begin:end])
                 swap.received_gid[: end - begin] = gids[begin:end]
                 swap.received_step[: end - begin] = k
-                state[loop.PENDING] = end - begin
+                state[loop.PENDING] = end - begin if delivers else 0
                 self._loop(silent, nothing)
-        self._at(step, stop=step)
-        state[loop.EPOCHS] = 0
-        self._events_before = sum(one.events for one in self.deliveries)
-        mine = self.layout.is_local(gids)
-        if mine.any():
-            self._history.append(steps[mine], gids[mine])
-        for projection in self.plastic:
-            projection.resume(step, flying)
+        for one, *_ in given:
+            one.use_given_factors(False)
 
     def fault(self) -> Fault | None:
         """Return what went wrong first with a neuron or synapse of this rank, if anything did."""

@@ -26,7 +26,7 @@ from distsnn.network import (
     Projection,
     delay_steps,
 )
-from distsnn.network.quanta import Quanta
+from distsnn.network.quanta import WeightQuanta
 
 Ints = npt.NDArray[np.int64]
 
@@ -47,7 +47,7 @@ _RULES: dict[type, int] = {
 }
 
 
-def make_row_builder(layout: Layout, quanta: Quanta, seed: int) -> "RowBuilder":
+def make_row_builder(layout: Layout, quanta: WeightQuanta, seed: int) -> "RowBuilder":
     """Return the builder of a rank's synapses in a run of a seed, with none so far."""
     network = layout.network
     n_planes = max(1, *(len(population.model.receptors) for population in network.populations))
@@ -62,7 +62,7 @@ class RowBuilder:
     ----------
     layout : Layout
         The rank's neurons.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     keys : ndarray of uint64, shape (n_projections,)
         Streams of the projections.
@@ -83,7 +83,7 @@ class RowBuilder:
     """
 
     def __init__(
-        self, layout: Layout, quanta: Quanta, keys: npt.NDArray[np.uint64], load: Ints
+        self, layout: Layout, quanta: WeightQuanta, keys: npt.NDArray[np.uint64], load: Ints
     ) -> None:
         self.layout, self.quanta, self.keys, self.load = layout, quanta, keys, load
         self.spilled: dict[int | None, list[Ints]] = {}
@@ -179,7 +179,7 @@ class RowBuilder:
         for index in plan.projections:
             projection = self.layout.network.projections[index]
             expected += projection.rule.expected_synapses(
-                projection.pre.size, projection.post.size, projection.same
+                projection.pre.size, projection.post.size, projection.is_recurrent
             )
         return int(expected * share * 1.01 + 8 * (expected * share) ** 0.5) + 1024
 
@@ -211,7 +211,7 @@ class _Part:
         row[columns.RULE] = next(_RULES[base] for base in type(rule).__mro__ if base in _RULES)
         row[columns.PRE_START], row[columns.N_PRE] = projection.pre.start, projection.pre.size
         row[columns.N_POST] = projection.post.size
-        row[columns.AUTAPSES] = not (projection.same and rule.skips_autapses)
+        row[columns.AUTAPSES] = not (projection.is_recurrent and rule.skips_autapses)
         row[columns.MULTAPSES] = getattr(rule, "multapses", True)
         if isinstance(rule, FixedIndegree):
             row[columns.NUMBER] = rule.indegree

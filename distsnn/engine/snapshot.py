@@ -3,8 +3,8 @@
 States are stored population by population, a rank's blocks in ascending order. A run needs no more
 than these, the spikes in flight and the parameters that were set in order to continue. Stimuli are
 functions of the step, except gamma processes, which have states; static synapses are functions of
-the description. What synapse models know of their sources is saved as states of these, as it was
-before the first spike in flight (see `engine.source_states`). The engine's holders declare which
+the description. What synapse models know of their sources is saved as states of these, with the
+factors of spikes in flight (see `engine.source_states`). The engine's holders declare which
 variables there are (see `engine.state_fields`).
 """
 
@@ -126,7 +126,7 @@ def _block_digests(
             hashes[block].update(f"{field.name} {values.dtype}\n".encode())
             hashes[block].update(part)
     step, gid = spikes
-    of_block = table.of_gid(gid)
+    of_block = table.block_of_gid(gid)
     order = np.argsort(of_block, kind="stable")
     bounds = np.searchsorted(of_block[order], np.arange(table.n_blocks + 1))
     for block, block_hash in hashes.items():

@@ -1,14 +1,14 @@
 """States of synapse models: what a projection's sources have come to by their spikes.
 
-They are kept twice. Every row whose weights are scaled has the *current* state of its source, which
-delivery advances: a rank needs the spikes that arrive and nothing else, and all ranks come to the
-same bits. The owner of a source also keeps its *settled* state: that of the spikes which have no
-events ahead of them. It is what a checkpoint holds. Spikes in flight are delivered once more when a
-run goes on, and so make of the settled state the current one, and each one's factor on the way.
+They are kept twice. Every row whose weights are scaled has a record of its source, which delivery
+advances: a rank needs the spikes that arrive and nothing else, and all ranks come to the same bits.
+The owner of a source also keeps a record, which is saved; it takes the source's spikes when it is
+needed. A spike's factor is decided when the spike is sent. So the factors of spikes in flight are
+saved as well: parameters may have changed since (see `engine.sent_factors`).
 """
 
 import importlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 
 import numpy as np
@@ -18,17 +18,24 @@ from distsnn.counter_rng import SYNAPSE
 from distsnn.engine.layout import Layout
 from distsnn.engine.populations import per_neuron
 from distsnn.engine.row_sets import RowSet
-from distsnn.engine.state_fields import NeuronHolder, StateField, Values, projection_fields
+from distsnn.engine.sent_factors import SentFactors, is_source
+from distsnn.engine.state_fields import (
+    NeuronHolder,
+    StateField,
+    Values,
+    parameter_name,
+    projection_fields,
+)
 from distsnn.errors import DescriptionError
 from distsnn.kernels.source_spikes import advance
-from distsnn.network import Network, Projection
+from distsnn.network import Projection, SynapseModel, Value
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-class SourceStates(NeuronHolder):
-    """The states of some sources of a projection.
+class SourceParameters:
+    """Parameters of a projection's synapse model, as described or as a script has set them.
 
     Parameters
     ----------
@@ -36,11 +43,65 @@ class SourceStates(NeuronHolder):
         The rank's neurons.
     index : int
         The projection, which has a synapse model.
+    seed : int
+        The run's seed.
+
+    Attributes
+    ----------
+    projection : Projection
+        The projection.
+    kernel : module
+        The synapse model's kernel module.
+    changed : dict of str to ndarray of float64, shape () or (n_sources,)
+        Parameters that have been set since the network was built, the same on all ranks.
+    first_gid : int
+        Gid of the first neuron of the sources' population.
+    """
+
+    def __init__(self, layout: Layout, index: int, seed: int) -> None:
+        self.projection = layout.network.projections[index]
+        self.model, self.kernel = synapse_kernel(self.projection)
+        self.changed: dict[str, Floats] = {}
+        self.first_gid = layout.network.first_gid[self.projection.pre.population]
+        self._index, self._seed, self._dt = index, seed, layout.network.dt
+
+    def values(self, name: str, sources: Ints) -> Floats:
+        """Return a parameter of some sources: shape (), or one value for each.
+
+        Sources are numbers within the projection's view.
+        """
+        if name in self.changed:
+            value = self.changed[name]
+            return value[sources] if value.ndim else value
+        return self.draws(name, self.model.value(name), sources, step=0)
+
+    def draws(self, name: str, value: Value, sources: Ints, *, step: int) -> Floats:
+        """Return a value of a parameter or state for some sources; draws are keyed by the step.
+
+        At step 0 they are those of the description.
+        """
+        fields = [*self.model.parameters(), *self.model.states]
+        # 32 bits: the same draws come again after hundreds of millions of steps
+        at = (fields.index(name) + len(fields) * step) % 2**32
+        return per_neuron(value, sources, SYNAPSE, self._index, at, self._seed)
+
+    def constants(self, sources: Ints) -> dict[str, Floats]:
+        """Return the constants of some sources by name."""
+        given = {name: self.values(name, sources) for name in self.model.parameters()}
+        found: dict[str, Floats] = self.kernel.constants(given, self._dt)
+        return found
+
+
+class SourceStates(NeuronHolder):
+    """The states of some sources of a projection.
+
+    Parameters
+    ----------
+    parameters : SourceParameters
+        The projection's parameters.
     neurons : ndarray of int64, shape (n,)
         Neurons of the population that the sources are of. Those that are no sources (and -1, for
         padding) have a record too, which never changes.
-    seed : int
-        The run's seed.
 
     Attributes
     ----------
@@ -52,70 +113,170 @@ class SourceStates(NeuronHolder):
 
     fields: tuple[StateField, ...] = ()
 
-    def __init__(self, layout: Layout, index: int, neurons: Ints, seed: int) -> None:
-        network = layout.network
-        one = network.projections[index]
-        model = one.scaling
-        if model is None or not model.kernel:
-            raise DescriptionError(
-                "no kernel computes this synapse model",
-                where=f"projection {one.name!r}, field synapse",
-                value=type(model).__name__,
-                allowed="a model with a class attribute `kernel`, or a class derived from it",
-            )
-        self.projection, self.neurons, self.fields = one, neurons, state_fields(one)
-        self.kernel: ModuleType = importlib.import_module(model.kernel)
-        sources = np.clip(neurons - one.pre.start, 0, one.pre.size - 1)
-        given = {
-            name: per_neuron(model.value(name), sources, SYNAPSE, index, field, seed)
-            for field, name in enumerate(model.parameters())
-        }
-        constants = self.kernel.constants(given, network.dt)
-        self._states: tuple[str, ...] = self.kernel.STATES  # the first columns of the records
-        columns = [model.states[name].default for name in self._states]
-        columns += [constants[name] for name in self.kernel.CONSTANTS]
-        # the last word is the factor of the latest spike
-        self.records = np.zeros((neurons.size, len(columns) + 1))
-        for column, values in enumerate(columns):
-            self.records[:, column] = values
+    def __init__(self, parameters: SourceParameters, neurons: Ints) -> None:
+        self.parameters, self.kernel = parameters, parameters.kernel
+        self.projection, self.neurons = parameters.projection, neurons
+        self._make_fields()
+        # states, constants, and the factor of the latest spike
+        self.records = np.zeros((neurons.size, len((*self._states, *self.kernel.CONSTANTS)) + 1))
+        for name, state in parameters.model.states.items():
+            self.records[:, self._states.index(name)] = state.default
+        self.use_parameters()
+
+    def _make_fields(self) -> None:
+        self.fields = state_fields(self.projection)
+
+    @property
+    def _states(self) -> tuple[str, ...]:
+        """Names of the first columns of the records."""
+        names: tuple[str, ...] = self.kernel.STATES
+        return names
+
+    def use_parameters(self) -> None:
+        """Use the parameters as they are now, for the spikes that follow."""
+        pre = self.projection.pre
+        constants = self.parameters.constants(np.clip(self.neurons - pre.start, 0, pre.size - 1))
+        for column, name in enumerate(self.kernel.CONSTANTS, len(self._states)):
+            self.records[:, column] = constants[name]
+
+    def bring_up(self, step: int) -> None:
+        """Bring the states up to a step by which all spikes are taken."""
+        self.kernel.bring_up(self.records, step)
+
+    def rows_of(self, gid: npt.NDArray[np.uint32]) -> Ints:
+        """Return the records of some neurons, -1 for those without; `neurons` are ascending."""
+        first = self.parameters.first_gid
+        found = np.searchsorted(self.neurons, gid.astype(np.int64) - first)
+        there = np.append(self.neurons, -1)[found] == gid.astype(np.int64) - first
+        return np.where(there, found, -1)
 
     def arrays(self) -> Iterable[Values]:
         """Return the columns of the states."""
-        model = self.projection.scaling
-        assert model is not None
-        return [self.records[:, self._states.index(name)] for name in model.states]
+        return self.records.T[: len(self._states)]
+
+    def put(self, values: Sequence[Values], step: int) -> None:
+        """Set the states; parameters may have changed."""
+        self.use_parameters()
+        super().put(values, step)
 
 
-class SettledStates(SourceStates):
-    """The settled states of a rank's own neurons, by which a projection's sources are saved.
+class OwnStates(SourceStates):
+    """The states of a rank's own neurons, by which a projection's sources are saved.
 
     Parameters
     ----------
     layout : Layout
         The rank's neurons.
-    index : int
-        The projection, which has a synapse model.
-    seed : int
-        The run's seed.
+    parameters : SourceParameters
+        The projection's parameters. Those that were set are saved with the states.
+
+    Attributes
+    ----------
+    sent : SentFactors
+        Factors of this rank's spikes in flight.
     """
 
-    def __init__(self, layout: Layout, index: int, seed: int) -> None:
+    def __init__(self, layout: Layout, parameters: SourceParameters) -> None:
         self.layout = layout
-        name = layout.network.projections[index].pre.population
-        self.population = layout.population_index(name)
-        super().__init__(layout, index, layout.in_population(self.population), seed)
+        index = layout.population_index(parameters.projection.pre.population)
+        super().__init__(parameters, layout.in_population(index))
+        self.sent = SentFactors(layout, parameters.projection)
+        self._until = 0  # the step up to which spikes are taken
+
+    def _make_fields(self) -> None:
+        known = self.parameters.model.parameters()
+        changed = {
+            parameter_name(name): ("float64", known[name].unit)
+            for name in sorted(self.parameters.changed)
+        }
+        self.fields = (
+            *projection_fields(self.projection, "source", changed),
+            *state_fields(self.projection),
+        )
+
+    def declare(self, saved: Iterable[StateField]) -> None:
+        """Declare the parameters that were set before a checkpoint."""
+        names = {field.key for field in saved if field.owner == "source"}
+        for name in self.parameters.model.parameters():
+            variables = {parameter_name(name): ("float64", "1")}
+            (field,) = projection_fields(self.projection, "source", variables)
+            if field.key in names:
+                self.parameters.changed[name] = np.zeros(())
+        self._make_fields()
+
+    def arrays(self) -> Iterable[Values]:
+        """Return copies of the parameters that were set, then the columns of the states."""
+        pre = self.projection.pre
+        sources = np.clip(self.neurons - pre.start, 0, pre.size - 1)
+        for _, value in sorted(self.parameters.changed.items()):
+            yield value[sources] if value.ndim else np.full(sources.size, value)
+        yield from super().arrays()
+
+    def put(self, values: Sequence[Values], step: int) -> None:
+        """Set the parameters, then the states, which know of all spikes up to the step."""
+        pre, changed = self.projection.pre, self.parameters.changed
+        for name, given in zip(sorted(changed), values, strict=False):
+            own = given[pre.start : pre.stop]
+            bits = own.view(np.int64)  # 0.0 equals -0.0
+            changed[name] = own[0].reshape(()) if (bits == bits[0]).all() else own
+        super().put(values, step)
+        self._until = step
+
+    def use_parameters(self) -> None:
+        """Use the parameters as they are now, for the spikes that follow."""
+        super().use_parameters()
+        self._make_fields()
 
     def settle(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
-        """Take this rank's spikes that follow those taken before, in the order of their steps."""
-        spikes = of_sources(self.layout, self.projection, step, gid)
-        advance(self.kernel.spike.address, self.records, *spikes)
+        """Take this rank's spikes that have no events ahead of them, in the order of their steps.
 
-    def latest(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> dict[str, Floats]:
-        """Return states that know of these spikes too; they do not become settled by that."""
-        settled = self.records.copy()
-        self.settle(step, gid)
-        latest, self.records = self.records, settled
-        return {name: latest[:, column] for column, name in enumerate(self._states)}
+        They may have been taken before.
+        """
+        new = step > self._until
+        spikes = of_sources(self.layout, self.projection, step[new], gid[new])
+        advance(self.kernel.spike.address, self.records, *spikes)
+        self._until = max(self._until, int(step[-1]))
+        self.sent.drop(int(step[-1]))
+
+    def follow(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
+        """Take this rank's spikes in flight, in the order of their steps, and keep their factors.
+
+        Those that were taken before are not taken again.
+        """
+        new = step > self._until
+        if not new.any():
+            return
+        self._until = int(step[-1])
+        new &= is_source(self.layout, self.projection, gid)
+        step, gid = step[new], gid[new]
+        neurons, _ = of_sources(self.layout, self.projection, step, gid)
+        factors, nth = np.empty(step.size), occurrences(neurons)
+        for n in range(int(nth.max(initial=-1)) + 1):
+            at = nth == n  # of each source one spike, whose factor its record has
+            advance(self.kernel.spike.address, self.records, neurons[at], step[at])
+            factors[at] = self.records[neurons[at], -1]
+        self.sent.append(step, gid, factors)
+
+    def now(self, step: int) -> dict[str, Floats]:
+        """Return the model's states as they are at a step by which all spikes are taken.
+
+        States of a model that cannot be brought up to a step are those after the last spike.
+        """
+        kept = self.records.copy()
+        if hasattr(self.kernel, "bring_up"):
+            self.bring_up(step)
+        found, self.records = self.records, kept
+        return {name: found[:, self._states.index(name)] for name in self.parameters.model.states}
+
+
+def occurrences(values: npt.NDArray[np.integer]) -> Ints:
+    """Return of each value how many equal ones precede it."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    first = np.searchsorted(ordered, ordered)
+    found = np.empty(values.size, np.int64)
+    found[order] = np.arange(values.size) - first
+    return found
 
 
 def of_sources(
@@ -125,34 +286,58 @@ def of_sources(
 
     Neurons count from the rank's first of their population.
     """
-    view, population = one.pre, layout.population_index(one.pre.population)
-    neuron = gid.astype(np.int64) - layout.network.first_gid[view.population]
-    mine = (neuron >= view.start) & (neuron < view.stop)
-    return layout.local(population, neuron[mine]) - layout.first[population], step[mine]
+    mine, population = is_source(layout, one, gid), layout.population_index(one.pre.population)
+    neuron = gid[mine].astype(np.int64) - layout.network.first_gid[one.pre.population]
+    return layout.local(population, neuron) - layout.first[population], step[mine]
 
 
-def of_rows(layout: Layout, row_set: RowSet, seed: int) -> SourceStates | None:
+def synapse_kernel(one: Projection) -> tuple[SynapseModel, ModuleType]:
+    """Return a projection's synapse model, and its kernel module.
+
+    Raises
+    ------
+    DescriptionError
+        If it names no kernel module.
+    """
+    model = one.scaling_model
+    if model is None or not model.kernel:
+        raise DescriptionError(
+            "no kernel computes this synapse model",
+            where=f"projection {one.name!r}, field synapse",
+            value=type(model).__name__,
+            allowed="a model with a class attribute `kernel`, or a class derived from it",
+        )
+    return model, importlib.import_module(model.kernel)
+
+
+def source_parameters(layout: Layout, seed: int) -> dict[int, SourceParameters]:
+    """Return the parameters of all projections with a synapse model, by projection."""
+    return {
+        index: SourceParameters(layout, index, seed)
+        for index, one in enumerate(layout.network.projections)
+        if one.scaling_model is not None
+    }
+
+
+def of_rows(
+    layout: Layout, row_set: RowSet, parameters: Mapping[int, SourceParameters]
+) -> SourceStates | None:
     """Return the states of a row set's sources, row by row; None where weights are not scaled."""
     index = row_set.plan.scaled_by
     if index is None:
         return None
     name = layout.network.projections[index].pre.population
     neurons = row_set.sources - layout.network.first_gid[name]
-    return SourceStates(layout, index, neurons, seed)
-
-
-def settled(layout: Layout, seed: int) -> list[SettledStates]:
-    """Return the settled states of all projections with a synapse model."""
-    return [SettledStates(layout, index, seed) for index, _ in _scaled(layout.network)]
+    return SourceStates(parameters[index], neurons)
 
 
 def state_fields(projection: Projection) -> tuple[StateField, ...]:
     """Declare the states of a projection's synapse model, if it has one that scales weights."""
-    states = projection.scaling.states if projection.scaling else {}
-    variables = {name: ("float64", state.unit) for name, state in states.items()}
+    if projection.scaling_model is None:
+        return ()
+    model, kernel = synapse_kernel(projection)
+    variables = {
+        name: ("float64", model.states[name].unit if name in model.states else "steps")
+        for name in kernel.STATES
+    }
     return projection_fields(projection, "source", variables)
-
-
-def _scaled(network: Network) -> list[tuple[int, Projection]]:
-    numbered = enumerate(network.projections)
-    return [(index, one) for index, one in numbered if one.scaling is not None]

@@ -16,7 +16,7 @@ from distsnn.engine.tables import Call
 from distsnn.jit import Entry
 from distsnn.kernels import gammas, poisson
 from distsnn.network import GammaInput, PoissonInput, RateInput, Sine, SpikeInput
-from distsnn.network.quanta import Quanta, to_integers
+from distsnn.network.quanta import WeightQuanta, to_integers
 
 Floats = npt.NDArray[np.float64]
 
@@ -28,7 +28,7 @@ def most_counts(mean: float) -> int:
 
 
 def receptor_weights(
-    layout: Layout, quanta: Quanta, stimulus: RateInput | SpikeInput, weight: Floats
+    layout: Layout, quanta: WeightQuanta, stimulus: RateInput | SpikeInput, weight: Floats
 ) -> tuple[int, npt.NDArray[np.int64]]:
     """Return the receptor plane of weights of one sign, and the weights in quanta."""
     name = stimulus.target.population
@@ -50,7 +50,7 @@ class RateCalls(ABC):
     ----------
     layout : Layout
         The rank's neurons.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     ring : InputRing
         Input.
@@ -74,7 +74,7 @@ class RateCalls(ABC):
     def __init__(
         self,
         layout: Layout,
-        quanta: Quanta,
+        quanta: WeightQuanta,
         ring: InputRing,
         neurons: Neurons,
         stimulus: RateInput,
@@ -141,7 +141,7 @@ class PoissonCalls(RateCalls):
     def __init__(
         self,
         layout: Layout,
-        quanta: Quanta,
+        quanta: WeightQuanta,
         ring: InputRing,
         neurons: Neurons,
         stimulus: PoissonInput,
@@ -223,7 +223,7 @@ class GammaCalls(RateCalls, NeuronHolder):
     def __init__(
         self,
         layout: Layout,
-        quanta: Quanta,
+        quanta: WeightQuanta,
         ring: InputRing,
         neurons: Neurons,
         stimulus: GammaInput,

@@ -144,6 +144,12 @@ class NeuronHolder(StateHolder):
             array[own] = rows[self.neurons[own]] if field.everywhere else rows
 
 
+def parameter_name(parameter: str) -> str:
+    """Return the name by which a parameter that was set is saved."""
+    # '/' cannot be in a name: no state is called so
+    return f"parameter / {parameter}"
+
+
 def projection_fields(
     projection: Projection,
     owner: Owner,

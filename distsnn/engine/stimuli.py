@@ -23,12 +23,12 @@ from distsnn.network import (
     StepCurrent,
 )
 from distsnn.network.checks import steps_array
-from distsnn.network.quanta import Quanta
+from distsnn.network.quanta import WeightQuanta
 
 Floats = npt.NDArray[np.float64]
 
 
-def largest_input(layout: Layout, quanta: Quanta) -> npt.NDArray[np.int64]:
+def largest_input(layout: Layout, quanta: WeightQuanta) -> npt.NDArray[np.int64]:
     """Return a bound of what stimuli add to each receptor plane in one step, quanta.
 
     Returns
@@ -36,19 +36,21 @@ def largest_input(layout: Layout, quanta: Quanta) -> npt.NDArray[np.int64]:
     ndarray of int64, shape (n_planes,)
     """
     network = layout.network
-    bound = np.zeros(max(1, *(len(item.model.receptors) for item in network.populations)), np.int64)
-    for item in network.stimuli:
-        if isinstance(item, RateInput):
-            plane, weights = receptor_weights(layout, quanta, item, np.asarray(item.weight))
-            max_count = most_counts(item.max_rate() * network.dt * 1e-3)
+    bound = np.zeros(
+        max(1, *(len(population.model.receptors) for population in network.populations)), np.int64
+    )
+    for stimulus in network.stimuli:
+        if isinstance(stimulus, RateInput):
+            plane, weights = receptor_weights(layout, quanta, stimulus, np.asarray(stimulus.weight))
+            max_count = most_counts(stimulus.max_rate() * network.dt * 1e-3)
             bound[plane] += max_count * int(np.abs(weights).max())
-        elif isinstance(item, SpikeInput) and item.times.size:
-            weight = np.broadcast_to(item.weight, item.times.shape)
-            slot = steps_array(item.times, network.dt, where="times") * item.target.size
+        elif isinstance(stimulus, SpikeInput) and stimulus.times.size:
+            weight = np.broadcast_to(stimulus.weight, stimulus.times.shape)
+            slot = steps_array(stimulus.times, network.dt, where="times") * stimulus.target.size
             for chosen in (weight > 0, weight < 0):
                 if chosen.any():
-                    _, inverse = np.unique((slot + item.neurons)[chosen], return_inverse=True)
-                    plane, weights = receptor_weights(layout, quanta, item, weight[chosen])
+                    _, inverse = np.unique((slot + stimulus.neurons)[chosen], return_inverse=True)
+                    plane, weights = receptor_weights(layout, quanta, stimulus, weight[chosen])
                     sums = np.zeros(int(inverse.max()) + 1, np.int64)
                     np.add.at(sums, inverse, np.abs(weights))
                     bound[plane] += int(sums.max())
@@ -62,7 +64,7 @@ class Stimuli:
     ----------
     layout : Layout
         The rank's neurons.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     ring : InputRing
         Input.
@@ -84,7 +86,7 @@ class Stimuli:
     def __init__(
         self,
         layout: Layout,
-        quanta: Quanta,
+        quanta: WeightQuanta,
         ring: InputRing,
         neurons: Mapping[str, Neurons],
         seed: int,
@@ -148,7 +150,7 @@ class SpikeCalls:
     def __init__(
         self,
         layout: Layout,
-        quanta: Quanta,
+        quanta: WeightQuanta,
         ring: InputRing,
         neurons: Neurons,
         stimulus: SpikeInput,

@@ -18,12 +18,12 @@ from distsnn.network import (
     OneToOne,
     PairwiseBernoulli,
     Projection,
+    delay_bounds,
     delay_steps,
-    delay_support,
 )
 from distsnn.network.distributions import Distribution
-from distsnn.network.quanta import Quanta, to_integers
-from distsnn.network.values import bounds, mean_of
+from distsnn.network.quanta import WeightQuanta, to_integers
+from distsnn.network.values import mean_of, value_bounds
 
 # Pull costs some 15 ns a run, push 0.7 ns more a synapse than pull (measured).
 PULL_FROM_RUN = 25.0
@@ -91,7 +91,7 @@ class RowSetPlan:
 
 def scaled_by(projection: Projection, index: int) -> int | None:
     """Return what a plan of a projection's synapses is scaled by: the projection or nothing."""
-    return None if projection.scaling is None else index
+    return None if projection.scaling_model is None else index
 
 
 def planes(layout: Layout, projection: Projection) -> tuple[int, int]:
@@ -103,14 +103,14 @@ def planes(layout: Layout, projection: Projection) -> tuple[int, int]:
     if model.signed_receptors is None:
         return 0, 0
     positive, negative = model.signed_receptors
-    if projection.plasticity is not None:  # all weights have one sign, also those that are 0
-        positive = negative = positive if projection.plasticity.sign > 0 else negative
+    if projection.plasticity_rule is not None:  # all weights have one sign, also those that are 0
+        positive = negative = positive if projection.plasticity_rule.sign > 0 else negative
     return model.receptors.index(positive), model.receptors.index(negative)
 
 
 def choose(
     layout: Layout,
-    quanta: Quanta,
+    quanta: WeightQuanta,
     *,
     delivery: str = "auto",
     storage: str = "auto",
@@ -122,7 +122,7 @@ def choose(
     ----------
     layout : Layout
         The rank's neurons.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     delivery : {"auto", "pull", "push"}
         Delivery strategy; "auto" decides by the mean length of a run.
@@ -155,7 +155,7 @@ def _check_size(layout: Layout, storage: str, memory_bytes: float) -> None:
     needed, drawn, largest = 0.0, 0.0, ("", 0.0)
     for projection in network.projections:
         expected = share * projection.rule.expected_synapses(
-            projection.pre.size, projection.post.size, projection.same
+            projection.pre.size, projection.post.size, projection.is_recurrent
         )
         drawn += expected
         if storage != "procedural" or not _can_be_drawn_again(projection):
@@ -180,7 +180,7 @@ def _stored_bytes(layout: Layout) -> float:
     share = layout.n_neurons / layout.network.n_neurons
     return share * sum(
         projection.rule.expected_synapses(
-            projection.pre.size, projection.post.size, projection.same
+            projection.pre.size, projection.post.size, projection.is_recurrent
         )
         * bytes_of(projection, _STORED_BYTES)
         for projection in layout.network.projections
@@ -191,13 +191,13 @@ def distinct_delays(projection: Projection, dt: float) -> float:
     """Return about how many delays a projection's synapses have."""
     if not isinstance(projection.delay, Distribution):
         return 1.0 if isinstance(projection.delay, float) else 16.0
-    low, high = bounds(projection.delay, 0.02)
+    low, high = value_bounds(projection.delay, 0.02)
     return max(1.0, (high - max(low, 0.0)) / dt)
 
 
 def bytes_of(projection: Projection, static: float) -> float:
     """Return the bytes of a synapse: `static`, or what a plastic one takes at least."""
-    model = projection.plasticity
+    model = projection.plasticity_rule
     if model is None:
         return static
     real = 8 if projection.weight_type == "float64" else 4
@@ -256,7 +256,7 @@ def _plan(
 
 
 class _Chooser:
-    def __init__(self, layout: Layout, quanta: Quanta, delivery: str, storage: str) -> None:
+    def __init__(self, layout: Layout, quanta: WeightQuanta, delivery: str, storage: str) -> None:
         self.layout, self.quanta = layout, quanta
         self.delivery, self.storage = delivery, storage
         self.projections = layout.network.projections
@@ -267,7 +267,7 @@ class _Chooser:
             index
             for index, projection in enumerate(self.projections)
             if not isinstance(projection.rule, Explicit | ExplicitFile)
-            and projection.plasticity is None
+            and projection.plasticity_rule is None
         ]
         constant: dict[tuple[int, int], list[int]] = {}
         words: dict[int, list[int]] = {}
@@ -334,14 +334,14 @@ class _Chooser:
     def _synapses(self, index: int) -> float:
         projection = self.projections[index]
         return projection.rule.expected_synapses(
-            projection.pre.size, projection.post.size, projection.same
+            projection.pre.size, projection.post.size, projection.is_recurrent
         )
 
     def _delays(self, members: list[int]) -> tuple[int | None, int, int]:
         """Return the common delay or None, the longest in words, and the longest possible."""
         delays = [self.projections[index].delay for index in members]
         first = delays[0]
-        longest = max(delay_support(delay, self.dt)[1] for delay in delays if delay is not None)
+        longest = max(delay_bounds(delay, self.dt)[1] for delay in delays if delay is not None)
         if isinstance(first, float) and all(
             isinstance(delay, float) and delay == first for delay in delays
         ):
@@ -349,8 +349,10 @@ class _Chooser:
         in_words = 1
         for delay in delays:
             assert delay is not None
-            high = bounds(delay, DELAY_TAIL)[1] if isinstance(delay, Distribution) else math.inf
-            steps = delay_support(delay, self.dt)[1]
+            high = (
+                value_bounds(delay, DELAY_TAIL)[1] if isinstance(delay, Distribution) else math.inf
+            )
+            steps = delay_bounds(delay, self.dt)[1]
             in_words = max(in_words, min(steps, max(1, math.floor(min(high / self.dt, 2e9) + 0.5))))
         return None, in_words, longest
 

@@ -13,7 +13,7 @@ from distsnn.engine.layout import Layout
 from distsnn.engine.plastic_rows import PlasticRows
 from distsnn.kernels import wiring_draws
 from distsnn.kernels.values import draw_by_synapse
-from distsnn.network import AllToAll, Explicit, OneToOne, coded
+from distsnn.network import AllToAll, Explicit, OneToOne, distribution_code
 from distsnn.network.distributions import Distribution
 
 Floats = npt.NDArray[np.float64]
@@ -45,7 +45,7 @@ def synapse_parameters(layout: Layout, rows: PlasticRows, seed: int) -> dict[str
         Drawn parameters belong to seed, source and target, given ones are those of the synapses;
         the bounds are magnitudes.
     """
-    model = layout.network.projections[rows.projection].plasticity
+    model = layout.network.projections[rows.projection].plasticity_rule
     assert model is not None
     found: dict[str, Any] = {}
     for one in fields(model):
@@ -68,13 +68,13 @@ def drawn(
     description.
     """
     projections = layout.network.projections
-    others = [one.name for one in fields(projections[rows.projection].plasticity)]  # type: ignore[arg-type]
+    others = [one.name for one in fields(projections[rows.projection].plasticity_rule)]  # type: ignore[arg-type]
     others.remove("w_min")
     place = others.index(name) if name in others else _PLACE_OF_W_MIN
     keys = wiring_draws.object_keys(np.uint64(seed), SYNAPSE, len(projections))
     at = np.array([place + (step << _PLACE_BITS)])
     key = wiring_draws.cell_streams(keys[rows.projection], at)[0]
-    kind, parameters = coded(value)
+    kind, parameters = distribution_code(value)
     row_set, out = rows.row_set, np.empty(rows.synapses)
     gids = layout.gids(np.arange(layout.n_local))
     draw_by_synapse(
@@ -91,12 +91,6 @@ def first_states(
     return {
         name: np.full(n, constants.get(begin.get(name, ""), 0.0), precision) for name in rule.STATES
     }
-
-
-def parameter_name(parameter: str) -> str:
-    """Return the name of a parameter in checkpoints."""
-    # '/' cannot be in a name: no state is called so
-    return f"parameter / {parameter}"
 
 
 def _given(layout: Layout, rows: PlasticRows, value: Floats) -> Floats:

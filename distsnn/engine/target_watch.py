@@ -14,7 +14,7 @@ from distsnn.engine.post_history import FillingHistory
 from distsnn.engine.state_fields import Values, projection_fields
 from distsnn.engine.tables import Call
 from distsnn.kernels import plastic
-from distsnn.network.plastic_synapse import WatchingSynapse
+from distsnn.network.plastic_synapse import StateDrivenSynapse
 
 # A history of steps takes every step where a potential stays above its threshold: where it has
 # become as long as this, rows are swept before it becomes longer.
@@ -52,8 +52,8 @@ class TargetWatch(PlasticTargets):
         make_room: Callable[[], None],
     ) -> None:
         projection, where, size = calls.projection, calls.where, targets.neurons.size
-        model = projection.plasticity
-        assert isinstance(model, WatchingSynapse)
+        model = projection.plasticity_rule
+        assert isinstance(model, StateDrivenSynapse)
         history = FillingHistory(size, n_levels(calls.rule), calls.precision)
         super().__init__(calls, targets, history, make_room)
         self._longest, self._n_acts = longest, n_levels(calls.rule)

@@ -19,7 +19,7 @@ from distsnn.engine.row_sets import Generator, RowSet
 from distsnn.engine.storage import RowSetPlan, choose, explicit_plan
 from distsnn.errors import DescriptionError
 from distsnn.network import Explicit, ExplicitFile, Network
-from distsnn.network.quanta import Quanta, too_wide_for_a_word
+from distsnn.network.quanta import WeightQuanta, too_wide_for_a_word
 
 Ints = npt.NDArray[np.int64]
 
@@ -61,7 +61,7 @@ class Wiring:
 
 def build(
     layout: Layout,
-    quanta: Quanta,
+    quanta: WeightQuanta,
     seed: int,
     *,
     delivery: str = "auto",
@@ -75,7 +75,7 @@ def build(
     ----------
     layout : Layout
         The rank's neurons.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     seed : int
         The run's seed.
@@ -99,7 +99,7 @@ def build(
     plastic = []
     for index, projection in enumerate(network.projections):
         pieces = _given_edges(network, index, explicit_edges)
-        if projection.plasticity is not None:
+        if projection.plasticity_rule is not None:
             plastic.append(plastic_rows.build(layout, quanta, keys, load, index, pieces))
         elif pieces is not None:
             builder.give(index, projection, pieces)
@@ -124,12 +124,15 @@ def build(
 
 
 def plastic_as_described(
-    layout: Layout, quanta: Quanta, seed: int, explicit_edges: Mapping[int, list[edges.Records]]
+    layout: Layout,
+    quanta: WeightQuanta,
+    seed: int,
+    explicit_edges: Mapping[int, list[edges.Records]],
 ) -> Iterator[PlasticRows]:
     """Yield the synapses of each plastic projection as `build` makes them."""
     builder, network = make_row_builder(layout, quanta, seed), layout.network
     for index, projection in enumerate(network.projections):
-        if projection.plasticity is not None:
+        if projection.plasticity_rule is not None:
             pieces = _given_edges(network, index, explicit_edges)
             load = np.zeros_like(builder.load)
             yield plastic_rows.build(layout, quanta, builder.keys, load, index, pieces)
@@ -148,7 +151,7 @@ def _given_edges(
     return None
 
 
-def _check_weights(layout: Layout, quanta: Quanta, plan: RowSetPlan, prepared: Ints) -> None:
+def _check_weights(layout: Layout, quanta: WeightQuanta, plan: RowSetPlan, prepared: Ints) -> None:
     """Raise DescriptionError if a word of the plan cannot hold a weight."""
     half, weights = 1 << (plan.field_bits - 1), prepared[:, 2]
     bad = (weights < -half) | (weights >= half)

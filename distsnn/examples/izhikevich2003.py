@@ -21,7 +21,7 @@ from distsnn.network import (
     Population,
     Projection,
     Uniform,
-    coded,
+    distribution_code,
 )
 from distsnn.network.populations import Precision
 
@@ -65,7 +65,7 @@ def build(
 
 def _uniform(n: int, stream: int) -> npt.NDArray[np.float64]:
     """Return n numbers in [0, 1), the same on every machine."""
-    kind, parameters = coded(Uniform(0.0, 1.0))
+    kind, parameters = distribution_code(Uniform(0.0, 1.0))
     out = np.empty(n)
     draw_values(kind, *parameters, np.arange(n), PARAMETER, stream, 0, SEED, out)
     return out

@@ -35,16 +35,10 @@ from distsnn.kernels.rows import MASK, RING, STRIDE
 # Words of a projection's table: the ring (kernels.rows: RING, MASK, STRIDE), then
 SPIKE_GID, SPIKE_STEP = 3, 4  # the list of spikes
 BITMAP, ROWS_BEFORE, ROW = 5, 6, 7  # rows
-WORDS, WEIGHTS, LAST_EVENT = (
-    8,
-    9,
-    10,
-)  # by synapse; LAST_EVENT: step of its last event
-SOURCES, LAST, PROCESSED_UNTIL = (
-    11,
-    12,
-    13,
-)  # by row: traces, step of the last spike, step up to which events are processed
+# By synapse; LAST_EVENT: step of its last event
+WORDS, WEIGHTS, LAST_EVENT = 8, 9, 10
+# By row: traces, step of the last spike, step up to which events are processed
+SOURCES, LAST, PROCESSED_UNTIL = 11, 12, 13
 HISTORY, DEPTH, DELIVERED_UNTIL = 14, 15, 16  # spikes processed by all rows
 TARGET_BITS, AXONAL, LEARNS, EVENTS = 17, 18, 19, 20
 FAULT_ROW, FAULT_STEP = 21, 22  # first row with a weight out of range, and its step

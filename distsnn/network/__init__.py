@@ -69,12 +69,12 @@ from distsnn.network.neurons.poisson_neuron import PoissonNeuron
 from distsnn.network.neurons.pp_cond_exp_mc_urbanczik import PpCondExpMcUrbanczik
 from distsnn.network.neurons.pp_psc_delta import PpPscDelta
 from distsnn.network.neurons.spike_source import SpikeSource
-from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, WatchingSynapse
+from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, StateDrivenSynapse
 from distsnn.network.point_process import pp_psc_delta_random
 from distsnn.network.populations import Population, Target, View
 from distsnn.network.projections import Projection
+from distsnn.network.projections import delay_bounds as delay_bounds
 from distsnn.network.projections import delay_steps as delay_steps
-from distsnn.network.projections import delay_support as delay_support
 from distsnn.network.recordings import (
     Recording,
     RecordSpikes,
@@ -82,17 +82,17 @@ from distsnn.network.recordings import (
     RecordWeights,
     SynapseRange,
 )
-from distsnn.network.registry import model_named as model_named
+from distsnn.network.registry import get_neuron_model as get_neuron_model
 from distsnn.network.registry import model_names as model_names
 from distsnn.network.registry import neuron_model, synapse_model
 from distsnn.network.rules import (
     AllToAll,
+    ConnectionRule,
     FixedIndegree,
     FixedOutdegree,
     FixedTotalNumber,
     OneToOne,
     PairwiseBernoulli,
-    Rule,
 )
 from distsnn.network.stimuli import (
     GammaInput,
@@ -123,10 +123,10 @@ from distsnn.network.synapses.tsodyks_synapse import Tsodyks
 from distsnn.network.synapses.urbanczik_synapse import UrbanczikSenn
 from distsnn.network.synapses.vogels_sprekeler_synapse import VogelsSTDP
 from distsnn.network.values import Value
-from distsnn.network.values import bounds as bounds
-from distsnn.network.values import coded as coded
+from distsnn.network.values import distribution_code as distribution_code
+from distsnn.network.values import magnitude_of as magnitude_of
 from distsnn.network.values import mean_of as mean_of
-from distsnn.network.values import scale_of as scale_of
+from distsnn.network.values import value_bounds as value_bounds
 
 __all__ = [
     "BCM",
@@ -140,6 +140,7 @@ __all__ = [
     "Amat2PscExp",
     "Bernoulli",
     "ClopathSTDP",
+    "ConnectionRule",
     "ConstantCurrent",
     "ContrastiveSTDP",
     "Description",
@@ -209,7 +210,6 @@ __all__ = [
     "RecordState",
     "RecordWeights",
     "Recording",
-    "Rule",
     "RuleEquations",
     "STDPPowerLaw",
     "Sine",
@@ -217,6 +217,7 @@ __all__ = [
     "SpikeInput",
     "SpikeSource",
     "State",
+    "StateDrivenSynapse",
     "StepCurrent",
     "Stimulus",
     "SubsteppedNeuron",
@@ -234,7 +235,6 @@ __all__ = [
     "Value",
     "View",
     "VogelsSTDP",
-    "WatchingSynapse",
     "aeif_cond_alpha_multisynapse",
     "aeif_cond_beta_multisynapse",
     "eprop_iaf",

@@ -63,15 +63,17 @@ def readonly(array: npt.NDArray[Any], value: object) -> npt.NDArray[Any]:
     return array
 
 
-def same(left: object, right: object) -> bool:
+def equal_values(left: object, right: object) -> bool:
     """Compare two field values; arrays by shape and elements."""
     if isinstance(left, np.ndarray) or isinstance(right, np.ndarray):
         both = isinstance(left, np.ndarray) and isinstance(right, np.ndarray)
         return both and np.array_equal(left, right)  # type: ignore[arg-type]
     if isinstance(left, tuple) and isinstance(right, tuple):
-        return len(left) == len(right) and all(map(same, left, right))
+        return len(left) == len(right) and all(map(equal_values, left, right))
     if isinstance(left, FrozenMapping) and isinstance(right, FrozenMapping):
-        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+        return left.keys() == right.keys() and all(
+            equal_values(left[key], right[key]) for key in left
+        )
     return bool(left == right)
 
 
@@ -202,7 +204,7 @@ class Description:
         if type(self) is not type(other):
             return NotImplemented
         return all(
-            same(getattr(self, field.name), getattr(other, field.name))
+            equal_values(getattr(self, field.name), getattr(other, field.name))
             for field in fields(self)
             if field.compare
         )

@@ -43,7 +43,7 @@ class BlockTable:
         """Number of blocks."""
         return self.gid.size
 
-    def of_gid(self, gid: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    def block_of_gid(self, gid: npt.ArrayLike) -> npt.NDArray[np.int64]:
         """Return the index of the block that holds each gid."""
         return np.searchsorted(self.gid, np.asarray(gid), side="right").astype(np.int64) - 1
 
@@ -62,15 +62,15 @@ def block_size(n_neurons: int) -> int:
     return size
 
 
-def blocks(network: Network) -> BlockTable:
+def make_blocks(network: Network) -> BlockTable:
     """Return the blocks of a network, as ranks own them."""
-    return slices(network, block_size(network.n_neurons))
+    return make_slices(network, block_size(network.n_neurons))
 
 
-def slices(network: Network, step: int) -> BlockTable:
-    """Return a network cut into slices of at most `step` neurons, none of two populations.
+def make_slices(network: Network, neurons_per_slice: int) -> BlockTable:
+    """Return a network cut into slices of at most `neurons_per_slice` neurons of one population.
 
-    Boundaries lie at multiples of `step` from each population's start; a population's last slice
+    Boundaries lie at multiples of `neurons_per_slice` from each population's start; its last slice
     may be smaller.
 
     Raises
@@ -78,14 +78,18 @@ def slices(network: Network, step: int) -> BlockTable:
     DescriptionError
         If there would be no neuron in a slice.
     """
-    if step < 1:
-        raise DescriptionError("at least one neuron", where="neurons of a slice", value=step)
+    if neurons_per_slice < 1:
+        raise DescriptionError(
+            "at least one neuron", where="neurons of a slice", value=neurons_per_slice
+        )
     sizes = np.array([population.size for population in network.populations], np.int64)
-    counts = -(-sizes // step)
+    counts = -(-sizes // neurons_per_slice)
     population = np.repeat(np.arange(sizes.size, dtype=np.int32), counts)
-    start = (np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)) * step
-    size = np.minimum(step, sizes[population] - start).astype(np.int32)
+    start = (
+        np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    ) * neurons_per_slice
+    size = np.minimum(neurons_per_slice, sizes[population] - start).astype(np.int32)
     gid = (np.cumsum(sizes) - sizes)[population] + start
     for array in (population, start, size, gid):
         array.setflags(write=False)
-    return BlockTable(step, population, start, size, gid)
+    return BlockTable(neurons_per_slice, population, start, size, gid)

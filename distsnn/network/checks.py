@@ -18,7 +18,7 @@ StepArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Range:
+class Interval:
     """An interval of allowed values.
 
     Parameters
@@ -41,11 +41,11 @@ class Range:
         infinite = self.low == math.inf or self.high == -math.inf
         return self.low > self.high or infinite or (is_point and (self.open_low or self.open_high))
 
-    def starts_below(self, other: "Range") -> bool:
+    def starts_below(self, other: "Interval") -> bool:
         """Return whether a value below another range's lower bound may lie within."""
         return (self.low, self.open_low) < (other.low, other.open_low)
 
-    def excludes(self, values: FloatArray) -> npt.NDArray[np.bool_]:
+    def is_outside(self, values: FloatArray) -> npt.NDArray[np.bool_]:
         """Return which values lie outside (NaN and infinite values do)."""
         below = values <= self.low if self.open_low else values < self.low
         above = values >= self.high if self.open_high else values > self.high
@@ -64,9 +64,9 @@ class Range:
 # made once: closed loops check what they set in every piece
 _TRUTHS, _NUMBERS = (bool, np.bool_), (int, float, np.integer, np.floating)
 
-ANY = Range()
-POSITIVE = Range(0.0, open_low=True)
-NOT_NEGATIVE, NOT_POSITIVE = Range(0.0), Range(high=0.0)
+ANY = Interval()
+POSITIVE = Interval(0.0, open_low=True)
+NOT_NEGATIVE, NOT_POSITIVE = Interval(0.0), Interval(high=0.0)
 
 
 def as_number(value: object, *, where: str) -> float:
@@ -147,7 +147,9 @@ def _index(position: int, shape: tuple[int, ...], first: int = 0) -> str:
     return f"[{', '.join(map(str, index))}]"
 
 
-def check_range(value: float | FloatArray, allowed: Range, *, where: str, first: int = 0) -> None:
+def check_range(
+    value: float | FloatArray, allowed: Interval, *, where: str, first: int = 0
+) -> None:
     """Check that a number, or each element of an array, is finite and within a range.
 
     The array's indices begin at `first`.
@@ -156,9 +158,9 @@ def check_range(value: float | FloatArray, allowed: Range, *, where: str, first:
         return
     array = np.asarray(value)
     # Two reductions without temporaries; NaN makes both ends NaN, which any range excludes.
-    if not array.size or not allowed.excludes(np.array([array.min(), array.max()])).any():
+    if not array.size or not allowed.is_outside(np.array([array.min(), array.max()])).any():
         return
-    position = int(np.argmax(allowed.excludes(array)))
+    position = int(np.argmax(allowed.is_outside(array)))
     place, number = where + _index(position, array.shape, first), float(array.flat[position])
     problem = "must be finite" if not math.isfinite(number) else "out of range"
     raise DescriptionError(problem, where=place, value=number, allowed=str(allowed))

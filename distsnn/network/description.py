@@ -128,7 +128,7 @@ class Network(Description):
         for projection in projections:
             ends = f"{projection.pre.population}->{projection.post.population}"
             where = f"projection {projection.name or ends!r}"
-            pre = self.resolve(projection.pre, where=f"{where}, field pre")
+            pre = self.resolve_view(projection.pre, where=f"{where}, field pre")
             source = self.population(pre.population)
             if not source.model.can_spike:
                 raise DescriptionError(
@@ -136,8 +136,10 @@ class Network(Description):
                     where=f"{where}, field pre",
                     allowed="a population of neurons that spike",
                 )
-            post = self.resolve(projection.post, where=f"{where}, field post")
-            name = projection.name or _free(f"{self.label(pre)}->{self.label(post)}", names)
+            post = self.resolve_view(projection.post, where=f"{where}, field post")
+            name = projection.name or _unused_name(
+                f"{self.view_label(pre)}->{self.view_label(post)}", names
+            )
             names.add(name)
             named.append(replace(projection, pre=pre, post=post, name=name))
             model = self.population(post.population).model
@@ -153,7 +155,7 @@ class Network(Description):
         for index, stimulus in enumerate(stimuli):
             where = f"stimulus {stimulus.name!r}" if stimulus.name else f"stimulus {index}"
             where += f" ({type(stimulus).__name__} onto {stimulus.target.population!r})"
-            target = self.resolve(stimulus.target, where=f"{where}, field target")
+            target = self.resolve_view(stimulus.target, where=f"{where}, field target")
             named.append(replace(stimulus, target=target))
             named[-1].check(self.population(target.population).model, self.dt, where=where)
         return tuple(named)
@@ -165,7 +167,7 @@ class Network(Description):
                 named.append(self._weights(recording))
                 continue
             where = f"{type(recording).__name__} of {recording.target.population!r}"
-            target = self.resolve(recording.target, where=f"{where}, field target")
+            target = self.resolve_view(recording.target, where=f"{where}, field target")
             if isinstance(recording, RecordState):
                 state = replace(
                     recording, target=target, name=recording.name or self._path_name(target)
@@ -196,17 +198,17 @@ class Network(Description):
         # ranges in their order need only be compared with the next one
         listed = any(view.neurons is not None for view in spikes)
         for left, right in combinations(spikes, 2) if listed else pairwise(spikes):
-            if left.overlap(right):
+            if left.n_shared(right):
                 raise DescriptionError(
                     "spikes of some neurons are recorded twice",
                     where=f"RecordSpikes of {right.population!r}, field target",
-                    value=self.label(right),
-                    allowed=f"no overlap with {self.label(left)}",
+                    value=self.view_label(right),
+                    allowed=f"no overlap with {self.view_label(left)}",
                 )
         return tuple(named)
 
     def _homeostasis(self, rules: tuple[Homeostasis, ...]) -> tuple[Homeostasis, ...]:
-        named = tuple(rule.named() for rule in rules)
+        named = tuple(rule.with_name() for rule in rules)
         _unique([rule.name for rule in named], "homeostasis")
         by_name = {str(rule.name): rule for rule in self.projections}
         for rule in named:
@@ -218,7 +220,7 @@ class Network(Description):
         where = f"recording {named.name!r}"
         projection = self.projection(named.projection, where=f"{where}, field projection")
         views = [
-            None if view is None else self.resolve(view, where=f"{where}, field {field}")
+            None if view is None else self.resolve_view(view, where=f"{where}, field {field}")
             for field, view in (("sources", named.sources), ("targets", named.targets))
         ]
         named = replace(named, sources=views[0], targets=views[1])
@@ -273,7 +275,7 @@ class Network(Description):
             where=where,
         )
 
-    def resolve(self, target: Target, *, where: str = "") -> View:
+    def resolve_view(self, target: Target, *, where: str = "") -> View:
         """Return the view of a target within this network.
 
         Raises
@@ -294,7 +296,7 @@ class Network(Description):
             )
         return view
 
-    def label(self, view: View) -> str:
+    def view_label(self, view: View) -> str:
         """Return a view's short name: ``E`` for all of E, else such as ``E[0:50]``."""
         is_whole = view.size == self.population(view.population).size
         return view.population if is_whole else f"{view.population}[{view.text}]"
@@ -307,7 +309,7 @@ class Network(Description):
         """Return the expected number of synapses, from the rules' closed forms."""
         return sum(
             projection.rule.expected_synapses(
-                projection.pre.size, projection.post.size, projection.same
+                projection.pre.size, projection.post.size, projection.is_recurrent
             )
             for projection in self.projections
         )
@@ -375,7 +377,7 @@ def _unique(names: list[str | None], kind: str) -> None:
         names_so_far.add(name)
 
 
-def _free(name: str, used: set[str | None]) -> str:
+def _unused_name(name: str, used: set[str | None]) -> str:
     if name not in used:
         return name
     number = 2

@@ -11,7 +11,7 @@ from distsnn.network.base import Description
 from distsnn.network.checks import (
     NOT_NEGATIVE,
     POSITIVE,
-    Range,
+    Interval,
     as_number,
     check_range,
 )
@@ -54,7 +54,7 @@ class Distribution(Description, ABC):
     def _place(self, field: str) -> str:
         return f"{type(self).__name__}, field {field}"
 
-    def _require(self, field: str, allowed: Range) -> None:
+    def _require(self, field: str, allowed: Interval) -> None:
         check_range(getattr(self, field), allowed, where=self._place(field))
 
     @abstractmethod
@@ -110,7 +110,7 @@ class Normal(Distribution):
     kind: ClassVar[int] = 1
 
     def _check(self) -> None:
-        self._require("mean", Range())
+        self._require("mean", Interval())
         self._require("sd", NOT_NEGATIVE)
 
     def parameters(self) -> tuple[float, float, float, float]:
@@ -172,7 +172,7 @@ class TruncatedNormal(Distribution):
     kind: ClassVar[int] = 2
 
     def _check(self) -> None:
-        self._require("mean", Range())
+        self._require("mean", Interval())
         self._require("sd", NOT_NEGATIVE)
         if not self.low < self.high:  # NaN too
             raise DescriptionError(
@@ -273,7 +273,7 @@ class Lognormal(Distribution):
     kind: ClassVar[int] = 3
 
     def _check(self) -> None:
-        self._require("mu", Range())
+        self._require("mu", Interval())
         self._require("sigma", NOT_NEGATIVE)
         # Far draws and the variance must be finite numbers.
         if abs(self.mu) + max(9.0 * self.sigma, self.sigma**2) > 350.0:
@@ -334,8 +334,8 @@ class Uniform(Distribution):
     kind: ClassVar[int] = 4
 
     def _check(self) -> None:
-        self._require("low", Range())
-        self._require("high", Range(self.low, open_low=True))
+        self._require("low", Interval())
+        self._require("high", Interval(self.low, open_low=True))
 
     def parameters(self) -> tuple[float, float, float, float]:
         """Return (low, high, 0, 0)."""

@@ -9,11 +9,11 @@ import numpy as np
 from distsnn.errors import DescriptionError
 from distsnn.network.checks import IntArray, as_indices, check_indices, check_shape
 from distsnn.network.edge_files import ArrayHeader, fingerprint, header
-from distsnn.network.rules import Rule
+from distsnn.network.rules import ConnectionRule
 
 
 @dataclass(frozen=True, eq=False)
-class Explicit(Rule):
+class Explicit(ConnectionRule):
     """Edges given by arrays.
 
     Parameters
@@ -34,16 +34,16 @@ class Explicit(Rule):
         )
         self._fill(sources=sources, targets=targets)
 
-    def check(self, n_pre: int, n_post: int, same: bool, *, where: str) -> None:
+    def check(self, n_pre: int, n_post: int, is_recurrent: bool, *, where: str) -> None:
         """Check that indices lie within the two ends."""
         check_indices(self.sources, n_pre, where=f"{where}, field rule.sources")
         check_indices(self.targets, n_post, where=f"{where}, field rule.targets")
 
-    def value_shape(self, n_pre: int, n_post: int) -> tuple[int, ...]:
+    def array_shape(self, n_pre: int, n_post: int) -> tuple[int, ...]:
         """Return (n_edges,)."""
         return self.sources.shape
 
-    def expected_synapses(self, n_pre: int, n_post: int, same: bool) -> float:
+    def expected_synapses(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
         """Return n_edges."""
         return float(self.sources.size)
 
@@ -57,7 +57,7 @@ class Explicit(Rule):
 
 
 @dataclass(frozen=True, eq=False)
-class ExplicitFile(Rule):
+class ExplicitFile(ConnectionRule):
     """Edges in a file that is read by slices; nothing of it is held in the description.
 
     Parameters
@@ -135,7 +135,7 @@ class ExplicitFile(Rule):
         """Number of edges, from the file's header."""
         return self.headers()["sources"].shape[0]
 
-    def check(self, n_pre: int, n_post: int, same: bool, *, where: str) -> None:
+    def check(self, n_pre: int, n_post: int, is_recurrent: bool, *, where: str) -> None:
         """Check that the file is there and its arrays fit together."""
         self.headers()
 
@@ -166,7 +166,7 @@ class ExplicitFile(Rule):
         names = (self.path, self.sources, self.targets, self.weights, self.delays)
         return ExplicitFile(*names, size=size, sha256=sha256)
 
-    def expected_synapses(self, n_pre: int, n_post: int, same: bool) -> float:
+    def expected_synapses(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
         """Return n_edges."""
         return float(self.n_edges)
 

@@ -34,7 +34,9 @@ class GifNeuron(EquationNeuron):
     E_L: Value = parameter(default=-70.0, unit="mV", doc="resting potential")
     C_m: Value = parameter(default=80.0, unit="pF", doc="membrane capacitance", above=0.0)
     V_reset: Value = parameter(default=-55.0, unit="mV", doc="potential after a spike")
-    t_ref: Value = parameter(default=4.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    t_ref: Value = parameter(
+        default=4.0, unit="ms", doc="refractory time", low=0.0, multiple_of_dt=True
+    )
     I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")
     V_T_star: Value = parameter(default=-35.0, unit="mV", doc="threshold of a neuron at rest")
     Delta_V: Value = parameter(default=0.5, unit="mV", doc="sharpness of the threshold", above=0.0)

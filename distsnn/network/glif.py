@@ -36,7 +36,9 @@ class GlifNeuron(EquationNeuron):
     g: Value = parameter(default=9.43, unit="nS", doc="membrane conductance", above=0.0)
     E_L: Value = parameter(default=-78.85, unit="mV", doc="resting potential")
     C_m: Value = parameter(default=58.72, unit="pF", doc="membrane capacitance", above=0.0)
-    t_ref: Value = parameter(default=3.8, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    t_ref: Value = parameter(
+        default=3.8, unit="ms", doc="refractory time", low=0.0, multiple_of_dt=True
+    )
     I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")
     voltage_reset_fraction: Value = parameter(
         default=0.0, unit="1", doc="part of V_m - E_L that a spike leaves", low=0.0, high=1.0

@@ -13,17 +13,17 @@ from distsnn.network.checks import (
     NOT_NEGATIVE,
     POSITIVE,
     FloatArray,
-    Range,
+    Interval,
     as_number,
     check_range,
     check_shape,
 )
-from distsnn.network.populations import as_name
+from distsnn.network.populations import check_name
 from distsnn.network.projections import Projection
 from distsnn.network.values import as_value
 from distsnn.units import steps
 
-_SHARE = Range(0.0, 1.0, open_low=True)
+_SHARE = Interval(0.0, 1.0, open_low=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,16 +58,16 @@ class Homeostasis(Description, ABC):
                 "must be names of projections", where=f"{noun}, field projections", value=listed
             )
         names = tuple(item.name if isinstance(item, Projection) else item for item in listed)
-        for item in names:
-            if not isinstance(item, str):
+        for projection_name in names:
+            if not isinstance(projection_name, str):
                 raise DescriptionError(
                     "must be a projection's name",
                     where=f"{noun}, field projections",
-                    value=item,
+                    value=projection_name,
                     allowed="a name, or a Projection with one; without, it becomes 'pre->post'",
                 )
         if name is not None:
-            as_name(name, where=f"{noun}, field name")
+            check_name(name, where=f"{noun}, field name")
         where = f"{noun} {name or ', '.join(map(str, names))!r}"
         self._fill(
             projections=names, every=as_number(every, where=f"{where}, field every"), name=name
@@ -80,7 +80,7 @@ class Homeostasis(Description, ABC):
         check_range(self.every, POSITIVE, where=where)
         return steps(self.every, dt, where=where)
 
-    def named(self) -> Self:
+    def with_name(self) -> Self:
         """Return the same with a name."""
         return replace(self, name=self.name or ", ".join(self.projections))
 
@@ -99,14 +99,14 @@ class Homeostasis(Description, ABC):
             place = f"{where}, field projections"
             if name not in by_name:
                 raise unknown("projection", name, by_name, where=place)
-            if by_name[name].plasticity is None:
+            if by_name[name].plasticity_rule is None:
                 raise DescriptionError(
                     f"projection {name!r} is not plastic",
                     where=place,
                     allowed="projections whose `synapse` is a model of plasticity, such as STDP",
                 )
             projections.append(by_name[name])
-            model, first = by_name[name].plasticity, projections[0].plasticity
+            model, first = by_name[name].plasticity_rule, projections[0].plasticity_rule
             assert model is not None
             assert first is not None
             if by_name[name].post != projections[0].post or model.sign != first.sign:
@@ -166,8 +166,10 @@ class NormaliseWeights(Homeostasis):
         self._fill(total=_per_target(total, where=f"{where}, field total"), share=share)
 
     def _check_goal(self, projection: Projection, *, where: str) -> None:
-        assert projection.plasticity is not None
-        allowed = POSITIVE if projection.plasticity.sign > 0 else Range(high=0.0, open_high=True)
+        assert projection.plasticity_rule is not None
+        allowed = (
+            POSITIVE if projection.plasticity_rule.sign > 0 else Interval(high=0.0, open_high=True)
+        )
         _check_per_target(self.total, projection, allowed, where=f"{where}, field total")
 
 
@@ -237,7 +239,7 @@ def _per_target(argument: object, *, where: str) -> float | FloatArray:
 
 
 def _check_per_target(
-    value: float | FloatArray, projection: Projection, allowed: Range, *, where: str
+    value: float | FloatArray, projection: Projection, allowed: Interval, *, where: str
 ) -> None:
     if isinstance(value, np.ndarray):
         check_shape(

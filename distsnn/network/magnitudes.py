@@ -222,10 +222,8 @@ class DrawnMagnitudes(Magnitudes):
 
     def below(self, exponent: int) -> tuple[float, float]:
         """Return the share of the weights below 2^exponent, and their part of the total."""
-        distribution, below = (
-            self.distribution,
-            math.nextafter(math.ldexp(1.0, min(exponent, 1023)), 0.0),
-        )
+        distribution = self.distribution
+        below = math.nextafter(math.ldexp(1.0, min(exponent, 1023)), 0.0)
         share = distribution.cdf(below) - distribution.cdf(math.nextafter(-below, -math.inf))
         # E|w| = E[w] - 2 E[w; w <= 0]
         negative = distribution.partial_expectation(0.0)

@@ -10,9 +10,9 @@ import numpy as np
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description
-from distsnn.network.checks import ANY, Range, as_integer, check_shape, steps_array
+from distsnn.network.checks import ANY, Interval, as_integer, check_shape, steps_array
 from distsnn.network.distributions import Distribution
-from distsnn.network.values import TAIL, Value, as_value, bounds, check_value
+from distsnn.network.values import TAIL, Value, as_value, check_value, value_bounds
 
 _KEY = "parameter"
 
@@ -45,9 +45,9 @@ class Parameter:
         Unit, e.g. ``"mV"``.
     doc : str
         One line.
-    allowed : Range
+    allowed : Interval
         Allowed values.
-    on_grid : bool
+    multiple_of_dt : bool
         Whether given values must be multiples of dt (draws are rounded to it).
     integer : bool
         Whether it is one integer for all neurons.
@@ -55,8 +55,8 @@ class Parameter:
 
     unit: str
     doc: str
-    allowed: Range
-    on_grid: bool = False
+    allowed: Interval
+    multiple_of_dt: bool = False
     integer: bool = False
 
 
@@ -93,7 +93,7 @@ def parameter(
     low: float = -math.inf,
     high: float = math.inf,
     above: float = -math.inf,
-    on_grid: bool = False,
+    multiple_of_dt: bool = False,
     integer: bool = False,
 ) -> Any:
     """Declare a parameter of a model: a field with its unit, meaning and range.
@@ -108,17 +108,17 @@ def parameter(
         Smallest and largest allowed value.
     above : float
         Bound that values must exceed (in place of `low`).
-    on_grid : bool
+    multiple_of_dt : bool
         Whether given values must be multiples of dt.
     integer : bool
         Whether it is one integer for all neurons.
     """
     open_low = math.isfinite(above)
-    allowed = Range(above if open_low else low, high, open_low)
-    return declared(default, Parameter(unit, doc, allowed, on_grid, integer))
+    allowed = Interval(above if open_low else low, high, open_low)
+    return parameter_field(default, Parameter(unit, doc, allowed, multiple_of_dt, integer))
 
 
-def declared(default: object, parameter: Parameter) -> Any:
+def parameter_field(default: object, parameter: Parameter) -> Any:
     """Return the field of a parameter of which all is known."""
     return field(default=default, metadata={_KEY: parameter})
 
@@ -131,18 +131,18 @@ class Model(Description):
     ----------
     name : str
         Name in the registry, NEST's where NEST has the model.
-    each : str
+    parameter_scope : str
         What may have a parameter's value of its own, such as ``"neuron"``.
     states : mapping of str to State
         State variables.
-    ordered : tuple of (str, str)
+    ordered_parameters : tuple of (str, str)
         Pairs of parameters of which the first must be smaller than the second.
     """
 
     name: ClassVar[str]
-    each: ClassVar[str]
+    parameter_scope: ClassVar[str]
     states: ClassVar[Mapping[str, State]] = {}
-    ordered: ClassVar[tuple[tuple[str, str], ...]] = ()
+    ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     @classmethod
     def keyword_noun(cls) -> str:
@@ -182,7 +182,7 @@ class Model(Description):
             self._fill(**{name: value})
 
     def check(self, size: int, *, where: str) -> None:
-        """Check shapes and ranges of all parameters for `size` neurons, or whatever `each` is.
+        """Check shapes and ranges of all parameters; their arrays have `size` values.
 
         Raises
         ------
@@ -200,7 +200,7 @@ class Model(Description):
                     "must be one integer for all neurons", where=place, value=value
                 )
             check_value(value, parameter.allowed, where=place)
-        for smaller, larger in self.ordered:
+        for smaller, larger in self.ordered_parameters:
             self.check_order(smaller, larger, where=where)
 
     def _check_array(self, name: str, shape: tuple[int, ...] | None, *, where: str) -> None:
@@ -211,7 +211,7 @@ class Model(Description):
             raise DescriptionError(
                 "such synapses take no array", where=where, allowed="a number or a distribution"
             )
-        check_shape(value, shape, where=where, meaning=f"one value per {self.each}")
+        check_shape(value, shape, where=where, meaning=f"one value per {self.parameter_scope}")
 
     def check_order(self, smaller: str, larger: str, *, where: str) -> None:
         """Check that one parameter's values are below another's.
@@ -224,7 +224,7 @@ class Model(Description):
         left, right = self.value(smaller), self.value(larger)
         drawn = isinstance(left, Distribution) or isinstance(right, Distribution)
         if drawn:  # any draw of the one must be below any draw of the other
-            left, right = bounds(left, TAIL)[1], bounds(right, TAIL)[0]
+            left, right = value_bounds(left, TAIL)[1], value_bounds(right, TAIL)[0]
         bad = np.atleast_1d(np.asarray(left) >= np.asarray(right))
         if bad.any():
             first = int(np.argmax(bad))
@@ -240,7 +240,7 @@ class Model(Description):
         """Check that given values of times lie on the grid of `dt` (ms)."""
         for name, parameter in self.parameters().items():
             value = self.value(name)
-            if parameter.on_grid and not isinstance(value, Distribution):
+            if parameter.multiple_of_dt and not isinstance(value, Distribution):
                 steps_array(np.atleast_1d(value), dt, where=f"{where}, field {name}")
 
 
@@ -257,13 +257,13 @@ class Neuron(Model):
         Receptors that synapses and stimuli may target.
     signed_receptors : tuple of (str, str), optional
         Receptors of weights >= 0 and < 0 where no receptor is named.
-    allowed_weights : mapping of str to Range
+    allowed_weights : mapping of str to Interval
         Which weights a receptor takes that takes not all, such as a conductance.
     weight_unit : str
         Unit of synaptic weights.
     accepts_current : bool
         Whether current stimuli may target it.
-    takes_scaled : bool
+    accepts_scaled_weights : bool
         Whether synapses whose model scales their weights may target it.
     can_spike : bool
         Whether it ever spikes: projections come from such neurons only.
@@ -271,18 +271,18 @@ class Neuron(Model):
         Import name of the kernel module; empty: ``distsnn.kernels.neurons.<name>``.
     """
 
-    each: ClassVar[str] = "neuron"
+    parameter_scope: ClassVar[str] = "neuron"
     receptors: ClassVar[tuple[str, ...]] = ()
     signed_receptors: ClassVar[tuple[str, str] | None] = None
-    allowed_weights: ClassVar[Mapping[str, Range]] = {}
+    allowed_weights: ClassVar[Mapping[str, Interval]] = {}
     weight_unit: ClassVar[str] = ""
     accepts_current: ClassVar[bool] = True
-    takes_scaled: ClassVar[bool] = True
+    accepts_scaled_weights: ClassVar[bool] = True
     can_spike: ClassVar[bool] = True
     kernel: ClassVar[str] = ""
 
     @classmethod
-    def reached(cls, receptor: str | None, low: float, high: float) -> tuple[str, ...]:
+    def target_receptors(cls, receptor: str | None, low: float, high: float) -> tuple[str, ...]:
         """Return the receptors that weights within [low, high] reach.
 
         Parameters
@@ -402,7 +402,7 @@ class SynapseModel(Model):
         parameters have the names of the class's.
     """
 
-    each: ClassVar[str] = "source neuron, which all of its synapses share"
+    parameter_scope: ClassVar[str] = "source neuron, which all of its synapses share"
     kernel: ClassVar[str] = ""
 
     def largest_factor(self) -> float:

@@ -40,5 +40,5 @@ def _kind(parameter: Parameter, default: object) -> str:
     kind = "int" if parameter.integer else "float, array_like or Distribution"
     parts = [kind, parameter.unit]
     parts += [] if parameter.allowed == ANY else [str(parameter.allowed)]
-    parts += ["multiple of dt"] if parameter.on_grid else []
+    parts += ["multiple of dt"] if parameter.multiple_of_dt else []
     return ", ".join([*parts, f"default {default}"])

@@ -9,16 +9,16 @@ import numpy as np
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import ADDED
-from distsnn.network.checks import NOT_NEGATIVE, Range, as_number, check_range
+from distsnn.network.checks import NOT_NEGATIVE, Interval, as_number, check_range
 from distsnn.network.distributions import Distribution
 from distsnn.network.model import State, SynapseModel, kernel_module_of
-from distsnn.network.values import Value, as_value, bounds
+from distsnn.network.values import Value, as_value, value_bounds
 from distsnn.network.weight_bounds import (
     check_bounds,
     check_within,
     magnitudes,
     sign_of,
-    signed,
+    signed_range,
 )
 from distsnn.units import steps
 
@@ -67,7 +67,7 @@ class PlasticSynapse(SynapseModel):
         Import name of the kernel module; empty: ``distsnn.kernels.plasticity.<name>``.
     """
 
-    each: ClassVar[str] = "synapse"
+    parameter_scope: ClassVar[str] = "synapse"
     per_synapse: ClassVar[tuple[str, ...]] = ("w_max", "w_min")
     weight_unit: ClassVar[str] = ""
     kernel: ClassVar[str] = ""
@@ -111,12 +111,12 @@ class PlasticSynapse(SynapseModel):
         return sign_of(self.w_max)
 
     @property
-    def largest(self) -> float:
+    def max_magnitude(self) -> float:
         """The largest magnitude of the bound of any synapse, which may be infinite."""
         return magnitudes(self.w_max)[1]
 
     @property
-    def least(self) -> float:
+    def min_magnitude(self) -> float:
         """The smallest magnitude of the lower bound of any synapse."""
         return magnitudes(self.w_min)[0]
 
@@ -130,7 +130,7 @@ class PlasticSynapse(SynapseModel):
 
     def least_step(self, scale: float) -> float:
         """Return the smallest typical change of weights up to a magnitude; NaN if unknown."""
-        steps = self.steps(0.5 * (self.least + scale))
+        steps = self.steps(0.5 * (self.min_magnitude + scale))
         return min((abs(step) for step in steps if step and math.isfinite(step)), default=math.nan)
 
     def weight_type(self, weight: Value | None) -> str:
@@ -150,9 +150,9 @@ class PlasticSynapse(SynapseModel):
         """
         if self.precision != AUTO:
             return self.precision
-        scale = self.largest
+        scale = self.max_magnitude
         if math.isinf(scale) and weight is not None:
-            scale = max(map(abs, bounds(weight, _FEW)))
+            scale = max(map(abs, value_bounds(weight, _FEW)))
         if scale == 0.0:  # how far the weights will grow is unknown
             return "float64"
         # a comparison with NaN is false
@@ -160,9 +160,9 @@ class PlasticSynapse(SynapseModel):
         return "float32" if resolved else "float64"
 
     @property
-    def allowed(self) -> Range:
+    def weight_range(self) -> Interval:
         """Which weights all synapses may have."""
-        return signed(self.sign, magnitudes(self.w_min)[1], magnitudes(self.w_max)[0])
+        return signed_range(self.sign, magnitudes(self.w_min)[1], magnitudes(self.w_max)[0])
 
     def check_each(self, shape: tuple[int, ...] | None, *, where: str) -> None:
         """Check shapes and ranges of all parameters.
@@ -228,19 +228,19 @@ class PlasticSynapse(SynapseModel):
 
 
 @dataclass(frozen=True, eq=False)
-class WatchingSynapse(PlasticSynapse):
+class StateDrivenSynapse(PlasticSynapse):
     """Base class of models in which states of the target act in every step, and not its spikes.
 
     Attributes
     ----------
-    watched : tuple of str
+    observed_states : tuple of str
         States that the target must have.
-    late : str
+    delayed_states : str
         Parameter with the delay of some of them, ms; empty: no state is delayed.
     """
 
-    watched: ClassVar[tuple[str, ...]] = ()
-    late: ClassVar[str] = ""
+    observed_states: ClassVar[tuple[str, ...]] = ()
+    delayed_states: ClassVar[str] = ""
 
     def check_target(self, states: Mapping[str, State], target: str, *, where: str) -> None:
         """Check that a target of a model with some states has those that are watched.
@@ -250,12 +250,12 @@ class WatchingSynapse(PlasticSynapse):
         DescriptionError
             If it has not.
         """
-        for name in self.watched:
+        for name in self.observed_states:
             if name not in states:
                 raise DescriptionError(
                     f"{self.name} follows the state {name} of its target, which {target} has not",
                     where=where,
-                    allowed=f"a neuron with the states {', '.join(self.watched)}",
+                    allowed=f"a neuron with the states {', '.join(self.observed_states)}",
                 )
 
     def check_synapses(  # noqa: D102 (inherited)
@@ -266,9 +266,13 @@ class WatchingSynapse(PlasticSynapse):
 
     def late_steps(self, dt: float, *, where: str = "") -> int:
         """Return by how many steps some states are late."""
-        if not self.late:
+        if not self.delayed_states:
             return 0
-        return steps(getattr(self, self.late), dt, where=f"{where}, field synapse.{self.late}")
+        return steps(
+            getattr(self, self.delayed_states),
+            dt,
+            where=f"{where}, field synapse.{self.delayed_states}",
+        )
 
 
 @dataclass(frozen=True, eq=False)

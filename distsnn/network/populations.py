@@ -13,7 +13,7 @@ from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import ADDED, Description, FrozenMapping
 from distsnn.network.checks import (
     IntArray,
-    Range,
+    Interval,
     as_indices,
     as_integer,
     check_range,
@@ -32,14 +32,14 @@ TO_END = -1
 # Most parts of a step that are integrated in float32.
 MOST_FLOAT32_PARTS = 4
 # Counts are kept in 32 bits.
-COUNT = Range(0.0, 2.0**31 - 1.0)
+COUNT = Interval(0.0, 2.0**31 - 1.0)
 # A file system takes 255 bytes; a recording's name may have a view's bounds appended.
 _LONGEST_NAME = 170
 # Neurons of a view that a message lists.
 _MOST_LISTED = 8
 
 
-def as_name(name: object, *, where: str) -> str:
+def check_name(name: object, *, where: str) -> str:
     """Return a name that may stand in a path of the run's store."""
     if (
         not isinstance(name, str)
@@ -146,7 +146,7 @@ class View(Description):
         positions[positions == self.neurons.size] = 0
         return np.where(self.neurons[positions] == neurons, positions, -1)
 
-    def overlap(self, other: "View") -> int:
+    def n_shared(self, other: "View") -> int:
         """Return how many neurons two views share."""
         if self.population != other.population:
             return 0
@@ -212,7 +212,7 @@ class Population(Description):
         precision: Precision = "float32",
     ) -> None:
         where = f"population {name!r}"
-        as_name(name, where=f"{where}, field name")
+        check_name(name, where=f"{where}, field name")
         size = as_integer(size, where=f"{where}, field size", low=1, high=MAX_NEURONS)
         if isinstance(model, NeuronModel):
             model = model()
@@ -273,7 +273,7 @@ class Population(Description):
                 value=item,
                 allowed="E[5], E[start:stop:step], E[[1, 5]] or a mask of one bool per neuron",
             )
-        check_range(neurons, Range(-self.size, self.size - 1), where=f"{where}, index")
+        check_range(neurons, Interval(-self.size, self.size - 1), where=f"{where}, index")
         return View(self.name, neurons=np.where(neurons < 0, neurons + self.size, neurons))
 
 
@@ -312,7 +312,7 @@ def state_value(
     if isinstance(value, np.ndarray):
         check_shape(value, (size,), where=where, meaning="one value per neuron")
     largest = float(np.finfo(precision).max)
-    check_value(value, COUNT if state.integer else Range(-largest, largest), where=where)
+    check_value(value, COUNT if state.integer else Interval(-largest, largest), where=where)
     if state.integer and (isinstance(value, Distribution) or (np.asarray(value) % 1.0).any()):
         raise DescriptionError(
             "must be an integer number of steps", where=where, value=value, allowed="integers >= 0"

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from distsnn.errors import DescriptionError
 from distsnn.network.base import Description
 from distsnn.network.checks import (
-    Range,
+    Interval,
     as_integer,
     check_range,
     check_shape,
@@ -20,19 +20,19 @@ from distsnn.network.distributions import MIN_ACCEPTANCE, Distribution
 from distsnn.network.edges import ExplicitFile
 from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.model import Neuron, SynapseModel
-from distsnn.network.plastic_synapse import PlasticSynapse, WatchingSynapse
-from distsnn.network.populations import Target, View, as_name, as_range
+from distsnn.network.plastic_synapse import PlasticSynapse, StateDrivenSynapse
+from distsnn.network.populations import Target, View, as_range, check_name
 from distsnn.network.registry import nearest_synapse_class
-from distsnn.network.rules import Rule
+from distsnn.network.rules import ConnectionRule
 from distsnn.network.values import TAIL, Value, ValueLike, as_value
 
 # A pulled run keeps its delay in 16 bits.
 MAX_DELAY_STEPS = 2**16 - 1
 
 
-def _allowed(dt: float) -> Range:
+def _allowed(dt: float) -> Interval:
     # A delay within a rounding error of dt is allowed.
-    return Range(dt * (1.0 - 1e-9), MAX_DELAY_STEPS * dt)
+    return Interval(dt * (1.0 - 1e-9), MAX_DELAY_STEPS * dt)
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -43,7 +43,7 @@ class Projection(Description):
     ----------
     pre, post : Population, View or str
         Sources and targets.
-    rule : Rule
+    rule : ConnectionRule
         Which pairs connect.
     weight : float, array_like or Distribution, optional
         Weight in the target model's unit; left out only where the rule's file holds weights.
@@ -65,7 +65,7 @@ class Projection(Description):
 
     pre: View
     post: View
-    rule: Rule
+    rule: ConnectionRule
     weight: Value | None
     delay: Value | None
     receptor: str | None
@@ -77,7 +77,7 @@ class Projection(Description):
         self,
         pre: Target,
         post: Target,
-        rule: Rule,
+        rule: ConnectionRule,
         weight: ValueLike | None = None,
         delay: ValueLike | None = None,
         receptor: str | None = None,
@@ -88,7 +88,7 @@ class Projection(Description):
         source = as_range(pre, where="projection, field pre")
         target = as_range(post, where="projection, field post")
         where = f"projection {name or f'{source.population}->{target.population}'!r}"
-        if not isinstance(rule, Rule):
+        if not isinstance(rule, ConnectionRule):
             raise DescriptionError(
                 "must be a connection rule",
                 where=f"{where}, field rule",
@@ -96,7 +96,7 @@ class Projection(Description):
                 allowed="an instance, such as FixedIndegree(100)",
             )
         if name is not None:
-            as_name(name, where=f"{where}, field name")
+            check_name(name, where=f"{where}, field name")
         if isinstance(synapse, PlasticityModel):
             synapse = synapse()
         if synapse is not None and not isinstance(synapse, SynapseModel):
@@ -118,22 +118,22 @@ class Projection(Description):
         )
 
     @property
-    def same(self) -> bool:
+    def is_recurrent(self) -> bool:
         """Whether sources and targets are the same neurons."""
         return self.pre == self.post
 
     @property
-    def plasticity(self) -> PlasticSynapse | None:
+    def plasticity_rule(self) -> PlasticSynapse | None:
         """What changes the weights, if anything does."""
         return self.synapse if isinstance(self.synapse, PlasticSynapse) else None
 
     @cached_property
     def weight_type(self) -> str:
         """Type in which plastic weights are kept; empty: the weights do not learn."""
-        return self.plasticity.weight_type(self.weight) if self.plasticity else ""
+        return self.plasticity_rule.weight_type(self.weight) if self.plasticity_rule else ""
 
     @property
-    def scaling(self) -> SynapseModel | None:
+    def scaling_model(self) -> SynapseModel | None:
         """What scales the weights with every spike of the source, if anything does."""
         return None if isinstance(self.synapse, PlasticSynapse) else self.synapse
 
@@ -147,37 +147,37 @@ class Projection(Description):
         """
         model.check_receptor(self.receptor, where=where)
         n_pre, n_post = self.pre.size, self.post.size
-        if self.rule.skips_autapses and not self.same and self.pre.overlap(self.post):
+        if self.rule.skips_autapses and not self.is_recurrent and self.pre.n_shared(self.post):
             raise DescriptionError(
                 "autapses=False needs sources and targets that are the same neurons or disjoint",
                 where=f"{where}, field rule.autapses",
                 value=f"{self.pre.start}:{self.pre.stop} to {self.post.start}:{self.post.stop}",
             )
-        self.rule.check(n_pre, n_post, self.same, where=where)
+        self.rule.check(n_pre, n_post, self.is_recurrent, where=where)
         for name, value in (("weight", self.weight), ("delay", self.delay)):
             self._check_source(name, value, where=f"{where}, field {name}")
         if self.weight is not None:
             model.check_weight(self.receptor, self.weight, where=f"{where}, field weight")
         if self.delay is not None:
-            delay_support(self.delay, dt, where=f"{where}, field delay")
+            delay_bounds(self.delay, dt, where=f"{where}, field delay")
         if self.synapse is not None:
             place = f"{where}, field synapse"
-            if self.plasticity is not None:
-                self.plasticity.check_each(self.rule.value_shape(n_pre, n_post), where=place)
+            if self.plasticity_rule is not None:
+                self.plasticity_rule.check_each(self.rule.array_shape(n_pre, n_post), where=place)
             else:
                 self.synapse.check(n_pre, where=place)
-            if self.plasticity is None and not model.takes_scaled:
+            if self.plasticity_rule is None and not model.accepts_scaled_weights:
                 raise DescriptionError(
                     f"{model.name} relays whole spikes: a synapse model cannot scale its weights",
                     where=f"{where}, field synapse",
                     value=self.synapse.name,
                     allowed="None",
                 )
-        if self.plasticity is not None:
-            self._check_unit(self.plasticity.weight_unit, model, where=where)
-            shortest = None if self.delay is None else delay_support(self.delay, dt)[0]
-            self.plasticity.check_synapses(self.weight, shortest, dt, where=where)
-        if isinstance(self.synapse, WatchingSynapse):
+        if self.plasticity_rule is not None:
+            self._check_unit(self.plasticity_rule.weight_unit, model, where=where)
+            shortest = None if self.delay is None else delay_bounds(self.delay, dt)[0]
+            self.plasticity_rule.check_synapses(self.weight, shortest, dt, where=where)
+        if isinstance(self.synapse, StateDrivenSynapse):
             self.synapse.check_target(model.states, model.name, where=f"{where}, field synapse")
 
     def _check_unit(self, unit: str, model: Neuron, *, where: str) -> None:
@@ -196,7 +196,7 @@ class Projection(Description):
         if not in_file and value is None:
             raise DescriptionError("is missing", where=where)
         if isinstance(value, np.ndarray):
-            shape = self.rule.value_shape(self.pre.size, self.post.size)
+            shape = self.rule.array_shape(self.pre.size, self.post.size)
             rule = type(self.rule).__name__
             if shape is None:
                 raise DescriptionError(
@@ -246,7 +246,7 @@ def delay_steps(
     return steps_array(array, dt, where=where, first=first).astype(np.int32)
 
 
-def delay_support(delay: Value, dt: float, *, where: str = "delay") -> tuple[int, int]:
+def delay_bounds(delay: Value, dt: float, *, where: str = "delay") -> tuple[int, int]:
     """Return hard bounds of the delays that occur, in steps.
 
     Parameters
@@ -286,6 +286,6 @@ def delay_support(delay: Value, dt: float, *, where: str = "delay") -> tuple[int
     low, high = delay.support()
     if not math.isfinite(high):
         high = delay.quantile_range(TAIL)[1]
-    check_range(high, Range(0.0, MAX_DELAY_STEPS * dt), where=where)
+    check_range(high, Interval(0.0, MAX_DELAY_STEPS * dt), where=where)
     longest = max(1, math.floor(high / dt + 0.5))
     return max(1, math.floor(max(low, 0.0) / dt + 0.5)), longest

@@ -37,19 +37,19 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError
-from distsnn.network.claims import (
-    Claim,
-    EdgeSummary,
-    Receptor,
-    is_listed,
-    projection_claim,
-    stimulus_claim,
-)
 from distsnn.network.description import Network
 from distsnn.network.magnitudes import Magnitudes, RoundingError, magnitudes_of
 from distsnn.network.projections import Projection
+from distsnn.network.scale_requirements import (
+    EdgeFileSummary,
+    Receptor,
+    ScaleRequirement,
+    is_listed,
+    projection_requirement,
+    stimulus_requirement,
+)
 from distsnn.network.stimuli import RateInput, SpikeInput
-from distsnn.network.values import bounds
+from distsnn.network.values import value_bounds
 
 # A packed field must hold all but this much of a distribution on either side. What does not fit is
 # stored explicitly: 8 bytes and a delay run each, so more would be slower than 8 bytes for all.
@@ -58,7 +58,7 @@ LARGEST_SUM_BITS = 62
 
 
 @dataclass(frozen=True)
-class Quanta:
+class WeightQuanta:
     """Fixed-point scales of a network.
 
     Parameters
@@ -99,7 +99,7 @@ class Quanta:
         }
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> "Quanta":
+    def from_dict(cls, data: Mapping[str, Any]) -> "WeightQuanta":
         """Return the quanta that `to_dict` was called on."""
         rows = [((row["population"], row["receptor"]), row) for row in data["receptors"]]
         return cls(
@@ -125,14 +125,16 @@ def to_integers(weight: npt.ArrayLike, exponent: int, shift: int = 0) -> npt.NDA
     return np.asarray(scaled.astype(np.int64) << shift)
 
 
-def quanta(network: Network, files: Mapping[int, EdgeSummary] | None = None) -> Quanta:
+def choose_quanta(
+    network: Network, files: Mapping[int, EdgeFileSummary] | None = None
+) -> WeightQuanta:
     """Return the fixed-point scales of a network.
 
     Parameters
     ----------
     network : Network
         The network.
-    files : mapping of int to EdgeSummary, optional
+    files : mapping of int to EdgeFileSummary, optional
         By index of the projection, what its edge file holds; needed where weights are in the file.
 
     Raises
@@ -143,19 +145,21 @@ def quanta(network: Network, files: Mapping[int, EdgeSummary] | None = None) -> 
     """
     files = files or {}
     projected = [
-        projection_claim(network, described, files.get(index))
+        projection_requirement(network, described, files.get(index))
         for index, described in enumerate(network.projections)
     ]
     stimuli = [
         described for described in network.stimuli if isinstance(described, RateInput | SpikeInput)
     ]
-    claims = projected + [stimulus_claim(network, described) for described in stimuli]
+    claims = projected + [stimulus_requirement(network, described) for described in stimuli]
     exponent: dict[Receptor, int] = {}
     bound: dict[Receptor, float] = {}
     for group in _groups(network, claims):
         group_claims = [claim for claim in claims if claim.scale and claim.receptors[0] in group]
-        totals = {key: sum(claim.sums.get(key, 0.0) for claim in group_claims) for key in group}
-        k = _choose(group_claims, max(totals.values()))
+        totals = {
+            key: sum(claim.max_input_sums.get(key, 0.0) for claim in group_claims) for key in group
+        }
+        k = _choose_exponent(group_claims, max(totals.values()))
         for key, total in totals.items():
             if _least_exponent(total, LARGEST_SUM_BITS) > k:
                 raise _too_wide(network, projected, key, k, total)
@@ -167,7 +171,7 @@ def quanta(network: Network, files: Mapping[int, EdgeSummary] | None = None) -> 
         shift.append(s)
         fields.append(_field_bits(described, files.get(index), k + s))
         errors[described.name or ""] = claim.magnitudes.rounded(k + s)
-    return Quanta(exponent, bound, tuple(shift), tuple(fields), errors)
+    return WeightQuanta(exponent, bound, tuple(shift), tuple(fields), errors)
 
 
 def _is_plain(projection: Projection) -> bool:
@@ -175,7 +179,7 @@ def _is_plain(projection: Projection) -> bool:
         return False
     return (
         isinstance(projection.weight, float)
-        or projection.plasticity is not None
+        or projection.plasticity_rule is not None
         or is_listed(projection)
     )
 
@@ -186,7 +190,7 @@ def _least_exponent(total: float, bits: int) -> int:
     return exponent - bits - (mantissa == 0.5)
 
 
-def _choose(claims: list[Claim], total: float) -> int:
+def _choose_exponent(claims: list[ScaleRequirement], total: float) -> int:
     if not claims:
         return 0
     finest = min(claim.finest for claim in claims)
@@ -194,7 +198,7 @@ def _choose(claims: list[Claim], total: float) -> int:
     return max(finest, min(coarsest, _least_exponent(total, 30)))
 
 
-def _groups(network: Network, claims: list[Claim]) -> list[tuple[Receptor, ...]]:
+def _groups(network: Network, claims: list[ScaleRequirement]) -> list[tuple[Receptor, ...]]:
     """Return receptors in groups that share a quantum."""
     groups: list[tuple[Receptor, ...]] = [
         ((population.name, receptor),)
@@ -210,7 +214,7 @@ def _groups(network: Network, claims: list[Claim]) -> list[tuple[Receptor, ...]]
 
 
 def _too_wide(
-    network: Network, claims: list[Claim], key: Receptor, k: int, total: float
+    network: Network, claims: list[ScaleRequirement], key: Receptor, k: int, total: float
 ) -> DescriptionError:
     """Return the error of weights whose sum has too many quanta, with what 2^62 would change."""
     named = {
@@ -268,9 +272,9 @@ def _lost(named: Mapping[str | None, Magnitudes], exponent: int) -> str:
     return f"; rounded to 2^{exponent}, {errors[worst]} in projection {worst!r}"
 
 
-def _field_bits(projection: Projection, summary: EdgeSummary | None, exponent: int) -> int:
+def _field_bits(projection: Projection, summary: EdgeFileSummary | None, exponent: int) -> int:
     if projection.weight is not None:
-        ends = bounds(projection.weight, PACKED_TAIL)
+        ends = value_bounds(projection.weight, PACKED_TAIL)
     else:
         ends = (summary.low, summary.high) if summary is not None else (0.0, 0.0)
     return 1 + max(abs(int(end)) for end in to_integers(ends, exponent)).bit_length()

@@ -7,7 +7,7 @@ from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description
 from distsnn.network.checks import POSITIVE, as_integer, as_number, check_range
 from distsnn.network.model import Neuron
-from distsnn.network.populations import Target, View, as_name, as_range, as_view
+from distsnn.network.populations import Target, View, as_range, as_view, check_name
 from distsnn.network.projections import Projection
 from distsnn.units import steps
 
@@ -59,7 +59,7 @@ class RecordState(Description):
         view = as_view(target, where="RecordState, field target")
         where = f"recording {name or view.population!r}"
         if name is not None:
-            as_name(name, where=f"{where}, field name")
+            check_name(name, where=f"{where}, field name")
         if every is not None:
             every = as_number(every, where=f"{where}, field every")
         names = _names(variables, where=f"{where}, field variables")
@@ -108,7 +108,7 @@ class SynapseRange(Description):
             as_integer(self.stop, where=f"{where}stop", low=self.start + 1)
 
     @property
-    def everything(self) -> bool:
+    def selects_all(self) -> bool:
         """Whether no synapse is left out."""
         return (self.start, self.stop, self.step) == (0, None, 1)
 
@@ -166,7 +166,7 @@ class RecordWeights(Description):
             )
         where = f"recording {name or projection_name!r}"
         if name is not None:
-            as_name(name, where=f"{where}, field name")
+            check_name(name, where=f"{where}, field name")
         views = [
             None if value is None else as_range(value, where=f"{where}, field {field}")
             for field, value in (("sources", sources), ("targets", targets))
@@ -193,19 +193,19 @@ class RecordWeights(Description):
         DescriptionError
             If it is not plastic, has no such states or neurons, or the interval is off the grid.
         """
-        if projection.plasticity is None:
+        if projection.plasticity_rule is None:
             raise DescriptionError(
                 f"projection {projection.name!r} is not plastic",
                 where=f"{where}, field projection",
                 allowed="a projection whose `synapse` is a model of plasticity, such as STDP",
             )
-        valid_names = ["weight", *projection.plasticity.synapse_states]
+        valid_names = ["weight", *projection.plasticity_rule.synapse_states]
         _check_names(self.variables, valid_names, where=f"{where}, field variables")
         for field, view, its in (
             ("sources", self.sources, projection.pre),
             ("targets", self.targets, projection.post),
         ):
-            if view is not None and not view.overlap(its):
+            if view is not None and not view.n_shared(its):
                 raise DescriptionError(
                     f"projection {projection.name!r} has no such {field}",
                     where=f"{where}, field {field}",

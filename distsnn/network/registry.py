@@ -39,7 +39,7 @@ def neuron_model(cls: type[N]) -> type[N]:
             where=where,
             allowed="the field substeps of the base class SubsteppedNeuron",
         )
-    return _registered(model, _MODELS, where)
+    return _register(model, _MODELS, where)
 
 
 @dataclass_transform(eq_default=False, frozen_default=True, field_specifiers=(parameter,))
@@ -53,10 +53,10 @@ def synapse_model(cls: type[S]) -> type[S]:
     """
     model = dataclass(frozen=True, eq=False)(cls)
     model.derive()
-    return _registered(model, _SYNAPSES, f"synapse model {cls.__qualname__}")
+    return _register(model, _SYNAPSES, f"synapse model {cls.__qualname__}")
 
 
-def _registered(model: type[M], models: dict[str, Any], where: str) -> type[M]:
+def _register(model: type[M], models: dict[str, Any], where: str) -> type[M]:
     if not isinstance(getattr(model, "name", None), str):
         raise DescriptionError("a model needs a class attribute `name`", where=where)
     if not model.__module__.startswith(_BUILT_IN):
@@ -96,7 +96,7 @@ def check_model(model: type[Model], where: str) -> None:
         for name_used in used:
             if name_used is not None and name_used not in parameters:
                 raise unknown("parameter", name_used, parameters, where=f"{where}, state {name}")
-    for name in (name for pair in model.ordered for name in pair):
+    for name in (name for pair in model.ordered_parameters for name in pair):
         if name not in parameters:
             raise unknown("parameter", name, parameters, where=f"{where}, ordered")
     if not issubclass(model, Neuron):
@@ -107,7 +107,7 @@ def check_model(model: type[Model], where: str) -> None:
                 raise unknown("receptor", receptor, model.receptors, where=f"{where}, {field}")
 
 
-def model_named(name: str) -> type[Neuron]:
+def get_neuron_model(name: str) -> type[Neuron]:
     """Return the neuron model of a name.
 
     Raises
@@ -125,7 +125,7 @@ def model_names() -> list[str]:
     return sorted(_MODELS)
 
 
-def synapse_named(name: str) -> type[SynapseModel]:
+def get_synapse_model(name: str) -> type[SynapseModel]:
     """Return the synapse model of a name.
 
     Raises

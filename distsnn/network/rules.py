@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from distsnn.errors import DescriptionError
 from distsnn.network.base import Description
-from distsnn.network.checks import Range, as_integer, as_number, check_range
+from distsnn.network.checks import Interval, as_integer, as_number, check_range
 from distsnn.units import counted
 
 
@@ -24,11 +24,11 @@ def binomial_bound(trials: float, probability: float) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Rule(Description, ABC):
+class ConnectionRule(Description, ABC):
     """Base class of connection rules.
 
-    ``n_pre`` and ``n_post`` are the numbers of sources and targets, ``same`` is true if they are
-    the same neurons.
+    ``n_pre`` and ``n_post`` are the numbers of sources and targets. ``is_recurrent`` is true if
+    sources and targets are the same neurons.
     """
 
     def __post_init__(self) -> None:
@@ -46,7 +46,7 @@ class Rule(Description, ABC):
         """Whether the rule makes no synapse from a neuron to itself."""
         return not getattr(self, "autapses", True)
 
-    def check(self, n_pre: int, n_post: int, same: bool, *, where: str) -> None:
+    def check(self, n_pre: int, n_post: int, is_recurrent: bool, *, where: str) -> None:
         """Check that the rule can be followed.
 
         Raises
@@ -55,17 +55,17 @@ class Rule(Description, ABC):
             If it asks for more than there is.
         """
 
-    def value_shape(self, n_pre: int, n_post: int) -> tuple[int, ...] | None:
+    def array_shape(self, n_pre: int, n_post: int) -> tuple[int, ...] | None:
         """Return the shape of arrays of weights or delays, None where arrays make no sense."""
         return None
 
     @abstractmethod
-    def expected_synapses(self, n_pre: int, n_post: int, same: bool) -> float:
+    def expected_synapses(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
         """Return the expected number of synapses."""
 
-    def expected_indegree(self, n_pre: int, n_post: int, same: bool) -> float:
+    def expected_indegree(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
         """Return the expected number of synapses onto a target."""
-        return self.expected_synapses(n_pre, n_post, same) / n_post
+        return self.expected_synapses(n_pre, n_post, is_recurrent) / n_post
 
     @abstractmethod
     def max_indegree_bound(self, n_pre: int, n_post: int) -> int:
@@ -74,8 +74,8 @@ class Rule(Description, ABC):
         It is hard where there is a hard one, else mean + 8 standard deviations + 8.
         """
 
-    def reach(
-        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, same: bool
+    def connection_probability(
+        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, is_recurrent: bool
     ) -> npt.NDArray[np.float64]:
         """Return the probability that a source has a synapse onto one of its targets.
 
@@ -91,22 +91,22 @@ class Rule(Description, ABC):
         """
         raise TypeError(f"{type(self).__name__} gives its pairs")
 
-    def _pairs(self, n_pre: int, n_post: int, same: bool) -> int:
-        return n_pre * n_post - (n_post if same and self.skips_autapses else 0)
+    def _pairs(self, n_pre: int, n_post: int, is_recurrent: bool) -> int:
+        return n_pre * n_post - (n_post if is_recurrent and self.skips_autapses else 0)
 
 
 def _check_degree(
     degree: int,
     candidates: int,
-    rule: Rule,
-    same: bool,
+    rule: ConnectionRule,
+    is_recurrent: bool,
     *,
     multapses: bool,
     where: str,
     meaning: str,
 ) -> None:
     # A neuron that may not connect to itself has one candidate less.
-    candidates -= same and rule.skips_autapses
+    candidates -= is_recurrent and rule.skips_autapses
     if degree > (candidates if not multapses else math.inf) or (degree and not candidates):
         raise DescriptionError(
             f"more synapses than {meaning}" + ("" if multapses else " without multapses"),
@@ -117,10 +117,10 @@ def _check_degree(
 
 
 @dataclass(frozen=True, eq=False)
-class OneToOne(Rule):
+class OneToOne(ConnectionRule):
     """Source i connects to target i."""
 
-    def check(self, n_pre: int, n_post: int, same: bool, *, where: str) -> None:
+    def check(self, n_pre: int, n_post: int, is_recurrent: bool, *, where: str) -> None:
         """Check that there are as many sources as targets."""
         if n_pre != n_post:
             raise DescriptionError(
@@ -129,11 +129,11 @@ class OneToOne(Rule):
                 value=f"{counted(n_pre, 'source')}, {counted(n_post, 'target')}",
             )
 
-    def value_shape(self, n_pre: int, n_post: int) -> tuple[int, ...]:
+    def array_shape(self, n_pre: int, n_post: int) -> tuple[int, ...]:
         """Return (n,)."""
         return (n_pre,)
 
-    def expected_synapses(self, n_pre: int, n_post: int, same: bool) -> float:
+    def expected_synapses(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
         """Return n."""
         return float(n_post)
 
@@ -143,7 +143,7 @@ class OneToOne(Rule):
 
 
 @dataclass(frozen=True, eq=False)
-class AllToAll(Rule):
+class AllToAll(ConnectionRule):
     """Every source connects to every target.
 
     Parameters
@@ -154,16 +154,16 @@ class AllToAll(Rule):
 
     autapses: bool = True
 
-    def value_shape(self, n_pre: int, n_post: int) -> tuple[int, ...]:
+    def array_shape(self, n_pre: int, n_post: int) -> tuple[int, ...]:
         """Return (n_pre, n_post)."""
         return n_pre, n_post
 
-    def expected_synapses(self, n_pre: int, n_post: int, same: bool) -> float:
+    def expected_synapses(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
         """Return the number of pairs."""
-        return float(self._pairs(n_pre, n_post, same))
+        return float(self._pairs(n_pre, n_post, is_recurrent))
 
-    def reach(
-        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, same: bool
+    def connection_probability(
+        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, is_recurrent: bool
     ) -> npt.NDArray[np.float64]:
         """Return 1 where there are targets."""
         return (targets > 0).astype(np.float64)
@@ -174,7 +174,7 @@ class AllToAll(Rule):
 
 
 @dataclass(frozen=True, eq=False)
-class FixedIndegree(Rule):
+class FixedIndegree(ConnectionRule):
     """Every target draws the same number of sources uniformly.
 
     Parameters
@@ -193,23 +193,29 @@ class FixedIndegree(Rule):
         super().__post_init__()
         self._fill(indegree=as_integer(self.indegree, where=self._place("indegree")))
 
-    def check(self, n_pre: int, n_post: int, same: bool, *, where: str) -> None:
+    def check(self, n_pre: int, n_post: int, is_recurrent: bool, *, where: str) -> None:
         """Check the indegree against the number of sources."""
         place = f"{where}, field rule.indegree"
         multapses = self.multapses
         _check_degree(
-            self.indegree, n_pre, self, same, multapses=multapses, where=place, meaning="sources"
+            self.indegree,
+            n_pre,
+            self,
+            is_recurrent,
+            multapses=multapses,
+            where=place,
+            meaning="sources",
         )
 
-    def expected_synapses(self, n_pre: int, n_post: int, same: bool) -> float:
+    def expected_synapses(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
         """Return indegree · n_post."""
         return float(self.indegree * n_post)
 
-    def reach(
-        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, same: bool
+    def connection_probability(
+        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, is_recurrent: bool
     ) -> npt.NDArray[np.float64]:
         """Return 1 - (probability that a target draws others alone)^targets."""
-        candidates = max(1, n_pre - (same and self.skips_autapses))
+        candidates = max(1, n_pre - (is_recurrent and self.skips_autapses))
         if self.multapses:
             others = (1.0 - 1.0 / candidates) ** self.indegree
         else:
@@ -222,7 +228,7 @@ class FixedIndegree(Rule):
 
 
 @dataclass(frozen=True, eq=False)
-class FixedOutdegree(Rule):
+class FixedOutdegree(ConnectionRule):
     """Every source draws the same number of targets uniformly.
 
     Parameters
@@ -241,23 +247,29 @@ class FixedOutdegree(Rule):
         super().__post_init__()
         self._fill(outdegree=as_integer(self.outdegree, where=self._place("outdegree")))
 
-    def check(self, n_pre: int, n_post: int, same: bool, *, where: str) -> None:
+    def check(self, n_pre: int, n_post: int, is_recurrent: bool, *, where: str) -> None:
         """Check the outdegree against the number of targets."""
         place = f"{where}, field rule.outdegree"
         multapses = self.multapses
         _check_degree(
-            self.outdegree, n_post, self, same, multapses=multapses, where=place, meaning="targets"
+            self.outdegree,
+            n_post,
+            self,
+            is_recurrent,
+            multapses=multapses,
+            where=place,
+            meaning="targets",
         )
 
-    def expected_synapses(self, n_pre: int, n_post: int, same: bool) -> float:
+    def expected_synapses(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
         """Return outdegree · n_pre."""
         return float(self.outdegree * n_pre)
 
-    def reach(
-        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, same: bool
+    def connection_probability(
+        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, is_recurrent: bool
     ) -> npt.NDArray[np.float64]:
         """Return 1 - (probability that all draws are other targets)."""
-        candidates = max(1, n_post - (same and self.skips_autapses))
+        candidates = max(1, n_post - (is_recurrent and self.skips_autapses))
         others = candidates - np.minimum(targets, candidates)
         if self.multapses:
             return 1.0 - (others / candidates) ** self.outdegree
@@ -275,7 +287,7 @@ class FixedOutdegree(Rule):
 
 
 @dataclass(frozen=True, eq=False)
-class FixedTotalNumber(Rule):
+class FixedTotalNumber(ConnectionRule):
     """A given number of synapses, each with source and target drawn uniformly.
 
     Parameters
@@ -303,23 +315,23 @@ class FixedTotalNumber(Rule):
                 allowed="True; PairwiseBernoulli makes no multapses",
             )
 
-    def check(self, n_pre: int, n_post: int, same: bool, *, where: str) -> None:
+    def check(self, n_pre: int, n_post: int, is_recurrent: bool, *, where: str) -> None:
         """Check that there is a pair to connect."""
-        pairs = self._pairs(n_pre, n_post, same)
+        pairs = self._pairs(n_pre, n_post, is_recurrent)
         if self.n and not pairs:
             raise DescriptionError(
                 "no pair to connect without autapses", where=f"{where}, field rule.n", value=self.n
             )
 
-    def expected_synapses(self, n_pre: int, n_post: int, same: bool) -> float:
+    def expected_synapses(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
         """Return n."""
         return float(self.n)
 
-    def reach(
-        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, same: bool
+    def connection_probability(
+        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, is_recurrent: bool
     ) -> npt.NDArray[np.float64]:
         """Return 1 - (probability that all draws are other pairs)."""
-        return 1.0 - (1.0 - targets / max(1, self._pairs(n_pre, n_post, same))) ** self.n
+        return 1.0 - (1.0 - targets / max(1, self._pairs(n_pre, n_post, is_recurrent))) ** self.n
 
     def max_indegree_bound(self, n_pre: int, n_post: int) -> int:
         """Return a bound of Binomial(n, 1/n_post)."""
@@ -327,7 +339,7 @@ class FixedTotalNumber(Rule):
 
 
 @dataclass(frozen=True, eq=False)
-class PairwiseBernoulli(Rule):
+class PairwiseBernoulli(ConnectionRule):
     """Every pair connects, independently, with the same probability.
 
     Parameters
@@ -344,14 +356,14 @@ class PairwiseBernoulli(Rule):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._fill(p=as_number(self.p, where=self._place("p")))
-        check_range(self.p, Range(0.0, 1.0), where=self._place("p"))
+        check_range(self.p, Interval(0.0, 1.0), where=self._place("p"))
 
-    def expected_synapses(self, n_pre: int, n_post: int, same: bool) -> float:
+    def expected_synapses(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
         """Return p · pairs."""
-        return self.p * self._pairs(n_pre, n_post, same)
+        return self.p * self._pairs(n_pre, n_post, is_recurrent)
 
-    def reach(
-        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, same: bool
+    def connection_probability(
+        self, targets: npt.NDArray[np.float64], n_pre: int, n_post: int, is_recurrent: bool
     ) -> npt.NDArray[np.float64]:
         """Return 1 - (1 - p)^targets."""
         return 1.0 - (1.0 - self.p) ** targets

@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import ADDED, Description, FrozenMapping
-from distsnn.network.equations.declarations import OfEquations
+from distsnn.network.equations.declarations import EquationModelBase
 from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.model import Neuron, SynapseModel
-from distsnn.network.registry import model_named, synapse_named
+from distsnn.network.registry import get_neuron_model, get_synapse_model
 
 Arrays = dict[str, npt.NDArray[Any]]
 Classes = Mapping[str, type[Description]]
@@ -91,10 +91,10 @@ def encode(
                 getattr(value, field.name), place, arrays, classes, fingerprints
             )
         kind, name = _stored_name(value)
-        if isinstance(value, OfEquations):
+        if isinstance(value, EquationModelBase):
             model = encode(value.model, f"{path}/model", arrays, classes, fingerprints)
             return {kind: model, _FIELDS: items}
-        _check_found(type(value), _found(kind, name, classes, path), name, path)
+        _check_found(type(value), _model_class(kind, name, classes, path), name, path)
         return {kind: name, _FIELDS: items}
     raise TypeError(f"a {type(value).__name__} has no place in a description")
 
@@ -153,7 +153,7 @@ def decode(
         elif isinstance(model, PlasticityModel):
             cls = model.synapse
     elif isinstance(name, str):
-        cls = _found(kind, name, classes, path)
+        cls = _model_class(kind, name, classes, path)
     if cls is None or isabstract(cls):
         raise unknown("kind of description", name, classes, where=path)
     items = _decoded_items(data[_FIELDS], arrays, classes, path)
@@ -168,7 +168,7 @@ def _stored_name(value: Description) -> tuple[str, str]:
     return _CLASS, type(value).__name__
 
 
-def _found(kind: str, name: str, classes: Classes, path: str) -> type[Description]:
+def _model_class(kind: str, name: str, classes: Classes, path: str) -> type[Description]:
     """Return the class of a stored name. A user-defined class is code, which no store holds."""
 
     def described(name: str) -> type[Description]:
@@ -177,8 +177,8 @@ def _found(kind: str, name: str, classes: Classes, path: str) -> type[Descriptio
         return classes[name]
 
     named: dict[str, Callable[[str], type[Description]]] = {
-        _MODEL: model_named,
-        _SYNAPSE: synapse_named,
+        _MODEL: get_neuron_model,
+        _SYNAPSE: get_synapse_model,
         _CLASS: described,
     }
     try:

@@ -15,7 +15,7 @@ from distsnn.network.checks import (
     POSITIVE,
     FloatArray,
     IntArray,
-    Range,
+    Interval,
     as_floats,
     as_indices,
     as_integer,
@@ -29,7 +29,7 @@ from distsnn.network.checks import (
 )
 from distsnn.network.distributions import Distribution
 from distsnn.network.model import Neuron
-from distsnn.network.populations import Target, View, as_name, as_view
+from distsnn.network.populations import Target, View, as_view, check_name
 from distsnn.network.values import ValueLike, as_value
 from distsnn.units import steps
 
@@ -48,7 +48,7 @@ def as_per_neuron(value: object, *, where: str) -> PerNeuron:
     return checked
 
 
-def _check_per_neuron(value: PerNeuron, size: int, allowed: Range, *, where: str) -> None:
+def _check_per_neuron(value: PerNeuron, size: int, allowed: Interval, *, where: str) -> None:
     if isinstance(value, np.ndarray):
         check_shape(value, (size,), where=where, meaning="one value per target neuron")
     check_range(value, allowed, where=where)
@@ -74,7 +74,7 @@ class Piecewise(Description):
         values = as_floats(self.values, where="Piecewise, field values")
         self._fill(times=times, values=values)
 
-    def check(self, size: int, allowed: Range, dt: float, *, where: str) -> None:
+    def check(self, size: int, allowed: Interval, dt: float, *, where: str) -> None:
         """Check times and values for `size` target neurons."""
         check_increasing(self.times, where=f"{where}.times")
         steps_array(self.times, dt, where=f"{where}.times")
@@ -90,12 +90,12 @@ class Piecewise(Description):
         return float(np.max(self.values))
 
 
-def sine_ranges(dt: float) -> dict[str, Range]:
+def sine_ranges(dt: float) -> dict[str, Interval]:
     """Return the allowed values of a sine's parameters, by name."""
     return {
         "amplitude": ANY,
         # beyond half a turn in a time step it would be another, slower one
-        "frequency": Range(0.0, 500.0 / dt),
+        "frequency": Interval(0.0, 500.0 / dt),
         "phase": ANY,
         "offset": ANY,
     }
@@ -138,7 +138,7 @@ class Sine(Description):
         """Return all parameters by name."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def check(self, size: int, offsets: Range, dt: float, *, where: str) -> None:
+    def check(self, size: int, offsets: Interval, dt: float, *, where: str) -> None:
         """Check the parameters for `size` target neurons."""
         allowed = sine_ranges(dt) | {"offset": offsets}
         for name, value in self.values().items():
@@ -170,7 +170,7 @@ class Stimulus(Description, ABC):
     def _begin(self, target: Target, name: str | None) -> None:
         where = type(self).__name__
         if name is not None:
-            as_name(name, where=f"{where}, field name")
+            check_name(name, where=f"{where}, field name")
         self._fill(target=as_view(target, where=f"{where}, field target"), name=name)
 
     def _place(self, field: str) -> str:
@@ -186,7 +186,7 @@ class Stimulus(Description, ABC):
             If it cannot be given as described.
         """
 
-    def _check_per_neuron(self, name: str, allowed: Range, *, where: str) -> None:
+    def _check_per_neuron(self, name: str, allowed: Interval, *, where: str) -> None:
         value, place = getattr(self, name), f"{where}, field {name}"
         _check_per_neuron(value, self.target.size, allowed, where=place)
 
@@ -197,7 +197,7 @@ def check_window(start: float, stop: float, dt: float, *, where: str) -> None:
     steps(start, dt, where=f"{where}, field start")
     if stop == math.inf:
         return
-    check_range(stop, Range(start, open_low=True), where=f"{where}, field stop")
+    check_range(stop, Interval(start, open_low=True), where=f"{where}, field stop")
     steps(stop, dt, where=f"{where}, field stop")
 
 
@@ -314,7 +314,7 @@ class PoissonInput(RateInput):
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check rate, correlation, weight, receptor and window."""
         super().check(model, dt, where=where)
-        check_range(self.correlation, Range(0.0, 1.0), where=f"{where}, field correlation")
+        check_range(self.correlation, Interval(0.0, 1.0), where=f"{where}, field correlation")
         match self.rate:
             case Piecewise(values=values):
                 self.check_common(values[0], where=f"{where}, field rate.values")
@@ -399,7 +399,7 @@ class GammaInput(RateInput):
         super().check(model, dt, where=where)
         # at least 1: the variance of counts is then at most the variance of a Poisson process,
         # which bounds sums
-        check_range(self.order, Range(1.0, 1e6), where=f"{where}, field order")
+        check_range(self.order, Interval(1.0, 1e6), where=f"{where}, field order")
 
 
 @dataclass(frozen=True, eq=False, init=False)

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError
-from distsnn.network.checks import FloatArray, Range, as_floats, as_number, check_range
+from distsnn.network.checks import FloatArray, Interval, as_floats, as_number, check_range
 from distsnn.network.distributions import Distribution
 
 # A draw this far out never happens; bounds of unbounded distributions are cut here.
@@ -42,14 +42,14 @@ def as_value(value: object, *, where: str) -> Value:
     return as_number(value, where=where)
 
 
-def coded(value: float | Distribution) -> Coded:
+def distribution_code(value: float | Distribution) -> Coded:
     """Return (kind, parameters) of a constant or distribution, as kernels take it."""
     if isinstance(value, Distribution):
         return value.kind, value.parameters()
     return CONSTANT, (float(value), 0.0, 0.0, 0.0)
 
 
-def bounds(value: Value, tail: float = 0.0) -> tuple[float, float]:
+def value_bounds(value: Value, tail: float = 0.0) -> tuple[float, float]:
     """Return the smallest and largest possible value.
 
     Parameters
@@ -68,7 +68,7 @@ def bounds(value: Value, tail: float = 0.0) -> tuple[float, float]:
 
 def least(value: Value) -> float:
     """Return the smallest value, of a distribution the quantile of 1/1000."""
-    return bounds(value, _RARE)[0]
+    return value_bounds(value, _RARE)[0]
 
 
 def least_ratio(above: Value, below: Value) -> float:
@@ -77,16 +77,16 @@ def least_ratio(above: Value, below: Value) -> float:
     A distribution counts by its quantiles of 1/1000 and 999/1000.
     """
     if isinstance(above, Distribution) or isinstance(below, Distribution):
-        above, below = bounds(above, _RARE)[0], bounds(below, _RARE)[1]
+        above, below = value_bounds(above, _RARE)[0], value_bounds(below, _RARE)[1]
     with np.errstate(divide="ignore"):
         return float(np.min(np.divide(above, below), initial=np.inf))
 
 
-def scale_of(value: Value) -> float:
+def magnitude_of(value: Value) -> float:
     """Return the magnitude: of a distribution its scale, else the largest absolute value."""
     if isinstance(value, Distribution):
         return value.scale()
-    return max(map(abs, bounds(value)))
+    return max(map(abs, value_bounds(value)))
 
 
 def mean_of(value: Value) -> float:
@@ -96,11 +96,11 @@ def mean_of(value: Value) -> float:
     return float(np.mean(value)) if np.size(value) else 0.0
 
 
-def check_value(value: Value, allowed: Range, *, where: str) -> None:
+def check_value(value: Value, allowed: Interval, *, where: str) -> None:
     """Check that all given values, or all but 2^-60 of the draws, are within a range."""
     if isinstance(value, Distribution):
         low, high = value.quantile_range(TAIL)
-        if allowed.excludes(np.array([low, high])).any():
+        if allowed.is_outside(np.array([low, high])).any():
             raise DescriptionError(
                 "draws would fall out of range",
                 where=where,

@@ -4,31 +4,31 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError
-from distsnn.network.checks import Range
-from distsnn.network.values import TAIL, Value, bounds, check_value
+from distsnn.network.checks import Interval
+from distsnn.network.values import TAIL, Value, check_value, value_bounds
 
 Floats = npt.NDArray[np.float64]
 
 
 def sign_of(w_max: Value) -> int:
     """Return the sign of the weights."""
-    return 1 if bounds(w_max, TAIL)[0] > 0.0 else -1
+    return 1 if value_bounds(w_max, TAIL)[0] > 0.0 else -1
 
 
 def magnitudes(bound: Value) -> tuple[float, float]:
     """Return the smallest and the largest magnitude of a bound of one sign."""
-    low, high = sorted(map(abs, bounds(bound, TAIL)))
+    low, high = sorted(map(abs, value_bounds(bound, TAIL)))
     return low, high
 
 
-def signed(sign: int, low: float, high: float) -> Range:
+def signed_range(sign: int, low: float, high: float) -> Interval:
     """Return the range of weights of a sign whose magnitudes are within [low, high]."""
-    return Range(low, high) if sign > 0 else Range(-high, 0.0 - low)
+    return Interval(low, high) if sign > 0 else Interval(-high, 0.0 - low)
 
 
-def _nearer(sign: int, high: float) -> Range:
+def _closer_to_zero(sign: int, high: float) -> Interval:
     """Return the range of weights of a sign that are nearer to 0 than a magnitude."""
-    return Range(0.0, high, open_high=True) if sign > 0 else Range(-high, 0.0, open_low=True)
+    return Interval(0.0, high, open_high=True) if sign > 0 else Interval(-high, 0.0, open_low=True)
 
 
 def check_bounds(w_min: Value, w_max: Value, *, where: str) -> None:
@@ -46,7 +46,7 @@ def check_bounds(w_min: Value, w_max: Value, *, where: str) -> None:
     DescriptionError
         If not. Arrays of different shapes pass: one of them is refused with its projection.
     """
-    lower, upper = bounds(w_max, TAIL)
+    lower, upper = value_bounds(w_max, TAIL)
     has_one_sign = lower > 0.0 or upper < 0.0  # neither with nan
     if not (has_one_sign and (isinstance(w_max, float) or np.isfinite([lower, upper]).all())):
         raise DescriptionError(
@@ -58,7 +58,7 @@ def check_bounds(w_min: Value, w_max: Value, *, where: str) -> None:
             else "finite numbers of one sign, none of them 0",
         )
     sign = sign_of(w_max)
-    check_value(w_min, signed(sign, 0.0, np.inf), where=where + "w_min")
+    check_value(w_min, signed_range(sign, 0.0, np.inf), where=where + "w_min")
     low, high = magnitudes(w_min)[1], magnitudes(w_max)[0]
     if isinstance(w_min, np.ndarray) and isinstance(w_max, np.ndarray):
         if w_min.shape != w_max.shape:
@@ -70,7 +70,7 @@ def check_bounds(w_min: Value, w_max: Value, *, where: str) -> None:
             "must be nearer to 0 than w_max",
             where=where + "w_min",
             value=sign * low,
-            allowed=str(_nearer(sign, high)),
+            allowed=str(_closer_to_zero(sign, high)),
         )
 
 
@@ -87,14 +87,18 @@ def check_within(weight: Value, w_min: Value, w_max: Value, *, where: str) -> No
         size = np.abs(weight)
         if isinstance(w_max, np.ndarray):
             high = np.inf
-            _refuse(size > np.abs(w_max), weight, w_max, "at most {:g}, its w_max", where)
+            _raise_out_of_bounds(
+                size > np.abs(w_max), weight, w_max, "at most {:g}, its w_max", where
+            )
         if isinstance(w_min, np.ndarray):
             low = 0.0
-            _refuse(size < np.abs(w_min), weight, w_min, "at least {:g}, its w_min", where)
-    check_value(weight, signed(sign_of(w_max), low, high), where=where)
+            _raise_out_of_bounds(
+                size < np.abs(w_min), weight, w_min, "at least {:g}, its w_min", where
+            )
+    check_value(weight, signed_range(sign_of(w_max), low, high), where=where)
 
 
-def _refuse(
+def _raise_out_of_bounds(
     bad: npt.NDArray[np.bool_], weight: Floats, bound: Floats, allowed: str, where: str
 ) -> None:
     """Raise DescriptionError for the first weight that is beyond its own bound, if any is."""

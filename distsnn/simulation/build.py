@@ -34,8 +34,8 @@ from distsnn.network import (
     Population,
     Projection,
 )
-from distsnn.network.blocks import BlockTable, blocks
-from distsnn.network.quanta import Quanta, quanta
+from distsnn.network.blocks import BlockTable, make_blocks
+from distsnn.network.quanta import WeightQuanta, choose_quanta
 from distsnn.partition.assignment import Assignment, make_assignment
 from distsnn.partition.delays import (
     MAX_EPOCH_STEPS,
@@ -134,7 +134,7 @@ class Built:
         The engine, connected to the other ranks.
     assignment : Assignment
         Who owns which block.
-    quanta : Quanta
+    quanta : WeightQuanta
         Fixed-point scales.
     epochs : Epochs
         Most loops between two exchanges.
@@ -150,7 +150,7 @@ class Built:
 
     engine: RankEngine
     assignment: Assignment
-    quanta: Quanta
+    quanta: WeightQuanta
     epochs: EpochLengths
     reach: int
     synapses: int
@@ -184,15 +184,15 @@ def build(network: Network, settings: Settings, communicator: Communicator) -> B
     with collective_phase(communicator, "compiling"), first_on_node(communicator):
         warm_up()
     with collective_phase(communicator, "describing the network"):
-        table = blocks(network)
+        table = make_blocks(network)
     assignment = _assigned(network, table, settings.partition, communicator)
     with collective_phase(communicator, "describing the network"):
         layout = Layout(network, table, assignment, communicator.rank)
     explicit_edges, files = route_files(layout, communicator)
     with collective_phase(communicator, "describing the network"):
-        scales = quanta(network, files)
+        scales = choose_quanta(network, files)
     # Quantiles come from the C library, whose last bits may differ between nodes: rank 0's count.
-    scales = Quanta.from_dict(communicator.bcast(scales.to_dict()))
+    scales = WeightQuanta.from_dict(communicator.bcast(scales.to_dict()))
     with collective_phase(communicator, "building the network"):
         wired = wiring.build(
             layout,
@@ -238,7 +238,7 @@ def restart(built: Built, communicator: Communicator, *, keep_weights: bool) -> 
         If the edges in a file have changed.
     """
     engine, layout = built.engine, built.engine.layout
-    learns = [item.learns for item in engine.plastic]
+    learns = [plastic.learns for plastic in engine.plastic]
     explicit_edges = {} if keep_weights else route_files(layout, communicator, plastic_only=True)[0]
     with collective_phase(communicator, "going back"):
         if keep_weights:
@@ -250,8 +250,8 @@ def restart(built: Built, communicator: Communicator, *, keep_weights: bool) -> 
             )
         engine.restart(
             {
-                name: {parameter: item.parameters[parameter] for parameter in item.changed}
-                for name, item in engine.neurons.items()
+                name: {parameter: neurons.parameters[parameter] for parameter in neurons.changed}
+                for name, neurons in engine.neurons.items()
             }
         )
     rebuilt = _connected(built, communicator)
@@ -436,7 +436,7 @@ def warm_up() -> None:
         (Network([population], drawn), "explicit"),
         (Network([population], fixed), "auto"),
     ):
-        table = blocks(network)
+        table = make_blocks(network)
         layout = Layout(network, table, make_assignment(table, 1, "contiguous"), 0)
-        wired = wiring.build(layout, quanta(network), 0, storage=storage, delivery="pull")
+        wired = wiring.build(layout, choose_quanta(network), 0, storage=storage, delivery="pull")
         assert np.all(wired.load >= 0)

@@ -180,12 +180,13 @@ class Checkpoints:
             states = read_states(generation, engine, index["rank"])
             ranks = range(communicator.rank, generation.ranks, communicator.size)
             max_spikes = sum(
-                spikes_per_step(item) * item.size for item in layout.network.populations
+                spikes_per_step(population) * population.size
+                for population in layout.network.populations
             )
-            local_spikes = [generation.spikes(item, max_spikes * engine.reach) for item in ranks]
-        everyones = [item for part in communicator.allgather(local_spikes) for item in part]
-        step = np.concatenate([item[0] for item in everyones])
-        gid = np.concatenate([item[1] for item in everyones])
+            local_spikes = [generation.spikes(rank, max_spikes * engine.reach) for rank in ranks]
+        all_spikes = [pair for part in communicator.allgather(local_spikes) for pair in part]
+        step = np.concatenate([step for step, _ in all_spikes])
+        gid = np.concatenate([gid for _, gid in all_spikes])
         order = np.lexsort((gid, step))
         with collective_phase(communicator, "restoring the state"):
             _check_spikes(generation, layout, step, gid)

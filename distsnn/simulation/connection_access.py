@@ -102,13 +102,15 @@ def read_connections(
 def _limits(engine: RankEngine, end: View, target: Target | None, *, where: str) -> tuple[int, int]:
     """Return the first gid and the end of the neurons that are asked for."""
     network = engine.layout.network
-    view = end if target is None else network.resolve(as_range(target, where=where), where=where)
-    if view.population != end.population or view.overlap(end) == 0:
+    view = (
+        end if target is None else network.resolve_view(as_range(target, where=where), where=where)
+    )
+    if view.population != end.population or view.n_shared(end) == 0:
         raise DescriptionError(
             "the projection does not reach these neurons",
             where=where,
-            value=network.label(view),
-            allowed=f"neurons of {network.label(end)}",
+            value=network.view_label(view),
+            allowed=f"neurons of {network.view_label(end)}",
         )
     first = network.first_gid[view.population]
     return first + view.start, first + view.stop

@@ -9,7 +9,7 @@ from distsnn.engine import edges
 from distsnn.engine.edges import Records
 from distsnn.engine.layout import Layout
 from distsnn.network import ExplicitFile, Network, Projection
-from distsnn.network.claims import EdgeSummary
+from distsnn.network.scale_requirements import EdgeFileSummary
 
 
 def shared_slices(n_edges: int, grain: int, rank: int, ranks: int) -> Iterator[tuple[int, int]]:
@@ -33,7 +33,7 @@ def read_edges(projection: Projection, dt: float) -> Iterator[Records]:
     )
 
 
-def file_summaries(network: Network) -> dict[int, EdgeSummary]:
+def file_summaries(network: Network) -> dict[int, EdgeFileSummary]:
     """Return, by index of the projection, what edge files hold; this rank alone reads them."""
     return {
         index: edges.merged([edges.summary(projection, read_edges(projection, network.dt))])
@@ -44,7 +44,7 @@ def file_summaries(network: Network) -> dict[int, EdgeSummary]:
 
 def route_files(
     layout: Layout, communicator: Communicator, *, plastic_only: bool = False
-) -> tuple[dict[int, list[Records]], dict[int, EdgeSummary]]:
+) -> tuple[dict[int, list[Records]], dict[int, EdgeFileSummary]]:
     """Read the edge files of all projections, each slice on one rank. Collective.
 
     Parameters
@@ -61,7 +61,7 @@ def route_files(
     local_edges : dict of int to list of ndarray
         By index of the projection, the records of the edges onto this rank's neurons, in the
         order of the file.
-    summaries : dict of int to EdgeSummary
+    summaries : dict of int to EdgeFileSummary
         By index of the projection, what its whole file holds.
 
     Raises
@@ -72,10 +72,10 @@ def route_files(
         If another rank found that.
     """
     local_edges: dict[int, list[Records]] = {}
-    summaries: dict[int, EdgeSummary] = {}
+    summaries: dict[int, EdgeFileSummary] = {}
     for index, projection in enumerate(layout.network.projections):
         if isinstance(projection.rule, ExplicitFile) and (
-            projection.plasticity is not None or not plastic_only
+            projection.plasticity_rule is not None or not plastic_only
         ):
             local_edges[index] = list(route_file(layout, projection, communicator))
             all_summaries = communicator.allgather(edges.summary(projection, local_edges[index]))

@@ -23,6 +23,7 @@ from distsnn.simulation.parameter_access import NeuronParameters
 from distsnn.simulation.recording_access import PartRecordings, Recordings
 from distsnn.simulation.rule_parameters import RuleParameters
 from distsnn.simulation.scripted import Scripted
+from distsnn.simulation.source_access import SynapseModelParameters
 from distsnn.simulation.state_access import NeuronStates, synapse_states
 from distsnn.simulation.weight_access import (
     PlasticSynapses,
@@ -203,7 +204,7 @@ class PopulationHandle:
         if self._view.size < network.population(self._view.population).size:
             raise DescriptionError(
                 problem,
-                where=f"{member}, {network.label(self._view)}",
+                where=f"{member}, {network.view_label(self._view)}",
                 allowed=f"simulation[{self._view.population!r}].{member}{call}",
             )
 
@@ -268,7 +269,7 @@ class ProjectionHandle:
 
     @property
     def state(self) -> dict[str, Floats]:
-        """States of a synapse model by name, after each source's last spike, shape (n_sources,).
+        """States of a synapse model by name, as they are now, shape (n_sources,).
 
         Raises
         ------
@@ -278,17 +279,23 @@ class ProjectionHandle:
         return synapse_states(self._access.engine, self._access.communicator, self._name)
 
     @property
-    def parameters(self) -> RuleParameters:
-        """Parameters of the plasticity rule by name, to read and set.
+    def parameters(self) -> RuleParameters | SynapseModelParameters:
+        """Parameters of the plasticity rule or synapse model by name, to read and set.
 
         From the next step on, the network runs as if it were described with the new values.
 
         Raises
         ------
         DescriptionError
-            If the projection is not plastic.
+            If the projection has neither.
         """
-        plastic_named(self._access.engine, self._name, where="parameters")
+        access = self._access
+        for parameters in access.engine.source_parameters.values():
+            if parameters.projection.name == self._name:
+                return SynapseModelParameters(
+                    access.engine, access.communicator, parameters, access.scripted
+                )
+        plastic_named(access.engine, self._name, where="parameters")
         return RuleParameters(self._plastic)
 
     @property
@@ -536,7 +543,7 @@ def handle(access: Access, key: object) -> Handle:
     if not handles:
         # a name belongs to one part
         handles |= {
-            population.name: PopulationHandle(access, network.resolve(population.name))
+            population.name: PopulationHandle(access, network.resolve_view(population.name))
             for population in network.populations
         }
         for projection in network.projections:
@@ -545,7 +552,7 @@ def handle(access: Access, key: object) -> Handle:
             if stimulus.name is not None:
                 handles[stimulus.name] = StimulusHandle(access, stimulus.name)
     if isinstance(key, Population | View):
-        view = network.resolve(key, where=_WHERE)
+        view = network.resolve_view(key, where=_WHERE)
         if view.size == network.population(view.population).size:
             return handles[view.population]
         part = view.population, view.text
@@ -568,7 +575,7 @@ def _name_of(network: Network, given: Projection) -> str:
     """Return the name that a projection has in a network."""
     if given.name is not None:
         return given.name
-    pre, post = (network.resolve(end, where=_WHERE) for end in (given.pre, given.post))
+    pre, post = (network.resolve_view(end, where=_WHERE) for end in (given.pre, given.post))
     same = [
         str(known.name) for known in network.projections if (known.pre, known.post) == (pre, post)
     ]
@@ -576,7 +583,7 @@ def _name_of(network: Network, given: Projection) -> str:
         raise DescriptionError(
             f"{len(same)} projections connect these neurons",
             where=_WHERE,
-            value=f"{network.label(pre)}->{network.label(post)}",
+            value=f"{network.view_label(pre)}->{network.view_label(post)}",
             allowed="the projection's name",
         )
     return same[0]

@@ -28,7 +28,7 @@ from distsnn.network import (
 from distsnn.network.checks import (
     ANY,
     NOT_NEGATIVE,
-    Range,
+    Interval,
     as_floats,
     as_indices,
     check_indices,
@@ -98,16 +98,18 @@ class Inputs(StateHolder):
         # by how many quanta the input of a step may grow on every rank, by receptor plane
         self._room: list[int] = (-communicator.allreduce_max(-engine.room)).tolist()
         self._settable: dict[str, _Settable] = {}
-        for item in network.stimuli:
-            if item.name is not None and isinstance(item, Stimulus):
-                self._settable[item.name] = self._as_described(item)
+        for stimulus in network.stimuli:
+            if stimulus.name is not None and isinstance(stimulus, Stimulus):
+                self._settable[stimulus.name] = self._as_described(stimulus)
         self._sources = {
-            item.name: item for item in network.populations if isinstance(item.model, SpikeSource)
+            population.name: population
+            for population in network.populations
+            if isinstance(population.model, SpikeSource)
         }
         self._given = {
-            item.name: GivenSpikes(engine, item, self._room)
-            for item in network.stimuli
-            if isinstance(item, SpikeInput) and item.name is not None
+            stimulus.name: GivenSpikes(engine, stimulus, self._room)
+            for stimulus in network.stimuli
+            if isinstance(stimulus, SpikeInput) and stimulus.name is not None
         }
         self._emitted: dict[str, Keys] = {}
         self._declared: tuple[StateField, ...] = ()
@@ -291,7 +293,7 @@ class Inputs(StateHolder):
     def _most(self, rate: float) -> int:
         return most_counts(rate * self._network.dt * 1e-3)
 
-    def _allowed(self, settable: _Settable) -> dict[str, Range]:
+    def _allowed(self, settable: _Settable) -> dict[str, Interval]:
         """Return the values that may be set, by field."""
         match settable.stimulus:
             case RateInput(rate=Sine()):
@@ -304,7 +306,7 @@ class Inputs(StateHolder):
                 return {"mean": ANY, "sd": NOT_NEGATIVE}
         return {"amplitude": ANY}
 
-    def _allowed_rates(self, settable: _Settable) -> Range:
+    def _allowed_rates(self, settable: _Settable) -> Interval:
         """Return the rates with which no sum of a step's input can overflow."""
         assert isinstance(settable.stimulus, RateInput)
         if settable.weight == 0:
@@ -312,7 +314,7 @@ class Inputs(StateHolder):
         # the inverse of `most_counts`
         counts = settable.counts + self._room[settable.plane] // settable.weight
         mean = (math.sqrt(max(counts - 40.0, 0.0) + 36.0) - 6.0) ** 2
-        return Range(0.0, mean / (self._network.dt * 1e-3) / settable.stimulus.processes)
+        return Interval(0.0, mean / (self._network.dt * 1e-3) / settable.stimulus.processes)
 
     def _checked_spikes(
         self,
@@ -321,8 +323,8 @@ class Inputs(StateHolder):
         times: ValueLike | None,
         weights: ValueLike | None,
     ) -> tuple[str, Keys | Events]:
-        sizes = {name: item.size for name, item in self._sources.items()}
-        sizes |= {name: item.stimulus.target.size for name, item in self._given.items()}
+        sizes = {name: population.size for name, population in self._sources.items()}
+        sizes |= {name: spikes.stimulus.target.size for name, spikes in self._given.items()}
         if not isinstance(source, str) or source not in sizes:
             raise unknown("spike source or spike input", source, sizes, where="emit")
         where, dt = f"spikes of {source!r}", self._network.dt

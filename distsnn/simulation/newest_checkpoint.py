@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 
 from distsnn.comm import Communicator, collective_phase
@@ -60,7 +61,7 @@ def find_newest_checkpoint(
                     left_out = _check_recorded(generation, reader, _saved_step(store, older))
             except StoreError as error:
                 damage = str(error)
-        damages = [item for item in communicator.allgather(damage) if item is not None]
+        damages = [found for found in communicator.allgather(damage) if found is not None]
         if not damages:
             assert generation is not None
             if left_out is not None:
@@ -92,7 +93,7 @@ def open_shared_reader(
     while True:
         damage = None if reader.damage is None else (reader.damage.problem, reader.damage.path)
         counts = communicator.allgather((len(reader.attempts), damage))
-        fewest, reason = min(counts, key=lambda item: item[0])
+        fewest, reason = min(counts, key=itemgetter(0))
         if reason is not None:
             reader.damage = StoreError(reason[0], path=reason[1])
         if all(count == fewest for count, _ in counts):

@@ -577,13 +577,13 @@ class Simulation:
             self._use(restart(self._built, communicator, keep_weights=keep))
             # the handles that a script has act on these from now on
             self._access.inputs, self._access.last = self._inputs, self._output.last
-            changed = [name for name, item in self._engine.neurons.items() if item.changed]
+            changed = [name for name, neurons in self._engine.neurons.items() if neurons.changed]
             plastic = [
-                item
-                for item in self._engine.plastic
-                if keep or not item.learns or item.rows.changed
+                projection
+                for projection in self._engine.plastic
+                if keep or not projection.learns or projection.rows.changed
             ]
-            names = [*changed, *values, *(str(item.projection.name) for item in plastic)]
+            names = [*changed, *values, *(str(rows.projection.name) for rows in plastic)]
             names += self._recordings.parts_off
             with collective_phase(communicator, "setting inputs"):
                 self._scripted.note(*names)

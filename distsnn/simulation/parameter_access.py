@@ -65,10 +65,8 @@ class NeuronParameters(NeuronValues):
     def _checked(self, name: str, described: ValueLike) -> Value:
         """Return a value if it can be one of the parameter's."""
         self._check_name(name)
-        parameter, where = (
-            self._neurons.population.model.parameters()[name],
-            f"{self._where}, {name}",
-        )
+        parameter = self._neurons.population.model.parameters()[name]
+        where = f"{self._where}, {name}"
         value = as_value(described, where=where)
         if isinstance(value, np.ndarray):
             check_shape(value, (self._size,), where=where, meaning="one value per neuron")

@@ -54,8 +54,10 @@ def metadata(
     model: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the root attributes of a run's store."""
-    spikes = [item.target for item in network.recordings if isinstance(item, RecordSpikes)]
-    states = [item for item in network.recordings if isinstance(item, RecordState)]
+    spikes = [
+        recording.target for recording in network.recordings if isinstance(recording, RecordSpikes)
+    ]
+    states = [recording for recording in network.recordings if isinstance(recording, RecordState)]
     attributes: dict[str, Any] = {
         "dt": network.dt,
         "seed": settings.seed,
@@ -63,39 +65,39 @@ def metadata(
         "n_steps": 0,
         "populations": [
             {
-                "name": item.name,
-                "first_gid": network.first_gid[item.name],
-                "size": item.size,
-                "model": item.model.name,
-                "precision": item.state_type(network.dt),
-                "substeps": item.model.parts(network.dt),
-                "weight_unit": item.model.weight_unit,
-                "units": {name: state.unit for name, state in item.model.states.items()},
+                "name": population.name,
+                "first_gid": network.first_gid[population.name],
+                "size": population.size,
+                "model": population.model.name,
+                "precision": population.state_type(network.dt),
+                "substeps": population.model.parts(network.dt),
+                "weight_unit": population.model.weight_unit,
+                "units": {name: state.unit for name, state in population.model.states.items()},
             }
-            for item in network.populations
+            for population in network.populations
         ],
         "recorded_spikes": [
             {"population": view.population, **_neurons_of(view)} for view in spikes
         ],
         "recorded_states": [
             {
-                "name": item.name,
-                "population": item.target.population,
-                **_neurons_of(item.target),
-                "variables": list(item.variables),
-                "every": item.every_steps(network.dt),
+                "name": state.name,
+                "population": state.target.population,
+                **_neurons_of(state.target),
+                "variables": list(state.variables),
+                "every": state.every_steps(network.dt),
             }
-            for item in states
+            for state in states
         ],
         "recorded_weights": [
             {
-                "name": item.recording.name,
-                "projection": item.recording.projection,
-                "synapses": item.total,
-                "variables": list(item.recording.variables),
-                "every": item.every,
+                "name": probe.recording.name,
+                "projection": probe.recording.projection,
+                "synapses": probe.total,
+                "variables": list(probe.recording.variables),
+                "every": probe.every,
             }
-            for item in built.engine.weight_probes
+            for probe in built.engine.weight_probes
         ],
         "quanta": built.quanta.to_dict(),
         "versions": versions(communicator),
@@ -111,8 +113,12 @@ def metadata(
 
 def _weight_types(network: Network) -> dict[str, dict[str, str]]:
     """Return the types of plastic weights by projection, if there are any."""
-    types = {one.name: one.weight_type for one in network.projections if one.plasticity}
-    return {"plastic_weights": {str(name): kind for name, kind in types.items()}} if types else {}
+    types = {
+        str(projection.name): projection.weight_type
+        for projection in network.projections
+        if projection.plasticity_rule
+    }
+    return {"plastic_weights": types} if types else {}
 
 
 # Maximum age of the requested time in the store, s of wall-clock time: a run of many segments
@@ -386,7 +392,7 @@ def weight_specs(engine: RankEngine) -> list[WeightSpec]:
     for probe in engine.weight_probes:
         name, network = probe.recording.name, engine.layout.network
         projection = network.projection(probe.recording.projection)
-        model = projection.plasticity
+        model = projection.plasticity_rule
         assert name is not None
         assert model is not None
         unit = network.population(projection.post.population).model.weight_unit

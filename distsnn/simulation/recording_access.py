@@ -47,16 +47,22 @@ class Recordings:
 
     def __init__(self, network: Network, communicator: Communicator) -> None:
         self._communicator = communicator
-        parts: dict[str, dict[str, str]] = {item.name: {} for item in network.populations}
-        parts |= {str(item.name): {} for item in network.projections}
-        for item in network.recordings:
-            match item:
+        parts: dict[str, dict[str, str]] = {
+            population.name: {} for population in network.populations
+        }
+        parts |= {str(projection.name): {} for projection in network.projections}
+        for recording in network.recordings:
+            match recording:
                 case RecordSpikes():
-                    parts[item.target.population][SPIKES] = f"spikes/{item.target.population}"
+                    parts[recording.target.population][SPIKES] = (
+                        f"spikes/{recording.target.population}"
+                    )
                 case RecordState():
-                    parts[item.target.population][str(item.name)] = f"state/{item.name}"
+                    parts[recording.target.population][str(recording.name)] = (
+                        f"state/{recording.name}"
+                    )
                 case RecordWeights():
-                    parts[item.projection][str(item.name)] = f"weights/{item.name}"
+                    parts[recording.projection][str(recording.name)] = f"weights/{recording.name}"
         self.parts = parts
         names = (name for keys in parts.values() for name in keys.values())
         self._switches = {name: Switch() for name in names}

@@ -19,7 +19,7 @@ from distsnn.errors import DescriptionError, RankError, Stopped
 from distsnn.extras import extra
 from distsnn.io.network_files import load_network, save_network
 from distsnn.network import Network
-from distsnn.network.blocks import blocks
+from distsnn.network.blocks import make_blocks
 from distsnn.network.model import Model
 from distsnn.network.registry import register
 from distsnn.network.serialise import parts
@@ -110,7 +110,7 @@ def simulate(
         if isinstance(partition, Graph):
             partition.relative_speeds(ranks)
         elif isinstance(partition, Assignment):
-            make_assignment(blocks(network), ranks, partition)
+            make_assignment(make_blocks(network), ranks, partition)
         (policy or Policy()).check_saved(recorded=out is not None)
         request = {
             "time": float(time),

@@ -13,7 +13,7 @@ from distsnn.errors import DescriptionError, unknown
 from distsnn.network import Distribution, Value
 from distsnn.network.plastic_synapse import AUTO, LEAST_STEP, PlasticSynapse
 from distsnn.network.values import ValueLike, as_value, check_value
-from distsnn.network.weight_bounds import signed
+from distsnn.network.weight_bounds import signed_range
 from distsnn.simulation.weight_access import PlasticSynapses
 
 _DOING = "setting a parameter"
@@ -37,7 +37,7 @@ class RuleParameters(Mapping[str, float | Floats]):
 
     @property
     def _model(self) -> PlasticSynapse:
-        model = self._synapses.delivery.projection.plasticity
+        model = self._synapses.delivery.projection.plasticity_rule
         assert model is not None
         return model
 
@@ -121,7 +121,7 @@ class RuleParameters(Mapping[str, float | Floats]):
         self._check_name(name)
         model, where = self._model, f"{self._where}, {name}"
         value = as_value(described, where=where)
-        if name == getattr(model, "late", ""):
+        if name == getattr(model, "delayed_states", ""):
             raise DescriptionError("cannot be changed during a run", where=where)
         if not isinstance(value, float) and name not in model.per_synapse:
             raise DescriptionError("must be one number for all synapses", where=where, value=value)
@@ -129,7 +129,7 @@ class RuleParameters(Mapping[str, float | Floats]):
             check_value(value, model.parameters()[name].allowed, where=where)
         else:
             # sums of input have room for weights as large as described
-            check_value(value, signed(model.sign, 0.0, model.largest), where=where)
+            check_value(value, signed_range(model.sign, 0.0, model.max_magnitude), where=where)
         return value
 
     def _check_model(
@@ -154,7 +154,7 @@ class RuleParameters(Mapping[str, float | Floats]):
         after = replace(model, **values)
         after.check_each((n,), where=self._where)
         weight = delivery.projection.weight
-        scale = after.largest if np.isfinite(after.largest) else delivery.most
+        scale = after.max_magnitude if np.isfinite(after.max_magnitude) else delivery.most
         step = after.least_step(scale)
         if (
             model.precision == AUTO
@@ -171,7 +171,7 @@ class RuleParameters(Mapping[str, float | Floats]):
 
 def _signed(delivery: PlasticDelivery, parameters: dict[str, Any]) -> dict[str, Floats]:
     """Return parameters of this rank's synapses, bounds with their sign."""
-    model = delivery.projection.plasticity
+    model = delivery.projection.plasticity_rule
     assert model is not None
     signed = {name: parameters[name] for name in (*model.parameters(), *BOUNDS)}
     return signed | {name: model.sign * signed[name] + 0.0 for name in BOUNDS}

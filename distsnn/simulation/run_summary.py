@@ -93,12 +93,12 @@ def count(built: Built, output: Output, times: Times, communicator: Communicator
     spikes = output.counts.of_all(communicator)
     plastic = built.engine.plastic
     return Counted(
-        phases={phase: [item[phase] for item in phases] for phase in phases[0]},
+        phases={phase: [phase_times[phase] for phase_times in phases] for phase in phases[0]},
         spikes=dict(zip(output.recorded.neurons, spikes, strict=True)),
         events=total([built.engine.events]),
         **exchanges(built),
-        plastic_synapses=total(item.rows.synapses for item in plastic),
-        plastic_bytes=total(item.nbytes for item in plastic),
+        plastic_synapses=total(projection.rows.synapses for projection in plastic),
+        plastic_bytes=total(projection.nbytes for projection in plastic),
     )
 
 

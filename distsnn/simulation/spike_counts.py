@@ -21,10 +21,10 @@ class Recorded:
 
     def __init__(self, network: Network) -> None:
         self._network, self._off = network, set[str]()
-        self.neurons = {item.name: 0 for item in network.populations}
-        for item in network.recordings:
-            if isinstance(item, RecordSpikes):
-                self.neurons[item.target.population] += item.target.size
+        self.neurons = {population.name: 0 for population in network.populations}
+        for recording in network.recordings:
+            if isinstance(recording, RecordSpikes):
+                self.neurons[recording.target.population] += recording.target.size
         self._choose()
 
     def switch(self, population: str, on: bool) -> None:

@@ -52,8 +52,8 @@ class NeuronValues(ABC):
         self._engine, self._communicator, self._scripted = engine, communicator, scripted
         with collective_phase(communicator, "looking for neurons"):
             network = engine.layout.network
-            view = network.resolve(target, where=self._kind)
-            self._where, self._size = f"{self._kind} of {network.label(view)!r}", view.size
+            view = network.resolve_view(target, where=self._kind)
+            self._where, self._size = f"{self._kind} of {network.view_label(view)!r}", view.size
             self._population = view.population
             positions = view.positions(self._neurons.neurons)
             slots = np.flatnonzero(positions >= 0)
@@ -187,7 +187,7 @@ def synapse_states(
     Returns
     -------
     dict of str to ndarray of float64, shape (n_sources,)
-        By variable, after each source's last spike; on every rank.
+        By variable, as they are now; on every rank.
 
     Raises
     ------
@@ -195,7 +195,7 @@ def synapse_states(
         If there is no such projection, it has no synapse model, or ranks name different ones.
     """
     parts = allgather_checked(
-        communicator, lambda: (projection, engine.latest(projection)), where="synapses"
+        communicator, lambda: (projection, engine.source_states(projection)), where="synapses"
     )
     sources, states = zip(*parts, strict=True)
     order = np.argsort(np.concatenate(sources))

@@ -41,15 +41,15 @@ def _choice(engine: RankEngine, communicator: Communicator, recording: RecordWei
             plastic_named(engine, recording.projection, where="recordings"), recording
         )
         counts = candidates.counts()
-    if recording.synapses.everything:
+    if recording.synapses.selects_all:
         total = sum(communicator.allgather(int(counts.sum())))
         selected = None if candidates.all else candidates.of(0, counts.size)
         return Choice(recording, selected, total)
-    everyones = np.zeros_like(counts)
+    total_counts = np.zeros_like(counts)
     for first in range(0, counts.size, _COUNTS_AT_A_TIME):
         part = slice(first, first + _COUNTS_AT_A_TIME)
-        everyones[part] = np.sum(communicator.allgather(counts[part]), axis=0)
-    selected = _numbered(candidates, recording.synapses, everyones, communicator)
+        total_counts[part] = np.sum(communicator.allgather(counts[part]), axis=0)
+    selected = _numbered(candidates, recording.synapses, total_counts, communicator)
     return Choice(recording, selected, sum(communicator.allgather(selected.size)))
 
 
@@ -128,12 +128,12 @@ def _numbered(
     selected = [np.empty(0, np.int64)]
     for begin, end in _groups(counts[first:last]):
         local_synapses = candidates.of(first + begin, first + end)
-        everyones = communicator.allgather(np.stack(candidates.gids(local_synapses)))
-        sources, targets = np.concatenate(everyones, axis=1)
+        all_gids = communicator.allgather(np.stack(candidates.gids(local_synapses)))
+        sources, targets = np.concatenate(all_gids, axis=1)
         order = np.lexsort((targets, sources))
         number = np.empty(order.size, np.int64)
         number[order] = ends[first + begin] - counts[first + begin] + np.arange(order.size)
-        offset = sum(part.shape[1] for part in everyones[: communicator.rank])
+        offset = sum(part.shape[1] for part in all_gids[: communicator.rank])
         local_numbers = number[offset : offset + local_synapses.size]
         picked = (local_numbers >= chosen.start) & (local_numbers < stop)
         picked &= (local_numbers - chosen.start) % chosen.step == 0

@@ -11,7 +11,7 @@ from distsnn.engine.modulation import Modulation
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError
-from distsnn.network.checks import ANY, POSITIVE, Range, as_number, check_range, check_shape
+from distsnn.network.checks import ANY, POSITIVE, Interval, as_number, check_range, check_shape
 from distsnn.network.values import Value, ValueLike, as_value, value_digest
 from distsnn.simulation.scripted import Scripted
 
@@ -189,7 +189,7 @@ class PlasticSynapses:
             where=f"{self._where}, synapse {number} from gid {self.sources[number]} to gid "
             f"{self.targets[number]}",
             value=float(values[first]),
-            allowed=str(Range(min(ends), max(ends))),
+            allowed=str(Interval(min(ends), max(ends))),
         )
 
 
@@ -237,7 +237,7 @@ def normalise(
     layout, post = engine.layout, delivery.projection.post
     with collective_phase(communicator, "normalising weights"):
         value = _numbers(total, (post.size,), where=where, meaning="one total per target neuron")
-        allowed = POSITIVE if delivery.sign > 0 else Range(high=0.0, open_high=True)
+        allowed = POSITIVE if delivery.sign > 0 else Interval(high=0.0, open_high=True)
         check_range(value, allowed, where=where)
     if communicator.size > 1:
         request = where, value_digest(value)

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from distsnn.engine import connections, edges, wiring
 from distsnn.engine.layout import Layout
 from distsnn.network import ExplicitFile, Network
-from distsnn.network.blocks import blocks
-from distsnn.network.quanta import quanta
+from distsnn.network.blocks import make_blocks
+from distsnn.network.quanta import choose_quanta
 from distsnn.partition.assignment import make_assignment
 from distsnn.simulation.build import warm_up
 from distsnn.simulation.edge_routing import file_summaries, read_edges
@@ -38,10 +38,10 @@ def wired_ends(
         About how many are held at a time.
     """
     warm_up()
-    table, scales = blocks(network), quanta(network, file_summaries(network))
+    table, scales = make_blocks(network), choose_quanta(network, file_summaries(network))
     expected = sum(
         projection.rule.expected_synapses(
-            projection.pre.size, projection.post.size, projection.same
+            projection.pre.size, projection.post.size, projection.is_recurrent
         )
         for projection in network.projections
     )

@@ -23,12 +23,12 @@ from distsnn.network import (
     TruncatedNormal,
     Uniform,
 )
-from distsnn.network.base import same
-from distsnn.network.claims import FINE_BITS, EdgeSummary, projection_claim
+from distsnn.network.base import equal_values
 from distsnn.network.distributions import Distribution
 from distsnn.network.magnitudes import GivenMagnitudes
 from distsnn.network.populations import View
-from distsnn.network.values import TAIL, Value, bounds, scale_of
+from distsnn.network.scale_requirements import FINE_BITS, EdgeFileSummary, projection_requirement
+from distsnn.network.values import TAIL, Value, magnitude_of, value_bounds
 from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.resources import check_runnable
 from distsnn.partition.boards.sections import PER_PROJECTION
@@ -64,7 +64,7 @@ class ConstrainedNetwork:
 class _EdgeFileInfo:
     """Content of an edge file: summary, maximum delay, greatest common divisor of delays, steps."""
 
-    summary: EdgeSummary
+    summary: EdgeFileSummary
     max_delay: int
     delay_divisor: int
 
@@ -142,7 +142,7 @@ def apply_board_limits(
         change = f"weights of {counted(bits, 'bit')}"
         changes += _describe_change(network.projections, projections, "weight_bits", change)
         changes += _describe_change(network.stimuli, stimuli, "weight", change)
-        n_plastic = sum(projection.plasticity is not None for projection in projections)
+        n_plastic = sum(projection.plasticity_rule is not None for projection in projections)
         if n_plastic:
             change = "plastic weights have these bits at the start only"
             changes.append(f"{change}: {n_plastic} of {len(projections)} projections")
@@ -160,7 +160,7 @@ def apply_board_limits(
 def _describe_change(before: Any, after: Any, field: str, change: str) -> list[str]:
     pairs = zip(before, after, strict=True)
     n_changed = sum(
-        not same(getattr(old, field, None), getattr(new, field, None)) for old, new in pairs
+        not equal_values(getattr(old, field, None), getattr(new, field, None)) for old, new in pairs
     )
     kind = "projections" if after and isinstance(after[0], Projection) else "stimuli"
     return [f"{change}: {n_changed} of {len(after)} {kind}"] if n_changed else []
@@ -191,13 +191,13 @@ def check_network(network: Network, board: Board) -> None:
         (index[projection.pre.population], index[projection.post.population])
         for projection in network.projections
         if projection.rule.expected_synapses(
-            projection.pre.size, projection.post.size, projection.same
+            projection.pre.size, projection.post.size, projection.is_recurrent
         )
         > 0.0
     )
     check_runnable(board, [population.model.name for population in network.populations], connected)
     for projection in network.projections:
-        if projection.plasticity is not None and board.core.plastic.value is False:
+        if projection.plasticity_rule is not None and board.core.plastic.value is False:
             raise _unsupported_error(
                 board, "core.plastic", "the board's synapses do not learn", projection, "synapse"
             )
@@ -222,7 +222,7 @@ def _read_edge_file(projection: Projection, dt: float, edges: EdgeReader | None)
     if low > high:  # no weight
         low = high = 0.0
     merged = GivenMagnitudes.merged(magnitudes)
-    summary = EdgeSummary(int(indegree.max(initial=0)), float(low), float(high), merged)
+    summary = EdgeFileSummary(int(indegree.max(initial=0)), float(low), float(high), merged)
     return _EdgeFileInfo(summary, max_delay, divisor)
 
 
@@ -254,7 +254,7 @@ def _with_board_delays(
         if np.allclose(steps * dt, delay, rtol=1e-9, atol=0.0):
             return projection
         return replace(projection, delay=float(steps * dt) if steps.ndim == 0 else steps * dt)
-    if max_steps is None or bounds(delay, TAIL)[1] < (max_steps + 0.5) * dt:
+    if max_steps is None or value_bounds(delay, TAIL)[1] < (max_steps + 0.5) * dt:
         return projection
     # delays up to this bound are rounded to the maximum
     bound = (max_steps + 0.5 - 1e-9) * dt
@@ -295,7 +295,7 @@ def _with_limited_fan_in(
         )
         for start, stop in pairwise(borders):
             view = View(population.name, start, stop)
-            into_view = [index for index in incoming if projections[index].post.overlap(view)]
+            into_view = [index for index in incoming if projections[index].post.n_shared(view)]
             degree = {
                 index: _max_indegree(projections[index], files.get(index)) for index in into_view
             }
@@ -370,21 +370,21 @@ def _round_all_weights(
 
 
 def _weight_ranges(
-    network: Network, part: Projection | RateInput | SpikeInput, summary: EdgeSummary | None
+    network: Network, part: Projection | RateInput | SpikeInput, summary: EdgeFileSummary | None
 ) -> _WeightRanges:
     """Return the range of weights onto each target receptor."""
     view = part.post if isinstance(part, Projection) else part.target
     model = network.population(view.population).model
     if part.weight is not None:
-        low, high = bounds(part.weight, TAIL)
+        low, high = value_bounds(part.weight, TAIL)
     else:
         assert summary is not None
         low, high = summary.low, summary.high
-    plastic = part.plasticity if isinstance(part, Projection) else None
-    if plastic is not None and math.isfinite(plastic.largest):
-        grown = plastic.sign * plastic.largest
+    plastic = part.plasticity_rule if isinstance(part, Projection) else None
+    if plastic is not None and math.isfinite(plastic.max_magnitude):
+        grown = plastic.sign * plastic.max_magnitude
         low, high = min(low, grown), max(high, grown)
-    receptors = model.reached(part.receptor, low, high)
+    receptors = model.target_receptors(part.receptor, low, high)
     # with two receptors, positive weights act on one, negative weights on the other
     sides: Sequence[tuple[float, float]] = [(low, high)]
     if len(receptors) == 2:
@@ -403,9 +403,9 @@ def _exponent(low: float, high: float, bits: int) -> int:
 
 
 def _with_rounded_weights(
-    network: Network, projection: Projection, k: int, board: Board, summary: EdgeSummary | None
+    network: Network, projection: Projection, k: int, board: Board, summary: EdgeFileSummary | None
 ) -> Projection:
-    requirement = projection_claim(network, projection, summary)
+    requirement = projection_requirement(network, projection, summary)
     if (
         requirement.scale == 0.0 or k <= requirement.stored
     ):  # the network's own precision is coarser
@@ -416,7 +416,7 @@ def _with_rounded_weights(
 
 
 def _stimulus_with_rounded_weights(stimulus: RateInput | SpikeInput, k: int, board: Board) -> Any:
-    scale = scale_of(stimulus.weight)
+    scale = magnitude_of(stimulus.weight)
     if scale == 0.0 or math.frexp(scale)[1] - k >= FINE_BITS:
         return stimulus
     if round(math.ldexp(scale, -k)) == 0:

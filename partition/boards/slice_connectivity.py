@@ -119,12 +119,12 @@ def _miss_probabilities(
         targets = np.broadcast_to(count_in_view(table, post, projection.post), shape).astype(
             np.float64
         )
-        if projection.same and projection.rule.skips_autapses:
+        if projection.is_recurrent and projection.rule.skips_autapses:
             targets = targets - (np.eye(*shape) * (targets > 0.0))
         # few distinct numbers occur, and a rule may need long arrays for each number
         distinct_targets, index = np.unique(targets, return_inverse=True)
-        probability = projection.rule.reach(
-            distinct_targets, projection.pre.size, projection.post.size, projection.same
+        probability = projection.rule.connection_probability(
+            distinct_targets, projection.pre.size, projection.post.size, projection.is_recurrent
         )
         miss_probability *= 1.0 - fraction[:, np.newaxis] * probability[index.reshape(shape)]
     if explicit_pairs is None:
@@ -171,8 +171,8 @@ def with_built_connectivity(
     for source, target in synapses:
         indegree += np.bincount(target, minlength=indegree.size)
         outdegree += np.bincount(source, minlength=outdegree.size)
-        target_slice = table.of_gid(target)
-        pair, count = unique_counts(table.of_gid(source) * n + target_slice)
+        target_slice = table.block_of_gid(target)
+        pair, count = unique_counts(table.block_of_gid(source) * n + target_slice)
         n_synapses[np.searchsorted(edge_pairs, pair)] += count
         pairs.add(source, target_slice)
     del edge_pairs

@@ -13,6 +13,7 @@ import zarr
 from distsnn.examples import brette_cuba, brunel, microcircuit
 from distsnn.network import (
     AllToAll,
+    ConnectionRule,
     ConstantCurrent,
     Distribution,
     Explicit,
@@ -37,7 +38,6 @@ from distsnn.network import (
     Projection,
     RecordSpikes,
     RecordState,
-    Rule,
     Sine,
     SineCurrent,
     SpikeInput,
@@ -99,7 +99,7 @@ def driven(
     ), 30.0
 
 
-def by_rule(rule: Rule, name: str, square: bool = False) -> None:
+def by_rule(rule: ConnectionRule, name: str, square: bool = False) -> None:
     """Add a case with one rule, within and (unless it needs squares) between populations."""
 
     def made(e: Population, i: Population) -> list[Projection]:
@@ -131,7 +131,7 @@ by_rule(PairwiseBernoulli(0.1), "bernoulli")
 
 @case
 def without_autapses(folder: Path) -> tuple[Network, float]:
-    rules: list[Rule] = [
+    rules: list[ConnectionRule] = [
         AllToAll(autapses=False),
         FixedIndegree(10, autapses=False),
         FixedIndegree(40, autapses=False, multapses=False),

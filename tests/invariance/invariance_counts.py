@@ -11,7 +11,7 @@ from decoded import DELAY, SOURCE, TARGET
 from distsnn.comm import exchange_entries as entries
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network, RecordWeights
-from distsnn.network.blocks import blocks
+from distsnn.network.blocks import make_blocks
 
 
 @cache
@@ -24,7 +24,8 @@ def _synapses(path: Path) -> np.ndarray:
     """Return the synapses of a run: those that learn are where others of their rule would be."""
     network = _network(path)
     plain = [
-        one if one.plasticity is None else replace(one, synapse=None) for one in network.projections
+        one if one.plasticity_rule is None else replace(one, synapse=None)
+        for one in network.projections
     ]
     # recordings of weights, and what scales them, would ask for synapses that learn
     static = Network(network.populations, plain, network.stimuli, dt=network.dt)
@@ -100,7 +101,7 @@ def _ends_epochs(network: Network) -> bool:
 def _owner(reference: Path, path: Path) -> np.ndarray:
     """Return the rank of each neuron in a run's last attempt."""
     owner = StoreReader(path).attempts[-1].assignment["owner"]
-    return np.repeat(owner, blocks(_network(reference)).size)
+    return np.repeat(owner, make_blocks(_network(reference)).size)
 
 
 def _ranks(path: Path) -> int:

@@ -16,7 +16,7 @@ from invariance_counts import connections, received
 
 from distsnn.cli import main
 from distsnn.io.reader import StoreReader
-from distsnn.network.blocks import blocks
+from distsnn.network.blocks import make_blocks
 
 # Its kernels take long to compile, and four ranks share two cores.
 pytestmark = [pytest.mark.timeout(600), pytest.mark.ci]
@@ -92,7 +92,7 @@ def test_exchanges_and_bytes_at_both_levels_are_those_predicted(
     settings = reader.metadata["settings"]
     assert (settings["group_epoch_steps"], settings["epoch_steps"]) == (inside, between)
     step, gid = reader.spikes()
-    owner = np.repeat(made.owner, blocks(network).size)[gid]
+    owner = np.repeat(made.owner, make_blocks(network).size)[gid]
     sent = np.zeros((reader.complete_step // between, 4), np.int64)
     np.add.at(sent, ((step - 1) // between, owner), 1)
     sent_inside = np.zeros((reader.complete_step, 4), np.int64)

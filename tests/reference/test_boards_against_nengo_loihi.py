@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from distsnn.network import Explicit, IafPscDelta, Network, Population, Projection
-from distsnn.network.quanta import quanta, to_integers
+from distsnn.network.quanta import choose_quanta, to_integers
 from distsnn.partition.boards.board import load_board
 from distsnn.partition.boards.board_limits import apply_board_limits
 
@@ -29,7 +29,7 @@ def test_capacities_and_weights_are_nengo_loihis(ask_peer: Callable[[str], Any])
         pairs = Explicit(np.arange(300), np.arange(300))
         network = Network([cells], [Projection(cells, cells, pairs, weight=ours, delay=1.0)])
         made = apply_board_limits(network, load_board("loihi")).network
-        scales = quanta(made)
+        scales = choose_quanta(made)
         (exponent,), (shift,) = set(scales.exponent.values()), scales.shift
         integers = to_integers(made.projections[0].weight, exponent, shift)
         assert np.array_equal(np.ldexp(integers.astype(float), exponent), theirs)

@@ -14,7 +14,7 @@ import pytest
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import Explicit, IafPscDelta, Network, Population, Projection
-from distsnn.network.blocks import slices
+from distsnn.network.blocks import make_slices
 from distsnn.partition.boards.board import load_board
 from distsnn.partition.boards.board_limits import apply_board_limits
 from distsnn.partition.boards.export import sanafe_mappings
@@ -91,7 +91,7 @@ def test_spikes_packets_events_and_energy_are_sanafes(
     }
 
     def graph_of(neurons: int) -> TrafficGraph:
-        table = slices(network, neurons)
+        table = make_slices(network, neurons)
         graph = build_traffic_graph(network, table, rates)
         return with_built_connectivity(graph, network, table, rates, wired_ends(network, 1))
 

@@ -12,6 +12,7 @@ from scipy import stats
 
 from distsnn.engine import wiring
 from distsnn.network import (
+    ConnectionRule,
     Exponential,
     FixedIndegree,
     FixedOutdegree,
@@ -23,7 +24,6 @@ from distsnn.network import (
     PairwiseBernoulli,
     Population,
     Projection,
-    Rule,
     TruncatedNormal,
     Uniform,
 )
@@ -38,7 +38,7 @@ def _built(network: Network, seed: int) -> Ints:
     return of_wiring(layout, wiring.build(layout, scales(network), seed))
 
 
-def _pairs(rule: Rule) -> npt.NDArray[np.int64]:
+def _pairs(rule: ConnectionRule) -> npt.NDArray[np.int64]:
     """Return how often each (source, target) of 70 neurons was connected in all runs."""
     network = Network([SMALL], [Projection(SMALL, SMALL, rule, weight=1.0, delay=1.0)])
     counts = np.zeros(70 * 70, np.int64)
@@ -118,7 +118,7 @@ def test_every_pair_is_as_likely_by_itself(p: float, autapses: bool) -> None:
     assert p_of_discrete(cells, stats.binom(RUNS, p).pmf) > LEAST_P
 
 
-def _degrees(rule: Rule) -> tuple[Ints, Ints]:
+def _degrees(rule: ConnectionRule) -> tuple[Ints, Ints]:
     network = Network([PRE, POST], [Projection(PRE, POST, rule, weight=1.0, delay=1.0)])
     found = _built(network, 5)
     return (

@@ -1,7 +1,7 @@
 """Gating of NMDA receptors: the fraction of closed receptors that a spike of the source opens.
 
-`s` is the gating after the last spike, `last` the step of this spike; the decay is in steps. A
-spike adds
+`s` is the gating just after the step `last`, that of the last spike or a later one; the decay is in
+steps. A spike adds
 
     jump = k_0 + k_1 s,    k_1 = exp(-x) - 1,    k_0 = x^r γ(1 - r, x)
     x = alpha·tau_rise,    r = tau_rise/tau_decay
@@ -52,6 +52,12 @@ def constants(parameters, dt):
         "k_0": first_jump(x, p["tau_rise"] / p["tau_decay"]),
         "k_1": expm1_array(-x),
     }
+
+
+def bring_up(records, step):
+    """Bring sources' records up to a step without a spike (see `distsnn.kernels.synapses`)."""
+    records[:, S] *= exp_array(-(step - records[:, LAST]) / records[:, TAU_DECAY])
+    records[:, LAST] = step
 
 
 @entry

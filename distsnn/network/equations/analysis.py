@@ -18,15 +18,15 @@ from sympy.solvers.solveset import NonlinearError
 from distsnn.errors import unknown
 from distsnn.network.equations.dimensions import UNITS, Unit
 from distsnn.network.equations.dynamics import STIMULI, TIME, Dynamics, names_in
-from distsnn.network.equations.receptors import WEIGHT, Receptor
+from distsnn.network.equations.receptors import WEIGHT, ReceptorInput
 from distsnn.network.equations.source import EquationError, Span
 from distsnn.network.equations.syntax import (
     PREVIOUS,
     RANDOM,
-    Apply,
-    Name,
+    NameNode,
     Node,
-    Number,
+    NumberNode,
+    Operation,
     input_name,
 )
 
@@ -141,14 +141,14 @@ class Analysis:
     named: dict[sympy.Symbol, sympy.Expr]
 
     @cached_property
-    def others(self) -> list[sympy.Symbol]:
+    def not_exact(self) -> list[sympy.Symbol]:
         """State variables that are not integrated exactly."""
         return [name for name in self.derivatives if name not in self.exact]
 
     @property
     def scheme(self) -> str:
         """Integration methods, such as ``"exact: g_ex, g_in; exponential_euler: V_m"``."""
-        parts = {"exact": list(self.exact), self.method: self.others}
+        parts = {"exact": list(self.exact), self.method: self.not_exact}
         return "; ".join(
             f"{method}: {', '.join(name.name for name in names)}"
             for method, names in parts.items()
@@ -193,8 +193,8 @@ def analyse(
         raise unknown("method", method, METHODS, where="method")
     translate = _Translator(dynamics, relative)
     derivatives = {
-        symbol(name): translate(item.value) / translate.scale(name)
-        for name, item in dynamics.states.items()
+        symbol(name): translate(state.value) / translate.scale(name)
+        for name, state in dynamics.states.items()
     }
     noise = _noise(dynamics, derivatives, method)
     previous = {_previous(name): symbol(name) for name in dynamics.previous}
@@ -205,7 +205,7 @@ def analyse(
     _check_coupling(exact, dynamics)
     others = [name for name in derivatives if name not in exact]
     if method == "exact" and others:
-        raise _unfit(dynamics, others[0], "linear with constant coefficients")
+        raise _method_error(dynamics, others[0], "linear with constant coefficients")
     if noise:
         method = "euler"
     growth = {}
@@ -215,12 +215,12 @@ def analyse(
             if form is not None:
                 growth[name] = form
             elif method != "auto":
-                raise _unfit(dynamics, name, f"linear in {name.name}")
+                raise _method_error(dynamics, name, f"linear in {name.name}")
     if method == "strang":
         for name in others[1:]:
             if derivatives[name].free_symbols & ({*others[1:]} - {name}):
                 condition = f"a function of {name.name}, {others[0].name} and exact states alone"
-                raise _unfit(dynamics, name, condition)
+                raise _method_error(dynamics, name, condition)
     if method == "auto":
         method = "exponential_euler" if len(growth) == len(others) else "rk4"
     reset = translate.assignments(dynamics.reset)
@@ -234,16 +234,16 @@ def analyse(
     )
     inputs = {
         name: tuple(
-            (symbol(state), _weight_factor(translate, item, state, node))
-            for state, node in item.additions
+            (symbol(state), _weight_factor(translate, receptor, state, node))
+            for state, node in receptor.additions
         )
-        for name, item in dynamics.receptors.items()
+        for name, receptor in dynamics.receptors.items()
     }
     for name in relaxing:
         if symbol(name) not in derivatives:
             raise unknown("state variable", name, dynamics.states, where="relaxing")
     _check_order(dynamics, exact, early, late)
-    values = {symbol(name): item for name, item in defaults.items()}
+    values = {symbol(name): value for name, value in defaults.items()}
     slow = {
         name
         for name, form in exact.items()
@@ -254,7 +254,7 @@ def analyse(
         exact,
         method,
         growth,
-        {item for item in map(symbol, relaxing) if item in growth and growth[item].factors},
+        {state for state in map(symbol, relaxing) if state in growth and growth[state].factors},
         tuple(map(symbol, early)),
         tuple(map(symbol, late)),
         slow,
@@ -267,7 +267,7 @@ def analyse(
         translate.draws,
         previous,
         dynamics.during,
-        {item: translate.slope(item.name) for item in others} if method == "euler" else {},
+        {state: translate.slope(state.name) for state in others} if method == "euler" else {},
         translate.named,
     )
 
@@ -283,7 +283,7 @@ def _is_fast(factor: sympy.Expr) -> bool:
 
 
 def _weight_factor(
-    translate: "_Translator", receptor: Receptor, state: str, node: Node
+    translate: "_Translator", receptor: ReceptorInput, state: str, node: Node
 ) -> sympy.Expr:
     """Return the constant factor by which a weight is added to a state variable."""
     form = linear(translate.addition(receptor, state, node), [translate.weight])
@@ -311,7 +311,7 @@ def _noise(
         if not expression.free_symbols & set(noise):
             continue
         if linear(expression, noise) is None:
-            raise _unfit(dynamics, name, "linear in its noise")
+            raise _method_error(dynamics, name, "linear in its noise")
         if method not in ("auto", "euler"):
             raise EquationError(
                 f"{name.name} has white noise, which the method {method!r} cannot integrate",
@@ -321,7 +321,7 @@ def _noise(
     return noise
 
 
-def _unfit(dynamics: Dynamics, name: sympy.Symbol, condition: str) -> EquationError:
+def _method_error(dynamics: Dynamics, name: sympy.Symbol, condition: str) -> EquationError:
     span = dynamics.states[name.name].value.span
     return EquationError(
         f"the equation of {name.name} is not {condition}", span, allowed="method 'auto' or 'rk4'"
@@ -419,7 +419,7 @@ class _Translator:
         self.named: dict[sympy.Symbol, sympy.Expr] = {}
         self._keeps_names = False
         self.weight = symbol(f"a {WEIGHT}")  # no user's name has a blank
-        self._receptor: Receptor | None = None
+        self._receptor: ReceptorInput | None = None
 
     @property
     def changing(self) -> set[sympy.Symbol]:
@@ -438,7 +438,7 @@ class _Translator:
         self._keeps_names = False
         return slope
 
-    def addition(self, receptor: Receptor, state: str, node: Node) -> sympy.Expr:
+    def addition(self, receptor: ReceptorInput, state: str, node: Node) -> sympy.Expr:
         """Return what input adds to a state variable, an expression of `weight`."""
         self._receptor = receptor
         added = self(node) / self.scale(state)
@@ -465,9 +465,9 @@ class _Translator:
 
     def _expression(self, node: Node, power: int) -> sympy.Expr:
         match node:
-            case Number(value=value):
+            case NumberNode(value=value):
                 return _rational(value)
-            case Name(name=name):
+            case NameNode(name=name):
                 if name == WEIGHT and self._receptor is not None:
                     return _one(self._receptor.unit) * self.weight
                 if name in self._dynamics.derived:
@@ -487,7 +487,7 @@ class _Translator:
         if node.function == PREVIOUS:
             (name,) = names_in(node)
             return self.scale(name) * (_previous(name) + self.offset(name))
-        if node.function == "**" and isinstance(node.arguments[1], Number):
+        if node.function == "**" and isinstance(node.arguments[1], NumberNode):
             result = self._power(node, node.arguments[1].value, power)
             if result is not None:
                 return result
@@ -506,7 +506,7 @@ class _Translator:
                 return -arguments[0]
         return function(node.function)(*arguments)
 
-    def _draw(self, node: Apply) -> sympy.Symbol:
+    def _draw(self, node: Operation) -> sympy.Symbol:
         """Return the symbol of a random number, or of the bits that make one with arguments.
 
         There is one for each place in the texts.
@@ -518,7 +518,7 @@ class _Translator:
             self.draws[drawn] = "bits" if node.arguments else node.function
         return self._drawn[node.span]
 
-    def _power(self, node: Apply, exponent: float, power: int) -> sympy.Expr | None:
+    def _power(self, node: Operation, exponent: float, power: int) -> sympy.Expr | None:
         """Return a small whole power or a square root; None for any other power."""
         if exponent == 0.5:
             return function("sqrt")(self._expression(node.arguments[0], power))
@@ -538,7 +538,7 @@ class _Translator:
             self._check_divisor(base, node)
         return base ** int(exponent)
 
-    def _check_divisor(self, divisor: sympy.Expr, node: Apply) -> None:
+    def _check_divisor(self, divisor: sympy.Expr, node: Operation) -> None:
         if divisor == 0:
             raise EquationError("divides by zero", node.span)
 

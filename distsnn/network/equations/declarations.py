@@ -9,16 +9,16 @@ import numpy as np
 
 from distsnn.errors import DescriptionError
 from distsnn.network.base import FrozenMapping
-from distsnn.network.checks import ANY, Range
+from distsnn.network.checks import ANY, Interval
 from distsnn.network.distributions import Distribution
-from distsnn.network.model import Parameter, declared
+from distsnn.network.model import Parameter, parameter_field
 from distsnn.network.values import Value, as_value, check_value
 
 # A parameter's default, unit and range, e.g. (10.0, "ms", "> 0").
 ParameterSpec = tuple[float | Distribution, str, str]
 
 
-class OfEquations:
+class EquationModelBase:
     """What instances share whose class is made at run time from a model written as equations.
 
     Attributes
@@ -32,10 +32,10 @@ class OfEquations:
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, dict[str, Any]]]:
         # pickle finds no such class
         values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-        return _called, (self.model, values)
+        return _model_repr, (self.model, values)
 
 
-def _called(model: Any, values: dict[str, Any]) -> Any:
+def _model_repr(model: Any, values: dict[str, Any]) -> Any:
     return model(**values)
 
 
@@ -127,8 +127,8 @@ def parameter_fields(
     model: str,
     parameters: Mapping[str, ParameterSpec],
     *,
-    min_ranges: Mapping[str, Range],
-    on_grid: tuple[str, ...] = (),
+    min_ranges: Mapping[str, Interval],
+    multiples_of_dt: tuple[str, ...] = (),
 ) -> list[tuple[str, Any, Any]]:
     """Return the fields of a class with these parameters, for `make_dataclass`.
 
@@ -138,9 +138,9 @@ def parameter_fields(
         The model's name.
     parameters : mapping of str to (value, unit, range)
         The parameters.
-    min_ranges : mapping of str to Range
+    min_ranges : mapping of str to Interval
         Additional lower bounds of some parameters.
-    on_grid : tuple of str
+    multiples_of_dt : tuple of str
         Those that are multiples of dt.
     """
     declarations = []
@@ -150,8 +150,10 @@ def parameter_fields(
         if bound is not None and allowed.starts_below(bound):
             allowed = replace(allowed, low=bound.low, open_low=bound.open_low)
             check_value(default, allowed, where=f"parameters, {name!r}, default")
-        parameter = Parameter(unit, f"parameter of {model}", allowed, on_grid=name in on_grid)
-        declarations.append((name, Value, declared(default, parameter)))
+        parameter = Parameter(
+            unit, f"parameter of {model}", allowed, multiple_of_dt=name in multiples_of_dt
+        )
+        declarations.append((name, Value, parameter_field(default, parameter)))
     return declarations
 
 
@@ -177,7 +179,7 @@ def _parameter(name: str, declaration: Any) -> ParameterSpec:
     return value, spec[1], allowed
 
 
-def _range(text: str, *, where: str) -> Range:
+def _range(text: str, *, where: str) -> Interval:
     """Return the range that a text such as ``"> 0 and <= 1"`` stands for."""
     bounds: dict[str, Any] = {}
     for part in text.split("and") if text.strip() not in ("", str(ANY)) else ():
@@ -192,7 +194,7 @@ def _range(text: str, *, where: str) -> Range:
                 "not a range", where=where, value=text, allowed='such as "> 0" or ">= 0 and < 1"'
             )
         bounds[side], bounds[f"open_{side}"] = bound, "=" not in sign
-    allowed = Range(**bounds)
+    allowed = Interval(**bounds)
     if allowed.is_empty:
         raise DescriptionError("no value is in this range", where=where, value=text)
     return allowed

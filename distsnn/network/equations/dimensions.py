@@ -12,16 +12,16 @@ from functools import reduce
 from typing import TypeAlias
 
 from distsnn.errors import DescriptionError
-from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
+from distsnn.network.equations.source import EquationError, EquationText, Span, unknown_at
 from distsnn.network.equations.syntax import (
     COMPARISONS,
     DELAYED,
     LOGIC,
     RANDOM,
-    Apply,
-    Name,
+    NameNode,
     Node,
-    Number,
+    NumberNode,
+    Operation,
     parse,
 )
 
@@ -62,7 +62,7 @@ class Unit:
         powers = zip(self.powers, other.powers, strict=True)
         return Unit(tuple(a + power * b for a, b in powers), self.tens + power * other.tens)
 
-    def fits(self, other: "Unit") -> bool:
+    def has_same_dimension(self, other: "Unit") -> bool:
         """Return whether both are units of the same dimension."""
         return self.powers == other.powers
 
@@ -120,23 +120,23 @@ def parse_unit(span: Span) -> Unit:
 
 def unit_named(text: object, name: str) -> Unit:
     """Return the unit that a text names; `name` is the quantity, for messages."""
-    source = Source(f"unit of {name}", text if isinstance(text, str) else repr(text))
+    source = EquationText(f"unit of {name}", text if isinstance(text, str) else repr(text))
     return parse_unit(Span(source, 0, len(source.text)))
 
 
 def _unit(node: Node) -> Unit:
     match node:
-        case Number(value=1.0):
+        case NumberNode(value=1.0):
             return ONE
-        case Name(name=name):
+        case NameNode(name=name):
             if name not in UNITS:
                 raise unknown_at("unit", name, common_units(), node.span)
             return UNITS[name]
-        case Apply(function="*", arguments=factors):
+        case Operation(function="*", arguments=factors):
             return reduce(Unit.times, map(_unit, factors))
-        case Apply(function="/", arguments=(left, right)):
+        case Operation(function="/", arguments=(left, right)):
             return _unit(left).times(_unit(right), -1)
-        case Apply(function="**", arguments=(base, power)):
+        case Operation(function="**", arguments=(base, power)):
             return ONE.times(_unit(base), _literal(power))
     raise EquationError("not a unit", node.span, allowed="such as mV, 1/ms, nS*mV, spikes/s")
 
@@ -151,22 +151,22 @@ def common_units() -> list[str]:
 
 def _literal(node: Node) -> Fraction:
     """Return an exponent, which must be written out where the base has a unit."""
-    if isinstance(node, Number) and abs(node.value) <= 16:
+    if isinstance(node, NumberNode) and abs(node.value) <= 16:
         return Fraction(node.value).limit_denominator(16)
     raise EquationError(
         "the power of something with a unit must be a number", node.span, allowed="-16 to 16"
     )
 
 
-class Other(Enum):
+class NonUnit(Enum):
     """What an expression may have in place of a unit."""
 
     ZERO = "a written 0, which fits any unit"
     TRUTH = "a condition"
 
 
-ZERO, TRUTH = Other.ZERO, Other.TRUTH
-Kind: TypeAlias = Unit | Other
+ZERO, TRUTH = NonUnit.ZERO, NonUnit.TRUTH
+Kind: TypeAlias = Unit | NonUnit
 
 
 def kind_of(node: Node, units: Mapping[str, Kind]) -> Kind:
@@ -185,9 +185,9 @@ def kind_of(node: Node, units: Mapping[str, Kind]) -> Kind:
         If a name is unknown or units do not fit; at the place in the text.
     """
     match node:
-        case Number(value=value):
+        case NumberNode(value=value):
             return ONE if value else ZERO
-        case Name(name=name):
+        case NameNode(name=name):
             if name in units:
                 return units[name]
             if name in UNITS:
@@ -228,21 +228,25 @@ def kind_of(node: Node, units: Mapping[str, Kind]) -> Kind:
     return TRUTH if function in COMPARISONS else same
 
 
-def _power(node: Apply, kinds: list[Kind]) -> Kind:
+def _power(node: Operation, kinds: list[Kind]) -> Kind:
     base, exponent = kinds
     require(exponent, ONE, node.arguments[1].span, "an exponent")
-    if not isinstance(base, Unit) or base.fits(ONE):
+    if not isinstance(base, Unit) or base.has_same_dimension(ONE):
         return ONE
     return ONE.times(base, _literal(node.arguments[1]))
 
 
-def _common(node: Apply, kinds: list[Kind], first: int) -> Kind:
+def _common(node: Operation, kinds: list[Kind], first: int) -> Kind:
     """Return the unit that arguments share, from the one at `first` on."""
     common: Kind = ZERO
     for argument, kind in zip(node.arguments[first:], kinds[first:], strict=True):
         if kind is ZERO:
             continue
-        if isinstance(common, Unit) and isinstance(kind, Unit) and not common.fits(kind):
+        if (
+            isinstance(common, Unit)
+            and isinstance(kind, Unit)
+            and not common.has_same_dimension(kind)
+        ):
             verb = {"+": "added to", "-": "subtracted from"}.get(node.function)
             verb = (
                 f"{kind} cannot be {verb} {common}" if verb else f"{common} and {kind} do not fit"
@@ -261,7 +265,7 @@ def require(kind: Kind, unit: Unit, span: Span, name: str) -> None:
     EquationError
         If it has another.
     """
-    if kind is ZERO or (isinstance(kind, Unit) and kind.fits(unit)):
+    if kind is ZERO or (isinstance(kind, Unit) and kind.has_same_dimension(unit)):
         return
-    problem = "a condition" if kind is TRUTH else f"in {kind}"
-    raise EquationError(f"{name} is {problem}", span, allowed=str(unit))
+    actual = "a condition" if kind is TRUTH else f"in {kind}"
+    raise EquationError(f"{name} is {actual}", span, allowed=str(unit))

@@ -18,16 +18,16 @@ from distsnn.network.equations.dimensions import (
     require,
     unit_named,
 )
-from distsnn.network.equations.receptors import Receptor, read_receptors
-from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
+from distsnn.network.equations.receptors import ReceptorInput, read_receptors
+from distsnn.network.equations.source import EquationError, EquationText, Span, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
 from distsnn.network.equations.syntax import (
     DELAYED,
     PREVIOUS,
     RANDOM,
-    Apply,
-    Name,
+    NameNode,
     Node,
+    Operation,
     check_text,
     input_name,
     is_name,
@@ -84,7 +84,7 @@ class Dynamics:
         What else happens at the end of a step, in this order.
     units : dict of str to Unit
         Units of states, sub-expressions, parameters and the current of stimuli.
-    receptors : dict of str to Receptor
+    receptors : dict of str to ReceptorInput
         Receptors.
     held : dict of str to str
         State variables that rest after a spike, with the period at whose end each rests last.
@@ -102,7 +102,7 @@ class Dynamics:
     reset: list[tuple[str, Node]]
     events: list[Event]
     units: dict[str, Unit]
-    receptors: dict[str, Receptor]
+    receptors: dict[str, ReceptorInput]
     held: dict[str, str]
     after: dict[str, list[tuple[str, Node]]]
     noise: tuple[str, ...]
@@ -140,16 +140,18 @@ def is_noise(name: str) -> bool:
     return _NOISE.fullmatch(name) is not None
 
 
-def leaves(nodes: Iterable[Node], derived: Mapping[str, Definition]) -> Iterator[Name | Apply]:
+def leaves(
+    nodes: Iterable[Node], derived: Mapping[str, Definition]
+) -> Iterator[NameNode | Operation]:
     """Yield the names and random numbers of expressions and of the sub-expressions they use."""
     left, visited = [*nodes], set()
     while left:
         node = left.pop(0)
-        if isinstance(node, Apply):
+        if isinstance(node, Operation):
             left += node.arguments
             if node.function in RANDOM:
                 yield node
-        elif isinstance(node, Name):
+        elif isinstance(node, NameNode):
             if node.name not in derived:
                 yield node
             elif node.name not in visited:
@@ -157,10 +159,10 @@ def leaves(nodes: Iterable[Node], derived: Mapping[str, Definition]) -> Iterator
                 left.append(derived[node.name].value)
 
 
-def calls_in(nodes: Iterable[Node], function: str) -> Iterator[Apply]:
+def calls_in(nodes: Iterable[Node], function: str) -> Iterator[Operation]:
     """Yield the calls of a function in expressions, in the order of the text."""
     for node in nodes:
-        if isinstance(node, Apply):
+        if isinstance(node, Operation):
             if node.function == function:
                 yield node
             yield from calls_in(node.arguments, function)
@@ -168,14 +170,14 @@ def calls_in(nodes: Iterable[Node], function: str) -> Iterator[Apply]:
 
 def names_in(node: Node) -> list[str]:
     """Return the names in an expression, in the order of the text."""
-    if isinstance(node, Name):
+    if isinstance(node, NameNode):
         return [node.name]
-    if isinstance(node, Apply):
+    if isinstance(node, Operation):
         return [name for argument in node.arguments for name in names_in(argument)]
     return []
 
 
-def read(
+def parse_dynamics(
     *,
     equations: str,
     threshold: str,
@@ -216,7 +218,7 @@ def read(
     DescriptionError
         For the first error; an error in a text is an `EquationError`.
     """
-    definitions = read_equations(Source("equations", equations))
+    definitions = read_equations(EquationText("equations", equations))
     states = {
         definition.name.name: definition for definition in definitions if definition.derivative
     }
@@ -241,8 +243,8 @@ def read(
     reserved_units = {STIMULI: UNITS["pA"], TIME: MS, STEP_LENGTH: MS, **noise}
     reserved_units |= {input_name(name): definition.unit for name, definition in inputs.items()}
     units = checked_units(definitions, reserved_units, parameters, reserved, [REFRACTORY])
-    condition = _condition(Source("threshold", threshold), units)
-    resets = _assignments(Source("reset", reset), units, states)
+    condition = _condition(EquationText("threshold", threshold), units)
+    resets = _assignments(EquationText("reset", reset), units, states)
     if resets and condition is None:
         raise DescriptionError("a reset needs a threshold", where="reset")
     happens = [_event(name, *texts, units, states) for name, texts in events.items()]
@@ -253,13 +255,10 @@ def read(
         [definition.value for definition in states.values()], at_ends, derived, parameters
     )
     added = [node for definition in inputs.values() for _, node in definition.additions]
-    for call in calls_in(
-        [*(definition.value for definition in definitions), *at_ends, *added], DELAYED
-    ):
+    nodes = [*(definition.value for definition in definitions), *at_ends, *added]
+    for call in calls_in(nodes, DELAYED):
         raise EquationError(f"neuron models have no {DELAYED}()", call.span)
-    previous = _previous(
-        [*(definition.value for definition in definitions), *at_ends, *added], states
-    )
+    previous = _previous(nodes, states)
     return Dynamics(
         states,
         derived,
@@ -268,7 +267,7 @@ def read(
         happens,
         units,
         inputs,
-        _held(periods, hold, states, condition),
+        _clamped_states(periods, hold, states, condition),
         ends,
         tuple(noise),
         previous,
@@ -323,13 +322,13 @@ def checked_units(
                 allowed=f"at most 1e{_MOST_TENS} {definition.unit}, such as pA**2 rather than A**2",
             )
     for definition in definitions:
-        problem = (
+        subject = (
             f"the derivative of {definition.name.name}"
             if definition.derivative
             else definition.name.name
         )
         unit = definition.unit.times(MS, -1) if definition.derivative else definition.unit
-        require(kind_of(definition.value, units), unit, definition.value.span, problem)
+        require(kind_of(definition.value, units), unit, definition.value.span, subject)
     derived = {
         definition.name.name: definition for definition in definitions if not definition.derivative
     }
@@ -362,11 +361,11 @@ def _check_size(nodes: list[Node], derived: Mapping[str, Definition]) -> None:
 
     def size(node: Node) -> tuple[int, int]:
         """Return the number of nodes, and how deep they lie."""
-        if isinstance(node, Apply):
+        if isinstance(node, Operation):
             inner = [size(definition) for definition in node.arguments]
             deepest = max((definition for _, definition in inner), default=0)
             return 1 + sum(definition for definition, _ in inner), 1 + deepest
-        return sizes.get(node.name, (1, 1)) if isinstance(node, Name) else (1, 1)
+        return sizes.get(node.name, (1, 1)) if isinstance(node, NameNode) else (1, 1)
 
     def check(node: Node) -> tuple[int, int]:
         count, depth = size(node)
@@ -389,7 +388,7 @@ def _check_chance(
 ) -> None:
     """Check that noise is in differential equations, and random numbers are nowhere else."""
     for leaf in leaves(slopes, derived):
-        if isinstance(leaf, Apply):
+        if isinstance(leaf, Operation):
             raise EquationError(
                 f"{leaf.function}() may be drawn in thresholds, resets and events only: a scheme "
                 "may evaluate a differential equation several times per step",
@@ -397,7 +396,7 @@ def _check_chance(
                 allowed="white noise, xi",
             )
     for leaf in leaves(at_ends, derived):
-        if isinstance(leaf, Name) and is_noise(leaf.name) and leaf.name not in parameters:
+        if isinstance(leaf, NameNode) and is_noise(leaf.name) and leaf.name not in parameters:
             raise EquationError(
                 f"the white noise {leaf.name} is defined in differential equations only",
                 leaf.span,
@@ -410,7 +409,7 @@ def _previous(nodes: list[Node], states: Mapping[str, Definition]) -> tuple[str,
     names: dict[str, None] = {}
     for call in calls_in(nodes, PREVIOUS):
         (argument,) = call.arguments
-        if not isinstance(argument, Name):
+        if not isinstance(argument, NameNode):
             raise EquationError(
                 f"{PREVIOUS}() takes the name of a state variable",
                 argument.span,
@@ -422,7 +421,7 @@ def _previous(nodes: list[Node], states: Mapping[str, Definition]) -> tuple[str,
     return tuple(names)
 
 
-def _condition(source: Source, units: Mapping[str, Unit]) -> Node | None:
+def _condition(source: EquationText, units: Mapping[str, Unit]) -> Node | None:
     check_text(source)
     if not source.code.strip():
         return None
@@ -441,15 +440,15 @@ def _event(
 ) -> Event:
     if not is_word(name):
         raise DescriptionError("not a usable name", where=f"events, {name!r}")
-    node = _condition(Source(f"condition of the event {name}", condition), units)
-    assignments = _assignments(Source(f"event {name}", statements), units, states)
+    node = _condition(EquationText(f"condition of the event {name}", condition), units)
+    assignments = _assignments(EquationText(f"event {name}", statements), units, states)
     if not assignments:
         raise DescriptionError("assignments are missing", where=f"events, {name!r}")
     return Event(node, assignments)
 
 
 def _assignments(
-    source: Source, units: Mapping[str, Unit], states: Mapping[str, Definition]
+    source: EquationText, units: Mapping[str, Unit], states: Mapping[str, Definition]
 ) -> list[tuple[str, Node]]:
     assignments = []
     for name, value in read_assignments(source):
@@ -489,13 +488,13 @@ def _after(
     for name, text in texts.items():
         if name not in periods:
             raise unknown("refractory period", name, periods, where="after")
-        statements[name] = _assignments(Source(f"after {name}", text), units, states)
+        statements[name] = _assignments(EquationText(f"after {name}", text), units, states)
         if not statements[name]:
             raise DescriptionError("assignments are missing", where=f"after, {name!r}")
     return statements
 
 
-def _held(
+def _clamped_states(
     periods: tuple[str, ...],
     hold: tuple[str, ...] | Mapping[str, str] | None,
     states: Mapping[str, Definition],

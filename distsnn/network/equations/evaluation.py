@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from distsnn.network.equations.syntax import Name, Node, Number
+from distsnn.network.equations.syntax import NameNode, Node, NumberNode
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exp": np.exp,
@@ -56,9 +56,9 @@ def evaluate(node: Node, values: Mapping[str, Any], derived: Mapping[str, Node])
 
     def value_of(node: Node) -> Any:
         match node:
-            case Number(value=value):
+            case NumberNode(value=value):
                 return np.float64(value)
-            case Name(name=name):
+            case NameNode(name=name):
                 # each sub-expression once, however many others use it
                 if name not in cache:
                     cache[name] = (

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.base import Description, FrozenMapping, derived
-from distsnn.network.checks import NOT_NEGATIVE, POSITIVE, Range, as_integer, as_number
+from distsnn.network.checks import NOT_NEGATIVE, POSITIVE, Interval, as_integer, as_number
 from distsnn.network.equations.declarations import (
-    OfEquations,
+    EquationModelBase,
     as_events,
     as_names,
     as_parameters,
@@ -18,7 +18,7 @@ from distsnn.network.equations.declarations import (
     check_kinds,
     parameter_fields,
 )
-from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics, read
+from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics, parse_dynamics
 from distsnn.network.model import MOST_PARTS, Neuron, State, SubsteppedNeuron, kernel_module_of
 
 if TYPE_CHECKING:
@@ -87,13 +87,14 @@ class EquationNeuron(Neuron):
             cls.model.check_divisible()
         for period, min_range in cls.model.least_periods.items():
             parameter = cls.parameters()[period]
-            if not parameter.on_grid or parameter.allowed.starts_below(min_range):
+            if not parameter.multiple_of_dt or parameter.allowed.starts_below(min_range):
                 above = min_range.open_low
                 raise DescriptionError(
                     "a refractory time must be a multiple of dt, and "
                     + (f"above 0 if statements follow it ({period})" if above else "not negative"),
                     where=f"neuron model {cls.__qualname__}, field {period}",
-                    allowed=f"parameter(..., {'above' if above else 'low'}=0.0, on_grid=True)",
+                    allowed=f"parameter(..., {'above' if above else 'low'}=0.0, "
+                    "multiple_of_dt=True)",
                 )
 
 
@@ -144,7 +145,7 @@ def _weight_unit_of(dynamics: Dynamics) -> str:
     return ", ".join(units)
 
 
-class _MadeNeuron(OfEquations, EquationNeuron):
+class _MadeNeuron(EquationModelBase, EquationNeuron):
     """Base class of what calling a `NeuronModel` makes: neurons with its parameters' values."""
 
     def parts(self, dt: float) -> int:
@@ -363,7 +364,7 @@ class NeuronModel(NeuronEquations):
             If not.
         """
         problem = ""
-        if self.analysis.others == []:
+        if self.analysis.not_exact == []:
             problem = "all equations are integrated exactly: parts of a step change nothing"
         elif self.analysis.noise or self.dynamics.uses(TIME):
             problem = "a step of a model with time or white noise cannot be divided into parts"
@@ -406,7 +407,7 @@ class NeuronModel(NeuronEquations):
     @cached_property
     def dynamics(self) -> Dynamics:
         """The texts, read and checked."""
-        return read(
+        return parse_dynamics(
             equations=self.equations,
             threshold=self.threshold,
             reset=self.reset,
@@ -420,7 +421,7 @@ class NeuronModel(NeuronEquations):
         )
 
     @property
-    def least_periods(self) -> dict[str, Range]:
+    def least_periods(self) -> dict[str, Interval]:
         """Lower bounds of the periods of the refractory time."""
         return {
             period: POSITIVE if period in self.after else NOT_NEGATIVE for period in self.periods
@@ -484,7 +485,7 @@ class _BuiltInModel(NeuronModel):
 @cache  # equal models share a class, so that their neurons compare equal
 def _neuron_class(model: NeuronModel) -> type[EquationNeuron]:
     parameters = parameter_fields(
-        model.name, model.parameters, min_ranges=model.least_periods, on_grid=model.periods
+        model.name, model.parameters, min_ranges=model.least_periods, multiples_of_dt=model.periods
     )
     return cast(type[EquationNeuron], _made_class(model, parameters))
 

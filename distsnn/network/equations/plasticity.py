@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from distsnn.errors import DescriptionError
-from distsnn.network.checks import NOT_NEGATIVE, POSITIVE, Range
+from distsnn.network.checks import NOT_NEGATIVE, POSITIVE, Interval
 from distsnn.network.equations.dimensions import (
     MS,
     ONE,
@@ -25,14 +25,14 @@ from distsnn.network.equations.dynamics import (
     names_in,
 )
 from distsnn.network.equations.evaluation import evaluate
-from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
+from distsnn.network.equations.source import EquationError, EquationText, Span, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
 from distsnn.network.equations.syntax import (
     PREVIOUS,
-    Apply,
-    Name,
+    NameNode,
     Node,
-    Number,
+    NumberNode,
+    Operation,
     check_text,
     is_name,
     parse,
@@ -135,10 +135,10 @@ class Plasticity:
 
         It is also so where they are what a spike transmits.
         """
-        decays = any(name in self.decays for name in self.of(SYNAPSE))
+        decays = any(name in self.decays for name in self.with_flag(SYNAPSE))
         return bool(self.relaxations) or (self.transmitted is not None and decays)
 
-    def least_time_constants(self) -> dict[str, Range]:
+    def least_time_constants(self) -> dict[str, Interval]:
         """Return the range of each time constant.
 
         The time constant of a state may be 0 with `relaxes`: the state reaches its equilibrium in
@@ -146,11 +146,13 @@ class Plasticity:
         """
         ranges = dict.fromkeys(self.decays.values(), POSITIVE)
         if self.relaxes and not self.drift:
-            others = {tau for name, tau in self.decays.items() if name not in self.of(SYNAPSE)}
+            others = {
+                tau for name, tau in self.decays.items() if name not in self.with_flag(SYNAPSE)
+            }
             ranges |= {tau: NOT_NEGATIVE for tau in ranges if tau not in others}
         return ranges
 
-    def of(self, flag: str) -> tuple[str, ...]:
+    def with_flag(self, flag: str) -> tuple[str, ...]:
         """Return the variables with a flag, in the order of the text."""
         return tuple(name for name, definition in self.variables.items() if definition.flag == flag)
 
@@ -188,7 +190,7 @@ def read_plasticity(
     DescriptionError
         For the first error; an error in a text is an `EquationError`.
     """
-    definitions = read_equations(Source("traces", traces), (PRE, POST, SYNAPSE, MODULATOR))
+    definitions = read_equations(EquationText("traces", traces), (PRE, POST, SYNAPSE, MODULATOR))
     unit = unit_named(weight_unit, "weights")
     drifts = [
         definition
@@ -238,11 +240,11 @@ def read_plasticity(
             variables_of_side += [WEIGHT, *states]
         valid_units = dict(units)
         statements, places = _assignments(
-            Source(title, text), variables_of_side, variables, valid_units
+            EquationText(title, text), variables_of_side, variables, valid_units
         )
         events[side] = tuple(statements)
         if side == PRE and transmit.strip():
-            sent = _transmitted(Source("transmit", transmit), valid_units, unit)
+            sent = _transmitted(EquationText("transmit", transmit), valid_units, unit)
         values = [value for _, value in statements]
         _check_needed(
             places, [*values, sent] if sent and side == PRE else values, variables_of_side
@@ -305,27 +307,29 @@ def _drift(
         if not used(node) & {WEIGHT, *variables}:
             return [(node, ())]
         match node:
-            case Name(name=name) if name in derived:
+            case NameNode(name=name) if name in derived:
                 return terms(derived[name].value)
-            case Name(name=name) if name in moving:
-                return [(Number(1.0, node.span), (name,))]
-            case Apply("+", given):
+            case NameNode(name=name) if name in moving:
+                return [(NumberNode(1.0, node.span), (name,))]
+            case Operation("+", given):
                 return [definition for part in given for definition in terms(part)]
-            case Apply("-", (left, right)):
-                return [*terms(left), *terms(Apply("neg", (right,), right.span))]
-            case Apply("neg", (part,)):
-                return [(Apply("neg", (by,), node.span), names) for by, names in terms(part)]
-            case Apply("*", given):
-                products: list[Monomial] = [(Number(1.0, node.span), ())]
+            case Operation("-", (left, right)):
+                return [*terms(left), *terms(Operation("neg", (right,), right.span))]
+            case Operation("neg", (part,)):
+                return [(Operation("neg", (by,), node.span), names) for by, names in terms(part)]
+            case Operation("*", given):
+                products: list[Monomial] = [(NumberNode(1.0, node.span), ())]
                 for part in given:
                     products = [
-                        (Apply("*", (by, factors), node.span), names + others)
+                        (Operation("*", (by, factors), node.span), names + others)
                         for by, names in products
                         for factors, others in terms(part)
                     ]
                 return products
-            case Apply("/", (above, below)) if not used(below) & {WEIGHT, *variables}:
-                return [(Apply("/", (by, below), node.span), names) for by, names in terms(above)]
+            case Operation("/", (above, below)) if not used(below) & {WEIGHT, *variables}:
+                return [
+                    (Operation("/", (by, below), node.span), names) for by, names in terms(above)
+                ]
         raise EquationError(
             f"{WEIGHT} may change between spikes by sums of products of states that decay to 0 or "
             "stay, the modulator and parameters",
@@ -354,16 +358,18 @@ def changes(
     modulator : str
         Population whose spikes modulate; empty: a signal of 1 does.
     """
-    derived = {name: item.value for name, item in rule.derived.items()}
+    derived = {name: expression.value for name, expression in rule.derived.items()}
     scales = {name: 10.0**unit.whole_tens for name, unit in rule.units.items()}
     values = {name: 10.0**unit.whole_tens for name, unit in UNITS.items()}
     values |= {name: value * scales[name] for name, value in parameters.items()}
-    modulated = rule.of(MODULATOR)
+    modulated = rule.with_flag(MODULATOR)
     values |= {name: 0.0 if modulator else scales[name] for name in modulated}
-    values |= dict.fromkeys([*rule.of(PRE), *rule.of(POST), *rule.of(SYNAPSE)], 0.0)
+    values |= dict.fromkeys(
+        [*rule.with_flag(PRE), *rule.with_flag(POST), *rule.with_flag(SYNAPSE)], 0.0
+    )
     rests = {
-        name: float(evaluate(item.equilibrium, values, derived))
-        for name, item in rule.relaxations.items()
+        name: float(evaluate(relaxation.equilibrium, values, derived))
+        for name, relaxation in rule.relaxations.items()
     }
     values |= rests
     largest = dict.fromkeys((PRE, POST), 0.0)
@@ -411,18 +417,20 @@ def _decay(definition: Definition, parameters: Mapping[str, str]) -> tuple[str, 
     """Return a variable's time constant and the terms of what it relaxes to; empty for none."""
     own_name = definition.name.name
     match definition.value:
-        case Number(value=0.0):
+        case NumberNode(value=0.0):
             return "", []
-        case Apply("/", (Apply("neg", (Name(name=name),)), Name(name=tau))) | Apply(
-            "neg", (Apply("/", (Name(name=name), Name(name=tau))),)
-        ) if name == own_name and tau in parameters:
-            return tau, []
-        case Apply("/", (Apply("+" | "-" as sign, given, span=span), Name(name=tau))) if (
-            definition.flag == SYNAPSE and tau in parameters
+        case Operation(
+            "/", (Operation("neg", (NameNode(name=name),)), NameNode(name=tau))
+        ) | Operation("neg", (Operation("/", (NameNode(name=name), NameNode(name=tau))),)) if (
+            name == own_name and tau in parameters
         ):
+            return tau, []
+        case Operation(
+            "/", (Operation("+" | "-" as sign, given, span=span), NameNode(name=tau))
+        ) if definition.flag == SYNAPSE and tau in parameters:
             first, *other_terms = given
             if sign == "-":
-                other_terms = [Apply("neg", (term,), span) for term in other_terms]
+                other_terms = [Operation("neg", (term,), span) for term in other_terms]
             terms = [first, *other_terms]
             others = [term for term in terms if not _is_minus(own_name, term)]
             if len(others) == len(terms) - 1:
@@ -437,7 +445,7 @@ def _decay(definition: Definition, parameters: Mapping[str, str]) -> tuple[str, 
 
 def _is_minus(name: str, term: Node) -> bool:
     match term:
-        case Apply("neg", (Name(name=found),)):
+        case Operation("neg", (NameNode(name=found),)):
             return found == name
     return False
 
@@ -450,20 +458,20 @@ def _relaxation(
     def factor(node: Node) -> tuple[str, Node]:
         """Return the state that a term is proportional to, and the factor."""
         match node:
-            case Name(name=state) if state in inputs:
-                return state, Number(1.0, node.span)
-            case Apply("neg", (term,)):
+            case NameNode(name=state) if state in inputs:
+                return state, NumberNode(1.0, node.span)
+            case Operation("neg", (term,)):
                 state, by = factor(term)
-                return state, Apply("neg", (by,), node.span)
-            case Apply("*", given):
+                return state, Operation("neg", (by,), node.span)
+            case Operation("*", given):
                 moving = [term for term in given if changing(term)]
                 if len(moving) == 1:
                     state, by = factor(moving[0])
                     fixed = tuple(term for term in given if term is not moving[0])
-                    return state, Apply("*", (by, *fixed), node.span)
-            case Apply("/", (above, below)) if not changing(below):
+                    return state, Operation("*", (by, *fixed), node.span)
+            case Operation("/", (above, below)) if not changing(below):
                 state, by = factor(above)
-                return state, Apply("/", (by, below), node.span)
+                return state, Operation("/", (by, below), node.span)
         raise EquationError(
             f"{name} may relax to parameters and states of the synapse that decay to 0, each "
             "times parameters",
@@ -474,12 +482,12 @@ def _relaxation(
     fixed = [term for term in terms if not changing(term)]
     moving = [factor(term) for term in terms if changing(term)]
     span = terms[0].span
-    equilibrium = fixed[0] if len(fixed) == 1 else Apply("+", tuple(fixed), span)
-    return Relaxation(equilibrium if fixed else Number(0.0, span), tuple(moving))
+    equilibrium = fixed[0] if len(fixed) == 1 else Operation("+", tuple(fixed), span)
+    return Relaxation(equilibrium if fixed else NumberNode(0.0, span), tuple(moving))
 
 
 def _assignments(
-    source: Source,
+    source: EquationText,
     its: list[str],
     variables: Mapping[str, Definition],
     units: dict[str, Unit],
@@ -487,7 +495,7 @@ def _assignments(
     """Return statements, and intermediate values with their places; `units` gets their units."""
     assignments, intermediate = [], {}
     for name, value in read_assignments(source):
-        changed = isinstance(value, Apply) and value.arguments[:1] == (name,)
+        changed = isinstance(value, Operation) and value.arguments[:1] == (name,)
         if name.name not in its and (name.name in units or name.name in UNITS or changed):
             whose = variables[name.name].flag if name.name in variables else SYNAPSE
             if whose != SYNAPSE:
@@ -507,7 +515,7 @@ def _assignments(
     return assignments, intermediate
 
 
-def _transmitted(source: Source, units: Mapping[str, Unit], unit: Unit) -> Node:
+def _transmitted(source: EquationText, units: Mapping[str, Unit], unit: Unit) -> Node:
     """Return what a spike of the source transmits."""
     check_text(source)
     node = parse(Span(source, 0, len(source.text)))
@@ -534,7 +542,7 @@ def _check_chance(
     others = [definition.value for definition in definitions if definition.derivative]
     others += [value for side in (POST, MODULATOR) for _, value in events[side]]
     for leaf in leaves(others, derived):
-        if isinstance(leaf, Apply):
+        if isinstance(leaf, Operation):
             raise EquationError(
                 f"{leaf.function}() is drawn for a spike of the source alone",
                 leaf.span,
@@ -543,7 +551,7 @@ def _check_chance(
     for name, value in events[PRE]:
         is_trace = name in variables and variables[name].flag == PRE
         for leaf in leaves([value] if is_trace else [], derived):
-            if isinstance(leaf, Apply):
+            if isinstance(leaf, Operation):
                 raise EquationError(
                     f"{name} is the same for all synapses of its neuron: it cannot be random",
                     leaf.span,
@@ -554,10 +562,10 @@ def _check_chance(
 def _check_trace(name: str, value: Node, used: Uses, others: set[str]) -> None:
     """Check that what a trace becomes depends on no variables but traces of the same neuron."""
 
-    def wrong(node: Node) -> Name | None:
-        if isinstance(node, Name):
+    def wrong(node: Node) -> NameNode | None:
+        if isinstance(node, NameNode):
             return node if used(node) & others else None
-        parts = node.arguments if isinstance(node, Apply) else ()
+        parts = node.arguments if isinstance(node, Operation) else ()
         return next(filter(None, map(wrong, parts)), None)
 
     leaf = wrong(value)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 from distsnn.errors import DescriptionError
 from distsnn.network.base import Description, FrozenMapping, derived
 from distsnn.network.equations.declarations import (
-    OfEquations,
+    EquationModelBase,
     as_parameters,
     as_texts,
     check_kinds,
@@ -27,7 +27,7 @@ from distsnn.network.plastic_synapse import (
     AUTO,
     ModulatedSynapse,
     PlasticSynapse,
-    WatchingSynapse,
+    StateDrivenSynapse,
     small,
 )
 from distsnn.network.values import Value
@@ -113,21 +113,21 @@ class EquationSynapse(PlasticSynapse):
         if self.model.rule.watch or self.model.rule.drift:
             return []
         values = {name: small(getattr(self, name)) for name in self.parameters()}
-        bounds = {"w_min": self.least, "w_max": max(self.largest, weight)}
+        bounds = {"w_min": self.min_magnitude, "w_max": max(self.max_magnitude, weight)}
         return changes(self.model.rule, values | bounds, weight, getattr(self, "modulator", ""))
 
 
-class WatchingEquationSynapse(EquationSynapse, WatchingSynapse):
+class WatchingEquationSynapse(EquationSynapse, StateDrivenSynapse):
     """Base class of such synapses whose rule sees states of the target."""
 
-    watched = derived(lambda cls: tuple(cls.model.rule.watch.states.values()))
-    late = derived(lambda cls: cls.model.rule.watch.delay)
+    observed_states = derived(lambda cls: tuple(cls.model.rule.watch.states.values()))
+    delayed_states = derived(lambda cls: cls.model.rule.watch.delay)
 
     def check_target(  # noqa: D102 (inherited)
         self, states: Mapping[str, State], target: str, *, where: str
     ) -> None:
         super().check_target(states, target, where=where)
-        for name in self.watched:
+        for name in self.observed_states:
             unit, actual_unit = self.model.target[name], states[name].unit
             if unit_named(unit, f"target, {name!r}") != unit_named(actual_unit, f"state {name}"):
                 raise DescriptionError(
@@ -176,7 +176,7 @@ def _unit(text: str) -> str:
     return re.sub(r"\bweight\b(\^\([^()]*\))?", "1", text)
 
 
-class _MadeSynapse(OfEquations, EquationSynapse):
+class _MadeSynapse(EquationModelBase, EquationSynapse):
     """Base class of what calling a `PlasticityModel` makes: synapses with values of parameters."""
 
 
@@ -298,7 +298,7 @@ class PlasticityModel(RuleEquations):
         variables = self.rule.variables
         return {
             name: State(variables[name].unit_text, variables[name].comment or variables[name].text)
-            for name in self.rule.of(SYNAPSE)
+            for name in self.rule.with_flag(SYNAPSE)
         }
 
     @cached_property
@@ -356,7 +356,7 @@ def _synapse_class(model: PlasticityModel) -> type[EquationSynapse]:
         model.name,
         parameters,
         bases=(
-            _MadeModulatedSynapse if rule.of(MODULATOR) else _MadeSynapse,
+            _MadeModulatedSynapse if rule.with_flag(MODULATOR) else _MadeSynapse,
             *([WatchingEquationSynapse] if rule.watch else []),
         ),
         namespace={

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from distsnn.errors import DescriptionError, unknown
 from distsnn.network.equations.dimensions import ONE, Unit, kind_of
-from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
+from distsnn.network.equations.source import EquationError, EquationText, Span, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments
-from distsnn.network.equations.syntax import Apply, Node, is_label, parse
+from distsnn.network.equations.syntax import Node, Operation, is_label, parse
 
 # The weight in the statements of a receptor.
 WEIGHT = "weight"
 
 
 @dataclass(frozen=True)
-class Receptor:
+class ReceptorInput:
     """What a receptor's input does.
 
     Attributes
@@ -32,7 +32,7 @@ class Receptor:
 
 def read_receptors(
     receptors: Mapping[str, str], units: Mapping[str, Unit], states: Mapping[str, Definition]
-) -> dict[str, Receptor]:
+) -> dict[str, ReceptorInput]:
     """Read what the receptors of a model do.
 
     Parameters
@@ -57,26 +57,26 @@ def read_receptors(
         if not isinstance(text, str):
             raise DescriptionError("must name a state variable", where=where, value=text)
         if "=" in text:
-            source = Source(f"receptor {name}", text)
+            source = EquationText(f"receptor {name}", text)
             inputs[name] = _receptor_of_statements(source, units, states)
             continue
         state = text.strip().removeprefix("-").strip()
         if state not in states:
             raise unknown("state variable", state, states, where=where)
         sign = "-" if text.strip().startswith("-") else ""
-        source = Source(f"receptor {name}", f"{state} += {sign}{WEIGHT}")
+        source = EquationText(f"receptor {name}", f"{state} += {sign}{WEIGHT}")
         additions = [(state, parse(_right_side(source)))]
-        inputs[name] = Receptor(states[state].unit, states[state].unit_text, additions)
+        inputs[name] = ReceptorInput(states[state].unit, states[state].unit_text, additions)
     return inputs
 
 
-def _right_side(source: Source) -> Span:
+def _right_side(source: EquationText) -> Span:
     return Span(source, source.text.index("=") + 1, len(source.text))
 
 
 def _receptor_of_statements(
-    source: Source, units: Mapping[str, Unit], states: Mapping[str, Definition]
-) -> Receptor:
+    source: EquationText, units: Mapping[str, Unit], states: Mapping[str, Definition]
+) -> ReceptorInput:
     """Return the receptor of statements such as ``dI += weight*exp(1)/tau``."""
     if WEIGHT in units:
         raise DescriptionError(
@@ -88,11 +88,13 @@ def _receptor_of_statements(
     for name, value in read_assignments(source):
         if name.name not in states:
             raise unknown_at("state variable", name.name, [*states], name.span)
-        if not (isinstance(value, Apply) and value.function in "+-" and value.arguments[0] == name):
+        if not (
+            isinstance(value, Operation) and value.function in "+-" and value.arguments[0] == name
+        ):
             raise EquationError("input is added", name.span, allowed="NAME += ... or NAME -= ...")
         added = value.arguments[1]
         if value.function == "-":
-            added = Apply("neg", (added,), added.span)
+            added = Operation("neg", (added,), added.span)
         kind = kind_of(added, {**units, WEIGHT: ONE})
         if not isinstance(kind, Unit):
             raise EquationError("must be a number", added.span, allowed=f"such as {WEIGHT}/tau")
@@ -109,4 +111,4 @@ def _receptor_of_statements(
             additions[0][1].span,
             allowed="units of ms, mV, pA, nS and pF",
         )
-    return Receptor(unit, str(unit), additions)
+    return ReceptorInput(unit, str(unit), additions)

@@ -11,7 +11,7 @@ _WIDEST = 120
 
 
 @dataclass(frozen=True)
-class Source:
+class EquationText:
     """A text that a user wrote.
 
     Parameters
@@ -38,7 +38,7 @@ class Source:
             starts.append(starts[-1] + len(line) + 1)
         return starts
 
-    def place(self, position: int) -> tuple[int, int]:
+    def line_and_column(self, position: int) -> tuple[int, int]:
         """Return line and column of a position, both from 1."""
         line = min(bisect_right(self._starts, position), len(self._starts) - 1)
         return line, position - self._starts[line - 1] + 1
@@ -52,7 +52,7 @@ class Source:
 class Span:
     """A piece of a text: positions ``start`` to ``stop``, the last not included."""
 
-    source: Source
+    source: EquationText
     start: int
     stop: int
 
@@ -64,12 +64,12 @@ class Span:
     @property
     def comment(self) -> str:
         """The comment at the end of the line in which the piece ends, without its sign."""
-        line, _ = self.source.place(max(self.start, self.stop - 1))
+        line, _ = self.source.line_and_column(max(self.start, self.stop - 1))
         return self.source.line(line).partition("#")[2].strip()
 
-    def marked(self) -> str:
+    def with_carets(self) -> str:
         """Return the line where it starts and, below, carets under the piece."""
-        number, column = self.source.place(self.start)
+        number, column = self.source.line_and_column(self.start)
         line = self.source.line(number)
         # in a long line, the part around the position
         first = max(0, min(column - 1 - _WIDEST // 3, len(line) - _WIDEST))
@@ -107,10 +107,10 @@ class EquationError(DescriptionError):
     def __init__(
         self, problem: str, span: Span, *, allowed: str = "", nearest: str | None = None
     ) -> None:
-        self.line, self.column = span.source.place(span.start)
+        self.line, self.column = span.source.line_and_column(span.start)
         where = f"{span.source.name}, line {self.line}, column {self.column}"
         super().__init__(problem, where=where, allowed=allowed, nearest=nearest)
-        self.args = (f"{self.args[0]}\n{span.marked()}",)
+        self.args = (f"{self.args[0]}\n{span.with_carets()}",)
 
 
 def unknown_at(kind: str, name: str, names: list[str], span: Span) -> EquationError:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from distsnn.network.equations.dimensions import Unit, parse_unit
-from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
-from distsnn.network.equations.syntax import Apply, Name, Node, check_text, is_name, parse
+from distsnn.network.equations.source import EquationError, EquationText, Span, unknown_at
+from distsnn.network.equations.syntax import NameNode, Node, Operation, check_text, is_name, parse
 
 _DERIVATIVE = re.compile(r"d\s*(\w+)\s*/\s*d\s*t")
 # not what a unit such as 1/(ms) ends with
@@ -20,7 +20,7 @@ class Definition:
 
     Attributes
     ----------
-    name : Name
+    name : NameNode
         The defined name.
     derivative : bool
         Whether its derivative by time is.
@@ -36,7 +36,7 @@ class Definition:
         The comment at the end of its last line.
     """
 
-    name: Name
+    name: NameNode
     derivative: bool
     value: Node
     unit: Unit
@@ -51,12 +51,12 @@ class Definition:
         return f"{left} = {' '.join(self.value.span.text.split())}"
 
 
-def read_equations(source: Source, flags: tuple[str, ...] = ()) -> list[Definition]:
+def read_equations(source: EquationText, flags: tuple[str, ...] = ()) -> list[Definition]:
     """Return the definitions of a text of equations.
 
     Parameters
     ----------
-    source : Source
+    source : EquationText
         The text.
     flags : tuple of str
         Words of which every derivative has one, in parentheses after its unit; sub-expressions may.
@@ -69,7 +69,7 @@ def read_equations(source: Source, flags: tuple[str, ...] = ()) -> list[Definiti
     return [_definition(statement, flags) for statement in _statements(source)]
 
 
-def read_assignments(source: Source) -> list[tuple[Name, Node]]:
+def read_assignments(source: EquationText) -> list[tuple[NameNode, Node]]:
     """Return the assignments of a text: ``NAME = ...``, or with ``+=``, ``-=``, ``*=``, ``/=``.
 
     Raises
@@ -82,11 +82,11 @@ def read_assignments(source: Source) -> list[tuple[Name, Node]]:
         left, sign, right = _sides(statement)
         name = _name(left)
         value = parse(right)
-        assignments.append((name, Apply(sign, (name, value), value.span) if sign else value))
+        assignments.append((name, Operation(sign, (name, value), value.span) if sign else value))
     return assignments
 
 
-def _statements(source: Source) -> Iterator[Span]:
+def _statements(source: EquationText) -> Iterator[Span]:
     """Yield the pieces of a text that line ends and semicolons outside of parentheses part."""
     check_text(source)
     depth, start = 0, 0
@@ -116,11 +116,11 @@ def _sides(span: Span) -> tuple[Span, str, Span]:
     )
 
 
-def _name(span: Span) -> Name:
+def _name(span: Span) -> NameNode:
     span = Span(span.source, span.start, span.start + len(span.text.rstrip()))
     if not is_name(span.text):
         raise EquationError("not the name of a variable", span)
-    return Name(span.text, span)
+    return NameNode(span.text, span)
 
 
 def _definition(span: Span, flags: tuple[str, ...]) -> Definition:

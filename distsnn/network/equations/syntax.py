@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from distsnn.network.equations.source import EquationError, Source, Span, unknown_at
+from distsnn.network.equations.source import EquationError, EquationText, Span, unknown_at
 
 # What may be called, with the least and largest number of arguments.
 FUNCTIONS = {
@@ -71,7 +71,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 @dataclass(frozen=True)
-class Number:
+class NumberNode:
     """A number in a text."""
 
     value: float
@@ -79,7 +79,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Name:
+class NameNode:
     """A name in a text."""
 
     name: str
@@ -87,7 +87,7 @@ class Name:
 
 
 @dataclass(frozen=True)
-class Apply:
+class Operation:
     """A function, operator, comparison or logical word with its arguments."""
 
     function: str
@@ -95,7 +95,7 @@ class Apply:
     span: Span
 
 
-Node: TypeAlias = Number | Name | Apply
+Node: TypeAlias = NumberNode | NameNode | Operation
 
 
 def is_word(text: object) -> bool:
@@ -123,7 +123,7 @@ def input_name(receptor: str) -> str:
     return f"{INPUT}({receptor})"
 
 
-def check_text(source: Source) -> None:
+def check_text(source: EquationText) -> None:
     """Check that a text is not endless, plain ASCII but for comments, and closes parentheses.
 
     Raises
@@ -214,13 +214,13 @@ class _Reader:
             case ast.Constant(value=int() | float() as value):
                 return _number(value, span)
             case ast.Name(id=name):
-                return Name(name, span)
+                return NameNode(name, span)
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
                 return inner(operand)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return _folded("neg", (inner(operand),), span)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return Apply("not", (inner(operand),), span)
+                return Operation("not", (inner(operand),), span)
             case ast.BinOp(op=ast.Add() | ast.Sub()):
                 return self._chain(tree, depth - 1, (ast.Add, ast.Sub), _added)
             case ast.BinOp(op=ast.Mult() | ast.Div()):
@@ -229,9 +229,9 @@ class _Reader:
                 return _folded(_BINARY[type(op)], (inner(left), inner(right)), span)
             case ast.BoolOp(op=op, values=values):
                 word = "and" if isinstance(op, ast.And) else "or"
-                return Apply(word, tuple(map(inner, values)), span)
+                return Operation(word, tuple(map(inner, values)), span)
             case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARED:
-                return Apply(_COMPARED[type(op)], (inner(left), inner(right)), span)
+                return Operation(_COMPARED[type(op)], (inner(left), inner(right)), span)
             case ast.Compare(ops=[_, _, *_]):
                 raise EquationError("write a < b and b < c for a < b < c", span)
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
@@ -239,15 +239,12 @@ class _Reader:
                     raise unknown_at("function", name, [*FUNCTIONS], self.span(tree.func))
                 min_arguments, max_arguments = FUNCTIONS[name]
                 if not min_arguments <= len(arguments) <= max_arguments:
-                    count = (
-                        str(min_arguments)
-                        if min_arguments == max_arguments
-                        else f"{min_arguments} to {max_arguments}"
-                    )
+                    is_fixed = min_arguments == max_arguments
+                    count = f"{min_arguments}" + ("" if is_fixed else f" to {max_arguments}")
                     raise EquationError(f"{name} takes this number of arguments: {count}", span)
                 if name == INPUT:
-                    return Name(input_name(self._receptor(arguments[0])), span)
-                return Apply(name, tuple(map(inner, arguments)), span)
+                    return NameNode(input_name(self._receptor(arguments[0])), span)
+                return Operation(name, tuple(map(inner, arguments)), span)
         parts = [tree, *(getattr(tree, "ops", None) or [getattr(tree, "op", None)])]
         kinds = [type(part) for part in parts]
         construct = next((_REFUSED[kind] for kind in kinds if kind in _REFUSED), "this")
@@ -294,37 +291,37 @@ class _Reader:
 
 def _added(left: Node, sign: str, right: Node, span: Span) -> Node:
     """Return a sum or difference; a term added to a sum becomes one of its terms."""
-    if not (isinstance(left, Apply) and left.function in ("+", "-")):
+    if not (isinstance(left, Operation) and left.function in ("+", "-")):
         return _folded(sign, (left, right), span)
     first, *others = left.arguments
     if left.function == "-":
         others = [_folded("neg", (term,), term.span) for term in others]
     term = right if sign == "+" else _folded("neg", (right,), right.span)
-    return Apply("+", (first, *others, term), span)
+    return Operation("+", (first, *others, term), span)
 
 
 def _multiplied(left: Node, sign: str, right: Node, span: Span) -> Node:
     """Return a product or quotient; what a product is multiplied by becomes one of its factors."""
-    if sign == "*" and isinstance(left, Apply) and left.function == "*":
-        return Apply("*", (*left.arguments, right), span)
+    if sign == "*" and isinstance(left, Operation) and left.function == "*":
+        return Operation("*", (*left.arguments, right), span)
     return _folded(sign, (left, right), span)
 
 
-def _number(value: float, span: Span) -> Number:
+def _number(value: float, span: Span) -> NumberNode:
     try:
         number = float(value)
     except OverflowError:
         number = math.inf
     if not math.isfinite(number):
         raise EquationError("the number is too large", span)
-    return Number(number, span)
+    return NumberNode(number, span)
 
 
 def _folded(function: str, arguments: tuple[Node, ...], span: Span) -> Node:
     """Return an operation, or its result where it is one of numbers."""
-    values = [argument.value for argument in arguments if isinstance(argument, Number)]
+    values = [argument.value for argument in arguments if isinstance(argument, NumberNode)]
     if len(values) < len(arguments):
-        return Apply(function, arguments, span)
+        return Operation(function, arguments, span)
     try:
         result = _OPERATIONS[function](*values)
     except (ZeroDivisionError, OverflowError) as error:

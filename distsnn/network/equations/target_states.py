@@ -7,7 +7,7 @@ from distsnn.errors import DescriptionError
 from distsnn.network.equations.dynamics import calls_in, leaves, names_in
 from distsnn.network.equations.source import EquationError
 from distsnn.network.equations.statements import Definition
-from distsnn.network.equations.syntax import DELAYED, Apply, Name, Node
+from distsnn.network.equations.syntax import DELAYED, NameNode, Node, Operation
 
 # Predefined names.
 WEIGHT, BOUNDS = "w", ("w_max", "w_min")
@@ -93,12 +93,17 @@ def check_seen(
     expressions = [definition.value for definition in (*target_values.values(), *derived.values())]
     of_target = {f"{name}_{POST}" for name in target}
     for leaf in leaves([definition.value for definition in target_values.values()], derived):
-        if isinstance(leaf, Apply) or leaf.name in (WEIGHT, *BOUNDS, *variables, *target_values):
+        if isinstance(leaf, Operation) or leaf.name in (
+            WEIGHT,
+            *BOUNDS,
+            *variables,
+            *target_values,
+        ):
             raise EquationError(
                 "a value of the target depends on its states and parameters alone", leaf.span
             )
     for leaf in leaves([definition.value for definition in derived.values()], {}):
-        if isinstance(leaf, Name) and leaf.name in of_target:
+        if isinstance(leaf, NameNode) and leaf.name in of_target:
             raise EquationError(
                 f"{leaf.name} may be used in values of the target only",
                 leaf.span,
@@ -106,13 +111,13 @@ def check_seen(
             )
     for call in calls_in(expressions, DELAYED):
         state, delay = call.arguments
-        if not (isinstance(state, Name) and state.name in of_target):
+        if not (isinstance(state, NameNode) and state.name in of_target):
             raise EquationError(
                 f"{DELAYED}() takes a state of the target",
                 state.span,
                 allowed=", ".join(sorted(of_target)) or "none, without `target`",
             )
-        if not isinstance(delay, Name):
+        if not isinstance(delay, NameNode):
             raise EquationError(f"{DELAYED}() takes a parameter as the delay", delay.span)
 
 
@@ -131,7 +136,7 @@ def read_watch(
         values = [value for _, value in events[side]] + ([sent] if side == PRE and sent else [])
         for value in values:
             for leaf in leaves([value], {}):
-                if isinstance(leaf, Name) and leaf.name in by_name:
+                if isinstance(leaf, NameNode) and leaf.name in by_name:
                     raise EquationError(
                         f"{leaf.name} may be used in values of the target only",
                         leaf.span,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Range
+from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Interval
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
 from distsnn.network.model import SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
@@ -35,7 +35,7 @@ class AeifCondExp(SubsteppedNeuron, EquationNeuron):
 
     name: ClassVar[str] = "aeif_cond_exp"
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
-    allowed_weights: ClassVar[Mapping[str, Range]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
+    allowed_weights: ClassVar[Mapping[str, Interval]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
         slope = where(Delta_T > 0, 1/Delta_T, 0/mV) : 1/mV
@@ -54,7 +54,7 @@ class AeifCondExp(SubsteppedNeuron, EquationNeuron):
         initial={"V_m": "E_L"},
         method="rosenbrock",
     )
-    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_peak"),)
+    ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_peak"),)
 
     C_m: Value = parameter(default=281.0, unit="pF", doc="membrane capacitance", above=0.0)
     g_L: Value = parameter(default=30.0, unit="nS", doc="leak conductance", low=0.0)
@@ -74,7 +74,9 @@ class AeifCondExp(SubsteppedNeuron, EquationNeuron):
     tau_syn_in: Value = parameter(
         default=2.0, unit="ms", doc="decay of inhibitory conductance", above=0.0
     )
-    t_ref: Value = parameter(default=0.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    t_ref: Value = parameter(
+        default=0.0, unit="ms", doc="refractory time", low=0.0, multiple_of_dt=True
+    )
     I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")
 
     def longest_part(self) -> float:

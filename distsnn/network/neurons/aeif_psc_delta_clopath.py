@@ -63,7 +63,7 @@ class AeifPscDeltaClopath(SubsteppedNeuron, EquationNeuron):
         },
         method="rosenbrock",
     )
-    ordered: ClassVar[tuple[tuple[str, str], ...]] = (
+    ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = (
         ("V_reset", "V_peak"),
         ("V_th_rest", "V_peak"),
     )
@@ -78,11 +78,11 @@ class AeifPscDeltaClopath(SubsteppedNeuron, EquationNeuron):
     V_peak: Value = parameter(default=33.0, unit="mV", doc="spike detection")
     V_clamp: Value = parameter(default=33.0, unit="mV", doc="potential during a spike")
     t_clamp: Value = parameter(
-        default=2.0, unit="ms", doc="duration of a spike", above=0.0, on_grid=True
+        default=2.0, unit="ms", doc="duration of a spike", above=0.0, multiple_of_dt=True
     )
     V_reset: Value = parameter(default=-60.0, unit="mV", doc="potential after a spike")
     t_ref: Value = parameter(
-        default=0.0, unit="ms", doc="refractory time after it", low=0.0, on_grid=True
+        default=0.0, unit="ms", doc="refractory time after it", low=0.0, multiple_of_dt=True
     )
     a: Value = parameter(default=4.0, unit="nS", doc="adaptation below threshold")
     b: Value = parameter(default=80.5, unit="pA", doc="adaptation by a spike")

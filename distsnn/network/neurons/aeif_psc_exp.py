@@ -51,7 +51,7 @@ class AeifPscExp(SubsteppedNeuron, EquationNeuron):
         initial={"V_m": "E_L"},
         method="rosenbrock",
     )
-    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_peak"),)
+    ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_peak"),)
 
     C_m: Value = parameter(default=281.0, unit="pF", doc="membrane capacitance", above=0.0)
     g_L: Value = parameter(default=30.0, unit="nS", doc="leak conductance", low=0.0)
@@ -69,7 +69,9 @@ class AeifPscExp(SubsteppedNeuron, EquationNeuron):
     tau_syn_in: Value = parameter(
         default=2.0, unit="ms", doc="decay of inhibitory current", above=0.0
     )
-    t_ref: Value = parameter(default=0.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    t_ref: Value = parameter(
+        default=0.0, unit="ms", doc="refractory time", low=0.0, multiple_of_dt=True
+    )
     I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")
 
     def longest_part(self) -> float:

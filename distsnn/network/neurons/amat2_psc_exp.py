@@ -51,7 +51,11 @@ class Amat2PscExp(EquationNeuron):
         default=3.0, unit="ms", doc="decay of inhibitory current", above=0.0
     )
     t_ref: Value = parameter(
-        default=2.0, unit="ms", doc="time without spikes after a spike", low=0.0, on_grid=True
+        default=2.0,
+        unit="ms",
+        doc="time without spikes after a spike",
+        low=0.0,
+        multiple_of_dt=True,
     )
     E_L: Value = parameter(default=-70.0, unit="mV", doc="resting potential")
     I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")

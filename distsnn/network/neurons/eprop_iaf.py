@@ -66,11 +66,13 @@ class EpropIaf(EquationNeuron):
         receptors={"delta": "V_m", "learning": "learning_signal"},
         initial={"V_m": "E_L"},
     )
-    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("E_L", "V_th"), ("V_min", "V_th"))
+    ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = (("E_L", "V_th"), ("V_min", "V_th"))
 
     C_m: Value = parameter(default=250.0, unit="pF", doc="membrane capacitance", above=0.0)
     tau_m: Value = parameter(default=10.0, unit="ms", doc="membrane time constant", above=0.0)
-    t_ref: Value = parameter(default=2.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    t_ref: Value = parameter(
+        default=2.0, unit="ms", doc="refractory time", low=0.0, multiple_of_dt=True
+    )
     E_L: Value = parameter(default=-70.0, unit="mV", doc="resting potential")
     V_th: Value = parameter(default=-55.0, unit="mV", doc="spike threshold")
     V_min: Value = parameter(default=-1e6, unit="mV", doc="lower bound of V_m")

@@ -44,7 +44,7 @@ class EpropReadout(EquationNeuron):
         receptors={"delta": "V_m"},
         initial={"V_m": "E_L"},
     )
-    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_min", "E_L"),)
+    ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = (("V_min", "E_L"),)
 
     C_m: Value = parameter(default=250.0, unit="pF", doc="membrane capacitance", above=0.0)
     tau_m: Value = parameter(default=10.0, unit="ms", doc="membrane time constant", above=0.0)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Range
+from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Interval
 from distsnn.network.equations.neuron_model import NeuronEquations
 from distsnn.network.gif import GifNeuron, gif_equations
 from distsnn.network.model import SubsteppedNeuron, parameter
@@ -27,7 +27,7 @@ class GifCondExp(SubsteppedNeuron, GifNeuron):
     """
 
     name: ClassVar[str] = "gif_cond_exp"
-    allowed_weights: ClassVar[Mapping[str, Range]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
+    allowed_weights: ClassVar[Mapping[str, Interval]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
     equations: ClassVar[NeuronEquations] = gif_equations(
         """
         I_syn = g_ex*(E_ex - V_m) + g_in*(E_in - V_m) : pA

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Range
+from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Interval
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
 from distsnn.network.model import SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
@@ -31,7 +31,7 @@ class HhCondExpTraub(SubsteppedNeuron, EquationNeuron):
 
     name: ClassVar[str] = "hh_cond_exp_traub"
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
-    allowed_weights: ClassVar[Mapping[str, Range]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
+    allowed_weights: ClassVar[Mapping[str, Interval]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
         V = V_m - V_T : mV
@@ -95,7 +95,9 @@ class HhCondExpTraub(SubsteppedNeuron, EquationNeuron):
     tau_syn_in: Value = parameter(
         default=10.0, unit="ms", doc="decay of inhibitory conductance", above=0.0
     )
-    t_ref: Value = parameter(default=2.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    t_ref: Value = parameter(
+        default=2.0, unit="ms", doc="refractory time", low=0.0, multiple_of_dt=True
+    )
     I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")
 
     def longest_part(self) -> float:

@@ -81,7 +81,9 @@ class HhPscAlpha(SubsteppedNeuron, EquationNeuron):
     tau_syn_in: Value = parameter(
         default=2.0, unit="ms", doc="time to peak of inhibitory current", above=0.0
     )
-    t_ref: Value = parameter(default=2.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    t_ref: Value = parameter(
+        default=2.0, unit="ms", doc="refractory time", low=0.0, multiple_of_dt=True
+    )
     I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")
 
     def longest_part(self) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.checks import NOT_NEGATIVE, Range
+from distsnn.network.checks import NOT_NEGATIVE, Interval
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
 from distsnn.network.model import SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
@@ -28,7 +28,7 @@ class IafBw2001(SubsteppedNeuron, EquationNeuron):
     """
 
     name: ClassVar[str] = "iaf_bw_2001"
-    allowed_weights: ClassVar[Mapping[str, Range]] = dict.fromkeys(
+    allowed_weights: ClassVar[Mapping[str, Interval]] = dict.fromkeys(
         ("AMPA", "GABA", "NMDA"), NOT_NEGATIVE
     )
     equations: ClassVar[NeuronEquations] = NeuronEquations(
@@ -47,7 +47,7 @@ class IafBw2001(SubsteppedNeuron, EquationNeuron):
         initial={"V_m": "E_L"},
         test_parts=False,
     )
-    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
+    ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
 
     C_m: Value = parameter(default=500.0, unit="pF", doc="membrane capacitance", above=0.0)
     g_L: Value = parameter(default=25.0, unit="nS", doc="leak conductance", above=0.0)
@@ -56,7 +56,9 @@ class IafBw2001(SubsteppedNeuron, EquationNeuron):
     E_in: Value = parameter(default=-70.0, unit="mV", doc="inhibitory reversal potential")
     V_th: Value = parameter(default=-55.0, unit="mV", doc="spike threshold")
     V_reset: Value = parameter(default=-60.0, unit="mV", doc="potential after a spike")
-    t_ref: Value = parameter(default=2.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    t_ref: Value = parameter(
+        default=2.0, unit="ms", doc="refractory time", low=0.0, multiple_of_dt=True
+    )
     tau_AMPA: Value = parameter(default=2.0, unit="ms", doc="decay of AMPA receptors", above=0.0)
     tau_GABA: Value = parameter(default=5.0, unit="ms", doc="decay of GABA receptors", above=0.0)
     tau_decay_NMDA: Value = parameter(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Range
+from distsnn.network.checks import NOT_NEGATIVE, NOT_POSITIVE, Interval
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
 from distsnn.network.model import SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
@@ -29,7 +29,7 @@ class IafCondAlpha(SubsteppedNeuron, EquationNeuron):
 
     name: ClassVar[str] = "iaf_cond_alpha"
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
-    allowed_weights: ClassVar[Mapping[str, Range]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
+    allowed_weights: ClassVar[Mapping[str, Interval]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
         I_syn = g_ex*(E_ex - V_m) + g_in*(E_in - V_m) : pA
@@ -50,7 +50,7 @@ class IafCondAlpha(SubsteppedNeuron, EquationNeuron):
         test_parts=False,
         relaxing=("V_m",),
     )
-    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
+    ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
 
     C_m: Value = parameter(default=250.0, unit="pF", doc="membrane capacitance", above=0.0)
     g_L: Value = parameter(default=16.6667, unit="nS", doc="leak conductance", above=0.0)
@@ -63,7 +63,9 @@ class IafCondAlpha(SubsteppedNeuron, EquationNeuron):
     tau_syn_in: Value = parameter(
         default=2.0, unit="ms", doc="time to peak of inhibitory conductance", above=0.0
     )
-    t_ref: Value = parameter(default=2.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    t_ref: Value = parameter(
+        default=2.0, unit="ms", doc="refractory time", low=0.0, multiple_of_dt=True
+    )
     V_reset: Value = parameter(default=-60.0, unit="mV", doc="potential after a spike")
     V_th: Value = parameter(default=-55.0, unit="mV", doc="spike threshold")
     I_e: Value = parameter(default=0.0, unit="pA", doc="constant current")

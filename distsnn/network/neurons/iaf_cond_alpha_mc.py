@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.checks import NOT_NEGATIVE, Range
+from distsnn.network.checks import NOT_NEGATIVE, Interval
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
 from distsnn.network.model import SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
@@ -38,7 +38,7 @@ class IafCondAlphaMc(SubsteppedNeuron, EquationNeuron):
     """
 
     name: ClassVar[str] = "iaf_cond_alpha_mc"
-    allowed_weights: ClassVar[Mapping[str, Range]] = {
+    allowed_weights: ClassVar[Mapping[str, Interval]] = {
         f"{part}_{kind}": NOT_NEGATIVE
         for part in ("soma", "proximal", "distal")
         for kind in ("ex", "in")
@@ -86,11 +86,13 @@ class IafCondAlphaMc(SubsteppedNeuron, EquationNeuron):
         test_parts=False,
         relaxing=("V_m_s", "V_m_p", "V_m_d"),
     )
-    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
+    ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = (("V_reset", "V_th"),)
 
     V_th: Value = parameter(default=-55.0, unit="mV", doc="spike threshold, soma")
     V_reset: Value = parameter(default=-60.0, unit="mV", doc="potential after a spike, soma")
-    t_ref: Value = parameter(default=2.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    t_ref: Value = parameter(
+        default=2.0, unit="ms", doc="refractory time", low=0.0, multiple_of_dt=True
+    )
     g_sp: Value = parameter(
         default=2.5, unit="nS", doc="conductance between soma and proximal dendrite", low=0.0
     )

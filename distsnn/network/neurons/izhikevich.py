@@ -46,7 +46,7 @@ class Izhikevich(EquationNeuron):
         initial={"V_m": -65.0, "U_m": -13.0},
         method="euler",
     )
-    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("V_min", "V_th"),)
+    ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = (("V_min", "V_th"),)
 
     a: Value = parameter(default=0.02, unit="1/ms", doc="rate of recovery")
     b: Value = parameter(default=0.2, unit="1/ms", doc="sensitivity of recovery")

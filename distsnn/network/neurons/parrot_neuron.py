@@ -25,7 +25,7 @@ class ParrotNeuron(Neuron):
     receptors: ClassVar[tuple[str, ...]] = ("spikes",)
     weight_unit: ClassVar[str] = "1"
     accepts_current: ClassVar[bool] = False
-    takes_scaled: ClassVar[bool] = False
+    accepts_scaled_weights: ClassVar[bool] = False
 
     @classmethod
     def check_weight(cls, receptor: str | None, weight: Value, *, where: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from distsnn.network.checks import Range
+from distsnn.network.checks import Interval
 from distsnn.network.model import Neuron, parameter
 from distsnn.network.registry import neuron_model
 from distsnn.network.values import Value, check_value
@@ -26,4 +26,4 @@ class PoissonNeuron(Neuron):
     def check_grid(self, dt: float, *, where: str) -> None:
         """Check that no rate exceeds one spike per step."""
         super().check_grid(dt, where=where)
-        check_value(self.rate, Range(0.0, 1e3 / dt), where=f"{where}, field rate")
+        check_value(self.rate, Interval(0.0, 1e3 / dt), where=f"{where}, field rate")

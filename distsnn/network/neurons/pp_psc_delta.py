@@ -48,7 +48,11 @@ class PpPscDelta(EquationNeuron):
     tau_m: Value = parameter(default=10.0, unit="ms", doc="membrane time constant", above=0.0)
     C_m: Value = parameter(default=250.0, unit="pF", doc="membrane capacitance", above=0.0)
     dead_time: Value = parameter(
-        default=1.0, unit="ms", doc="time without spikes after a spike", low=0.0, on_grid=True
+        default=1.0,
+        unit="ms",
+        doc="time without spikes after a spike",
+        low=0.0,
+        multiple_of_dt=True,
     )
     with_reset: Value = parameter(
         default=1.0,

@@ -45,7 +45,7 @@ class BCM(EquationSynapse):
             y += 1
         """,
     )
-    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("tau_minus", "tau_theta"),)
+    ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = (("tau_minus", "tau_theta"),)
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)
     tau_minus: Value = parameter(default=50.0, unit="ms", doc="decay of y", above=0.0)

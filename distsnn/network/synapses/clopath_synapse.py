@@ -69,7 +69,7 @@ class ClopathSTDP(WatchingEquationSynapse):
         default=60.0, unit="mV**2", doc="u_bar_bar squared at which g is 1", above=0.0
     )
     delay_u_bars: Value = parameter(
-        default=5.0, unit="ms", doc="how late the averages act", low=0.0, on_grid=True
+        default=5.0, unit="ms", doc="how late the averages act", low=0.0, multiple_of_dt=True
     )
     w_min: Value = field(default=0.0, kw_only=True)  # here it has been written from the beginning
 

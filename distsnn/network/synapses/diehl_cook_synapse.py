@@ -44,6 +44,10 @@ class DiehlCookSTDP(EquationSynapse):
     mu: Value = parameter(default=0.2, unit="1", doc="exponent of the distance to w_max", low=0.0)
 
     def steps(self, weight: float) -> Iterable[float]:  # noqa: D102 (inherited)
-        step = small(self.learning_rate) * (self.largest - self.least) * 0.5 ** small(self.mu)
+        step = (
+            small(self.learning_rate)
+            * (self.max_magnitude - self.min_magnitude)
+            * 0.5 ** small(self.mu)
+        )
         target = small(self.x_target)
         return step * (1.0 - target), step * target

@@ -81,7 +81,7 @@ class Eprop(WatchingEquationSynapse):
         unit="ms",
         doc="how late the learning signal is",
         low=0.0,
-        on_grid=True,
+        multiple_of_dt=True,
     )
 
 

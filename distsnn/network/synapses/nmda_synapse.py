@@ -10,7 +10,7 @@ from distsnn.errors import DescriptionError
 from distsnn.network.distributions import Distribution
 from distsnn.network.model import State, SynapseModel, kernel_module_of, parameter
 from distsnn.network.registry import synapse_model
-from distsnn.network.values import TAIL, Value, bounds
+from distsnn.network.values import TAIL, Value, value_bounds
 
 # Largest alpha * tau_rise, beyond which a spike opens all receptors.
 _LARGEST = 100.0
@@ -39,10 +39,9 @@ class NmdaSynapse(SynapseModel):
     name: ClassVar[str] = "nmda_synapse"
     kernel: ClassVar[str] = kernel_module_of("synapses", "nmda_synapse")
     states: ClassVar[Mapping[str, State]] = {
-        "s": State("1", "gating after the last spike"),
-        "last": State("steps", "step of the last spike"),
+        "s": State("1", "gating, which a spike raises at once"),
     }
-    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("tau_rise", "tau_decay"),)
+    ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = (("tau_rise", "tau_decay"),)
 
     alpha: Value = parameter(default=0.5, unit="1/ms", doc="rate of opening", above=0.0)
     tau_rise: Value = parameter(default=2.0, unit="ms", doc="decay of x", above=0.0)
@@ -75,7 +74,7 @@ class NmdaSynapse(SynapseModel):
         """Return the largest alpha * tau_rise and tau_rise/tau_decay."""
         low, high = (
             {
-                name: bounds(value, TAIL)[side] if isinstance(value, Distribution) else value
+                name: value_bounds(value, TAIL)[side] if isinstance(value, Distribution) else value
                 for name, value in ((name, self.value(name)) for name in self.parameters())
             }
             for side in (0, 1)

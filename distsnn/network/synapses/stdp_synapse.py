@@ -96,7 +96,7 @@ class STDP(EquationSynapse):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.check_choice("pairing", tuple(PAIRINGS))
-        if math.isinf(self.largest):
+        if math.isinf(self.max_magnitude):
             raise DescriptionError(
                 "must be a number, since weights change by shares of it",
                 where=f"{self.name}, field w_max",
@@ -120,6 +120,6 @@ class STDP(EquationSynapse):
 
     def steps(self, weight: float) -> Iterable[float]:  # noqa: D102 (inherited)
         # from the middle of the range
-        step = small(self.learning_rate) * (self.largest - self.least)
+        step = small(self.learning_rate) * (self.max_magnitude - self.min_magnitude)
         down = step * small(self.alpha) * 0.5 ** small(self.mu_minus)
         return step * 0.5 ** small(self.mu_plus), down

@@ -12,14 +12,16 @@ from distsnn.network.values import Value
 class Tsodyks2(SynapseModel):
     """Short-term depression and facilitation (NEST's tsodyks2_synapse).
 
-    The source's spike n acts with weight · x_n · u_n. The first has x_1 = 1 and u_1 = U; those
-    that follow, each after an interval h, have::
+    x is the share of resources that are available, u the share of these that the last spike used,
+    fading. Between spikes of the source::
 
-        x_n+1 = 1 + (x_n - x_n u_n - 1) exp(-h/tau_rec)
-        u_n+1 = U + u_n (1 - U) exp(-h/tau_fac)
+        dx/dt = (1 - x)/tau_rec,    du/dt = -u/tau_fac
 
-    x is the share of resources that are available, u the share of these that a spike uses. With
-    tau_fac = 0 there is only depression: u = U.
+    A spike first raises u by U (1 - u), acts with weight · x · u, and then lowers x by x u. At the
+    start x = 1 and u = 0, so a first spike uses U. With tau_fac = 0 there is no facilitation: every
+    spike uses U.
+
+    NEST's x and u are those with which the last spike acted.
 
     Source: Tsodyks & Markram (1997), PNAS 94:719; Fuhrmann et al. (2002), J Neurophysiol 87:140;
     Maass & Markram (2002), Neural Networks 15:155, eqs 4 and 5.
@@ -27,11 +29,9 @@ class Tsodyks2(SynapseModel):
 
     name: ClassVar[str] = "tsodyks2_synapse"
     kernel: ClassVar[str] = kernel_module_of("synapses", "tsodyks2_synapse")
-    # before the first spike nothing was used: the equations then give x = 1 and u = U
     states: ClassVar[Mapping[str, State]] = {
-        "x": State("1", "resources available at the last spike", default=1.0),
-        "u": State("1", "share of them that the last spike used"),
-        "last": State("steps", "step of the last spike"),
+        "x": State("1", "resources available", default=1.0),
+        "u": State("1", "share of them that the last spike used, fading"),
     }
 
     U: Value = parameter(

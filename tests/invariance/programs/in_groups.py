@@ -31,7 +31,7 @@ from distsnn.network import (
     Tsodyks2,
     Uniform,
 )
-from distsnn.network.blocks import blocks
+from distsnn.network.blocks import make_blocks
 from distsnn.partition.assignment import Assignment
 from distsnn.simulation import Simulation, pace
 
@@ -98,7 +98,7 @@ def network() -> Network:
 
 def in_groups(made: Network, groups: Sequence[int]) -> Assignment:
     """Return the assignment of a module to each group, its blocks to one rank after another."""
-    table = blocks(made)
+    table = make_blocks(made)
     first = np.cumsum([0, *groups[:-1]])
     group = table.population % 2
     owner = first[group] + np.arange(table.n_blocks) % np.array(groups)[group]

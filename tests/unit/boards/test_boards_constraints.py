@@ -35,8 +35,8 @@ from distsnn.network import (
     TruncatedNormal,
     Uniform,
 )
-from distsnn.network.blocks import blocks
-from distsnn.network.quanta import quanta
+from distsnn.network.blocks import make_blocks
+from distsnn.network.quanta import choose_quanta
 from distsnn.partition.boards.board import Board, load_board
 from distsnn.partition.boards.board_limits import apply_board_limits, check_network
 from distsnn.partition.boards.export import to_json_data
@@ -65,7 +65,7 @@ def one(dt: float = 0.1, stimuli: tuple = (), **fields: Any) -> Network:
 
 def steps_of(network: Network) -> list[int]:
     """Return the exponent of the grid of each projection's weights."""
-    made = quanta(network)
+    made = choose_quanta(network)
     names = [
         (p.post.population, "ex" if p.receptor is None else p.receptor) for p in network.projections
     ]
@@ -148,7 +148,7 @@ def test_weights_are_multiples_that_have_no_more_bits(bits: int) -> None:
     assert 2 ** (bits - 1) <= round(largest / 2.0**first) < 2**bits
     # a scale of its own: another receptor
     assert 2 ** (bits - 1) <= round(5.0 / 2.0**second) < 2**bits
-    assert quanta(made).field_bits[0] <= bits + 1
+    assert choose_quanta(made).field_bits[0] <= bits + 1
 
 
 def test_weights_onto_a_receptor_share_a_scale_and_those_of_a_projection_if_so() -> None:
@@ -454,7 +454,7 @@ def test_projections_without_synapses_make_no_network_recurrent() -> None:
     board = limited(recurrent=False)
     for p, runs in ((0.0, True), (0.1, False)):
         network = Network([E, INH], [there, Projection(INH, E, PairwiseBernoulli(p), 10.0, 1.0)])
-        graph = build_traffic_graph(network, blocks(network))
+        graph = build_traffic_graph(network, make_blocks(network))
         if runs:
             check_network(network, board)
             assert map_graph(graph, board).check() == []

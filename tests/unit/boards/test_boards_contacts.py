@@ -26,7 +26,7 @@ from distsnn.network import (
     Population,
     Projection,
 )
-from distsnn.network.blocks import slices
+from distsnn.network.blocks import make_slices
 from distsnn.partition import connectivity as contacts_module
 from distsnn.partition.boards import slice_connectivity as reached_module
 from distsnn.partition.boards.board import Board, load_board
@@ -59,7 +59,7 @@ def limited(**core: int) -> Board:
 
 
 def expected(network: Network, n: int, rates: Any = 1.0) -> TrafficGraph:
-    table = slices(network, n)
+    table = make_slices(network, n)
 
     def read(one: Projection) -> Any:
         return read_edges(one, network.dt)
@@ -70,14 +70,14 @@ def expected(network: Network, n: int, rates: Any = 1.0) -> TrafficGraph:
 
 
 def counted(network: Network, n: int, rates: Any = 1.0, seed: int = 1) -> TrafficGraph:
-    table, made = slices(network, n), expected(network, n, rates)
+    table, made = make_slices(network, n), expected(network, n, rates)
     return with_built_connectivity(made, network, table, rates, wired_ends(network, seed))
 
 
 def truth(network: Network, n: int, seed: int = 1) -> set[tuple[int, int]]:
     """Return each neuron and slice that it reaches, from the list of all synapses."""
     found = decoded.synapses(network, seed=seed)
-    onto = slices(network, n).of_gid(found[:, decoded.TARGET])
+    onto = make_slices(network, n).block_of_gid(found[:, decoded.TARGET])
     return set(zip(found[:, decoded.SOURCE].tolist(), onto.tolist(), strict=True))
 
 
@@ -110,7 +110,7 @@ def test_what_is_counted_is_what_is_built() -> None:
     # pieces of one block each are the same network
     pieces = wired_ends(network, 1, at_a_time=1)
     other = with_built_connectivity(
-        expected(network, 37), network, slices(network, 37), 1.0, pieces
+        expected(network, 37), network, make_slices(network, 37), 1.0, pieces
     )
     assert (other.connectivity.target == contacts.target).all()
     assert (other.synapses == graph.synapses).all()
@@ -127,9 +127,9 @@ def test_in_small_pieces_contacts_are_the_same(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(reached_module, "_MIN_UNSORTED", 10)
     order = rng.permutation(graph.connectivity.target.size * 2) // 2  # each twice
     ends = np.repeat(np.arange(470), np.diff(graph.connectivity.start))[order]
-    onto = slices(network, 25).gid[graph.connectivity.target[order]]
+    onto = make_slices(network, 25).gid[graph.connectivity.target[order]]
     pieces = [(ends[at : at + 200], onto[at : at + 200]) for at in range(0, order.size, 200)]
-    table = slices(network, 25)
+    table = make_slices(network, 25)
     other = with_built_connectivity(expected(network, 25), network, table, 1.0, pieces)
     assert other.connectivity.start.tolist() == graph.connectivity.start.tolist()
     assert other.connectivity.target.tolist() == graph.connectivity.target.tolist()
@@ -151,7 +151,7 @@ def test_contacts_are_counted_in_little_memory(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(reached_module, "_MIN_UNSORTED", 1000)
     every, rng = Population("E", 4000, IafPscExp()), np.random.default_rng(3)
     network = Network([every], [drawn(FixedIndegree(500), every, every)])
-    table = slices(network, 16)
+    table = make_slices(network, 16)
     graph, found = build_traffic_graph(network, table, 1.0), []
 
     def pieces() -> Iterator[Any]:
@@ -172,7 +172,7 @@ def test_contacts_are_expected_pair_by_pair() -> None:
         several,
         [drawn(FixedIndegree(3), a, b, f"{a.name}{b.name}") for a in several for b in several],
     )
-    table = slices(network, 2)
+    table = make_slices(network, 2)
     graph = build_traffic_graph(network, table, 1.0)
     peak = peak_bytes(lambda: with_expected_connectivity(graph, network, table))
     # mean and variance are 16 bytes of an edge
@@ -186,7 +186,7 @@ def test_expected_contacts_are_the_means_of_counted_ones() -> None:
     total = np.zeros(graph.target.size)
     for seed in range(seeds):
         neuron, onto = np.array(sorted(truth(network, 50, seed))).T
-        for pair in zip(slices(network, 50).of_gid(neuron), onto, strict=True):
+        for pair in zip(make_slices(network, 50).block_of_gid(neuron), onto, strict=True):
             total[index[pair]] += 1
     off = total / seeds - graph.connectivity.neurons
     deviations = off / np.sqrt(graph.connectivity.variance / seeds)
@@ -217,7 +217,7 @@ def test_of_given_edges_nothing_is_left_to_chance(
         assert (graph.connectivity.variance == 0.0).all()
         found = np.zeros((10, 10))
         for neuron, onto in truth(network, 50):
-            found[slices(network, 50).of_gid(neuron), onto] += 1
+            found[make_slices(network, 50).block_of_gid(neuron), onto] += 1
         np.testing.assert_allclose(graph.connectivity.neurons, found[graph.source, graph.target])
     same = Network([E, INH], [drawn(OneToOne(), E, E)])
     assert expected(same, 50).connectivity.neurons.tolist() == [50.0] * 6

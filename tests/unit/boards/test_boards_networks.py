@@ -19,7 +19,7 @@ from distsnn.network import (
     Projection,
     Uniform,
 )
-from distsnn.network.blocks import slices
+from distsnn.network.blocks import make_slices
 from distsnn.partition.boards.board import Board, load_board
 from distsnn.partition.boards.board_limits import apply_board_limits
 from distsnn.partition.boards.mapping import BoardMapping, map_graph
@@ -30,7 +30,7 @@ from distsnn.partition.traffic import build_traffic_graph
 
 def mapped(network: Network, board: Board, **more) -> BoardMapping:
     graph = slice_to_fit(
-        lambda n: build_traffic_graph(network, slices(network, n), 5.0), board
+        lambda n: build_traffic_graph(network, make_slices(network, n), 5.0), board
     ).graph
     models = [one.model.name for one in network.populations]
     return map_graph(graph, board, models=models, **({"trials": 50_000} | more))
@@ -96,7 +96,7 @@ def test_a_classifier_runs_forward_on_spinnaker_and_loihi_but_not_on_akida() -> 
     made = apply_board_limits(network, load_board("loihi"))
     assert made.changes == ("weights of 8 bits: 3 of 3 projections",)
     akida = load_board("akida")
-    graph = build_traffic_graph(network, slices(network, 1024))
+    graph = build_traffic_graph(network, make_slices(network, 1024))
     with pytest.raises(DescriptionError, match="thresholds without memory"):
         map_graph(graph, akida, models=["iaf_psc_delta"])
     # nothing else is in the way: it runs forward
@@ -116,7 +116,7 @@ def test_a_core_of_loihi_holds_no_more_synapses_than_its_memory() -> None:
     assert mapping.resources.memory[mapping.graph.population == 1].tolist() == [
         784 * (2 + n) for n in (165, 165, 70)
     ]
-    graph = build_traffic_graph(classifier(), slices(classifier(), 400))
+    graph = build_traffic_graph(classifier(), make_slices(classifier(), 400))
     with pytest.raises(DescriptionError, match=r"its memory limit.*315168.*at most 131072"):
         map_graph(graph, load_board("loihi"))
 

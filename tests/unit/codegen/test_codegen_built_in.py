@@ -25,7 +25,7 @@ from distsnn.network import (
     RuleEquations,
     SubsteppedNeuron,
     Value,
-    model_named,
+    get_neuron_model,
     neuron_model,
     parameter,
 )
@@ -43,7 +43,7 @@ BY_HAND = {
 def test_every_model_has_equations_or_a_reason() -> None:
     written = {model.name for model in built_in_neurons()}
     assert written | BY_HAND.keys() == {
-        name for name in model_names() if model_named(name).__module__.startswith("distsnn.")
+        name for name in model_names() if get_neuron_model(name).__module__.startswith("distsnn.")
     }
     assert not written & BY_HAND.keys()
     assert len(written) >= 20
@@ -58,7 +58,7 @@ def test_the_package_holds_what_the_generator_writes(file: Path) -> None:
 
 @pytest.mark.parametrize("name", model_names())
 def test_built_in_neurons_name_what_they_have(name: str) -> None:
-    check_model(model_named(name), name)
+    check_model(get_neuron_model(name), name)
 
 
 def test_built_in_synapses_name_what_they_have() -> None:
@@ -106,7 +106,7 @@ assert "sympy" not in sys.modules
 
 
 def test_documentation_shows_equations_parameters_and_states() -> None:
-    text = model_named("iaf_psc_alpha").__doc__ or ""
+    text = get_neuron_model("iaf_psc_alpha").__doc__ or ""
     assert "    ddI_syn_ex/dt = -dI_syn_ex/tau_syn_ex : pA/ms" in text
     assert "    receptor ex: dI_syn_ex += weight*exp(1)/tau_syn_ex" in text
     assert "    held: V_m\n" in text and "    initially: V_m = E_L\n" in text
@@ -126,7 +126,7 @@ class QuadraticOfATest(SubsteppedNeuron, EquationNeuron):
         reset="v = v_reset",
         receptors={"ex": "I += weight/tau"},
     )
-    ordered: ClassVar[tuple[tuple[str, str], ...]] = (("v_reset", "v_th"),)
+    ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = (("v_reset", "v_th"),)
 
     a: Value = parameter(default=0.02, unit="1/(mV*ms)", doc="curvature", above=0.0)
     tau: Value = parameter(default=5.0, unit="ms", doc="decay of input", above=0.0)
@@ -193,7 +193,7 @@ SPIKES = {"threshold": "v > 1", "reset": "v = 0"}
         (
             (EquationNeuron,),
             LINEAR,
-            {**SPIKES, "refractory": "rest", "rest": {"on_grid": True}},
+            {**SPIKES, "refractory": "rest", "rest": {"multiple_of_dt": True}},
             "field rest: a refractory time must be a multiple of dt, and not negative",
         ),
         ((EquationNeuron,), SQUARE, {"method": "rosenbrock", "test_parts": False}, "test after"),

@@ -22,7 +22,7 @@ from distsnn.network import (
     Projection,
     Uniform,
 )
-from distsnn.network.blocks import blocks
+from distsnn.network.blocks import make_blocks
 
 RANKS, SEED = 3, 4
 E, INH = Population("E", 300, IafPscExp()), Population("I", 70, IafPscExp())
@@ -49,7 +49,7 @@ def test_all_synapses_are_counted(
     monkeypatch.setattr(module, "_PIECE", 7)  # words: a few rows, or less than one
     every = decoded.synapses(NETWORK, seed=SEED)
     owner = decoded.layouts(NETWORK, RANKS)[0].assignment.owner
-    rank_of = np.repeat(owner, blocks(NETWORK).size)
+    rank_of = np.repeat(owner, make_blocks(NETWORK).size)
     for rank in range(RANKS):
         layout, made = built(NETWORK, rank, storage=storage, delivery=delivery)
         found = connections(layout, made)

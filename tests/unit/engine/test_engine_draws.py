@@ -23,8 +23,8 @@ from distsnn.network import (
     Projection,
     TruncatedNormal,
     Uniform,
-    coded,
-    delay_support,
+    delay_bounds,
+    distribution_code,
 )
 from distsnn.network.quanta import to_integers
 
@@ -48,7 +48,7 @@ def _synapse(seed, projection, level, index, source, by_target, j, choices, weig
 
 
 def _floats(value: float | Distribution, dt: float = 1.0) -> npt.NDArray[np.float64]:
-    kind, (a, b, low, high) = coded(value)
+    kind, (a, b, low, high) = distribution_code(value)
     if kind == sampling.LOGNORMAL:
         return np.array([kind, a - np.log(dt), b, low, high])
     return np.array([kind, a / dt, b / dt, low / dt, high / dt])
@@ -79,7 +79,7 @@ def test_synapses_are_drawn_by_their_keys(rule: str, values: str) -> None:
     network = Network([D], [first, one])
     found = synapses(network, 2, seed=SEED)
     w, d = _floats(weight), _floats(delay, 0.1)
-    most = delay_support(delay, 0.1)[1]
+    most = delay_bounds(delay, 0.1)[1]
     k, s = scales(network).exponent["D", "delta"], scales(network).shift[1]
     rows = []
 

@@ -24,6 +24,7 @@ from distsnn.engine import edges
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
+    ConnectionRule,
     Explicit,
     ExplicitFile,
     IafPscDelta,
@@ -33,11 +34,10 @@ from distsnn.network import (
     OneToOne,
     Population,
     Projection,
-    Rule,
 )
-from distsnn.network.claims import EdgeSummary
 from distsnn.network.magnitudes import GivenMagnitudes
 from distsnn.network.quanta import to_integers
+from distsnn.network.scale_requirements import EdgeFileSummary
 
 E = Population("E", 200, IafPscExp())
 D = Population("D", 70, IafPscDelta())
@@ -49,7 +49,9 @@ STEPS = RNG.integers(1, 900, N)
 DELAYS = STEPS * 0.1
 
 
-def _network(rule: Rule, weight=None, delay=None, pre=E[20:190], post=D[9:70], **more) -> Network:
+def _network(
+    rule: ConnectionRule, weight=None, delay=None, pre=E[20:190], post=D[9:70], **more
+) -> Network:
     return Network([E, D], [Projection(pre, post, rule, weight=weight, delay=delay, **more)])
 
 
@@ -94,7 +96,7 @@ def test_edges_of_a_file_are_those_in_it(
     whole = edges.summary(network.projections[0], file_edges(network)[0])
     degree = int(np.bincount(TARGETS).max())
     magnitudes = GivenMagnitudes.of(WEIGHTS)
-    assert whole == EdgeSummary(degree, WEIGHTS.min(), WEIGHTS.max(), magnitudes)
+    assert whole == EdgeFileSummary(degree, WEIGHTS.min(), WEIGHTS.max(), magnitudes)
 
 
 def test_missing_chunk_is_no_chunk_of_zeros(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from distsnn.engine import footprint, wiring
 from distsnn.engine.footprint import BASELINE_BYTES, expected_bytes
 from distsnn.network import (
     STDP,
+    ConnectionRule,
     Explicit,
     FixedIndegree,
     FixedOutdegree,
@@ -20,7 +21,6 @@ from distsnn.network import (
     Normal,
     Population,
     Projection,
-    Rule,
     Uniform,
 )
 
@@ -28,7 +28,7 @@ E, INH = Population("E", 3000, IafPscExp()), Population("I", 700, IafPscExp())
 DRAW = np.random.default_rng(1)
 
 
-def network(rule: Rule, **options: object) -> Network:
+def network(rule: ConnectionRule, **options: object) -> Network:
     values = {"weight": Normal(5.0, 1.0), "delay": Uniform(0.7, 2.0), **options}
     return Network(
         [E, INH],
@@ -38,7 +38,9 @@ def network(rule: Rule, **options: object) -> Network:
 
 @pytest.mark.parametrize("options", [{}, {"storage": "explicit"}, {"delivery": "pull"}])
 @pytest.mark.parametrize("rule", [FixedOutdegree(90), FixedTotalNumber(200_000)])
-def test_stored_synapses_take_what_is_expected(rule: Rule, options: dict[str, str]) -> None:
+def test_stored_synapses_take_what_is_expected(
+    rule: ConnectionRule, options: dict[str, str]
+) -> None:
     made = network(rule)
     layout, scales = decoded.layouts(made, 3)[1], decoded.scales(made)
     built = wiring.build(layout, scales, 1, **options)

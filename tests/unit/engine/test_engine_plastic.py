@@ -183,7 +183,7 @@ GIVEN_RULES = {
 @pytest.mark.parametrize("name", GIVEN_RULES)
 def test_parameters_may_be_given_for_each_synapse(name: str) -> None:
     rule, targets = GIVEN_RULES[name]
-    shape = rule.value_shape(SOURCES.size, targets.size)
+    shape = rule.array_shape(SOURCES.size, targets.size)
     assert shape is not None
     rates, bounds = RNG.uniform(0.0, 0.2, shape), RNG.uniform(60.0, 150.0, shape)
     weights = bounds * RNG.uniform(0.0, 1.0, shape)

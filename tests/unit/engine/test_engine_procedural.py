@@ -12,6 +12,7 @@ from distsnn.engine.populations import InputRing
 from distsnn.engine.tables import invoke
 from distsnn.network import (
     AllToAll,
+    ConnectionRule,
     Exponential,
     FixedIndegree,
     FixedOutdegree,
@@ -25,7 +26,6 @@ from distsnn.network import (
     PairwiseBernoulli,
     Population,
     Projection,
-    Rule,
     Uniform,
 )
 
@@ -33,7 +33,7 @@ E = Population("E", 300, IafPscExp())
 D = Population("D", 133, IafPscDelta())
 RNG = np.random.default_rng(1)
 
-RULES: dict[str, Rule] = {
+RULES: dict[str, ConnectionRule] = {
     "one to one": OneToOne(),
     "all to all": AllToAll(),
     "all to all, no autapses": AllToAll(autapses=False),

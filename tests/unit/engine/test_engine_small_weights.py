@@ -11,6 +11,7 @@ from distsnn.engine import wiring
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
+    ConnectionRule,
     Explicit,
     ExplicitFile,
     FixedTotalNumber,
@@ -22,7 +23,6 @@ from distsnn.network import (
     OneToOne,
     Population,
     Projection,
-    Rule,
     Tsodyks2,
 )
 from distsnn.network.magnitudes import FEW, NEGLIGIBLE
@@ -35,7 +35,7 @@ D = Population("D", 600, IafPscDelta())
 def _given(kind: str, weights: np.ndarray, folder: Path) -> Network:
     """Return a network in which source i has weight i."""
     numbers = np.arange(E.size)
-    rule: Rule = OneToOne()
+    rule: ConnectionRule = OneToOne()
     post = E
     if kind == "explicit":
         rule = Explicit(numbers, numbers)

@@ -55,7 +55,7 @@ NETWORK = Network(
 def test_digest_of_synapses_is_the_reference(delivery: str, storage: str, ranks: int) -> None:
     network, fine = NETWORK, scales(NETWORK)
     (whole,) = layouts(network, 1)
-    block_of = whole.table.of_gid(np.arange(network.n_neurons))
+    block_of = whole.table.block_of_gid(np.arange(network.n_neurons))
     expected = reference_digests(synapses(network), block_of)
     assert np.unique(expected).size == expected.size > 3
     for layout in layouts(network, ranks):

@@ -11,8 +11,9 @@ from decoded import layouts, scales
 from distsnn.comm import Communicator
 from distsnn.engine import snapshot, wiring
 from distsnn.engine.history import History
+from distsnn.engine.layout import Layout
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.source_states import SettledStates, state_fields
+from distsnn.engine.source_states import OwnStates, SourceParameters, state_fields
 from distsnn.errors import DescriptionError
 from distsnn.kernels.synapses import tsodyks2_synapse as kernels
 from distsnn.network import (
@@ -52,6 +53,7 @@ NETWORK = Network(
     dt=DT,
 )
 NAMES = [("S", f"{variable} of S[50:170]->N") for variable in ("x", "u", "last")]
+SENT = [("S", f"{name} of S[50:170]->N") for name in ("factors of spikes", "spikes in flight")]
 
 
 def engine(network: Network = NETWORK, **options) -> RankEngine:
@@ -67,48 +69,64 @@ def run(made: RankEngine, *pieces: int) -> None:
         made.run(steps, lambda step, gid: None)
 
 
-def settled_at(step: int) -> dict[str, np.ndarray]:
+def own_states(layout: Layout, seed: int = 3) -> OwnStates:
+    return OwnStates(layout, SourceParameters(layout, 1, seed))
+
+
+def after_spikes(step: int) -> dict[str, np.ndarray]:
     """Return x, u and last of all neurons of S by their spikes up to a step, in plain numpy."""
     (layout,) = layouts(NETWORK, 1)
-    drawn = SettledStates(layout, 1, 3).records[:SIZE]
+    drawn = own_states(layout).records[:SIZE]
     x, u, last = np.ones(SIZE), np.zeros(SIZE), np.zeros(SIZE)
     for neuron, now in zip(NEURONS, STEPS, strict=True):
         if now <= step and 50 <= neuron < 170:
             first, rec, fac = drawn[neuron, 3:6]
             h = now - last[neuron]
             was, used = x[neuron], u[neuron]
-            x[neuron] = 1.0 + (was - was * used - 1.0) * np.exp(-h / rec)
+            was = 1.0 + (was - 1.0) * np.exp(-h / rec)
             u[neuron] = first + used * (1.0 - first) * np.exp(-h / fac)
+            x[neuron] = was - was * u[neuron]
             last[neuron] = now
     return {"x": x, "u": u, "last": last}
 
 
+def states_at(step: int, now: int) -> dict[str, np.ndarray]:
+    """Return x and u at a step after the spikes of `after_spikes`."""
+    (layout,) = layouts(NETWORK, 1)
+    _, rec, fac = own_states(layout).records[:SIZE, 3:6].T
+    found = after_spikes(step)
+    h = now - found["last"]
+    return {"x": 1.0 + (found["x"] - 1.0) * np.exp(-h / rec), "u": found["u"] * np.exp(-h / fac)}
+
+
 def test_parameters_are_drawn_per_source_whatever_the_rank() -> None:
     (whole,) = layouts(NETWORK, 1)
-    every = SettledStates(whole, 1, 3).records[:SIZE]
+    every = own_states(whole).records[:SIZE]
     drawn = every[50:170]
     assert np.unique(drawn[:, kernels.FIRST_USE]).size == 120
     assert 0.1 < drawn[:, kernels.FIRST_USE].min() < 0.2
     assert np.corrcoef(drawn[:, kernels.FIRST_USE], drawn[:, kernels.TAU_FAC])[0, 1] < 0.3
     np.testing.assert_allclose(drawn[:, kernels.TAU_REC], MODEL.tau_rec / DT)
     for layout in layouts(NETWORK, 3):
-        one = SettledStates(layout, 1, 3)
+        one = own_states(layout)
         real = one.neurons >= 0
         np.testing.assert_array_equal(one.records[real], every[one.neurons[real]])
-    assert not np.array_equal(SettledStates(whole, 1, 4).records[:SIZE], every)
+    assert not np.array_equal(own_states(whole, 4).records[:SIZE], every)
 
 
 @pytest.mark.parametrize("pieces", [(230,), (1, 100, 0, 7, 122)])
-def test_what_is_saved_is_from_before_the_spikes_in_flight(pieces: tuple[int, ...]) -> None:
+def test_what_is_saved_has_taken_all_spikes(pieces: tuple[int, ...]) -> None:
     made = engine()
     run(made, *pieces)
     taken = snapshot.take(made)
-    assert [name for name in taken.states if name[0] == "S"] == NAMES
+    assert [name for name in taken.states if name[0] == "S"] == [*NAMES, *SENT]
     assert [field.key for field in state_fields(NETWORK.projections[1])] == NAMES
-    for variable, expected in settled_at(230 - DELAY).items():
+    for variable, expected in after_spikes(230).items():
         found = taken.states["S", f"{variable} of S[50:170]->N"]
         np.testing.assert_allclose(found, expected, rtol=1e-12)
         assert not found[:50].any() or variable == "x"
+    in_flight = (STEPS > 230 - DELAY) & (STEPS <= 230) & (NEURONS >= 50) & (NEURONS < 170)
+    assert sum(taken.states[SENT[1]]) == taken.states[SENT[0]].size == in_flight.sum() > 30
     assert taken.spikes[0].min() > 230 - DELAY
     # and once more, with nothing run in between
     again = snapshot.take(made)
@@ -121,7 +139,8 @@ def test_states_can_be_read_between_two_runs() -> None:
             simulation.run(time)
             for _ in range(2):
                 found = simulation["S[50:170]->N"].state
-                for variable, expected in settled_at(step).items():
+                assert [*found] == ["x", "u"]
+                for variable, expected in states_at(step, step).items():
                     np.testing.assert_allclose(found[variable], expected[50:170], rtol=1e-12)
         with pytest.raises(DescriptionError, match="synapses: unknown projection with a synapse"):
             _ = simulation["S->N"].state
@@ -133,14 +152,14 @@ def test_all_ranks_read_the_states_of_all_sources() -> None:
         engines.append(RankEngine(layout, fine, wiring.build(layout, fine, 3), 3))
         engines[-1].connect(None, 7, DELAY)
         mine = layout.local(0, NEURONS) >= 0
-        engines[-1].settled[0].settle(STEPS[mine].astype(np.int32), NEURONS[mine])
+        engines[-1].scaled[1].settle(STEPS[mine].astype(np.int32), NEURONS[mine])
 
     def work(communicator: Communicator) -> dict[str, np.ndarray]:
         return synapse_states(engines[communicator.rank], communicator, "S[50:170]->N")
 
     results, _ = thread_ranks.run(3, work)
     for found in results:
-        for variable, expected in settled_at(STEPS.max()).items():
+        for variable, expected in states_at(STEPS.max(), 0).items():
             np.testing.assert_allclose(found[variable], expected[50:170], rtol=1e-12)
 
 
@@ -160,12 +179,12 @@ def test_a_run_goes_on_from_what_was_saved(delivery: str) -> None:
 
 
 def test_several_spikes_of_a_source_in_one_step_use_up_what_is_left() -> None:
-    made = SettledStates(layouts(NETWORK, 1)[0], 1, 3)
+    made = own_states(layouts(NETWORK, 1)[0])
     made.settle(np.array([5, 5, 5], np.int32), np.array([60, 60, 49], np.uint32))
     first = made.records[60, kernels.FIRST_USE]
     x, u = made.records[60, [kernels.X, kernels.U]]
-    assert x == pytest.approx(1.0 - first)
     assert u == pytest.approx(first + first * (1.0 - first))
+    assert x == pytest.approx((1.0 - first) * (1.0 - u))
     # a neuron beyond the view is no source
     assert made.records[49, kernels.LAST] == 0.0
 
@@ -197,7 +216,7 @@ def test_ranks_without_sources_or_targets_run() -> None:
         made = RankEngine(layout, fine, wiring.build(layout, fine, 3), 3)
         made.connect(None, 1, 10)
         run(made, 300)
-        assert len(snapshot.take(made).states) == (7 if layout.n_neurons else 0)
+        assert len(snapshot.take(made).states) == (9 if layout.n_neurons else 0)
 
 
 @pytest.mark.parametrize("delivery", ["push", "pull"])

@@ -21,6 +21,7 @@ from decoded import (
 from distsnn.engine import row_builder, storage, wiring
 from distsnn.network import (
     AllToAll,
+    ConnectionRule,
     Exponential,
     FixedIndegree,
     FixedOutdegree,
@@ -34,7 +35,6 @@ from distsnn.network import (
     PairwiseBernoulli,
     Population,
     Projection,
-    Rule,
     TruncatedNormal,
     Uniform,
 )
@@ -45,7 +45,7 @@ I = Population("I", 133, IafPscDelta())  # noqa: E741
 ONE = Population("one", 1, IafPscExp())
 POPULATIONS = (E, I, ONE)  # first gids 0, 300, 433
 
-RULES: dict[str, Rule] = {
+RULES: dict[str, ConnectionRule] = {
     "one to one": OneToOne(),
     "all to all": AllToAll(),
     "all to all, no autapses": AllToAll(autapses=False),
@@ -72,7 +72,7 @@ VALUES = {
 }
 
 
-def _network(rule: Rule, values: str = "normal", pre=E, post=E, **more) -> Network:
+def _network(rule: ConnectionRule, values: str = "normal", pre=E, post=E, **more) -> Network:
     weight, delay = VALUES[values]
     return Network(POPULATIONS, [Projection(pre, post, rule, weight=weight, delay=delay, **more)])
 
@@ -160,7 +160,7 @@ VIEWS = {
     ],
     ids=lambda rule: f"{type(rule).__name__} {getattr(rule, 'multapses', '')}",
 )
-def test_views_need_not_begin_at_blocks(view: str, rule: Rule) -> None:
+def test_views_need_not_begin_at_blocks(view: str, rule: ConnectionRule) -> None:
     pre, post = VIEWS[view]
     network = _network(rule, pre=pre, post=post)
     one = synapses(network)

@@ -115,8 +115,8 @@ def test_nests_benchmark_with_plastic_synapses() -> None:
     for one in network.projections:
         sign = 1.0 if one.pre.population == "E" else -5.0
         assert (one.weight, one.delay) == (pytest.approx(sign * weight, rel=1e-14), 1.5)
-        assert (one.plasticity is not None) == (one.name == "E->E")
-    learning = network.projections[0].plasticity
+        assert (one.plasticity_rule is not None) == (one.name == "E->E")
+    learning = network.projections[0].plasticity_rule
     assert isinstance(learning, STDPPowerLaw)
     assert (learning.learning_rate, learning.alpha, learning.mu) == (0.1, 0.0513, 0.4)
     assert (learning.tau_plus, learning.tau_minus, learning.w_max) == (15.0, 30.0, float("inf"))

@@ -40,7 +40,7 @@ from distsnn.network import (
     Projection,
     STDPPowerLaw,
     Uniform,
-    model_named,
+    get_neuron_model,
 )
 from distsnn.network.checks import ANY
 
@@ -96,7 +96,7 @@ def _hash(*arrays: npt.NDArray[np.generic]) -> str:
 
 
 def _neurons(model: str, precision: str, size: int) -> str:
-    described = model_named(model)
+    described = get_neuron_model(model)
     given = {key: PARAMETERS.get(key, value) for key, value in defaults(model).items()}
     given |= DRIVE.get(model, {})
     quanta = dict.fromkeys(described.receptors, 2.0**-7) | {"spikes": 1.0}
@@ -219,7 +219,7 @@ def hashes(every: bool) -> Iterator[tuple[str, str]]:
     for size in LENGTHS:
         for model in models:
             # what has no state does the same in both
-            stateless = not model_named(model).states
+            stateless = not get_neuron_model(model).states
             for precision in ("float32",) if stateless else ("float32", "float64"):
                 yield f"{model} {precision} {size}", _neurons(model, precision, size)
         for own in (ADEX, COBA) if every else (COBA,):

@@ -6,7 +6,7 @@ import pytest
 from kernel_calls import NeuronCall
 from scipy.linalg import expm
 
-from distsnn.network import model_named
+from distsnn.network import get_neuron_model
 
 Floats = npt.NDArray[np.float64]
 DT = 0.1
@@ -20,7 +20,7 @@ GIVEN = {"iaf_psc_alpha": ALPHA | {"t_ref": 2.0}, "mat2_psc_exp": MAT2 | {"t_ref
 
 def parameters(model: str, **given: float | Floats) -> dict[str, float | Floats]:
     """Return a model's parameters, those that are not given with their defaults."""
-    one = model_named(model)(**given)
+    one = get_neuron_model(model)(**given)
     return {name: one.value(name) for name in one.parameters()}
 
 

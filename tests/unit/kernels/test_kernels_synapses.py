@@ -79,6 +79,24 @@ def test_factors_never_leave_0_to_1() -> None:
         assert found.max() <= 1.0
 
 
+@pytest.mark.parametrize("model", ["tsodyks2", "tsodyks2 without facilitation", "nmda"])
+def test_a_record_brought_up_on_the_way_has_the_same_factors(model: str) -> None:
+    row = record(0.3, 70.0, 0.0 if "without" in model else 90.0)
+    module: ModuleType = kernels
+    if model == "nmda":
+        module, row = nmda_synapse, np.array([[0.0, 0.0, 300.0, 0.4, -0.3, 0.0]])
+    whole, parts = row.copy(), row.copy()
+    steps = [3, 40, 41, 130, 900]
+    expected = factors(whole, steps, module)
+    found = []
+    for step in steps:
+        for between in (step - 1, step):
+            module.bring_up(parts, max(between, int(parts[0, module.LAST])))
+        found.append(factors(parts, [step], module)[0])
+    np.testing.assert_allclose(found, expected, rtol=1e-13)
+    assert np.unique(expected).size == len(steps)
+
+
 def test_sources_do_not_touch_each_other() -> None:
     records = np.concatenate([record(0.5, 800.0, 0.0), record(0.1, 100.0, 900.0)])
     untouched = records[0].copy()
@@ -86,7 +104,9 @@ def test_sources_do_not_touch_each_other() -> None:
     advance(kernels.spike.address, records, *spikes)
     np.testing.assert_array_equal(records[0], untouched)
     expected = reference(0.1, 100.0, 900.0, [5, 9, 400])[-1]
-    assert records[1, kernels.X] * records[1, kernels.U] == pytest.approx(expected, rel=1e-14)
+    assert records[1, kernels.FACTOR] == pytest.approx(expected, rel=1e-14)
+    u = records[1, kernels.U]
+    assert records[1, kernels.X] == pytest.approx(expected / u * (1.0 - u), rel=1e-14)
     assert records[1, kernels.LAST] == 400
 
 

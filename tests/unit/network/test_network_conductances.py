@@ -15,9 +15,9 @@ from distsnn.network import (
     Projection,
     SpikeInput,
 )
-from distsnn.network.claims import EdgeSummary
 from distsnn.network.magnitudes import GivenMagnitudes
-from distsnn.network.quanta import quanta
+from distsnn.network.quanta import choose_quanta
+from distsnn.network.scale_requirements import EdgeFileSummary
 
 
 def conductances(*, weight, receptor=None):
@@ -62,6 +62,8 @@ def test_a_named_conductance_refuses_the_others_sign_in_a_file(tmp_path):
     cells = Population("C", 3, IafCondExp())
     one = Projection(cells, cells, ExplicitFile(path, weights="w"), delay=1.0, receptor="in")
     network = Network([cells], [one])
-    assert quanta(network, {0: EdgeSummary(2, -3.0, 0.0, GivenMagnitudes.of([-3.0, 0.0]))})
+    assert choose_quanta(
+        network, {0: EdgeFileSummary(2, -3.0, 0.0, GivenMagnitudes.of([-3.0, 0.0]))}
+    )
     with pytest.raises(DescriptionError, match=r"projection 'C->C', field weight.*<= 0"):
-        quanta(network, {0: EdgeSummary(2, -3.0, 1.0, GivenMagnitudes.of([-3.0, 1.0]))})
+        choose_quanta(network, {0: EdgeFileSummary(2, -3.0, 1.0, GivenMagnitudes.of([-3.0, 1.0]))})

@@ -41,7 +41,7 @@ from distsnn.network import (
     Uniform,
     View,
 )
-from distsnn.network.blocks import block_size, blocks
+from distsnn.network.blocks import block_size, make_blocks
 from distsnn.network.serialise import encode
 
 E = Population("E", 80, IafPscExp(tau_m=20.0), {"V_m": Normal(-58.0, 5.0)}, precision="float64")
@@ -87,8 +87,8 @@ def test_gids_follow_the_order_of_creation():
     assert network.n_neurons == 105
     assert network.first_gid == {"E": 0, "I": 80, "S": 100}
     assert network.population("I") is I
-    assert network.resolve("I") == network.resolve(I) == View("I", 0, 20)
-    assert network.resolve(E[5:7]) == View("E", 5, 7)
+    assert network.resolve_view("I") == network.resolve_view(I) == View("I", 0, 20)
+    assert network.resolve_view(E[5:7]) == View("E", 5, 7)
 
 
 def test_projections_get_names():
@@ -104,7 +104,9 @@ def test_all_targets_are_resolved():
     ends = [end for one in network.projections for end in (one.pre, one.post)]
     ends += [one.target for one in (*network.stimuli, *network.recordings)]
     assert all(0 <= end.start < end.stop for end in ends)
-    assert [one.same for one in network.projections] == [False] * 2 + [True] * 2 + [False] * 3
+    assert [one.is_recurrent for one in network.projections] == [False] * 2 + [True] * 2 + [
+        False
+    ] * 3
 
 
 def test_expected_synapses():
@@ -246,7 +248,7 @@ def test_the_largest_network():
     half = 2**30
     network = Network([Population(name, half, IafPscExp()) for name in "AB"])
     assert network.n_neurons == 2**31
-    table = blocks(network)
+    table = make_blocks(network)
     assert table.block_size == 2**21
     assert table.n_blocks == 1024
     assert table.gid[-1] == 2**31 - 2**21
@@ -264,12 +266,14 @@ def test_blocks_start_anew_in_each_population():
     network = Network(
         [Population(name, size, IafPscExp()) for name, size in (("A", 150), ("B", 3))]
     )
-    table = blocks(network)
+    table = make_blocks(network)
     np.testing.assert_array_equal(table.population, [0, 0, 0, 1])
     np.testing.assert_array_equal(table.start, [0, 64, 128, 0])
     np.testing.assert_array_equal(table.size, [64, 64, 22, 3])
     np.testing.assert_array_equal(table.gid, [0, 64, 128, 150])
-    np.testing.assert_array_equal(table.of_gid([0, 63, 64, 149, 150, 152]), [0, 0, 1, 2, 3, 3])
+    np.testing.assert_array_equal(
+        table.block_of_gid([0, 63, 64, 149, 150, 152]), [0, 0, 1, 2, 3, 3]
+    )
     types = [one.dtype for one in (table.population, table.start, table.size, table.gid)]
     assert types == [np.int32, np.int64, np.int32, np.int64]
 
@@ -277,7 +281,7 @@ def test_blocks_start_anew_in_each_population():
 def test_blocks_cover_every_neuron_once():
     sizes = [20683, 5834, 21915, 5479, 4850, 1065, 14395, 2948]
     network = Network([Population(f"P{i}", size, IafPscExp()) for i, size in enumerate(sizes)])
-    table = blocks(network)
+    table = make_blocks(network)
     assert 500 <= table.n_blocks <= 4000
     np.testing.assert_array_equal(table.gid[1:], np.cumsum(table.size[:-1]))
     assert table.size.sum() == network.n_neurons == 77169

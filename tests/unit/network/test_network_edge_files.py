@@ -13,7 +13,7 @@ from distsnn.errors import DescriptionError
 from distsnn.network import ExplicitFile, IafPscExp, Network, Population, Projection
 from distsnn.network.edge_files import check_chunk, fingerprint, header, zarr_layout
 from distsnn.network.magnitudes import GivenMagnitudes
-from distsnn.network.quanta import EdgeSummary, quanta
+from distsnn.network.quanta import EdgeFileSummary, choose_quanta
 
 ARRAYS = {
     "sources": np.array([0, 1, 1], np.int32),
@@ -212,9 +212,9 @@ def test_a_network_with_a_file(file):
     assert back.to_dict(fingerprints=False)[0] == data
     assert back.projections[0].rule.sha256 == fingerprint(str(file))[1]
     with pytest.raises(DescriptionError, match="summary"):
-        quanta(network)
+        choose_quanta(network)
     magnitudes = GivenMagnitudes.of(ARRAYS["weights"])
-    found = quanta(network, {0: EdgeSummary(2, -2.0, 3.0, magnitudes)})
+    found = choose_quanta(network, {0: EdgeFileSummary(2, -2.0, 3.0, magnitudes)})
     # 3.0 needs 2^-20: 2 · 3 · 2^-20, rounded down to a power of two, is 2^-18.
     assert found.exponent == {("E", "ex"): -18, ("E", "in"): -18}
     assert found.bound == {("E", "ex"): 6.0 * 2**18, ("E", "in"): 4.0 * 2**18}

@@ -15,7 +15,7 @@ from distsnn.codegen.rules import rule_text
 from distsnn.errors import DescriptionError
 from distsnn.network import NeuronModel, Normal, PlasticityModel
 from distsnn.network.equations.evaluation import evaluate
-from distsnn.network.equations.source import EquationError, Source, Span
+from distsnn.network.equations.source import EquationError, EquationText, Span
 from distsnn.network.equations.syntax import Node, parse
 
 
@@ -76,7 +76,7 @@ class ReadOnce(dict[str, Node]):
 
 def test_each_sub_expression_is_evaluated_once() -> None:
     def read(text: str) -> Node:
-        return parse(Span(Source("text", text), 0, len(text)))
+        return parse(Span(EquationText("text", text), 0, len(text)))
 
     # with repetition it would take 2^60 evaluations
     chain = ReadOnce({f"x{i + 1}": read(f"x{i} + x{i}") for i in range(60)})

@@ -345,7 +345,7 @@ def test_what_is_wrong_elsewhere_is_said(given: dict[str, Any], what: str) -> No
 )
 def test_units_are_powers_of_three(text: str, same: str, factor: int) -> None:
     found, other = unit_named(text, "x"), unit_named(same, "x")
-    assert found.fits(other)
+    assert found.has_same_dimension(other)
     assert found.tens - other.tens == factor
 
 

@@ -18,13 +18,13 @@ from distsnn.network import (
     TruncatedNormal,
     Uniform,
     Value,
-    model_named,
+    get_neuron_model,
     model_names,
     neuron_model,
     parameter,
     registry,
 )
-from distsnn.network.checks import Range
+from distsnn.network.checks import Interval
 
 
 @pytest.fixture
@@ -36,14 +36,14 @@ def models(monkeypatch):
 
 def test_built_in_models_are_found_by_name():
     assert {"iaf_psc_exp", "iaf_psc_delta", "spike_source"} <= set(model_names())
-    assert model_named("iaf_psc_exp") is IafPscExp
+    assert get_neuron_model("iaf_psc_exp") is IafPscExp
     with pytest.raises(DescriptionError, match="did you mean 'iaf_psc_exp'"):
-        model_named("iaf_psc_expo")
+        get_neuron_model("iaf_psc_expo")
 
 
 @pytest.mark.parametrize("name", model_names())
 def test_every_model_says_what_a_user_must_know(name):
-    model = model_named(name)
+    model = get_neuron_model(name)
     assert model.__doc__
     for one in (*model.parameters().values(), *model.states.values()):
         assert one.unit and one.doc
@@ -85,7 +85,7 @@ def test_states_of_the_exponential_model():
     ],
 )
 def test_receptors_by_sign(model, receptor, low, high, reached):
-    assert model.reached(receptor, low, high) == reached
+    assert model.target_receptors(receptor, low, high) == reached
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_a_users_model_needs_only_its_class(models):
         states: ClassVar[dict[str, State]] = {"x": State("mV", "x", default="g")}
         g: Value = parameter(default=1.0, unit="nS", doc="conductance", low=0.5, high=2.0)
 
-    assert model_named("mine") is Mine
+    assert get_neuron_model("mine") is Mine
     assert Mine.parameters()["g"].unit == "nS"
     assert hash(Mine(g=[1.0, 1.0])) == hash(Mine(g=[1.0, 1.0]))
     assert Mine(g=[1.0, 1.0]) != Mine(g=[1.0, 1.5])
@@ -211,9 +211,9 @@ def test_a_users_model_needs_only_its_class(models):
         ({"name": "iaf_psc_exp"}, "name is taken"),
         ({"name": "m", "states": {"x": State("mV", "x", default="C_M")}}, "unknown parameter"),
         ({"name": "m", "states": {"x": State("mV", "x", relative_to="E")}}, "unknown parameter"),
-        ({"name": "m", "ordered": (("a", "b"),)}, "unknown parameter"),
+        ({"name": "m", "ordered_parameters": (("a", "b"),)}, "unknown parameter"),
         ({"name": "m", "signed_receptors": ("ex", "in")}, "unknown receptor"),
-        ({"name": "m", "allowed_weights": {"ex": Range(0.0)}}, "unknown receptor"),
+        ({"name": "m", "allowed_weights": {"ex": Interval(0.0)}}, "unknown receptor"),
     ],
 )
 def test_models_that_contradict_themselves_are_refused(models, attributes, what):
@@ -239,4 +239,4 @@ def test_loading_a_users_file_again_replaces_its_model(models):
 
     load()
     second = load()
-    assert model_named("again") is second
+    assert get_neuron_model("again") is second

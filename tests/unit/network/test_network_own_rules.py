@@ -41,12 +41,12 @@ def test_a_rule_stands_where_a_built_in_one_does() -> None:
     own = Projection(E, E, AllToAll(), 1.0, 1.0, synapse=PAIR(tau_plus=3.0, w_max=7.0))
     assert shared.synapse == PAIR() == PlasticityModel(**vars_of(PAIR))()
     assert shared != own
-    assert own.plasticity is not None
-    assert own.plasticity.w_max == 7.0
-    assert own.plasticity.sign == 1
+    assert own.plasticity_rule is not None
+    assert own.plasticity_rule.w_max == 7.0
+    assert own.plasticity_rule.sign == 1
     assert PAIR(w_max=-3.0).sign == -1
     own_values = ("alpha", "learning_rate", "mu_minus", "mu_plus", "w_max", "w_min")
-    assert own.plasticity.per_synapse == own_values
+    assert own.plasticity_rule.per_synapse == own_values
 
 
 def vars_of(model: PlasticityModel) -> dict[str, Any]:
@@ -66,10 +66,14 @@ FOLLOWED = {
 
 def test_a_rule_sees_states_of_its_target() -> None:
     rule = small(**FOLLOWED)
-    assert (rule().watched, rule().late, rule().late_steps(0.1)) == (("V_m",), "", 0)
+    assert (rule().observed_states, rule().delayed_states, rule().late_steps(0.1)) == (
+        ("V_m",),
+        "",
+        0,
+    )
     assert rule().per_synapse == ("A", "g", "k", "w_max", "w_min")
     late = small(**(FOLLOWED | {"traces": "dx/dt = -x/tau : 1 (pre)\n" + LATE}))
-    assert (late().late, late(tau=2.0).late_steps(0.1)) == ("tau", 20)
+    assert (late().delayed_states, late(tau=2.0).late_steps(0.1)) == ("tau", 20)
     for synapse, target, problem in (
         (small(**(FOLLOWED | {"target": {"V_m": "V"}})), E, "V_m of its target in another unit"),
         (rule, Population("I", 3, Izhikevich()), ""),

@@ -24,7 +24,7 @@ from distsnn.network import (
     STDPPowerLaw,
     Uniform,
 )
-from distsnn.network.quanta import quanta
+from distsnn.network.quanta import choose_quanta
 
 E = Population("E", 20, IafPscExp())
 ALL = np.full((20, 20), 10.0)
@@ -135,30 +135,30 @@ def test_arrays_by_synapse_are_stored_and_read_again() -> None:
     made = network(given, ALL)
     again = Network.from_dict(*made.to_dict())
     assert again.equal(made)
-    model = again.projections[0].plasticity
+    model = again.projections[0].plasticity_rule
     assert model is not None
-    assert (model.sign, model.largest, model.allowed.high) == (1, 20.0, 20.0)
-    assert (model.least, model.allowed.low) == (5.0, 5.0)
+    assert (model.sign, model.max_magnitude, model.weight_range.high) == (1, 20.0, 20.0)
+    assert (model.min_magnitude, model.weight_range.low) == (5.0, 5.0)
     negative = STDP(w_max=Uniform(-30.0, -10.0), w_min=Uniform(-5.0, -3.0))
-    assert (negative.sign, negative.largest, negative.allowed.low) == (-1, 30.0, -10.0)
-    assert (negative.least, negative.allowed.high) == (3.0, -5.0)
+    assert (negative.sign, negative.max_magnitude, negative.weight_range.low) == (-1, 30.0, -10.0)
+    assert (negative.min_magnitude, negative.weight_range.high) == (3.0, -5.0)
 
 
 def test_stored_and_read_again() -> None:
     made = network(Rewarded(modulator="E", w_max=np.inf, precision="float64"))
     again = Network.from_dict(*made.to_dict())
     assert again.equal(made)
-    assert again.projections[0].plasticity == made.projections[0].synapse
-    assert again.projections[0].scaling is None
+    assert again.projections[0].plasticity_rule == made.projections[0].synapse
+    assert again.projections[0].scaling_model is None
 
 
 def test_quanta_leave_room_for_the_bound() -> None:
-    low, high = (quanta(network(STDP(w_max=bound), 10.0)) for bound in (10.0, 1000.0))
-    none = quanta(network(STDPPowerLaw(w_max=np.inf), 10.0))
+    low, high = (choose_quanta(network(STDP(w_max=bound), 10.0)) for bound in (10.0, 1000.0))
+    none = choose_quanta(network(STDPPowerLaw(w_max=np.inf), 10.0))
     assert low.bound["E", "ex"] == 20 * 10.0 * 2.0**16
     assert high.bound["E", "ex"] == 20 * 1000.0 / high.quantum("E", "ex")
     assert none.exponent["E", "ex"] >= low.exponent["E", "ex"]
-    drawn = quanta(network(STDPPowerLaw(w_max=np.inf), Lognormal(2.0, 0.5)))
+    drawn = choose_quanta(network(STDPPowerLaw(w_max=np.inf), Lognormal(2.0, 0.5)))
     assert drawn.shift == (0,)
 
 
@@ -167,7 +167,7 @@ def test_small_first_weights_act_with_their_own_value() -> None:
     for bound, exponent in ((1e8, -13), (1e13, -13), (np.inf, -14)):
         rule = STDP(w_max=bound) if np.isfinite(bound) else STDPPowerLaw(w_max=bound)
         made = network(rule, Lognormal(0.0, 2.0))
-        assert quanta(made).exponent["E", "ex"] == exponent
-        error = quanta(made).errors[made.projections[0].name]
+        assert choose_quanta(made).exponent["E", "ex"] == exponent
+        error = choose_quanta(made).errors[made.projections[0].name]
         assert error.share <= 1 / 8
         assert error.part <= 2.0**-8

@@ -71,8 +71,10 @@ def test_views_of_any_neurons(neurons, item, members, text):
     # consecutive neurons are a range
     assert (view.neurons is None) == (len(members) == view.stop - view.start)
     assert View("E", neurons=members) == view == pickle.loads(pickle.dumps(view))
-    assert view.overlap(neurons[4:50:5]) == len({*members} & {*range(4, 50, 5)})
-    assert neurons[:10].overlap(view) == view.overlap(neurons[:10]) == sum(m < 10 for m in members)
+    assert view.n_shared(neurons[4:50:5]) == len({*members} & {*range(4, 50, 5)})
+    assert (
+        neurons[:10].n_shared(view) == view.n_shared(neurons[:10]) == sum(m < 10 for m in members)
+    )
 
 
 def test_populations_are_not_sequences_of_views(neurons):
@@ -90,7 +92,7 @@ def test_populations_are_not_sequences_of_views(neurons):
     ],
 )
 def test_overlap(other, shared):
-    assert View("E", 10, 20).overlap(other) == other.overlap(View("E", 10, 20)) == shared
+    assert View("E", 10, 20).n_shared(other) == other.n_shared(View("E", 10, 20)) == shared
 
 
 def test_populations_are_frozen_comparable_hashable_and_can_be_pickled():

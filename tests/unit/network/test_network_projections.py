@@ -23,8 +23,8 @@ from distsnn.network import (
     TruncatedNormal,
     Tsodyks2,
     Uniform,
+    delay_bounds,
     delay_steps,
-    delay_support,
 )
 
 E = Population("E", 10, IafPscExp())
@@ -56,7 +56,7 @@ def _plastic(**parameters):
     ],
 )
 def test_delay_support(delay, support):
-    assert delay_support(delay, 0.1) == support
+    assert delay_bounds(delay, 0.1) == support
 
 
 def test_the_quantile_in_the_table_above():
@@ -97,7 +97,7 @@ def test_delay_steps():
 )
 def test_bad_delays(delay, what, place):
     with pytest.raises(DescriptionError, match=what) as error:
-        delay_support(delay, 0.1, where="delay")
+        delay_bounds(delay, 0.1, where="delay")
     assert place in error.value.where
 
 

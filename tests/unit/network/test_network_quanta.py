@@ -32,14 +32,14 @@ from distsnn.network import (
     Uniform,
 )
 from distsnn.network.magnitudes import NEGLIGIBLE, magnitudes_of
-from distsnn.network.quanta import Quanta, quanta, to_integers
+from distsnn.network.quanta import WeightQuanta, choose_quanta, to_integers
 
 EX, IN = ("E", "ex"), ("E", "in")
 E = Population("E", 100, IafPscExp())
 
 
 def of(*projections, stimuli=(), populations=(E,)):
-    return quanta(Network(populations, projections, stimuli))
+    return choose_quanta(Network(populations, projections, stimuli))
 
 
 def test_a_constant_alone_has_twenty_bits():
@@ -263,7 +263,7 @@ def test_quanta_round_trip_through_json():
         Projection(E, E, OneToOne(), Normal(1.0, 1.0), 1.0),
         Projection(E, E, OneToOne(), -3.0, 1.0),
     )
-    assert Quanta.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert WeightQuanta.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
 @settings(max_examples=200, deadline=None)

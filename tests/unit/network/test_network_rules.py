@@ -82,7 +82,7 @@ def test_the_bound_holds_in_a_million_draws(mean):
     ],
 )
 def test_shapes_of_arrays(rule, shape):
-    assert rule.value_shape(5, 6) == shape
+    assert rule.array_shape(5, 6) == shape
 
 
 @pytest.mark.parametrize(

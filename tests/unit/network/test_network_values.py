@@ -4,11 +4,18 @@ import numpy as np
 import pytest
 
 from distsnn.errors import DescriptionError
-from distsnn.network import Exponential, Normal, bounds, coded, mean_of, scale_of
+from distsnn.network import (
+    Exponential,
+    Normal,
+    distribution_code,
+    magnitude_of,
+    mean_of,
+    value_bounds,
+)
 from distsnn.network.base import FrozenMapping, readonly
 from distsnn.network.checks import (
     POSITIVE,
-    Range,
+    Interval,
     as_indices,
     as_integer,
     check_range,
@@ -51,17 +58,17 @@ def test_the_users_array_is_copied_once_and_only_if_it_can_change():
 
 
 def test_coded_bounds_scale_and_mean():
-    assert coded(2) == (0, (2.0, 0.0, 0.0, 0.0))
-    assert coded(Exponential(3.0)) == (5, (3.0, 0.0, 0.0, 0.0))
+    assert distribution_code(2) == (0, (2.0, 0.0, 0.0, 0.0))
+    assert distribution_code(Exponential(3.0)) == (5, (3.0, 0.0, 0.0, 0.0))
     array = np.array([1.0, -4.0])
-    assert bounds(array) == (-4.0, 1.0)
-    assert bounds(np.empty(0)) == (0.0, 0.0)
-    assert bounds(-2.0) == (-2.0, -2.0)
-    assert bounds(Exponential(1.0)) == (0.0, np.inf)
-    assert bounds(Exponential(1.0), 2.0**-60)[1] == pytest.approx(60 * np.log(2))
-    assert scale_of(array) == 4.0
-    assert scale_of(-3.0) == 3.0
-    assert scale_of(Normal(1.0, 5.0)) == 5.0
+    assert value_bounds(array) == (-4.0, 1.0)
+    assert value_bounds(np.empty(0)) == (0.0, 0.0)
+    assert value_bounds(-2.0) == (-2.0, -2.0)
+    assert value_bounds(Exponential(1.0)) == (0.0, np.inf)
+    assert value_bounds(Exponential(1.0), 2.0**-60)[1] == pytest.approx(60 * np.log(2))
+    assert magnitude_of(array) == 4.0
+    assert magnitude_of(-3.0) == 3.0
+    assert magnitude_of(Normal(1.0, 5.0)) == 5.0
     assert mean_of(array) == -1.5
     assert mean_of(np.empty(0)) == 0.0
     assert mean_of(Normal(1.0, 5.0)) == 1.0
@@ -82,9 +89,9 @@ def test_the_error_names_index_and_value(bad, value, what):
 
 
 def test_ranges_read_well():
-    assert str(Range(0.0, 1.0)) == ">= 0 and <= 1"
-    assert str(Range(0.0, 1.0, True, True)) == "> 0 and < 1"
-    assert str(Range()) == "finite"
+    assert str(Interval(0.0, 1.0)) == ">= 0 and <= 1"
+    assert str(Interval(0.0, 1.0, True, True)) == "> 0 and < 1"
+    assert str(Interval()) == "finite"
 
 
 def test_integers():

@@ -5,12 +5,12 @@ import pytest
 
 from distsnn.errors import DescriptionError
 from distsnn.network import IafPscExp, Network, Population
-from distsnn.network.blocks import BlockTable, blocks
+from distsnn.network.blocks import BlockTable, make_blocks
 from distsnn.partition.assignment import STRATEGIES, Assignment, make_assignment
 
 
 def _table(*sizes: int) -> BlockTable:
-    return blocks(Network([Population(f"p{i}", n, IafPscExp()) for i, n in enumerate(sizes)]))
+    return make_blocks(Network([Population(f"p{i}", n, IafPscExp()) for i, n in enumerate(sizes)]))
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 3, 7, 40])

@@ -17,7 +17,7 @@ from distsnn.network import (
     Population,
     Projection,
 )
-from distsnn.network.blocks import blocks
+from distsnn.network.blocks import make_blocks
 from distsnn.partition import external_partitioners, graph_partitioner
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.delays import MAX_EPOCH_STEPS, cluster_by_delay, min_delay_across
@@ -136,7 +136,7 @@ def test_what_is_farther_than_an_epoch_may_be_is_parted_where_traffic_is_least(
     made = [Projection(pre, post, *how, synapse=rule) for pre, post, how in ways]
     made += [Projection(post, pre, *how) for pre, post, how in ways]
     network = Network([a, b, c, d], made)
-    table = blocks(network)
+    table = make_blocks(network)
     graph = build_traffic_graph(network, table)
     found = expected_metrics(network, graph, Graph().assign(network, table, 2))
     apart = Assignment(2, np.isin(table.population, (1, 3)).astype(np.int32))
@@ -153,7 +153,7 @@ def test_areas_stay_whole(ranks: int, library: bool, monkeypatch: pytest.MonkeyP
         monkeypatch.setitem(__import__("sys").modules, "pymetis", None)
         assert metis_assignments(random_flow(9, 0), np.ones(2), 3) == []
     network = areas(12)
-    table = blocks(network)
+    table = make_blocks(network)
     made = Graph().assign(network, table, ranks)
     assert made.strategy == "graph"
     of_area = made.owner.reshape(12, 2)
@@ -165,7 +165,7 @@ def test_areas_stay_whole(ranks: int, library: bool, monkeypatch: pytest.MonkeyP
 
 def test_shares_are_kept() -> None:
     network = areas(12)
-    table = blocks(network)
+    table = make_blocks(network)
     made = Graph(rank_speeds=[3.0, 1.0]).assign(network, table, 2)
     np.testing.assert_array_equal(np.bincount(made.owner), [18, 6])
 
@@ -179,7 +179,7 @@ def test_rates_decide_what_is_cut() -> None:
         for step in (1, 3)
     ]
     network = Network(cells, ring)
-    table = blocks(network)
+    table = make_blocks(network)
     for loud, partner in ((0, 1), (1, 2), (2, 3)):
         rates = {f"a{at}": 20.0 if at in (loud, partner) else 1.0 for at in range(4)}
         owner = Graph(rates=rates, imbalance=0.5).assign(network, table, 2).owner
@@ -191,7 +191,7 @@ def test_dense_networks_end_balanced() -> None:
     network = Network(
         cells, [Projection(a, b, FixedIndegree(30), 1.0, 1.0) for a, b in product(cells, cells)]
     )
-    table = blocks(network)
+    table = make_blocks(network)
     graph = build_traffic_graph(network, table, 5.0)
     weight = CostModel().total(graph.neurons, graph.event_rate, 0.1)
     owner = partition_graph(graph, weight, np.ones(3), max_epoch=MAX_EPOCH_STEPS)
@@ -219,7 +219,7 @@ def test_dear_events_draw_the_line_elsewhere() -> None:
     # two populations without a synapse between them, one of which gets a hundred events a neuron
     quiet, busy = (Population(name, 640, IafPscExp()) for name in ("quiet", "busy"))
     network = Network([quiet, busy], [Projection(busy, busy, FixedIndegree(100), 1.0, 1.0)])
-    table = blocks(network)
+    table = make_blocks(network)
     cheap, dear = (
         Graph(5.0, cost=CostModel(1.0, event)).assign(network, table, 2).owner
         for event in (1e-6, 100.0)
@@ -232,7 +232,7 @@ def test_dear_events_draw_the_line_elsewhere() -> None:
 def test_neurons_of_dear_models_draw_the_line_elsewhere() -> None:
     plain, dear = Population("plain", 1280, IafPscExp()), Population("dear", 640, Izhikevich())
     network = Network([plain, dear])
-    table = blocks(network)
+    table = make_blocks(network)
     cost = CostModel(1.0, 1.0, {"izhikevich": 4.0})
     graph = build_traffic_graph(network, table)
     weight = cost.of_slices(graph, network)
@@ -245,7 +245,7 @@ def test_neurons_of_dear_models_draw_the_line_elsewhere() -> None:
         made = expected_metrics(network, graph, Assignment(2, owner, "graph"), cost=given)
         assert made.cost == pytest.approx(1e4 * load)
     network = Network([plain, dear, Population("more", 64, Izhikevich())])
-    table = blocks(network)
+    table = make_blocks(network)
     names = r"allowed: iaf_psc_exp, izhikevich; did you mean 'izhikevich'"
     with pytest.raises(DescriptionError, match=names):
         Graph(cost=CostModel(models={"izhikevitch": 2.0})).assign(network, table, 2)
@@ -274,7 +274,7 @@ def test_settings_are_described_and_made_again() -> None:
 def test_shares_must_be_one_for_each_rank() -> None:
     network = areas(4)
     with pytest.raises(DescriptionError, match=r"field rank_speeds.*\(2,\)"):
-        Graph(rank_speeds=[1.0, 1.0]).assign(network, blocks(network), 3)
+        Graph(rank_speeds=[1.0, 1.0]).assign(network, make_blocks(network), 3)
 
 
 def test_the_best_quality_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,7 +284,7 @@ def test_the_best_quality_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> 
     )
     network = areas(4)
     with pytest.raises(DescriptionError, match="needs the library mtkahypar"):
-        Graph(quality="best").assign(network, blocks(network), 2)
+        Graph(quality="best").assign(network, make_blocks(network), 2)
 
 
 def modular_flow(n: int, seed: int) -> RefinementGraph:
@@ -333,7 +333,7 @@ def test_the_best_quality_starts_from_what_ranks_may_get(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     network = areas(12)
-    table = blocks(network)
+    table = make_blocks(network)
     graph, given = build_traffic_graph(network, table), []
 
     def noted(flow: RefinementGraph, capacity: np.ndarray) -> list[np.ndarray]:
@@ -351,7 +351,7 @@ def test_the_best_quality_starts_from_what_ranks_may_get(
     # groups of ranks ask for it several times
     given.clear()
     network = areas(2)
-    table = blocks(network)
+    table = make_blocks(network)
     made = Graph(quality="best").assign(network, table, 4)
     assert made.groups == (2, 2)
     assert len(given) >= 2

@@ -12,7 +12,7 @@ from distsnn.network import (
     Population,
     Projection,
 )
-from distsnn.network.blocks import blocks
+from distsnn.network.blocks import make_blocks
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.delays import MAX_EPOCH_STEPS, EpochLengths, expected_epochs, max_epoch_steps
 from distsnn.partition.graph import Graph
@@ -35,7 +35,7 @@ def modules(n: int, near: float = 0.1, far: float = 3.0, modulation: float = 0.0
 
 
 def partitioned(network: Network, ranks: int, **options) -> tuple[Assignment, EpochLengths]:
-    table = blocks(network)
+    table = make_blocks(network)
     made = Graph(**options).assign(network, table, ranks)
     return made, expected_epochs(network, build_traffic_graph(network, table), made)
 
@@ -108,7 +108,7 @@ def test_shares_are_kept_within_and_between_groups() -> None:
 
 def test_a_part_of_a_graph_keeps_what_lies_inside() -> None:
     network = modules(3)
-    graph = build_traffic_graph(network, blocks(network), {"m0": 1.0, "m1": 2.0, "m2": 3.0})
+    graph = build_traffic_graph(network, make_blocks(network), {"m0": 1.0, "m1": 2.0, "m2": 3.0})
     part = graph.subgraph(np.repeat([True, False, True], 8))
     assert part.n == 16
     assert set(part.rate) == {1.0, 3.0}
@@ -122,7 +122,7 @@ def test_a_part_of_a_graph_keeps_what_lies_inside() -> None:
 
 def test_metrics_tell_both_levels() -> None:
     network = modules(2)
-    table = blocks(network)
+    table = make_blocks(network)
     owner = np.repeat([0, 1, 2, 0, 1, 2, 3, 3], 2).astype(np.int32)
     owner = np.where(table.population == 0, owner % 3, 3).astype(np.int32)
     rates = {"m0": 3.0, "m1": 5.0}
@@ -190,7 +190,7 @@ def checked(network: Network, draw: np.random.Generator, ranks: int, speeds: lis
     rates = {one.name: float(draw.choice([0.0, 1.0, 50.0])) for one in network.populations}
     imbalance = float(draw.choice([0.0, 0.03, 0.5, 1.0]))
     strategy = Graph(rates, shares, imbalance=imbalance)
-    graph = build_traffic_graph(network, blocks(network), rates)
+    graph = build_traffic_graph(network, make_blocks(network), rates)
     weight, of_ranks = strategy.cost.of_slices(graph, network), strategy.relative_speeds(ranks)
     capacity = rank_capacities(weight, of_ranks, imbalance)
     made = strategy.assign_graph(graph, network, ranks)

@@ -11,6 +11,7 @@ from decoded import DELAY, SOURCE, TARGET
 
 from distsnn.network import (
     AllToAll,
+    ConnectionRule,
     Explicit,
     ExplicitFile,
     FixedIndegree,
@@ -22,10 +23,9 @@ from distsnn.network import (
     PairwiseBernoulli,
     Population,
     Projection,
-    Rule,
     Uniform,
 )
-from distsnn.network.blocks import blocks
+from distsnn.network.blocks import make_blocks
 from distsnn.partition.assignment import Assignment, make_assignment
 from distsnn.partition.metrics import AssignmentMetrics, expected_metrics
 from distsnn.partition.traffic import build_traffic_graph
@@ -38,7 +38,7 @@ RATES = {"E": np.linspace(1.0, 9.0, 200), "I": 20.0}
 def counted(network: Network, assignment: Assignment, seed: int) -> tuple[float, float, int, int]:
     """Return connectivity, traffic, cut synapses and smallest delay of a built network."""
     found = decoded.synapses(network, seed=seed)
-    owner = np.repeat(assignment.owner, blocks(network).size).astype(np.int64)
+    owner = np.repeat(assignment.owner, make_blocks(network).size).astype(np.int64)
     remote = owner[found[:, SOURCE]] != owner[found[:, TARGET]]
     pairs = np.unique(found[remote, SOURCE] * assignment.ranks + owner[found[remote, TARGET]])
     rate = np.concatenate([RATES["E"], np.full(70, RATES["I"])])
@@ -47,7 +47,7 @@ def counted(network: Network, assignment: Assignment, seed: int) -> tuple[float,
 
 
 def expected(network: Network, ranks: int, strategy: str = "round_robin") -> AssignmentMetrics:
-    table = blocks(network)
+    table = make_blocks(network)
     return expected_metrics(
         network,
         build_traffic_graph(network, table, RATES),
@@ -67,7 +67,7 @@ def expected(network: Network, ranks: int, strategy: str = "round_robin") -> Ass
         PairwiseBernoulli(0.01, autapses=False),
     ],
 )
-def test_expectations_are_the_means_of_what_is_wired(rule: Rule) -> None:
+def test_expectations_are_the_means_of_what_is_wired(rule: ConnectionRule) -> None:
     network = Network(
         [E, INH],
         [
@@ -76,7 +76,7 @@ def test_expectations_are_the_means_of_what_is_wired(rule: Rule) -> None:
             Projection(E[30:150], INH, FixedIndegree(2), 1.0, 1.0),
         ],
     )
-    table = blocks(network)
+    table = make_blocks(network)
     assignment = make_assignment(table, 3, "round_robin")
     made = np.array([counted(network, assignment, seed)[:3] for seed in range(SEEDS)])
     found = expected(network, 3)
@@ -102,7 +102,7 @@ def test_what_is_given_is_exact() -> None:
             Projection(INH, INH, AllToAll(autapses=False), 1.0, 0.2),
         ],
     )
-    table = blocks(network)
+    table = make_blocks(network)
     for strategy in ("round_robin", "contiguous", "population"):
         assignment = make_assignment(table, 2, strategy)
         found = expected_metrics(
@@ -121,7 +121,7 @@ def test_what_is_given_is_exact() -> None:
 
 def test_one_rank_tells_nobody_anything() -> None:
     network = Network([E], [Projection(E, E, FixedIndegree(5), 1.0, 1.0)])
-    table = blocks(network)
+    table = make_blocks(network)
     found = expected_metrics(
         network, build_traffic_graph(network, table), make_assignment(table, 1, "contiguous")
     )
@@ -165,7 +165,7 @@ def test_files_are_read_once_and_piece_by_piece(tmp_path: Path) -> None:
             hit[50 + piece["source"], piece["target"]] = True
             yield piece
 
-    table = blocks(network)
+    table = make_blocks(network)
     graph, assignment = (
         build_traffic_graph(network, table, RATES, read),
         make_assignment(table, 3, "round_robin"),

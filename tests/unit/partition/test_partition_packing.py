@@ -7,7 +7,7 @@ import pytest
 
 from distsnn.kernels.bin_packing import RULES, pack_by_search, pack_greedily
 from distsnn.network import FixedIndegree, IafPscExp, Network, Population, Projection
-from distsnn.network.blocks import blocks
+from distsnn.network.blocks import make_blocks
 from distsnn.partition import rank_packing
 from distsnn.partition.delays import (
     MAX_EPOCH_STEPS,
@@ -130,7 +130,7 @@ def test_modules_of_any_size_stay_whole_where_that_is_balanced(
     sizes: list[int], shares: list[float]
 ) -> None:
     network = modules(sizes)
-    table = blocks(network)
+    table = make_blocks(network)
     graph = build_traffic_graph(network, table)
     strategy = Graph(rank_speeds=shares)
     weight = strategy.cost.of_slices(graph, network)

@@ -11,6 +11,7 @@ from distsnn.engine import edges
 from distsnn.errors import DescriptionError
 from distsnn.network import (
     AllToAll,
+    ConnectionRule,
     Explicit,
     ExplicitFile,
     FixedIndegree,
@@ -22,10 +23,9 @@ from distsnn.network import (
     PairwiseBernoulli,
     Population,
     Projection,
-    Rule,
     Uniform,
 )
-from distsnn.network.blocks import BlockTable, blocks, slices
+from distsnn.network.blocks import BlockTable, make_blocks, make_slices
 from distsnn.partition.traffic import NO_DELAY, TrafficGraph, build_traffic_graph, neuron_rates
 
 E, INH = Population("E", 150, IafPscExp()), Population("I", 70, IafPscExp())
@@ -42,7 +42,7 @@ def wired(network: Network, table: BlockTable, seed: int) -> tuple[np.ndarray, n
     """Count the synapses between slices as they are built, and their smallest delays."""
     found = decoded.synapses(network, seed=seed)
     n = table.n_blocks
-    cell = table.of_gid(found[:, SOURCE]) * n + table.of_gid(found[:, TARGET])
+    cell = table.block_of_gid(found[:, SOURCE]) * n + table.block_of_gid(found[:, TARGET])
     delay = np.full(n * n, NO_DELAY)
     np.minimum.at(delay, cell, found[:, DELAY].astype(np.int32))
     return np.bincount(cell, minlength=n * n).reshape(n, n), delay.reshape(n, n)
@@ -59,9 +59,9 @@ def wired(network: Network, table: BlockTable, seed: int) -> tuple[np.ndarray, n
         (PairwiseBernoulli(0.1, autapses=False), (E, E)),
     ],
 )
-def test_expected_synapses_are_the_mean_of_what_is_wired(rule: Rule, ends: tuple) -> None:
+def test_expected_synapses_are_the_mean_of_what_is_wired(rule: ConnectionRule, ends: tuple) -> None:
     network = Network([E, INH], [Projection(*ends, rule, 1.0, Uniform(0.5, 2.0))])
-    table = slices(network, 64)
+    table = make_slices(network, 64)
     graph = build_traffic_graph(network, table)
     made = np.array([wired(network, table, seed)[0] for seed in range(SEEDS)])
     assert graph.synapses.sum() == pytest.approx(network.expected_synapses())
@@ -87,7 +87,7 @@ def test_what_is_given_is_counted(tmp_path: Path) -> None:
             Projection(INH, INH, AllToAll(autapses=False), 1.0, 0.7),
         ],
     )
-    table = slices(network, 32)
+    table = make_slices(network, 32)
     with pytest.raises(
         DescriptionError, match=r"projection 'E.3:150.->I': the edges are in a file"
     ):
@@ -105,7 +105,7 @@ def test_what_is_given_is_counted(tmp_path: Path) -> None:
 
 def test_rates_make_spikes_and_events() -> None:
     network = Network([E, INH], [Projection(E, INH, FixedIndegree(10), 1.0, 1.0)])
-    table = blocks(network)
+    table = make_blocks(network)
     np.testing.assert_array_equal(table.size, [64, 64, 22, 64, 6])
     each = np.arange(150.0)
     graph = build_traffic_graph(network, table, {"E": each, "I": 2.0})

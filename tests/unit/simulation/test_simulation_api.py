@@ -28,7 +28,7 @@ from distsnn.network import (
     Population,
     RecordSpikes,
 )
-from distsnn.network.blocks import blocks
+from distsnn.network.blocks import make_blocks
 from distsnn.partition.assignment import Assignment, make_assignment
 from distsnn.simulation import Progress, Simulation, Summary, clock, simulate
 from distsnn.simulation.build import Settings, check_same
@@ -166,7 +166,7 @@ def test_wrong_setting_is_refused(network: Network, options: dict, message: str)
 
 
 def test_given_assignment_is_used_and_checked(network: Network) -> None:
-    table = blocks(network)
+    table = make_blocks(network)
     with Simulation(network, partition=make_assignment(table, 1, "contiguous")) as simulation:
         simulation.run(1.0)
     with pytest.raises(DescriptionError, match="assignment does not match the number of ranks"):

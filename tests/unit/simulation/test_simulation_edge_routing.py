@@ -24,7 +24,7 @@ from distsnn.network import (
     Projection,
 )
 from distsnn.network.magnitudes import GivenMagnitudes
-from distsnn.network.quanta import quanta
+from distsnn.network.quanta import choose_quanta
 from distsnn.partition.assignment import Assignment
 from distsnn.simulation.build import Built, Settings, build
 from distsnn.simulation.edge_routing import route_files, shared_slices
@@ -78,7 +78,9 @@ def _routed(network: Network, ranks: int) -> list[Any]:
 def _synapses(network: Network, ranks: int) -> np.ndarray:
     found = []
     for layout, (own, files) in zip(layouts(network, ranks), _routed(network, ranks), strict=True):
-        made = wiring.build(layout, quanta(network, files), 1, explicit_edges=own, delivery="pull")
+        made = wiring.build(
+            layout, choose_quanta(network, files), 1, explicit_edges=own, delivery="pull"
+        )
         found.append(of_wiring(layout, made))
         assert own == {0: [], 1: []}
     return canonical(found)
@@ -104,10 +106,10 @@ def test_summaries_are_of_the_whole_file(tmp_path: Path) -> None:
     for ranks in (1, 3):
         for _, files in _routed(network, ranks):
             assert files == {
-                0: edges.EdgeSummary(
+                0: edges.EdgeFileSummary(
                     degree, weights.min(), weights.max(), GivenMagnitudes.of(weights)
                 ),
-                1: edges.EdgeSummary(degree, 0.0, 0.0, GivenMagnitudes.of([])),
+                1: edges.EdgeFileSummary(degree, 0.0, 0.0, GivenMagnitudes.of([])),
             }
 
 

@@ -31,7 +31,7 @@ from distsnn.network import (
     Stimulus,
     Target,
 )
-from distsnn.network.quanta import quanta
+from distsnn.network.quanta import choose_quanta
 from distsnn.simulation import Simulation, last_spikes
 
 N, DT, END = 150, 0.1, 40.0
@@ -127,7 +127,7 @@ def test_rates_that_are_set_are_those_of_a_described_course(course: str, whole: 
         return network(PoissonInput(target, rate, weight, name="drive", **WINDOW))
 
     described, other = drive(Piecewise(TIMES, values)), drive(12.5)
-    assert quanta(described).exponent == quanta(other).exponent
+    assert choose_quanta(described).exponent == choose_quanta(other).exponent
     actions = [(at, setting("drive", rate=one)) for at, one in zip(TIMES, values, strict=True)]
     expected = in_one_run(described)
     assert_same(in_pieces(other, *actions), expected, in_one_run(other))

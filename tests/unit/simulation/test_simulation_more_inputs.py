@@ -35,7 +35,7 @@ from distsnn.network import (
     SpikeInput,
     StepCurrent,
 )
-from distsnn.network.quanta import quanta
+from distsnn.network.quanta import choose_quanta
 from distsnn.simulation import Simulation
 
 
@@ -146,7 +146,7 @@ def test_sine_of_rates_that_is_set_is_as_if_described(rates: str, whole: bool) -
     values = {name: np.resize(one, n) if np.ndim(one) else one for name, one in values.items()}
     expected = in_one_run(wavy(whole, weight, **values))
     none = wavy(whole, weight)
-    assert quanta(none).exponent == quanta(wavy(whole, weight, **values)).exponent
+    assert choose_quanta(none).exponent == choose_quanta(wavy(whole, weight, **values)).exponent
     # by neuron at first
     each = {"amplitude": np.zeros(n), "frequency": np.linspace(0.0, 9.0, n)}
     for made, sign in ((none, 1.0), (wavy(whole, weight, **values | each), -1.0)):
@@ -237,7 +237,7 @@ def test_rates_of_gamma_processes_that_are_set_are_those_of_a_described_course()
     expected = in_one_run(described)
     # the sums of input have the room that the description asks for
     other = gamma(Piecewise([39.0], [float(values.max())]))
-    assert quanta(described).exponent == quanta(other).exponent
+    assert choose_quanta(described).exponent == choose_quanta(other).exponent
     assert_same(in_pieces(other, *actions), expected, in_one_run(other))
 
 
@@ -349,7 +349,7 @@ def test_spikes_added_to_an_input_are_as_if_described(weight: float | None) -> N
 
     made = network(events(*first))
     actions = [(4.0, add(early)), (20.0, add(~early))]
-    assert quanta(network(described)).exponent == quanta(made).exponent
+    assert choose_quanta(network(described)).exponent == choose_quanta(made).exponent
     assert_same(in_pieces(made, *actions), in_one_run(network(described)), in_one_run(made))
 
 

@@ -25,7 +25,7 @@ from distsnn.network import (
     Population,
     RecordState,
     Target,
-    model_named,
+    get_neuron_model,
     model_names,
 )
 from distsnn.network.checks import ANY
@@ -34,7 +34,7 @@ from distsnn.simulation.scripted import Scripted
 from distsnn.simulation.state_access import NeuronStates
 
 N, SEED = 330, 5
-MODELS = [name for name in model_names() if model_named(name).states]
+MODELS = [name for name in model_names() if get_neuron_model(name).states]
 V = np.random.default_rng(2).uniform(-80.0, -56.0, N)
 
 
@@ -303,7 +303,7 @@ def test_initial_values_that_cannot_be_kept_are_refused() -> None:
 def test_every_variable_of_every_model_is_recorded_as_it_is_read(
     name: str, precision: str, tmp_path: Path
 ) -> None:
-    model, n_steps = model_named(name), 36
+    model, n_steps = get_neuron_model(name), 36
     population = Population("E", 70, model(), precision=precision)
     recordings = [
         RecordState(population[3:], tuple(model.states), every=0.1 * period, name=str(period))

@@ -18,9 +18,9 @@ from distsnn.network.magnitudes import (
     magnitudes_of,
 )
 from distsnn.network.projections import Projection
-from distsnn.network.rules import AllToAll, OneToOne, Rule
+from distsnn.network.rules import AllToAll, ConnectionRule, OneToOne
 from distsnn.network.stimuli import RateInput, SpikeInput
-from distsnn.network.values import TAIL, Value, bounds, scale_of
+from distsnn.network.values import TAIL, Value, magnitude_of, value_bounds
 
 # A given weight has a rounding error of at most 2^-FINE_BITS of the largest.
 FINE_BITS = 20
@@ -33,7 +33,7 @@ Receptor = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class EdgeSummary:
+class EdgeFileSummary:
     """What must be known of an edge file whose weights are used.
 
     Parameters
@@ -53,14 +53,14 @@ class EdgeSummary:
 
 
 @dataclass(frozen=True)
-class Claim:
+class ScaleRequirement:
     """One projection's or stimulus' claim.
 
     Parameters
     ----------
     receptors : tuple of (population, receptor)
         Receptors that it may reach.
-    sums : mapping of (population, receptor) to float
+    max_input_sums : mapping of (population, receptor) to float
         Estimated largest sum of \\|weights\\| onto a neuron in one step, by receptor.
     magnitudes : Magnitudes
         Magnitudes of the weights; of the initial weights, for a plastic projection.
@@ -73,7 +73,7 @@ class Claim:
     """
 
     receptors: tuple[Receptor, ...]
-    sums: Mapping[Receptor, float]
+    max_input_sums: Mapping[Receptor, float]
     magnitudes: Magnitudes
     finest: int = 0
     coarsest: int = 0
@@ -85,9 +85,9 @@ class Claim:
         return self.magnitudes.scale
 
 
-def projection_claim(
-    network: Network, projection: Projection, summary: EdgeSummary | None
-) -> Claim:
+def projection_requirement(
+    network: Network, projection: Projection, summary: EdgeFileSummary | None
+) -> ScaleRequirement:
     """Return a projection's claim.
 
     Raises
@@ -116,16 +116,20 @@ def projection_claim(
     magnitudes = (
         summary.magnitudes if projection.weight is None and summary else magnitudes_of(weight)
     )
-    if projection.plasticity is not None:
+    if projection.plasticity_rule is not None:
         # any weight may grow to its bound; without one, far beyond where it started
-        bound = projection.plasticity.largest
+        bound = projection.plasticity_rule.max_magnitude
         if not magnitudes.scale:
             magnitudes = magnitudes_of(bound if math.isfinite(bound) else 1.0)
         scale = magnitudes.scale
-        weight = projection.plasticity.sign * (bound if math.isfinite(bound) else _GROWTH * scale)
-    largest_factor = projection.scaling.largest_factor() if projection.scaling is not None else 1.0
+        weight = projection.plasticity_rule.sign * (
+            bound if math.isfinite(bound) else _GROWTH * scale
+        )
+    largest_factor = (
+        projection.scaling_model.largest_factor() if projection.scaling_model is not None else 1.0
+    )
     sums = {}
-    likely = model.reached(projection.receptor, *bounds(weight, TAIL))
+    likely = model.target_receptors(projection.receptor, *value_bounds(weight, TAIL))
     for receptor in likely:
         side = weight
         if len(likely) > 1 and isinstance(weight, np.ndarray):
@@ -133,9 +137,10 @@ def projection_claim(
             side = np.maximum(weight, 0.0) if positive else np.minimum(weight, 0.0)
         sums[name, receptor] = largest_factor * _largest_sum(projection.rule, side, degree)
     keys = tuple(
-        (name, receptor) for receptor in model.reached(projection.receptor, *bounds(weight))
+        (name, receptor)
+        for receptor in model.target_receptors(projection.receptor, *value_bounds(weight))
     )
-    return _precise(Claim(keys, sums, magnitudes), projection)
+    return _precise(ScaleRequirement(keys, sums, magnitudes), projection)
 
 
 def exponent_of(magnitude: float, bits: int) -> int:
@@ -150,8 +155,10 @@ def is_listed(projection: Projection) -> bool:
     return is_array and isinstance(projection.rule, Explicit | ExplicitFile | OneToOne)
 
 
-def _precise(claim: Claim, source: Projection | RateInput | SpikeInput) -> Claim:
-    """Return the claim with its exponents, whose rules `quanta` states."""
+def _precise(
+    claim: ScaleRequirement, source: Projection | RateInput | SpikeInput
+) -> ScaleRequirement:
+    """Return the claim with its exponents, whose rules `choose_quanta` states."""
     magnitudes = claim.magnitudes
     if not magnitudes.scale:
         return claim
@@ -162,37 +169,37 @@ def _precise(claim: Claim, source: Projection | RateInput | SpikeInput) -> Claim
         return replace(claim, finest=listed, coarsest=min_bit, stored=fine)
     drawn, constant = isinstance(source.weight, Distribution), isinstance(source.weight, float)
     stored = min_bit if drawn else fine
-    if source.plasticity is not None or constant:
+    if source.plasticity_rule is not None or constant:
         finest, coarsest = fine, min_bit
     elif is_listed(source):
         finest, coarsest = min(fine, exponent_of(magnitudes.smallest, RELATIVE_BITS)), fine
     else:
         finest, coarsest = stored, stored
-    if source.scaling is not None:
+    if source.scaling_model is not None:
         coarsest = min(coarsest, min_bit - _FACTOR_BITS)
         finest = min(finest, fine, coarsest)
     if source.weight_bits is not None:
         stored = exponent_of(magnitudes.scale, source.weight_bits)
-        if source.plasticity is None:
+        if source.plasticity_rule is None:
             finest = coarsest = stored
         # learnt weights act no less finely than without weight_bits
         finest, coarsest = min(finest, stored), min(coarsest, stored)
     return replace(claim, finest=finest, coarsest=coarsest, stored=stored)
 
 
-def _largest_sum(rule: Rule, weight: Value, degree: int) -> float:
+def _largest_sum(rule: ConnectionRule, weight: Value, degree: int) -> float:
     if isinstance(weight, Distribution):
         # Sum of `degree` draws: mean (at most the root mean square) + 8 standard deviations, and
         # one far draw, for heavy tails.
         sd = weight.deviation()
         typical = degree * math.hypot(weight.expectation(), sd) + 8.0 * sd * math.sqrt(degree)
-        return typical + max(map(abs, bounds(weight, TAIL))) * (degree > 0)
+        return typical + max(map(abs, value_bounds(weight, TAIL))) * (degree > 0)
     if isinstance(weight, np.ndarray) and not isinstance(rule, ExplicitFile):
         return _array_sum(rule, np.abs(weight))
-    return degree * scale_of(weight)
+    return degree * magnitude_of(weight)
 
 
-def _array_sum(rule: Rule, magnitude: FloatArray) -> float:
+def _array_sum(rule: ConnectionRule, magnitude: FloatArray) -> float:
     if magnitude.size == 0:
         return 0.0
     if isinstance(rule, Explicit):
@@ -202,17 +209,17 @@ def _array_sum(rule: Rule, magnitude: FloatArray) -> float:
     return float(magnitude.max())
 
 
-def stimulus_claim(network: Network, stimulus: RateInput | SpikeInput) -> Claim:
+def stimulus_requirement(network: Network, stimulus: RateInput | SpikeInput) -> ScaleRequirement:
     """Return the claim of a stimulus that adds weights."""
     model, name = network.population(stimulus.target.population).model, stimulus.target.population
-    reached = model.reached(stimulus.receptor, *bounds(stimulus.weight))
+    reached = model.target_receptors(stimulus.receptor, *value_bounds(stimulus.weight))
     keys = tuple((name, receptor) for receptor in reached)
     if isinstance(stimulus, RateInput):
         total = _rate_sum(stimulus, network.dt)
     else:
         total = _event_sum(stimulus, network.dt)
     sums = dict.fromkeys(keys, total)
-    return _precise(Claim(keys, sums, magnitudes_of(stimulus.weight)), stimulus)
+    return _precise(ScaleRequirement(keys, sums, magnitudes_of(stimulus.weight)), stimulus)
 
 
 def _rate_sum(stimulus: RateInput, dt: float) -> float:

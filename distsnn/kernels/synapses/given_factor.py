@@ -1,0 +1,12 @@
+"""The entry of sources whose factors are given: those with which spikes in flight were sent.
+
+Whoever delivers the spikes writes the factor of each into its source's record first.
+"""
+
+from distsnn.jit import entry
+
+
+@entry
+def spike(table, records, at, last, step):
+    """Leave a source's record as it is (see `distsnn.kernels.synapses`)."""
+    return 0

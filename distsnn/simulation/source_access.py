@@ -1,0 +1,139 @@
+"""Parameters and states of synapse models, by source, between two `run` calls."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.comm import Communicator, allgather_checked, collective_phase
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.engine.source_states import SourceParameters
+from distsnn.errors import DescriptionError, unknown
+from distsnn.network import Value
+from distsnn.network.checks import check_shape
+from distsnn.network.values import ValueLike, as_value, check_value, value_digest
+from distsnn.simulation.scripted import Scripted
+
+Floats = npt.NDArray[np.float64]
+
+
+class SynapseModelParameters(Mapping[str, float | Floats]):
+    """Parameters of a projection's synapse model by name, to read and set.
+
+    From the next step on, the network runs as if it were described with the new values: each
+    source's states have followed the old ones up to now, and spikes that are sent later act by the
+    new ones. Spikes in flight keep the factors with which they were sent.
+
+    Parameters
+    ----------
+    engine : RankEngine
+        This rank's engine.
+    communicator : Communicator
+        The ranks.
+    parameters : SourceParameters
+        The projection's parameters.
+    scripted : Scripted
+        What is notified when something is set.
+    """
+
+    def __init__(
+        self,
+        engine: RankEngine,
+        communicator: Communicator,
+        parameters: SourceParameters,
+        scripted: Scripted,
+    ) -> None:
+        self._engine, self._communicator, self._scripted = engine, communicator, scripted
+        self._parameters, self._model = parameters, parameters.model
+        self._size = parameters.projection.pre.size
+        self._where = f"parameters of {parameters.projection.name!r}"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._model.parameters())
+
+    def __len__(self) -> int:
+        return len(self._model.parameters())
+
+    def __getitem__(self, name: str) -> float | Floats:
+        """Return a number that all sources share, or one value for each.
+
+        Returns
+        -------
+        float or ndarray of float64, shape (n_sources,)
+            An array is in the order of gids.
+
+        Raises
+        ------
+        DescriptionError
+            If the parameter is unknown.
+        """
+        self._check_name(name)
+        value = self._parameters.values(name, np.arange(self._size))
+        return value.copy() if value.ndim else float(value)
+
+    def __setitem__(self, name: str, given: ValueLike) -> None:
+        """Set a parameter from the next step on. Collective.
+
+        Parameters
+        ----------
+        name : str
+            The name.
+        given : float, array_like (n_sources,) or Distribution
+            In the unit of the name. Draws belong to seed, source and time: at time 0 they are those
+            of the description.
+
+        Raises
+        ------
+        DescriptionError
+            If the parameter is unknown, a value is not allowed, ranks give different values, or the
+            model's kernel module has no function ``bring_up``.
+        """
+        engine, parameters = self._engine, self._parameters
+        with collective_phase(self._communicator, "setting a parameter"):
+            value = self._checked(name, given)
+            new = parameters.draws(name, value, np.arange(self._size), step=engine.step)
+            self._check_model(name, new)
+        asked = self._where, name, value_digest(value)
+        allgather_checked(self._communicator, lambda: (asked, None), where=self._where)
+        engine.set_source_parameters(parameters, {name: new})
+        self._scripted.note(str(parameters.projection.name))
+
+    def _check_name(self, name: str) -> None:
+        if not isinstance(name, str) or name not in self:
+            raise unknown("parameter", str(name), [*self], where=self._where)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._model.parameters()
+
+    def _checked(self, name: str, given: ValueLike) -> Value:
+        """Return a value if it can be one of the parameter's, alone."""
+        self._check_name(name)
+        where = f"{self._where}, {name}"
+        if not hasattr(self._parameters.kernel, "bring_up"):
+            raise DescriptionError(
+                "cannot be changed during a run: its kernel module has no function bring_up",
+                where=where,
+                value=self._model.kernel,
+            )
+        value = as_value(given, where=where)
+        if isinstance(value, np.ndarray):
+            check_shape(value, (self._size,), where=where, meaning="one value per source")
+        check_value(value, self._model.parameters()[name].allowed, where=where)
+        return value
+
+    def _check_model(self, name: str, new: Floats) -> None:
+        """Check the model with a new value: also that input has room for what its spikes add."""
+        values: dict[str, Any] = {**self, name: new if new.ndim else float(new)}
+        after = replace(self._model, **values)
+        after.check(self._size, where=self._where)
+        most = self._model.largest_factor()
+        if after.largest_factor() > most:
+            raise DescriptionError(
+                "a spike could add more than sums of input have room for",
+                where=f"{self._where}, {name}",
+                value=f"up to {after.largest_factor():.6g} times the weight",
+                allowed=f"up to {most:.6g} times, as described; describe the projection with the "
+                "values that have the largest effect, and set others",
+            )

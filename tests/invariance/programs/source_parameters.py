@@ -1,0 +1,88 @@
+"""On the ranks of this job: a run in which a script sets parameters of synapse models.
+
+``source_parameters.py OUT begin`` ends the run after a checkpoint, ``source_parameters.py OUT
+resume`` resumes it. Spikes are in flight whenever a parameter is set, and when the state is saved.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distsnn.comm import Communicator, run_program
+from distsnn.network import (
+    FixedIndegree,
+    IafPscExp,
+    Network,
+    PoissonInput,
+    Population,
+    Projection,
+    RecordSpikes,
+    RecordState,
+    Tsodyks2,
+    Uniform,
+)
+from distsnn.simulation import Simulation
+
+# Do not wait for the disk: tests do not cut the power.
+os.fsync = lambda descriptor: None
+
+# With contiguous blocks, the last of three ranks owns no source.
+E = Population("E", 150, IafPscExp())
+OTHERS = Population("I", 100, IafPscExp())
+SOURCES = E[10:140]
+
+
+def network() -> Network:
+    """Return a network with short-term plasticity, drawn and common, and delays that differ."""
+    delays = Uniform(0.5, 6.0)
+    drawn = Tsodyks2(U=Uniform(0.1, 0.6), tau_rec=Uniform(30.0, 300.0), tau_fac=40.0)
+    return Network(
+        [E, OTHERS],
+        [
+            Projection(SOURCES, E, FixedIndegree(20), 60.0, delays, synapse=drawn, name="E->E"),
+            Projection(
+                E, OTHERS, FixedIndegree(20), Uniform(50.0, 90.0), delays, synapse=Tsodyks2()
+            ),
+        ],
+        [PoissonInput(E, 9000.0, 50.0), PoissonInput(OTHERS, 9000.0, 50.0)],
+        [RecordSpikes(E), RecordSpikes(OTHERS), RecordState(E, "I_syn_ex")],
+    )
+
+
+def begin(path: Path, **settings: Any) -> None:
+    """Set parameters while spikes are in flight, also twice within the longest delay."""
+    with Simulation(network(), seed=7, out=path, partition="contiguous", **settings) as simulation:
+        drawn, common = (simulation[name].parameters for name in ("E->E", "E->I"))
+        simulation.run(40.0)
+        drawn["U"] = np.linspace(0.05, 0.8, SOURCES.size)
+        common["tau_fac"] = 100.0
+        simulation.run(30.0)
+        drawn["tau_rec"] = Uniform(20.0, 100.0)
+        simulation.run(2.1)
+        drawn["U"] = 0.4
+        common["U"] = Uniform(0.1, 0.9)
+        simulation.run(1.3)
+        simulation.save()
+
+
+def resume(path: Path, **settings: Any) -> None:
+    """Resume the run, and set a parameter that was described and one that was set before."""
+    with Simulation.resume(path, network=network(), **settings) as simulation:
+        simulation.run(1.0)
+        simulation["E->E"].parameters["tau_fac"] = 0.0
+        simulation["E->I"].parameters["U"] = 0.3
+        simulation.run(30.0)
+        simulation.save()
+
+
+if __name__ == "__main__":
+    out, part = sys.argv[1:]
+
+    def main(communicator: Communicator) -> int:
+        {"begin": begin, "resume": resume}[part](Path(out), communicator=communicator)
+        return 0
+
+    sys.exit(run_program(main))
