@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.checks import NOT_NEGATIVE, Range
+from distsnn.network.checks import NOT_NEGATIVE, Interval
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
 from distsnn.network.model import SubsteppedNeuron, parameter
 from distsnn.network.registry import neuron_model
@@ -42,7 +42,7 @@ class PpCondExpMcUrbanczik(SubsteppedNeuron, EquationNeuron):
     """
 
     name: ClassVar[str] = "pp_cond_exp_mc_urbanczik"
-    allowed_weights: ClassVar[Mapping[str, Range]] = {
+    allowed_weights: ClassVar[Mapping[str, Interval]] = {
         f"{part}_{kind}": NOT_NEGATIVE for part in ("soma", "dendritic") for kind in ("ex", "in")
     }
     equations: ClassVar[NeuronEquations] = NeuronEquations(
@@ -89,7 +89,9 @@ class PpCondExpMcUrbanczik(SubsteppedNeuron, EquationNeuron):
     rate_slope: Value = parameter(default=0.5, unit="1", doc="factor of the exponential", low=0.0)
     beta: Value = parameter(default=1.0 / 3.0, unit="1/mV", doc="steepness of the rate")
     theta: Value = parameter(default=-55.0, unit="mV", doc="potential around which the rate grows")
-    t_ref: Value = parameter(default=3.0, unit="ms", doc="refractory time", low=0.0, on_grid=True)
+    t_ref: Value = parameter(
+        default=3.0, unit="ms", doc="refractory time", low=0.0, multiple_of_dt=True
+    )
     g_sp: Value = parameter(
         default=600.0, unit="nS", doc="conductance from dendrite to soma", low=0.0
     )
