@@ -35,8 +35,9 @@ class PpCondExpMcUrbanczik(SubsteppedNeuron, EquationNeuron):
     Conductances and currents of synapses are integrated exactly. The dendrite's potential takes
     half a part of a step with the soma's held; then the soma's takes the part, and the dendrite's
     takes the other half (Strang splitting). The error falls with the square of `substeps`. By
-    default a part is at most a quarter of tau_syn_x and of the time constants of both membranes,
-    C_m_s/(g_L_s + g_sp) and C_m_p/(g_L_p + g_ps), long (`longest_part`).
+    default a part is at most 0.15 tau_syn_x, 0.21 C_m_s/(g_L_s + g_sp) and 0.21 C_m_p/(g_L_p +
+    g_ps) long (`longest_part`). A step ends with one random number, so rates also depend on dt
+    (`longest_step`).
 
     Source: Urbanczik & Senn (2014), Neuron 81:521, doi:10.1016/j.neuron.2013.11.030.
     """
@@ -124,10 +125,18 @@ class PpCondExpMcUrbanczik(SubsteppedNeuron, EquationNeuron):
 
     def longest_part(self) -> float:
         """Return the longest part of a step that keeps errors of rates below 0.5 %, ms."""
-        values = {name: self.value(name) for name in self.parameters()}
-        rates = [
-            sum(1.0 / least_ratio(values[f"C_m_{part}"], values[name]) for name in names)
-            for part, names in (("s", ("g_L_s", "g_sp")), ("p", ("g_L_p", "g_ps")))
-        ]
-        synapses = [least(value) for name, value in values.items() if name.startswith("tau_syn")]
-        return 0.25 * min(*(1.0 / rate for rate in rates), *synapses)
+        rates = (
+            1.0 / least_ratio(self.C_m_s, self.g_L_s) + 1.0 / least_ratio(self.C_m_s, self.g_sp),
+            1.0 / least_ratio(self.C_m_p, self.g_L_p) + 1.0 / least_ratio(self.C_m_p, self.g_ps),
+        )
+        return min(0.15 * min(map(least, self._synaptic_times())), 0.21 / max(rates))
+
+    def longest_step(self) -> float:
+        """Return the longest dt that keeps rates within 3 % of those at shorter ones, ms."""
+        synapses = min(map(least, self._synaptic_times()))
+        # the shortest mean interval between spikes, which a step lengthens by up to dt/2
+        interval = least_ratio(1.0, self.phi_max) + least(self.t_ref)
+        return min(0.25 * synapses, 0.04 * interval)
+
+    def _synaptic_times(self) -> list[Value]:
+        return [self.tau_syn_ex_s, self.tau_syn_in_s, self.tau_syn_ex_p, self.tau_syn_in_p]
