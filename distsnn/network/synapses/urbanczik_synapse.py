@@ -2,6 +2,8 @@
 
 from typing import ClassVar
 
+import numpy as np
+
 from distsnn.errors import DescriptionError
 from distsnn.network.equations.plasticity_model import RuleEquations, WatchingEquationSynapse
 from distsnn.network.model import parameter
@@ -70,10 +72,10 @@ class UrbanczikSenn(WatchingEquationSynapse):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.tau_L == self.tau_s:
+        if np.array_equal(self.tau_L, self.tau_s):  # type: ignore[arg-type]
             raise DescriptionError(
                 "must differ from tau_L",
                 where=f"{self.name}, field tau_s",
                 value=self.tau_s,
-                allowed=f"> 0 and not {self.tau_L:g} ms",
+                allowed=f"> 0 and not {self.tau_L} ms",
             )

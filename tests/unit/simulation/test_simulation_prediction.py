@@ -108,6 +108,12 @@ def test_weights_are_sums_over_the_errors_of_the_prediction(tmp_path: Path) -> N
 def test_what_the_rule_needs_is_named() -> None:
     with pytest.raises(DescriptionError, match="field tau_s: must differ from tau_L; given 10"):
         UrbanczikSenn(tau_s=10.0)
+    cells, ends = Population("E", 9, PpCondExpMcUrbanczik()), Explicit([0], [1])
+    for tau in (np.array([10.0]), np.array([10.0, 9.0]), Uniform(9.0, 10.0)):
+        each = UrbanczikSenn(tau_L=tau)
+        drawn = Projection(cells, cells, ends, 1.0, 1.0, receptor="dendritic_ex", synapse=each)
+        with pytest.raises(DescriptionError, match="field tau_L"):
+            Network([cells], [drawn])
     neurons = Population("A", 9, IafCondExp())
     learning = Projection(neurons, neurons, Explicit([0], [1]), 1.0, 1.0, synapse=UrbanczikSenn())
     with pytest.raises(DescriptionError, match="follows the state prediction_error of its target"):
