@@ -71,20 +71,20 @@ def drawn(random: np.random.Generator, dt: float) -> Values:
 
 
 def nested(parameters: Values) -> list[dict[str, Any]]:
-    """Return each neuron's parameters as NEST takes them: those of compartments in dictionaries."""
-    found = []
+    """Return the parameters of each neuron in NEST's form: a dictionary for each compartment."""
+    neurons = []
     for k in range(N):
         # NEST's potentials start at the default E_L
-        one: dict[str, Any] = {
+        neuron: dict[str, Any] = {
             compartment: {"V_m": float(parameters[f"E_L_{part}"][k])}
             for part, compartment in PARTS.items()
         }
         for name, values in parameters.items():
             stem, _, part = name.rpartition("_")
-            into = one[PARTS[part]] if part in PARTS else one
-            into[stem if part in PARTS else name] = float(values[k])
-        found.append(one)
-    return found
+            owner = neuron[PARTS[part]] if part in PARTS else neuron
+            owner[stem if part in PARTS else name] = float(values[k])
+        neurons.append(neuron)
+    return neurons
 
 
 class Driven:
@@ -125,8 +125,8 @@ class Driven:
     def nest(self, run_nest: RunNest) -> Values:
         """Return NEST's result."""
         populations = [
-            {"model": "pp_cond_exp_mc_urbanczik", "size": 1, "parameters": one}
-            for one in nested(self.parameters)
+            {"model": "pp_cond_exp_mc_urbanczik", "size": 1, "parameters": neuron}
+            for neuron in nested(self.parameters)
         ]
         names = ("eta", "tau_Delta", "Wmin", "Wmax")
         return run_nest(
@@ -147,21 +147,26 @@ class Driven:
         )
 
     def network(self, spikes: Values, substeps: int, precision: Precision) -> Network:
-        """Return it for distsnn, with neurons that spike when NEST's do."""
+        """Return the network of distsnn, whose neurons spike when NEST's do."""
         dt = self.dt
-        cells = Population("cells", N, told_model(substeps)(**self.parameters), precision=precision)
+        cells = Population(
+            "cells", N, forced_model(substeps)(**self.parameters), precision=precision
+        )
         trains = Population("trains", N_SOURCES, SpikeSource(self.step * dt, self.source))
         populations, projections = [cells, trains], []
         for receptor, number in RECEPTORS.items():
-            its = self.edges["receptor"] == number
-            ends = Explicit(self.edges["source"][its], self.edges["target"][its])
-            values = self.edges["weight"][its], self.edges["delay"][its] * dt
-            how = {"receptor": receptor, "weight_bits": BITS}
-            projections.append(Projection(trains, cells, ends, *values, **how))
+            edges = {
+                name: values[self.edges["receptor"] == number]
+                for name, values in self.edges.items()
+            }
+            pairs = Explicit(edges["source"], edges["target"])
+            values = edges["weight"], edges["delay"] * dt
+            options = {"receptor": receptor, "weight_bits": BITS}
+            projections.append(Projection(trains, cells, pairs, *values, **options))
         names = {number: receptor for receptor, number in RECEPTORS.items()}
-        for name, number, its in self.learning():
-            k = self.plastic["target"][its[0]]
-            plastic = {key: values[its] for key, values in self.plastic.items()}
+        for name, number, synapses in self.learning():
+            k = self.plastic["target"][synapses[0]]
+            plastic = {key: values[synapses] for key, values in self.plastic.items()}
             neuron = {key: float(values[k]) for key, values in self.parameters.items()}
             rule = UrbanczikSenn(
                 tau_L=neuron["C_m_p"] / neuron["g_L_p"],
@@ -171,23 +176,23 @@ class Driven:
                 w_max=plastic["Wmax"],
                 w_min=plastic["Wmin"],
             )
-            ends = Explicit(plastic["source"], plastic["target"])
-            how = {"receptor": names[number], "weight_bits": BITS, "name": name}
+            pairs = Explicit(plastic["source"], plastic["target"])
+            options = {"receptor": names[number], "weight_bits": BITS, "name": name}
             values = plastic["weight"], plastic["delay"] * dt
-            projections.append(Projection(trains, cells, ends, *values, synapse=rule, **how))
+            projections.append(Projection(trains, cells, pairs, *values, synapse=rule, **options))
         # a source spikes once a step, but NEST's neurons may spike several times
-        _, which, count = np.unique(
+        _, spike_index, count = np.unique(
             spikes["spike_step"] * N + spikes["spike_neuron"],
             return_inverse=True,
             return_counts=True,
         )
-        repeat = np.arange(which.size) - (np.cumsum(count) - count)[which]
+        repeat = np.arange(spike_index.size) - (np.cumsum(count) - count)[spike_index]
         source = spikes["spike_neuron"] + N * repeat
         n_sources = N * int(count.max())
         times = (spikes["spike_step"] - 1) * dt
         forcing = Population("forcing", n_sources, SpikeSource(times, source))
-        ends = Explicit(np.arange(n_sources), np.arange(n_sources) % N)
-        projections.append(Projection(forcing, cells, ends, 1.0, dt, receptor="told"))
+        pairs = Explicit(np.arange(n_sources), np.arange(n_sources) % N)
+        projections.append(Projection(forcing, cells, pairs, 1.0, dt, receptor="forced"))
         populations.append(forcing)
         return Network(
             populations,
@@ -202,7 +207,7 @@ class Driven:
         )
 
     def learning(self) -> list[tuple[str, int, np.ndarray]]:
-        """Return name, NEST's receptor and synapses of the projections that learn."""
+        """Return name, NEST's receptor and synapses of each plastic projection."""
         target, receptor = self.plastic["target"], self.plastic["receptor"]
         return [
             (f"{number} of {k}", number, np.flatnonzero((target == k) & (receptor == number)))
@@ -211,19 +216,19 @@ class Driven:
         ]
 
 
-def told_model(substeps: int) -> NeuronModel:
+def forced_model(substeps: int) -> NeuronModel:
     """Return neurons with the built-in text that spike when input arrives at a further receptor."""
     text = PpCondExpMcUrbanczik.equations
     return NeuronModel(
-        f"{text.equations}\ndtold/dt = 0/ms : 1",
-        threshold="told > 0.5",
-        reset="spiked = told; told = 0",
+        f"{text.equations}\ndforced/dt = 0/ms : 1",
+        threshold="forced > 0.5",
+        reset="spiked = forced; forced = 0",
         hold=(),
         events=text.events,
-        receptors={**text.receptors, "told": "told"},
+        receptors={**text.receptors, "forced": "forced"},
         parameters={
-            name: (getattr(PpCondExpMcUrbanczik, name), known.unit, str(known.allowed))
-            for name, known in PpCondExpMcUrbanczik.parameters().items()
+            name: (getattr(PpCondExpMcUrbanczik, name), parameter.unit, str(parameter.allowed))
+            for name, parameter in PpCondExpMcUrbanczik.parameters().items()
         },
         initial=text.initial,
         method=text.method,
@@ -242,7 +247,7 @@ def run(network: Network, path: Path, steps: int) -> StoreReader:
 
 @pytest.mark.parametrize(
     ("dt", "substeps"),
-    [(0.1, 10), *(pytest.param(*one, marks=pytest.mark.ci) for one in ((0.05, 5), (1.0, 100)))],
+    [(0.1, 10), *(pytest.param(*pair, marks=pytest.mark.ci) for pair in ((0.05, 5), (1.0, 100)))],
 )
 def test_potentials_and_weights_are_nests(
     dt: float, substeps: int, run_nest: RunNest, tmp_path: Path
@@ -252,69 +257,72 @@ def test_potentials_and_weights_are_nests(
     network = driven.network(expected, substeps, "float64")
     reader = run(network, tmp_path / "run.zarr", driven.steps)
     step, gid = reader.spikes(0, driven.steps)
-    theirs = expected["spike_step"] * N + expected["spike_neuron"]
-    np.testing.assert_array_equal(np.sort(step.astype(np.int64) * N + gid), np.unique(theirs))
+    nest_spikes = expected["spike_step"] * N + expected["spike_neuron"]
+    np.testing.assert_array_equal(np.sort(step.astype(np.int64) * N + gid), np.unique(nest_spikes))
     counts = np.bincount(expected["spike_neuron"], minlength=N)
     # a neuron without a refractory time, and one that never spikes
-    assert theirs.size > np.unique(theirs).size or dt < 0.1
+    assert nest_spikes.size > np.unique(nest_spikes).size or dt < 0.1
     assert counts[4] == 0 and np.count_nonzero(counts) == N - 1
     traces = reader.state("cells").variables
-    apart = {
-        ours: np.abs(traces[ours][:, :] - expected[nests]).max() for ours, nests in STATES.items()
+    differences = {
+        name: np.abs(traces[name][:, :] - expected[nest_name]).max()
+        for name, nest_name in STATES.items()
     }
-    print(f"dt {dt}: spikes {counts}, {apart}")
+    print(f"dt {dt}: spikes {counts}, {differences}")
     learnt = open_run(tmp_path / "run.zarr")
     changes, errors, bounded = [], [], 0
-    for name, _, its in driven.learning():
+    for name, _, synapses in driven.learning():
         weights = learnt.weights(name)["weight"].to_numpy()
-        for column, synapse in enumerate(its[np.argsort(driven.plastic["source"][its])]):
-            mine = expected["synapse"] == synapse
+        for column, synapse in enumerate(synapses[np.argsort(driven.plastic["source"][synapses])]):
+            rows = expected["synapse"] == synapse
+            nest_weights = expected["weight"][rows]
             # rows begin at step 1
-            ours, nests = weights[expected["step"][mine] - 1, column], expected["weight"][mine]
-            changes.append(np.abs(nests - driven.plastic["weight"][synapse]).max())
-            errors.append(np.abs(ours - nests).max())
-            bounded += np.isin(nests, [driven.plastic[one][synapse] for one in ("Wmin", "Wmax")])[
-                :-1
-            ].any()
-    print(f"largest change {max(changes)}, apart {max(errors)}, at a bound {bounded}")
-    # where nothing is predicted, nothing changes
+            difference = weights[expected["step"][rows] - 1, column] - nest_weights
+            changes.append(np.abs(nest_weights - driven.plastic["weight"][synapse]).max())
+            errors.append(np.abs(difference).max())
+            bounds = [driven.plastic[bound][synapse] for bound in ("Wmin", "Wmax")]
+            bounded += np.isin(nest_weights, bounds)[:-1].any()
+    print(f"largest change {max(changes)}, difference {max(errors)}, at a bound {bounded}")
+    # a prediction that ignores the potential has no gradient, so weights stay constant
     assert np.median(changes) > 5.0 and bounded >= 5
     assert all(change < 1e-9 for change in np.reshape(changes, (N, -1))[[3, 4]].ravel())
     # NEST's adaptive integration has a tolerance of 0.001 (mV, nS, pA) in each of its parts
-    assert max(apart.values()) < 1e-3
+    assert max(differences.values()) < 1e-3
     assert max(errors) < 1e-4 * max(changes)
 
 
 @pytest.mark.ci
 def test_numbers_of_spikes_are_nests(run_nest: RunNest, tmp_path: Path) -> None:
-    dt, each, time = 0.1, 100, 2000.0
+    dt, n_copies, time = 0.1, 100, 2000.0
     random = np.random.default_rng(4)
     parameters = drawn(random, dt)
     # at most one spike per step here
     parameters["t_ref"] = np.maximum(parameters["t_ref"], dt)
     parameters["I_e_s"] = random.uniform(2000.0, 9000.0, N)
-    repeated = {name: np.repeat(values, each) for name, values in parameters.items()}
-    cells = Population("cells", N * each, PpCondExpMcUrbanczik(**repeated))
+    repeated = {name: np.repeat(values, n_copies) for name, values in parameters.items()}
+    cells = Population("cells", N * n_copies, PpCondExpMcUrbanczik(**repeated))
     network = Network([cells], recordings=[RecordSpikes(cells)], dt=dt)
     _, gid = run(network, tmp_path / "run.zarr", round(time / dt)).spikes(0, round(time / dt))
-    ours = np.bincount(gid, minlength=N * each).reshape(N, each)
+    counts = np.bincount(gid, minlength=N * n_copies).reshape(N, n_copies)
     expected = run_nest(
         {
             "resolution": dt,
             "steps": round(time / dt),
             "populations": [
-                {"model": "pp_cond_exp_mc_urbanczik", "size": each, "parameters": one}
-                for one in nested(parameters)
+                {"model": "pp_cond_exp_mc_urbanczik", "size": n_copies, "parameters": neuron}
+                for neuron in nested(parameters)
             ],
         }
     )
-    nests = np.bincount(expected["spike_neuron"], minlength=N * each).reshape(N, each)
-    variance = (ours.var(axis=1) + nests.var(axis=1)) / each
-    apart = (ours.mean(axis=1) - nests.mean(axis=1)) / np.sqrt(np.maximum(variance, 1e-12))
-    print(f"spikes {ours.mean(axis=1)}, NEST {nests.mean(axis=1)}, standard errors {apart}")
-    assert np.all(np.abs(apart) < 4.0)
+    nest_counts = np.bincount(expected["spike_neuron"], minlength=N * n_copies).reshape(N, n_copies)
+    variance = (counts.var(axis=1) + nest_counts.var(axis=1)) / n_copies
+    z_scores = (counts.mean(axis=1) - nest_counts.mean(axis=1)) / np.sqrt(
+        np.maximum(variance, 1e-12)
+    )
+    print(f"spikes {counts.mean(axis=1)}, NEST {nest_counts.mean(axis=1)}, z-scores {z_scores}")
+    assert np.all(np.abs(z_scores) < 4.0)
     # the same variability
-    spiking = nests.mean(axis=1) > 20.0
+    spiking = nest_counts.mean(axis=1) > 20.0
     assert spiking.sum() >= 6
-    ratio = ours.var(axis=1)[spiking] / nests.var(axis=1)[spiking]
+    ratio = counts.var(axis=1)[spiking] / nest_counts.var(axis=1)[spiking]
     assert np.all((ratio > 0.5) & (ratio < 2.0))

@@ -10,7 +10,7 @@ DESCRIPTION
     ``resolution``, ``steps``, ``populations``   as in nest_run.py
     ``rule``         parameters of urbanczik_synapse, each the name of an array with a value per
                      synapse
-    ``variables``    what is recorded in every step
+    ``variables``    states recorded in every step
 
 ARRAYS
     ``train_source``, ``train_step``   given spikes, from step 2 on
@@ -20,7 +20,7 @@ ARRAYS
     ``stimulus_*``                     currents to somata, as in nest_run.py
 
 RESULT
-    ``spike_step``, ``spike_neuron``    int64, an entry for each spike: NEST may draw several a step
+    ``spike_step``, ``spike_neuron``    int64, one entry per spike: NEST may draw several in a step
     ``synapse``, ``step``, ``weight``   after every spike of its source, in this order
     one array per variable              float64, shape (steps, number of neurons)
 """
@@ -53,16 +53,16 @@ def learning(nest, sources, neurons, arrays, description):
     source, target, weight, delay = synapses(arrays, "plastic", len(sources), len(neurons))
     names = description["rule"]
     for k in range(source.size):
-        given = {name: float(arrays[array][k]) for name, array in names.items()}
+        parameters = {name: float(arrays[array][k]) for name, array in names.items()}
         # in the model, since a connection's own weight leaves NEST's initial weight at 1
-        nest.SetDefaults("learning", given | {"weight": float(weight[k])})
-        how = {
+        nest.SetDefaults("learning", parameters | {"weight": float(weight[k])})
+        options = {
             "synapse_model": "learning",
             "delay": round(delay[k] * description["resolution"], 9),
             "receptor_type": int(arrays["plastic_receptor"][k]),
         }
-        ends = ([int(one)] for one in (sources[source[k]], neurons[target[k]]))
-        nest.Connect(*map(nest.NodeCollection, ends), syn_spec=how)
+        pair = ([int(node)] for node in (sources[source[k]], neurons[target[k]]))
+        nest.Connect(*map(nest.NodeCollection, pair), syn_spec=options)
     return recorder
 
 
@@ -87,7 +87,7 @@ def run(description, arrays):
     meter = nest.Create("multimeter", params={"record_from": variables, "interval": resolution})
     nest.Connect(meter, nest.NodeCollection(neurons))
 
-    # What is recorded arrives a communication interval late: go on a little, and cut it off.
+    # Recorders receive events a communication interval late, so the simulation continues a little.
     nest.Simulate(round(steps * resolution, 9))
     nest.Simulate(round(2 * nest.min_delay, 9))
 
@@ -99,12 +99,12 @@ def run(description, arrays):
     events = weights.events
     pairs = arrays["plastic_source"] * len(neurons) + arrays["plastic_target"]
     if np.unique(pairs).size < pairs.size:
-        raise ValueError("a pair has two synapses: their weights could not be told apart")
+        raise ValueError("a pair has two synapses, whose recorded weights cannot be distinguished")
     order = np.argsort(pairs)
-    found = position(sources, events["senders"]) * len(neurons)
-    found += position(neurons, events["targets"])
+    recorded = position(sources, events["senders"]) * len(neurons)
+    recorded += position(neurons, events["targets"])
     synapse, step = (
-        order[np.searchsorted(pairs[order], found)],
+        order[np.searchsorted(pairs[order], recorded)],
         in_steps(events["times"], resolution),
     )
     keep = np.lexsort((step, synapse))
@@ -121,8 +121,8 @@ def run(description, arrays):
 
 def main(description, arrays, result):
     """Read the description, run it, write the result."""
-    with np.load(arrays, allow_pickle=False) as given:
-        named = Arrays({name: given[name] for name in given.files})
+    with np.load(arrays, allow_pickle=False) as file:
+        named = Arrays({name: file[name] for name in file.files})
     np.savez(result, **run(json.loads(Path(description).read_text()), named))
 
 

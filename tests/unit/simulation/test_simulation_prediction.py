@@ -1,4 +1,4 @@
-"""Dendrites that predict their soma's spikes, beside the sums that they are."""
+"""Weights of dendritic prediction beside sums over recorded errors."""
 
 from pathlib import Path
 
@@ -105,7 +105,7 @@ def test_weights_are_sums_over_the_errors_of_the_prediction(tmp_path: Path) -> N
     assert bounded > 5
 
 
-def test_what_the_rule_needs_is_named() -> None:
+def test_errors_name_the_requirements_of_the_rule() -> None:
     with pytest.raises(DescriptionError, match="field tau_s: must differ from tau_L; given 10"):
         UrbanczikSenn(tau_s=10.0)
     cells, ends = Population("E", 9, PpCondExpMcUrbanczik()), Explicit([0], [1])
