@@ -33,6 +33,7 @@ from distsnn.network import (
     Network,
     PoissonInput,
     Population,
+    PpCondExpMcUrbanczik,
     SubsteppedNeuron,
     Uniform,
 )
@@ -87,18 +88,32 @@ BRETTE = {"C_m": 200.0, "g_L": 10.0, "E_L": -60.0, "E_in": -80.0, "V_th": -50.0,
 
 @dataclass(frozen=True)
 class Inputs:
-    """Where a model takes excitation and inhibition: receptors (None: by the sign), parameters."""
+    """Excitation and inhibition of a compartment: receptors (None: by the sign), parameters.
+
+    Where input is a current, `distance` names two potentials: the leak over their distance is the
+    unit of the mean drive.
+    """
 
     receptors: tuple[str | None, str | None] = (None, None)
     taus: tuple[str, str] = ("tau_syn_ex", "tau_syn_in")
     leak: str = "g_L"
     potential: str = "V_m"
+    compartment: str = ""
+    distance: tuple[str, str] | None = None
 
 
 INPUTS = {
-    "IafBw2001": Inputs(("AMPA", "GABA"), ("tau_AMPA", "tau_GABA")),
-    "IafCondAlphaMc": Inputs(
-        *(("soma_ex", "soma_in"), ("tau_syn_ex_s", "tau_syn_in_s"), "g_L_s", "V_m_s")
+    "IafBw2001": (Inputs(("AMPA", "GABA"), ("tau_AMPA", "tau_GABA")),),
+    "IafCondAlphaMc": (
+        Inputs(("soma_ex", "soma_in"), ("tau_syn_ex_s", "tau_syn_in_s"), "g_L_s", "V_m_s"),
+    ),
+    "PpCondExpMcUrbanczik": (
+        # most of the soma's conductance is that from the dendrite
+        Inputs(("soma_ex", "soma_in"), ("tau_syn_ex_s", "tau_syn_in_s"), "g_sp", "V_m_s", "soma"),
+        Inputs(
+            *(("dendritic_ex", "dendritic_in"), ("tau_syn_ex_p", "tau_syn_in_p"), "g_L_p", "V_m_p"),
+            *("dendrite", ("theta", "E_L_p")),
+        ),
     ),
 }
 
@@ -158,6 +173,15 @@ def _sets(model: str) -> Iterator[tuple[str, dict[str, float]]]:
             "apart": {"g_sp": 0.5, "g_pd": 0.5},
             "fast": {"C_m_s": 60.0, "tau_syn_ex_s": 0.3, "tau_syn_in_s": 0.5},
         }
+    elif model == "PpCondExpMcUrbanczik":
+        sets = {
+            "default": {},
+            "both ways": {"g_ps": 300.0, "g_sp": 300.0},
+            "fast": {
+                **{f"tau_syn_{kind}_{part}": 0.8 for kind in ("ex", "in") for part in "sp"},
+                **{"C_m_s": 100.0, "C_m_p": 60.0, "beta": 1.0},
+            },
+        }
     elif model.startswith("Iaf"):
         sets = {
             "default": {},
@@ -185,16 +209,22 @@ MODELS: dict[str, type[SubsteppedNeuron]] = {
     for one in (
         *(AeifCondExp, AeifCondAlpha, AeifPscExp, AeifPscAlpha, AeifPscDeltaClopath),
         *(GifCondExp, HhCondExpTraub, HhPscAlpha, IafCondExp, IafCondAlpha, IafCondExpSfaRr),
-        *(IafBw2001, IafCondAlphaMc),
+        *(IafBw2001, IafCondAlphaMc, PpCondExpMcUrbanczik),
     )
 }
 
 
 def cases(model: str) -> Iterator[Case]:
     """Yield the sets of a model with each kind of input."""
-    drives = CURRENTS if "Psc" in model else CONDUCTANCES
+    for inputs in INPUTS.get(model, (Inputs(),)):
+        yield from _driven(model, inputs)
+
+
+def _driven(model: str, inputs: Inputs) -> Iterator[Case]:
+    """Yield the sets of a model with each kind of input to a compartment."""
+    drives = CURRENTS if "Psc" in model or inputs.distance else CONDUCTANCES
     shape = math.e if "Alpha" in model else 1.0  # of an alpha function's integral
-    inputs = INPUTS.get(model, Inputs())
+    place = f"{inputs.compartment}, " if inputs.compartment else ""
     for name, given in _sets(model):
         made: Any = MODELS[model](**given)
         for drive, (ex, in_, rate) in drives.items():
@@ -207,9 +237,11 @@ def cases(model: str) -> Iterator[Case]:
                 unit *= made.V_th - made.E_L
             elif model == "HhPscAlpha":
                 unit = 600.0  # pA, about the least that makes it spike again and again
+            if inputs.distance:
+                unit *= getattr(made, inputs.distance[0]) - getattr(made, inputs.distance[1])
             each = 1e-3 * rate
             weights = ex * unit / (each * taus[0]), in_ * unit / (0.25 * each * taus[1])
-            yield Case(f"{name}, {drive}", made, rate, weights, inputs)
+            yield Case(f"{name}, {place}{drive}", made, rate, weights, inputs)
 
 
 def spikes(chosen: list[Case], dt: float, time: float, substeps: int | None) -> list[int]:

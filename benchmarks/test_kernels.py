@@ -85,6 +85,7 @@ DRIVEN: dict[str, dict[str, float]] = {
     "izhikevich": {"I_e": 5.0},
     "parrot_neuron": {},
     "poisson_neuron": {"rate": 10.0},
+    "pp_cond_exp_mc_urbanczik": {"I_e_s": 4000.0},
 }
 MODELS = [name for name in model_names() if name != "spike_source"]
 

@@ -66,6 +66,7 @@ from distsnn.network.neurons.leaky_integrator import LeakyIntegrator
 from distsnn.network.neurons.mat2_psc_exp import Mat2PscExp
 from distsnn.network.neurons.parrot_neuron import ParrotNeuron
 from distsnn.network.neurons.poisson_neuron import PoissonNeuron
+from distsnn.network.neurons.pp_cond_exp_mc_urbanczik import PpCondExpMcUrbanczik
 from distsnn.network.neurons.pp_psc_delta import PpPscDelta
 from distsnn.network.neurons.spike_source import SpikeSource
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, StateDrivenSynapse
@@ -119,6 +120,7 @@ from distsnn.network.synapses.stdp_triplet_synapse import TripletSTDP
 from distsnn.network.synapses.tsodyks2_by_synapse import Tsodyks2BySynapse
 from distsnn.network.synapses.tsodyks2_synapse import Tsodyks2
 from distsnn.network.synapses.tsodyks_synapse import Tsodyks
+from distsnn.network.synapses.urbanczik_synapse import UrbanczikSenn
 from distsnn.network.synapses.vogels_sprekeler_synapse import VogelsSTDP
 from distsnn.network.values import Value
 from distsnn.network.values import distribution_code as distribution_code
@@ -200,6 +202,7 @@ __all__ = [
     "PoissonNeuron",
     "Population",
     "PopulationView",
+    "PpCondExpMcUrbanczik",
     "PpPscDelta",
     "Projection",
     "QuantalSTP",
@@ -229,6 +232,7 @@ __all__ = [
     "Tsodyks2",
     "Tsodyks2BySynapse",
     "Uniform",
+    "UrbanczikSenn",
     "Value",
     "VogelsSTDP",
     "aeif_cond_alpha_multisynapse",

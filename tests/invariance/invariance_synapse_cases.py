@@ -30,6 +30,7 @@ from distsnn.network import (
     PairwiseBernoulli,
     PoissonInput,
     Population,
+    PpCondExpMcUrbanczik,
     Projection,
     QuantalSTP,
     RecordSpikes,
@@ -44,6 +45,7 @@ from distsnn.network import (
     Tsodyks,
     Tsodyks2,
     Uniform,
+    UrbanczikSenn,
     VogelsSTDP,
 )
 
@@ -296,6 +298,50 @@ def rules_that_follow_errors(folder: Path) -> tuple[Network, float]:
             RecordState(a[20:90], ["V_m", "surrogate_gradient", "learning_signal", "f_ema"], 0.5),
             RecordState(readout, ["V_m", "error_signal"], 0.9),
             RecordWeights("recurrent", 7.3, ("weight", "e", "r"), synapses=slice(3, None, 7)),
+            RecordWeights("output", 9.9, synapses=90),
+        ],
+    ), 60.0
+
+
+@case
+def rules_that_predict_spikes(folder: Path) -> tuple[Network, float]:
+    neuron = PpCondExpMcUrbanczik(E_L_s=Uniform(-72.0, -66.0), I_e_s=Uniform(1e3, 6e3), t_ref=0.8)
+    a = Population("A", 200, neuron, {"V_m_p": Uniform(-70.0, -55.0)})
+    # several parts of a step, and a spike in each step allowed
+    faster = PpCondExpMcUrbanczik(g_ps=90.0, t_ref=0.0, I_e_s=5e3, substeps=3)
+    b = Population("B", 70, faster, precision="float64")
+    given = {"eta": Uniform(-0.1, 0.4), "w_max": 60.0}
+    return Network(
+        [a, b],
+        [
+            Projection(
+                *(a, a, FixedIndegree(10), Uniform(5.0, 40.0), Uniform(0.8, 3.0)),
+                receptor="dendritic_ex",
+                synapse=UrbanczikSenn(**given, tau_Delta=20.0, precision="float32"),
+                name="recurrent",
+            ),
+            # weights reach their bounds
+            Projection(
+                *(a[30:], b[5:], PairwiseBernoulli(0.2), 9.0, Uniform(1.2, 3.0)),
+                receptor="dendritic_in",
+                synapse=UrbanczikSenn(
+                    eta=3.0, tau_s=9.0, w_max=Uniform(10.0, 20.0), w_min=5.0, axonal_delay=0.6
+                ),
+                name="output",
+            ),
+            Projection(b, a, FixedIndegree(6), 20.0, 1.1, receptor="soma_in"),
+        ],
+        [
+            PoissonInput(a, 3000.0, 9.0, receptor="dendritic_ex"),
+            PoissonInput(b, 3000.0, 9.0, receptor="soma_ex"),
+        ],
+        [
+            RecordSpikes(a),
+            RecordSpikes(b),
+            RecordState(a[20:90], ["V_m_s", "V_m_p", "prediction_error"], 0.5),
+            RecordWeights(
+                "recurrent", 7.3, ("weight", "ahead", "late"), synapses=slice(3, None, 7)
+            ),
             RecordWeights("output", 9.9, synapses=90),
         ],
     ), 60.0

@@ -56,7 +56,7 @@ MODELS = (
     *("amat2_psc_exp", "hh_psc_alpha", "iaf_cond_exp_sfa_rr", "gif_cond_exp", "pp_psc_delta"),
     *("iaf_psc_exp_multisynapse", "iaf_psc_alpha_multisynapse"),
     *("glif_psc", "glif_psc_double_alpha"),
-    *("iaf_cond_alpha_mc", "iaf_bw_2001"),
+    *("iaf_cond_alpha_mc", "iaf_bw_2001", "pp_cond_exp_mc_urbanczik"),
     *("aeif_cond_alpha_multisynapse", "aeif_cond_beta_multisynapse"),
     "eprop_iaf",
 )

@@ -204,7 +204,7 @@ def test_static_projections_have_no_states() -> None:
     network = Network([S, N], [NETWORK.projections[0]])
     made = engine(network)
     assert made._delivered_states == []
-    assert all(one.states is None for one in made._static)
+    assert made._row_states == []
     assert state_fields(network.projections[0]) == ()
 
 

@@ -85,6 +85,7 @@ DRIVE = {
     "hh_psc_alpha": {"I_e": 1500.0},
     "iaf_cond_exp_sfa_rr": {"I_e": 3000.0},
     "iaf_cond_alpha_mc": {"I_e_s": 5000.0},
+    "pp_cond_exp_mc_urbanczik": {"I_e_s": 20_000.0},
 }
 
 

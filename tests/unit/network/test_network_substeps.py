@@ -15,6 +15,7 @@ from distsnn.network import (
     Network,
     Normal,
     Population,
+    PpCondExpMcUrbanczik,
     SubsteppedNeuron,
 )
 
@@ -26,6 +27,7 @@ CHOSEN = {
     HhCondExpTraub: [2, 3, 8, 19, 38],
     IafCondExp: [1, 2, 3, 8, 15],
     IafCondAlpha: [1, 1, 1, 3, 7],
+    PpCondExpMcUrbanczik: [1, 1, 2, 7, 13],
 }
 # Destexhe (2009), J Comput Neurosci 27:493
 CORTICAL = AeifCondExp(C_m=200.0, g_L=10.0, tau_syn_ex=5.0, tau_syn_in=5.0)
@@ -85,6 +87,9 @@ def test_many_parts_are_kept_in_float64() -> None:
         (IafCondExp(), 0.5, "iaf_cond_exp finds spikes .* dt=0.5 ms .* use dt <= 0.2 ms"),
         (HhCondExpTraub(), 0.5, "use dt <= 0.2 ms"),
         (AeifCondExp(), 1.0, ""),
+        (PpCondExpMcUrbanczik(phi_max=0.0), 0.7, ""),
+        (PpCondExpMcUrbanczik(), 0.4, "use dt <= 0.386667 ms"),
+        (PpCondExpMcUrbanczik(tau_syn_in_p=0.8), 0.3, "use dt <= 0.2 ms"),
         (AeifCondExp(tau_syn_ex=1e-5), 0.1, "parts of at most 2.5e-06 ms .*10,000 substeps"),
     ],
 )
