@@ -17,7 +17,7 @@ from distsnn.analysis import open_run
 from distsnn.comm import SingleProcess
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
-    Explicit,
+    ConnectionList,
     Network,
     NeuronModel,
     Population,
@@ -159,7 +159,7 @@ class Driven:
                 name: values[self.edges["receptor"] == number]
                 for name, values in self.edges.items()
             }
-            pairs = Explicit(edges["source"], edges["target"])
+            pairs = ConnectionList(edges["source"], edges["target"])
             values = edges["weight"], edges["delay"] * dt
             options = {"receptor": receptor, "weight_bits": BITS}
             projections.append(Projection(trains, cells, pairs, *values, **options))
@@ -176,7 +176,7 @@ class Driven:
                 w_max=plastic["Wmax"],
                 w_min=plastic["Wmin"],
             )
-            pairs = Explicit(plastic["source"], plastic["target"])
+            pairs = ConnectionList(plastic["source"], plastic["target"])
             options = {"receptor": names[number], "weight_bits": BITS, "name": name}
             values = plastic["weight"], plastic["delay"] * dt
             projections.append(Projection(trains, cells, pairs, *values, synapse=rule, **options))
@@ -191,7 +191,7 @@ class Driven:
         n_sources = N * int(count.max())
         times = (spikes["spike_step"] - 1) * dt
         forcing = Population("forcing", n_sources, SpikeSource(times, source))
-        pairs = Explicit(np.arange(n_sources), np.arange(n_sources) % N)
+        pairs = ConnectionList(np.arange(n_sources), np.arange(n_sources) % N)
         projections.append(Projection(forcing, cells, pairs, 1.0, dt, receptor="forced"))
         populations.append(forcing)
         return Network(

@@ -10,7 +10,7 @@ from distsnn.comm import SingleProcess
 from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
-    Explicit,
+    ConnectionList,
     IafCondExp,
     Network,
     Population,
@@ -43,7 +43,13 @@ def network(rule: UrbanczikSenn = RULE) -> Network:
     sources = Population("S", N_SOURCES, SpikeSource((step + 1) * DT, source))
     cells = Population("E", N, NEURON, precision="float64")
     learning = Projection(
-        *(sources, cells, Explicit(SOURCE, TARGET), 40.0, (4 + np.arange(TARGET.size) % 7) * DT),
+        *(
+            sources,
+            cells,
+            ConnectionList(SOURCE, TARGET),
+            40.0,
+            (4 + np.arange(TARGET.size) % 7) * DT,
+        ),
         receptor="dendritic_ex",
         synapse=rule,
         name="learning",
@@ -108,14 +114,16 @@ def test_weights_are_sums_over_the_errors_of_the_prediction(tmp_path: Path) -> N
 def test_errors_name_the_requirements_of_the_rule() -> None:
     with pytest.raises(DescriptionError, match="field tau_s: must differ from tau_L; given 10"):
         UrbanczikSenn(tau_s=10.0)
-    cells, ends = Population("E", 9, PpCondExpMcUrbanczik()), Explicit([0], [1])
+    cells, ends = Population("E", 9, PpCondExpMcUrbanczik()), ConnectionList([0], [1])
     for tau in (np.array([10.0]), np.array([10.0, 9.0]), Uniform(9.0, 10.0)):
         each = UrbanczikSenn(tau_L=tau)
         drawn = Projection(cells, cells, ends, 1.0, 1.0, receptor="dendritic_ex", synapse=each)
         with pytest.raises(DescriptionError, match="field tau_L"):
             Network([cells], [drawn])
     neurons = Population("A", 9, IafCondExp())
-    learning = Projection(neurons, neurons, Explicit([0], [1]), 1.0, 1.0, synapse=UrbanczikSenn())
+    learning = Projection(
+        neurons, neurons, ConnectionList([0], [1]), 1.0, 1.0, synapse=UrbanczikSenn()
+    )
     with pytest.raises(DescriptionError, match="follows the state prediction_error of its target"):
         Network([neurons], [learning])
     with Simulation(network(), communicator=SingleProcess()) as simulation:
