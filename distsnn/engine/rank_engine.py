@@ -239,7 +239,6 @@ class RankEngine:
             "delivers": [one.deliver for one in self.deliveries if one.deliver is not None],
         }
         self._tables = {name: call_table(calls) for name, calls in self._calls.items()}
-        self._tables["stimuli"] = self.stimuli.table
         self._exchange_call = np.array(
             [swap.address, address(swap.table), address(swap.scalars)], np.int64
         )
@@ -428,6 +427,7 @@ class RankEngine:
         probes: list[Probe | WeightProbe] = [*self.probes, *self.weight_probes]
         for probe in probes:
             probe.check_room(self.step, end)
+        self._tables["stimuli"] = self.stimuli.acting(self.step, end)
         while True:
             began = self.step
             # weights are known where all ranks' spikes are delivered: at an epoch's end
