@@ -76,20 +76,14 @@ class EpochLoop:
             emission.N_EMITTED: state[loop.N_EMITTED : loop.N_EMITTED + emission.COUNTS_SIZE],
         }
 
-    def set_calls(self, phase: str, calls: Sequence[KernelCall], table: Ints | None = None) -> None:
-        """Set the calls of a phase.
-
-        Parameters
-        ----------
-        phase : str
-            'collects', 'stimuli', 'updates', 'probes' or 'delivers'.
-        calls : sequence of KernelCall
-            The calls, in order.
-        table : ndarray of int64, shape (n_calls, CALL_SIZE), optional
-            Their table, if the caller changes it later.
-        """
+    def set_calls(self, phase: str, calls: Sequence[KernelCall]) -> None:
+        """Set the calls of a phase: 'collects', 'updates', 'probes' or 'delivers'."""
         self._calls[phase] = calls
-        self._tables[phase] = call_table(calls) if table is None else table
+        self._tables[phase] = call_table(calls)
+
+    def set_table(self, phase: str, table: Ints) -> None:
+        """Set the table of a phase, whose calls the caller keeps alive: 'stimuli'."""
+        self._tables[phase] = table
 
     @property
     def iteration(self) -> int:
@@ -189,9 +183,8 @@ class EpochLoop:
     ) -> Iterator[None]:
         """Make other calls only; meanwhile nothing is updated and no exchange takes place."""
         before = self._calls, self._tables, self._exchange_call
-        self._calls, self._tables = {}, {}
-        for phase in before[0]:
-            self.set_calls(phase, [])
+        self._calls = {}
+        self._tables = dict.fromkeys(self._tables, call_table([]))
         self.set_calls("collects", collects)
         self.set_calls("delivers", delivers)
         self._exchange_call = np.zeros_like(self._exchange_call)

@@ -175,7 +175,6 @@ class RankEngine:
         received = self._epoch_loop.exchange.received_gid, self._epoch_loop.exchange.received_step
         self._connect_synapses(received)
         self.stimuli = Stimuli(self.layout, self.quanta, self.ring, self.neurons, self.seed)
-        self._epoch_loop.set_calls("stimuli", self.stimuli.calls, self.stimuli.table)
         self._emission_arrays = self._epoch_loop.emission_arrays() | {
             emission.GROUP_GID: self.layout.group_gid,
             emission.GROUP_SIZE: self.layout.group_size,
@@ -436,6 +435,7 @@ class RankEngine:
         end = self.step + steps
         for probe in chain[StateProbe | WeightProbe](self.probes, self.weight_probes):
             probe.check_room(self.step, end)
+        self._epoch_loop.set_table("stimuli", self.stimuli.acting(self.step, end))
         # weights are known when all ranks' spikes are delivered: at the end of an epoch
         actions: list[tuple[int, Callable[[int], None]]] = [
             *((scaler.interval_steps, scaler.apply) for scaler in self.scalers),

@@ -11,6 +11,7 @@ from distsnn.engine.kernel_calls import KernelCall, call_table
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import InputRing, LocalNeurons
 from distsnn.engine.spike_trains import GammaCalls, PoissonCalls, most_counts, receptor_weights
+from distsnn.kernels import loop
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import (
     ConstantCurrent,
@@ -77,8 +78,6 @@ class Stimuli:
     ----------
     calls : list of KernelCall
         In the order of the description, which is that in which currents are added.
-    table : ndarray of int64, shape (n_calls, kernels.loop.CALL_SIZE)
-        The same as the loop takes them.
     gammas : list of GammaCalls
         The stimuli that have states.
     """
@@ -119,13 +118,26 @@ class Stimuli:
             if stimulus.name is not None:
                 self._named[stimulus.name] = len(self.calls), calls
             self.calls += calls.calls
-        self.table = call_table(self.calls)
+        self._table = call_table(self.calls)
+
+    def acting(self, first: int, stop: int) -> npt.NDArray[np.int64]:
+        """Return the table of the calls that act in an iteration of first .. stop - 1.
+
+        A stimulus with thousands of pieces has thousands of calls, which the epoch loop would
+        otherwise look at in every iteration.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_acting, kernels.loop.CALL_SIZE)
+        """
+        table = self._table
+        return table[(table[:, loop.FROM] < stop) & (table[:, loop.TO] > first)]
 
     def set(self, name: str, values: Mapping[str, float | Floats]) -> None:
         """Set fields of a named stimulus, of all its neurons or of each, from now on."""
         first, stimulus = self._named[name]
         stimulus.set(**values)
-        self.table[first : first + len(stimulus.calls)] = call_table(stimulus.calls)
+        self._table[first : first + len(stimulus.calls)] = call_table(stimulus.calls)
 
     def add_spikes(
         self,

@@ -236,6 +236,18 @@ def test_pieces_make_the_same_run_and_full_buffers_are_emptied(
         np.testing.assert_array_equal(np.concatenate(found.samples[key]), np.concatenate(rows))
 
 
+def test_only_calls_that_act_within_a_run_enter_the_loop() -> None:
+    # five are without end, and each piece of two stimuli is a call
+    acting = _engine(NETWORK).stimuli.acting
+    assert [len(acting(0, steps)) for steps in (1, 10, 11, 50, 51, STEPS)] == [5, 5, 6, 7, 8, 11]
+    ends = (299, 300, 399, 400, 599, 600)
+    assert [len(acting(first, STEPS)) for first in ends] == [11, 10, 10, 9, 8, 7]
+    times = 0.5 * np.arange(4000)
+    rates = Piecewise(times, np.resize([2e4, 0.0, 5e4], times.size))
+    many = Network([E], [], [PoissonInput(E, rates, 40.0)], dt=DT)
+    assert len(_engine(many).stimuli.acting(1003, 1018)) == 4
+
+
 def test_a_calendar_that_is_full_in_mid_run_grows(
     whole: Result, monkeypatch: pytest.MonkeyPatch
 ) -> None:

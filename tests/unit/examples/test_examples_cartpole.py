@@ -147,12 +147,18 @@ def test_learns_the_same_on_two_ranks(tmp_path: Path) -> None:
 @pytest.mark.validation
 @pytest.mark.timeout(1200)
 def test_pole_is_balanced() -> None:
-    learnt = [cartpole.learn(seed=seed, progress=False) for seed in cartpole.SEEDS]
-    assert all(one.tests.size == 100 and one.tests.max() <= 200 for one in learnt)
-    assert sum(one.tests.mean() >= 195.0 for one in learnt) >= 3
-    # it had to be learnt, and can be done while the pole falls
-    assert all(one.training[:20].mean() < 40.0 for one in learnt)
-    assert min(one.speed for one in learnt) >= 1.0
+    balanced = 0
+    for seed in cartpole.SEEDS:
+        learnt = cartpole.learn(seed=seed, progress=False)
+        assert learnt.tests.size == 100 and learnt.tests.max() <= 200
+        # it had to be learnt, and can be done while the pole falls
+        assert learnt.training[:20].mean() < 40.0
+        assert learnt.speed >= 1.0
+        balanced += learnt.tests.mean() >= 195.0
+        # three of the five are asked for
+        if balanced == 3:
+            return
+    pytest.fail(f"{balanced} of {len(cartpole.SEEDS)} networks balance the pole")
 
 
 def test_nobody_acts_without_neurons() -> None:
