@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from distsnn.errors import StateError as StateError
     from distsnn.errors import Stopped as Stopped
     from distsnn.errors import StoreError as StoreError
+    from distsnn.io.summary import RunInfo as RunInfo
+    from distsnn.io.summary import read_run_info as read_run_info
     from distsnn.network import *  # noqa: F403
     from distsnn.partition.assignment import Assignment as Assignment
     from distsnn.partition.graph import Graph as Graph
@@ -35,6 +37,7 @@ else:  # hidden from type checkers, to which a module with __getattr__ has any n
             "distsnn.errors",
         ),
         **dict.fromkeys(("Stopped", "StoreError"), "distsnn.errors"),
+        **dict.fromkeys(("RunInfo", "read_run_info"), "distsnn.io.summary"),
         "Assignment": "distsnn.partition.assignment",
         "Graph": "distsnn.partition.graph",
         **dict.fromkeys(

@@ -6,7 +6,7 @@ from typing import Any
 
 from distsnn.errors import DescriptionError
 from distsnn.io.run_writer import is_run
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 from distsnn.network.checks import as_number
 from distsnn.partition.graph import CostModel
 from distsnn.partition.traffic import Rates
@@ -31,11 +31,11 @@ def load_rates(name: str | None) -> Rates:
     path = Path(name)
     where = f"--rates {name}"
     if path.is_dir() and is_run(path):
-        rates = summarise(name)["rates"]
-        missing = [population_name for population_name, rate in rates.items() if rate is None]
+        run_rates = read_run_info(name).rates
+        missing = [population_name for population_name, rate in run_rates.items() if rate is None]
         if missing:
             raise DescriptionError("has no spikes of all populations", where=where, value=missing)
-        return {population_name: float(rate) for population_name, rate in rates.items()}
+        return {name: rate for name, rate in run_rates.items() if rate is not None}
     content = read_json(path, where)
     rates = content.get("rates") if isinstance(content, dict) and _is_profile(content) else content
     if not isinstance(rates, dict) or not all(

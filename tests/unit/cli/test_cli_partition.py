@@ -10,7 +10,7 @@ import pytest
 
 from distsnn.cli import profile_command
 from distsnn.io.reader import StoreReader
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 
 Command = Callable[..., Any]
 AREAS = """
@@ -162,7 +162,7 @@ def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Pa
     again = json.loads(
         distsnn("partition", areas, "--set", "areas=3", "--rates", run, "--json").out
     )
-    assert again[0]["spikes_per_s"] == pytest.approx(64 * sum(summarise(run)["rates"].values()))
+    assert again[0]["spikes_per_s"] == pytest.approx(64 * sum(read_run_info(run).rates.values()))
 
 
 def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_path: Path) -> None:
