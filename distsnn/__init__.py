@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from distsnn.analysis import Run as Run
     from distsnn.analysis import open_run as open_run
     from distsnn.analysis import raster as raster
+    from distsnn.analysis import write_report as write_report
     from distsnn.errors import DescriptionError as DescriptionError
     from distsnn.errors import DistsnnError as DistsnnError
     from distsnn.errors import RankError as RankError
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from distsnn.simulation import simulate as simulate
 else:  # hidden from type checkers, to which a module with __getattr__ has any name
     _HOMES = {
-        **dict.fromkeys(("Run", "open_run", "raster"), "distsnn.analysis"),
+        **dict.fromkeys(("Run", "open_run", "raster", "write_report"), "distsnn.analysis"),
         **dict.fromkeys(
             ("DescriptionError", "DistsnnError", "RankError", "RunawayError", "StateError"),
             "distsnn.errors",

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from distsnn import examples
+from distsnn import examples, write_report
 from distsnn.cli.tables import info_lines, run_lines
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import RunInfo, read_run_info
@@ -210,7 +210,9 @@ def test_report_writes_a_page(distsnn: Command, model: Path, tmp_path: Path) -> 
     done = distsnn("report", out)
     assert done.code == 0
     assert done.out.strip() == str(tmp_path / "run.html")
-    assert "<svg" in (tmp_path / "run.html").read_text()
+    page = (tmp_path / "run.html").read_text()
+    assert "<svg" in page
+    assert write_report(out, tmp_path / "same.html").read_text() == page
     assert distsnn("report", out, "--out", tmp_path / "page.html").code == 0
     assert (tmp_path / "page.html").exists()
     assert distsnn("report", tmp_path / "none.zarr").code == 2

@@ -30,7 +30,7 @@ from switched_recordings import (
 )
 from thread_ranks import run
 
-from distsnn.analysis import open_run, report
+from distsnn.analysis import open_run, write_report
 from distsnn.comm import Communicator
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.reader import StoreReader
@@ -172,7 +172,7 @@ def test_statistics_divide_by_recorded_time_or_refuse(
     with pytest.raises(DescriptionError, match=r"allowed: time within \(0, 10\], \(29.5, 50\] ms"):
         run.spike_count_histogram("E")
     assert run.isi("E", 0.0, 10.0)["n"].sum().compute() >= 0
-    page = report(store, tmp_path / "report.html").read_text()
+    page = write_report(store, tmp_path / "report.html").read_text()
     assert "Spikes were recorded of E in (0, 10], (29.5, 50] ms; I in (0, 29.5] ms only." in page
     numbers = read_run_info(store).recorded_intervals_ms
     assert numbers["spikes/I"] == [[0.0, pytest.approx(29.5)]]
