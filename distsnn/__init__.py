@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from distsnn.simulation import Simulation as Simulation
     from distsnn.simulation import Summary as Summary
     from distsnn.simulation import simulate as simulate
+    from distsnn.tools.partition_comparison import compare_partitions as compare_partitions
+    from distsnn.tools.profiles import Profile as Profile
 else:  # hidden from type checkers, to which a module with __getattr__ has any name
     _HOMES = {
         **dict.fromkeys(("Run", "open_run", "raster", "write_report"), "distsnn.analysis"),
@@ -44,6 +46,8 @@ else:  # hidden from type checkers, to which a module with __getattr__ has any n
         **dict.fromkeys(
             ("Policy", "Progress", "Simulation", "Summary", "simulate"), "distsnn.simulation"
         ),
+        "compare_partitions": "distsnn.tools.partition_comparison",
+        "Profile": "distsnn.tools.profiles",
     }
 
     def __dir__() -> list[str]:

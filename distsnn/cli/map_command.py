@@ -10,7 +10,7 @@ from typing import Any
 from distsnn.cli.map_run import BothRuns, both_runs, effect_lines
 from distsnn.cli.map_slices import check_neurons_per_core, fitted, sends_each
 from distsnn.cli.models import load_model
-from distsnn.cli.rates import load_rates
+from distsnn.cli.option_errors import option_errors
 from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError
 from distsnn.extras import extra
@@ -30,6 +30,7 @@ from distsnn.partition.boards.resources import SlicedNetwork
 from distsnn.partition.traffic import Rates, neuron_rates
 from distsnn.simulation.clock import peak_rss_bytes
 from distsnn.simulation.edge_routing import read_edges
+from distsnn.tools.profiles import read_profile
 from distsnn.units import counted
 
 
@@ -44,7 +45,8 @@ def execute(options: Namespace, communicator: Communicator) -> int:
             check_pacman(board)
         if options.sanafe is not None:
             check_sanafe(board)
-        rates = load_rates(options.rates)
+        with option_errors(options, "rates"):
+            rates = read_profile(options.rates).rates
         neuron_rates(network, rates)
         check_network(network, board)
         check_objective(board, options.optimise)

@@ -40,6 +40,7 @@ CLASSES = {
     "analysis": "analysis",
     "simulation": "simulation",
     "slurm": "slurm",
+    "tools": "tools",
     "examples": "examples",
     "cli": "cli",
     "__main__": "cli",
@@ -47,6 +48,7 @@ CLASSES = {
 }
 
 _PARTITION = {"partition", "partition.assignment"}
+_BOARDS = {*_PARTITION, "partition.boards"}
 _ALL = set(CLASSES.values()) - {"cli", "distsnn"}
 
 # The allowed arrows between classes. A class always reaches itself; all else fails. The leaves
@@ -66,7 +68,8 @@ ALLOWED: dict[str, set[str]] = {
     "analysis": {"io", "leaves"},
     "simulation": {"network", *_PARTITION, "engine", "comm", "io", "leaves"},
     "slurm": {"leaves"},
-    "examples": {*_ALL, "distsnn"},
+    "tools": {"network", *_BOARDS, "engine", "comm", "io", "simulation", "analysis", "leaves"},
+    "examples": {*_ALL, "distsnn"} - {"tools"},
     "cli": {*_ALL, "distsnn"},
     # The package's own __init__ may offer names of any layer, but only on demand
     # (see `eager_root_imports`): importing one layer must not import them all.
