@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from distsnn.simulation import simulate as simulate
     from distsnn.tools.partition_comparison import compare_partitions as compare_partitions
     from distsnn.tools.profiles import Profile as Profile
+    from distsnn.tools.profiling import profile_network as profile_network
 else:  # hidden from type checkers, to which a module with __getattr__ has any name
     _HOMES = {
         **dict.fromkeys(("Run", "open_run", "raster", "write_report"), "distsnn.analysis"),
@@ -48,6 +49,7 @@ else:  # hidden from type checkers, to which a module with __getattr__ has any n
         ),
         "compare_partitions": "distsnn.tools.partition_comparison",
         "Profile": "distsnn.tools.profiles",
+        "profile_network": "distsnn.tools.profiling",
     }
 
     def __dir__() -> list[str]:

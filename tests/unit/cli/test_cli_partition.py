@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from distsnn.cli import profile_command
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import read_run_info
+from distsnn.tools import profiling
 
 Command = Callable[..., Any]
 AREAS = """
@@ -126,7 +126,7 @@ def test_costs_of_models_are_left_out_unless_all_are_known(
     model.write_text(TWO)
     # of all, of the plain ones, which took no time that the clock told, and of the dear ones
     costs = iter([{"neuron": 2.0}, {}, {"neuron": 5.0}])
-    monkeypatch.setattr(profile_command, "_costs", lambda *_: next(costs))
+    monkeypatch.setattr(profiling, "_costs", lambda *_: next(costs))
     told = distsnn("profile", model, "--warmup", 1, "--time", 1)
     assert json.loads(told.out)["cost"] == {"neuron": 2.0}
     assert next(costs, None) is None

@@ -1,0 +1,161 @@
+"""A profile of a network: rates and costs from a short run, for partitioning."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from distsnn.comm import Communicator, collective_phase, world
+from distsnn.errors import DescriptionError
+from distsnn.network import Network
+from distsnn.simulation import Simulation
+from distsnn.simulation.run_summary import Counted
+from distsnn.tools.profiles import Profile
+from distsnn.units import steps
+
+
+def profile_network(
+    network: Network,
+    *,
+    time: float = 200.0,
+    warmup: float = 100.0,
+    seed: int = 1,
+    out: str | os.PathLike[str] | None = None,
+    communicator: Communicator | None = None,
+) -> Profile:
+    """Measure the rates and costs of a network in a short run, for partitioning. Collective.
+
+    If the network has several neuron models, the neurons of each also run alone.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    time : float
+        Measured biological time, ms.
+    warmup : float
+        Biological time before that, ms.
+    seed : int
+        Seed of all random numbers.
+    out : str or PathLike, optional
+        Write the profile to this JSON file, which must not exist.
+    communicator : Communicator, optional
+        The ranks; by default all that the launcher started.
+
+    Returns
+    -------
+    Profile
+        Rate of each population, spikes/s, and costs, ns. `to_dict` returns what
+        ``distsnn profile`` prints.
+
+    Raises
+    ------
+    DescriptionError
+        If a time is not a multiple of the time step, nothing would be measured, the network cannot
+        be built, or `out` exists or cannot be written.
+
+    Examples
+    --------
+    >>> profile = profile_network(network, time=500.0)  # doctest: +SKIP
+    >>> compare_partitions(network, ranks=8, rates=profile)  # doctest: +SKIP
+    """
+    communicator = communicator or world()
+    with collective_phase(communicator, "checking the settings"):
+        if steps(time, network.dt, where="time") < 1:
+            raise DescriptionError("nothing would be measured", where="time", value=time)
+        if steps(warmup, network.dt, where="warmup") < 0:
+            raise DescriptionError("must not be negative", where="warmup", value=warmup)
+        if communicator.rank == 0 and out is not None and Path(out).exists():
+            raise DescriptionError("exists already", where="out", value=os.fspath(out))
+    rates, costs = _measure(network, time, warmup, seed, communicator)
+    model_costs = _model_costs(network, time, warmup, seed, communicator)
+    cost: dict[str, Any] = costs
+    if model_costs and "neuron" in costs:
+        cost = costs | {"models": _scale_model_costs(model_costs, network, costs["neuron"])}
+    profile = Profile(rates, cost)
+    with collective_phase(communicator, "writing rates"):
+        if communicator.rank == 0 and out is not None:
+            try:
+                Path(out).write_text(json.dumps(profile.to_dict(), indent=2) + "\n")
+            except OSError as error:
+                raise DescriptionError(
+                    f"cannot be written: {error.strerror}", where="out", value=os.fspath(out)
+                ) from error
+    return profile
+
+
+def _measure(
+    network: Network, time: float, warmup: float, seed: int, communicator: Communicator
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the rate of each population, spikes/s, and costs, ns. Collective."""
+    with Simulation(network, seed=seed, communicator=communicator) as simulation:
+        simulation.run(warmup)
+        before = simulation.counted()
+        simulation.run(time)
+        after = simulation.counted()
+        spikes = {
+            population.name: float(simulation[population].spike_counts().sum())
+            for population in network.populations
+        }
+    rates = {
+        population.name: 1e3 / time * spikes[population.name] / population.size
+        for population in network.populations
+    }
+    return rates, _costs(before, after, network.n_neurons * time / network.dt)
+
+
+def _model_costs(
+    network: Network, time: float, warmup: float, seed: int, communicator: Communicator
+) -> dict[str, float]:
+    """Return the time per neuron and step of each model, ns, if there are several. Collective.
+
+    The neurons of each model run separately, with their stimuli and without synapses, because the
+    whole run has one clock for all updates. The result is empty unless all times are known, because
+    together they make up the time of the whole network.
+    """
+    names = list(dict.fromkeys(population.model.name for population in network.populations))
+    model_costs: dict[str, float] = {}
+    for name in names if len(names) > 1 else ():
+        with collective_phase(communicator, "making the network"):
+            populations = [
+                population for population in network.populations if population.model.name == name
+            ]
+            names_of_model = {population.name for population in populations}
+            stimuli = [
+                stimulus
+                for stimulus in network.stimuli
+                if stimulus.target.population in names_of_model
+            ]
+            part = Network(populations, [], stimuli, dt=network.dt)
+        _, costs = _measure(part, time, warmup, seed, communicator)
+        if "neuron" in costs:
+            model_costs[name] = costs["neuron"]
+    return model_costs if len(model_costs) == len(names) else {}
+
+
+def _scale_model_costs(
+    model_costs: dict[str, float], network: Network, mean: float
+) -> dict[str, float]:
+    """Return costs of models, scaled so that their mean over neurons is the network's."""
+    sizes = dict.fromkeys(model_costs, 0)
+    for population in network.populations:
+        if population.model.name in sizes:
+            sizes[population.model.name] += population.size
+    alone = sum(model_costs[name] * size for name, size in sizes.items()) / sum(sizes.values())
+    return {name: round(mean * cost / alone, 4) for name, cost in model_costs.items()}
+
+
+def _costs(before: Counted, after: Counted, neuron_steps: float) -> dict[str, float]:
+    """Return what a neuron's step and an event took between two counts, ns, if there were any."""
+    numbers = {
+        "neuron": ("update", neuron_steps),
+        "event": ("deliver", float(after.events - before.events)),
+    }
+    costs = {}
+    for name, (phase, number) in numbers.items():
+        spent_s = sum(after.phases[phase]) - sum(before.phases[phase])
+        if number and spent_s > 0.0:
+            costs[name] = round(1e9 * spent_s / number, 4)
+    return {name: cost for name, cost in costs.items() if cost}
