@@ -39,13 +39,7 @@ def wired_ends(
     """
     warm_up()
     table, scales = make_blocks(network), choose_quanta(network, file_summaries(network))
-    expected = sum(
-        projection.rule.expected_synapses(
-            projection.pre.size, projection.post.size, projection.is_recurrent
-        )
-        for projection in network.projections
-    )
-    parts = min(max(1, math.ceil(expected / at_a_time)), table.n_blocks)
+    parts = min(max(1, math.ceil(network.expected_synapses() / at_a_time)), table.n_blocks)
     assignment = make_assignment(table, parts, "contiguous")
     for part in range(parts):
         layout = Layout(network, table, assignment, part)

@@ -1,6 +1,5 @@
-"""``distsnn map --run``: what a board does to a network, seen before there is a board."""
+"""Runs of a network with and without the limits of a board, and how they differ."""
 
-from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -11,26 +10,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.cli.tables import columns
 from distsnn.comm import Communicator, collective_phase
-from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network, RecordSpikes
 from distsnn.partition.boards.board_limits import ConstrainedNetwork
 from distsnn.partition.boards.mapping import BoardMapping
 from distsnn.partition.boards.packet_counts import count_packets
 from distsnn.simulation import Simulation
-from distsnn.units import counted, steps
 
 
 @contextmanager
-def both_runs(
+def run_with_and_without_limits(
     network: Network,
     constrained: ConstrainedNetwork,
-    options: Namespace,
+    time_ms: float,
+    *,
+    seed: int,
     communicator: Communicator,
-) -> Iterator["BothRuns"]:
-    """Run a network as it is and as a board would run it; the recordings are gone afterwards.
+) -> Iterator["LimitComparison"]:
+    """Run a network with and without the limits of a board; the recordings are temporary.
 
     Collective.
 
@@ -38,22 +36,19 @@ def both_runs(
     ----------
     network : Network
         The network.
-    constrained : Constrained
-        What the board makes of it.
-    options : Namespace
-        The command line: `run` (ms) and `seed`.
+    constrained : ConstrainedNetwork
+        The network under the board's limits.
+    time_ms : float
+        Biological time, ms.
+    seed : int
+        Seed of all random numbers.
     communicator : Communicator
         The ranks that run them.
     """
-    time_ms, both = float(options.run), (network, constrained.network)
-    seed = 1 if options.seed is None else options.seed
+    both = network, constrained.network
     with ExitStack() as stack:
         folder: Any = None
         with collective_phase(communicator, "preparing the runs"):
-            if time_ms == 0.0:
-                raise DescriptionError("nothing would run", where="--run", value=0.0)
-            for simulated in both:
-                steps(time_ms, simulated.dt, where="--run")
             if communicator.rank == 0:
                 folder = stack.enter_context(TemporaryDirectory(prefix="distsnn-map-"))
         folder = communicator.bcast(folder)
@@ -63,21 +58,21 @@ def both_runs(
             recorded = replace(simulated, recordings=spikes)
             with Simulation(recorded, seed=seed, out=path, communicator=communicator) as simulation:
                 simulation.run(time_ms)
-        yield BothRuns(constrained, time_ms, paths)
+        yield LimitComparison(constrained, time_ms, paths)
 
 
 @dataclass(frozen=True)
-class BothRuns:
-    """Recorded runs of a network as it is and as a board would run it.
+class LimitComparison:
+    """Recorded runs of a network with and without the limits of a board.
 
     Parameters
     ----------
-    constrained : Constrained
-        What the board makes of the network.
+    constrained : ConstrainedNetwork
+        The network under the board's limits.
     time_ms : float
-        How long they ran.
+        Biological time, ms.
     paths : pair of Path
-        Stores of the two runs.
+        Stores of the runs without and with limits.
     """
 
     constrained: ConstrainedNetwork
@@ -101,12 +96,12 @@ class BothRuns:
             counts += np.bincount(gid, minlength=counts.size)
         return counts
 
-    def effect(self, mapping: BoardMapping, report: dict[str, Any]) -> dict[str, Any]:
+    def to_dict(self, mapping: BoardMapping, report: dict[str, Any]) -> dict[str, Any]:
         """Return what the board changes, and its traffic, as plain data.
 
         Parameters
         ----------
-        mapping : Mapping
+        mapping : BoardMapping
             The constrained network's mapping.
         report : dict
             Its report.
@@ -139,33 +134,3 @@ class BothRuns:
                 finite = cv[~np.isnan(cv)]
                 values["cv"].append(float(finite.mean()) if finite.size else None)
         return statistics
-
-
-def effect_lines(effect: dict[str, Any], board: str) -> list[str]:
-    """Return `BothRuns.effect` in words and columns."""
-    lines = [f"{effect['time_ms']:g} ms under the limits of {board}:"]
-    lines += [f"  {change}" for change in effect["changes"] or ["nothing changes"]]
-    if effect["not_applied"]:
-        lines.append(f"  not applied, as unknown: {', '.join(effect['not_applied'])}")
-    heads = ["", "spikes/s", "there", "", "CV", "there", ""]
-    rows = [
-        [f"  {name}", *_pair(*values["rate"]), *_pair(*values["cv"])]
-        for name, values in effect["populations"].items()
-    ]
-    lines += columns(heads, rows)
-    if effect["same_spikes"]:
-        lines.append("all spikes are the same as without limits")
-    measured, predicted = effect["measured"], effect["predicted"]
-    return [
-        *lines,
-        f"{counted(measured['spikes'], 'spike')} sent {counted(measured['packets'], 'packet')} "
-        f"over {counted(measured['hops'], 'link')} (predicted: {predicted['packets']:,.0f} over "
-        f"{predicted['hops']:,.0f})",
-    ]
-
-
-def _pair(before: float | None, after: float | None) -> list[str]:
-    texts = ["-" if value is None else f"{value:.3g}" for value in (before, after)]
-    if not before or after is None:
-        return [*texts, ""]
-    return [*texts, f"{100.0 * (after / before - 1.0):+.1f} %"]
