@@ -4,12 +4,12 @@ import re
 from argparse import Namespace
 from typing import Any
 
-from distsnn.cli.models import load_model
 from distsnn.cli.option_errors import option_errors
 from distsnn.cli.tables import columns
 from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError
 from distsnn.tools.board_mapping import NetworkMapping, map_network
+from distsnn.tools.models import load_model
 from distsnn.units import counted
 
 

@@ -3,12 +3,12 @@
 import json
 from argparse import Namespace
 
-from distsnn.cli.models import load_model
 from distsnn.cli.option_errors import option_errors
 from distsnn.cli.tables import columns
 from distsnn.comm import Communicator
 from distsnn.errors import printable
 from distsnn.partition.metrics import AssignmentMetrics
+from distsnn.tools.models import load_model
 from distsnn.tools.partition_comparison import compare_partitions
 
 _HEADS = (

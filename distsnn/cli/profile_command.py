@@ -3,9 +3,9 @@
 import json
 from argparse import Namespace
 
-from distsnn.cli.models import load_model
 from distsnn.cli.option_errors import option_errors
 from distsnn.comm import Communicator, collective_phase
+from distsnn.tools.models import load_model
 from distsnn.tools.profiling import profile_network
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distsnn.cli.models import check_no_settings, check_unscripted, load_model
 from distsnn.cli.run_paths import path_exists, resume_command, resume_path
 from distsnn.cli.tables import run_lines
 from distsnn.comm import Communicator, collective_phase
@@ -23,6 +22,7 @@ from distsnn.simulation.checkpoint import same_run
 from distsnn.simulation.job import Job, restored, simulation_of
 from distsnn.simulation.newest_checkpoint import open_shared_reader
 from distsnn.tools.assignments import load_assignment
+from distsnn.tools.models import check_no_settings, check_unscripted, load_model
 from distsnn.tools.profiles import read_profile
 from distsnn.units import steps
 

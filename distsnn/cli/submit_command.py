@@ -6,13 +6,13 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from distsnn.cli.models import load_model
 from distsnn.cli.parser import parse
 from distsnn.comm import Communicator
 from distsnn.errors import DescriptionError, unknown
 from distsnn.slurm import BatchJob, analysis_script, job_script, known_flags, mpi_flag, submit
 from distsnn.slurm.script import log_of
 from distsnn.slurm.templates import template
+from distsnn.tools.models import load_model
 from distsnn.units import steps
 
 # Loading an MPI library may kill the process that tries, or leave it initialised.

@@ -68,7 +68,10 @@ ALLOWED: dict[str, set[str]] = {
     "analysis": {"io", "leaves"},
     "simulation": {"network", *_PARTITION, "engine", "comm", "io", "leaves"},
     "slurm": {"leaves"},
-    "tools": {"network", *_BOARDS, "engine", "comm", "io", "simulation", "analysis", "leaves"},
+    "tools": {
+        *("network", *_BOARDS, "engine", "comm", "io", "simulation", "analysis", "examples"),
+        "leaves",
+    },
     "examples": {*_ALL, "distsnn"} - {"tools"},
     "cli": {*_ALL, "distsnn"},
     # The package's own __init__ may offer names of any layer, but only on demand
