@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from distsnn.simulation import simulate as simulate
     from distsnn.tools.board_mapping import NetworkMapping as NetworkMapping
     from distsnn.tools.board_mapping import map_network as map_network
+    from distsnn.tools.job_submission import SubmittedJob as SubmittedJob
+    from distsnn.tools.job_submission import submit_job as submit_job
     from distsnn.tools.partition_comparison import compare_partitions as compare_partitions
     from distsnn.tools.profiles import Profile as Profile
     from distsnn.tools.profiling import profile_network as profile_network
@@ -50,6 +52,7 @@ else:  # hidden from type checkers, to which a module with __getattr__ has any n
             ("Policy", "Progress", "Simulation", "Summary", "simulate"), "distsnn.simulation"
         ),
         **dict.fromkeys(("NetworkMapping", "map_network"), "distsnn.tools.board_mapping"),
+        **dict.fromkeys(("SubmittedJob", "submit_job"), "distsnn.tools.job_submission"),
         "compare_partitions": "distsnn.tools.partition_comparison",
         "Profile": "distsnn.tools.profiles",
         "profile_network": "distsnn.tools.profiling",
