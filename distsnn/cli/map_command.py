@@ -4,7 +4,7 @@ import re
 from argparse import Namespace
 from typing import Any
 
-from distsnn.cli.option_errors import option_errors
+from distsnn.cli.function_calls import call_function
 from distsnn.cli.tables import columns
 from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError
@@ -18,23 +18,9 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     with collective_phase(communicator, "making the network"):
         boards = None if options.boards is None else _read_boards(options.boards)
         network = load_model(options.model, options.set).network
-    with option_errors(options, "rates", "neurons_per_core", "run", "contacts"):
-        mapped = map_network(
-            network,
-            options.board,
-            boards=boards,
-            rates=options.rates,
-            neurons_per_core=options.neurons_per_core,
-            optimise=options.optimise,
-            run=options.run,
-            contacts=options.contacts,
-            seed=1 if options.seed is None else options.seed,
-            out=options.out,
-            pacman=options.pacman,
-            sanafe=options.sanafe,
-            plot=options.plot,
-            communicator=communicator,
-        )
+    seed = 1 if options.seed is None else options.seed
+    others = {"boards": boards, "seed": seed, "communicator": communicator}
+    mapped = call_function(map_network, options, network, options.board, **others)
     if communicator.rank == 0:
         effect = [] if mapped.run is None else _effect_lines(mapped.run, mapped.mapping.board.name)
         print("\n".join([*_report_lines(mapped), *effect]))

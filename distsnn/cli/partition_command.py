@@ -3,7 +3,7 @@
 import json
 from argparse import Namespace
 
-from distsnn.cli.option_errors import option_errors
+from distsnn.cli.function_calls import call_function
 from distsnn.cli.tables import columns
 from distsnn.comm import Communicator
 from distsnn.errors import printable
@@ -22,17 +22,8 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     if communicator.rank != 0:
         return 0
     model = load_model(options.model, options.set)
-    with option_errors(options, "rates", "assignment", "ranks", "plot"):
-        all_metrics = compare_partitions(
-            options.model if model.about["kind"] == "run" else model.network,
-            ranks=options.ranks,
-            strategy=options.strategy,
-            assignment=options.assignment,
-            rates=options.rates,
-            shares=options.shares,
-            quality=options.quality,
-            plot=options.plot,
-        )
+    network = options.model if model.about["kind"] == "run" else model.network
+    all_metrics = call_function(compare_partitions, options, network)
     if options.json:
         print(json.dumps([metrics.to_dict() for metrics in all_metrics], indent=2))
     else:

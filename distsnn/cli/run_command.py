@@ -4,7 +4,7 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from distsnn.cli.option_errors import option_errors
+from distsnn.cli.function_calls import option_errors
 from distsnn.cli.run_paths import check_run_path, resume_command
 from distsnn.comm import REPORTED_EXIT_CODES, Communicator, JobResult, detect_launcher, launch
 from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, start_timeout

@@ -2,19 +2,13 @@
 
 from argparse import Namespace
 
-from distsnn.cli.option_errors import option_errors
+from distsnn.cli.function_calls import call_function
 from distsnn.comm import Communicator
 from distsnn.errors import DescriptionError
 from distsnn.slurm import BatchJob
 from distsnn.slurm.script import log_of
 from distsnn.slurm.templates import template
 from distsnn.tools.job_submission import SubmittedJob, submit_job
-
-# Arguments of `submit_job` that are options of the same name.
-_OPTIONS = (
-    *("out", "time_limit", "time", "seed", "array", "analyse", "dry_run", "ntasks", "nodes"),
-    *("partition", "account", "qos", "mem", "prologue", "mpi", "checkpoint_wall", "signal_lead"),
-)
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
@@ -32,14 +26,14 @@ def _submit(options: Namespace) -> SubmittedJob:
         if getattr(options, name) is None:
             place = "MODEL" if name == "model" else f"--{name.replace('_', '-')}"
             raise DescriptionError(f"{place} is missing", where="distsnn submit")
-    with option_errors(options, *_OPTIONS, "run_option", "sbatch"):
-        return submit_job(
-            options.model,
-            settings=options.set,
-            run_option=dict(map(_pair, options.run_option)),
-            sbatch=dict(map(_pair, options.sbatch)),
-            **{name: getattr(options, name) for name in _OPTIONS},
-        )
+    return call_function(
+        submit_job,
+        options,
+        options.model,
+        settings=options.set,
+        run_option=dict(map(_pair, options.run_option)),
+        sbatch=dict(map(_pair, options.sbatch)),
+    )
 
 
 def _print(submitted: SubmittedJob) -> None:

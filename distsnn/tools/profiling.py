@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from distsnn.comm import Communicator, collective_phase, world
 from distsnn.errors import DescriptionError
-from distsnn.network import Network
+from distsnn.network import Network, Population
 from distsnn.simulation import Simulation
 from distsnn.simulation.run_summary import Counted
 from distsnn.tools.profiles import Profile
@@ -69,10 +70,14 @@ def profile_network(
             raise DescriptionError("must not be negative", where="warmup", value=warmup)
         if communicator.rank == 0 and out is not None and Path(out).exists():
             raise DescriptionError("exists already", where="out", value=os.fspath(out))
-    rates, costs = _measure(network, time, warmup, seed, communicator)
-    model_costs = _model_costs(network, time, warmup, seed, communicator)
+    measure = partial(_measure, time=time, warmup=warmup, seed=seed, communicator=communicator)
+    rates, costs = measure(network)
+    with collective_phase(communicator, "making the network"):
+        parts = _networks_of_models(network)
+    model_costs = {name: measure(part)[1].get("neuron", 0.0) for name, part in parts.items()}
     cost: dict[str, Any] = costs
-    if model_costs and "neuron" in costs:
+    # together the times of models make up the time of the network: all must be known
+    if "neuron" in costs and model_costs and all(model_costs.values()):
         cost = costs | {"models": _scale_model_costs(model_costs, network, costs["neuron"])}
     profile = Profile(rates, cost)
     with collective_phase(communicator, "writing rates"):
@@ -106,44 +111,32 @@ def _measure(
     return rates, _costs(before, after, network.n_neurons * time / network.dt)
 
 
-def _model_costs(
-    network: Network, time: float, warmup: float, seed: int, communicator: Communicator
-) -> dict[str, float]:
-    """Return the time per neuron and step of each model, ns, if there are several. Collective.
+def _networks_of_models(network: Network) -> dict[str, Network]:
+    """Return the neurons of each model with their stimuli, if there are several models.
 
-    The neurons of each model run separately, with their stimuli and without synapses, because the
-    whole run has one clock for all updates. The result is empty unless all times are known, because
-    together they make up the time of the whole network.
+    They run without synapses and separately, because a run has one clock for all updates.
     """
-    names = list(dict.fromkeys(population.model.name for population in network.populations))
-    model_costs: dict[str, float] = {}
-    for name in names if len(names) > 1 else ():
-        with collective_phase(communicator, "making the network"):
-            populations = [
-                population for population in network.populations if population.model.name == name
-            ]
-            names_of_model = {population.name for population in populations}
-            stimuli = [
-                stimulus
-                for stimulus in network.stimuli
-                if stimulus.target.population in names_of_model
-            ]
-            part = Network(populations, [], stimuli, dt=network.dt)
-        _, costs = _measure(part, time, warmup, seed, communicator)
-        if "neuron" in costs:
-            model_costs[name] = costs["neuron"]
-    return model_costs if len(model_costs) == len(names) else {}
+    populations: dict[str, list[Population]] = {}
+    for population in network.populations:
+        populations.setdefault(population.model.name, []).append(population)
+    if len(populations) == 1:
+        return {}
+    networks = {}
+    for model, members in populations.items():
+        names = {population.name for population in members}
+        stimuli = [stimulus for stimulus in network.stimuli if stimulus.target.population in names]
+        networks[model] = Network(members, [], stimuli, dt=network.dt)
+    return networks
 
 
 def _scale_model_costs(
     model_costs: dict[str, float], network: Network, mean: float
 ) -> dict[str, float]:
     """Return costs of models, scaled so that their mean over neurons is the network's."""
-    sizes = dict.fromkeys(model_costs, 0)
-    for population in network.populations:
-        if population.model.name in sizes:
-            sizes[population.model.name] += population.size
-    alone = sum(model_costs[name] * size for name, size in sizes.items()) / sum(sizes.values())
+    total = sum(
+        model_costs[population.model.name] * population.size for population in network.populations
+    )
+    alone = total / network.n_neurons
     return {name: round(mean * cost / alone, 4) for name, cost in model_costs.items()}
 
 

@@ -1,10 +1,38 @@
-"""Errors of functions that commands call, with the names of options."""
+"""Calls of the functions that do what commands do: options become keywords, errors name options."""
 
+import inspect
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from distsnn.errors import DescriptionError
+
+T = TypeVar("T")
+
+
+def call_function(
+    function: Callable[..., T], options: Namespace, *arguments: object, **others: object
+) -> T:
+    """Call a function with the options that have the names of its keywords.
+
+    Parameters
+    ----------
+    function : callable
+        The function.
+    options : Namespace
+        The command line.
+    arguments, others : object
+        Further arguments, and keywords in place of options.
+    """
+    names = [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY and name in options
+    ]
+    keywords: dict[str, Any] = {name: getattr(options, name) for name in names}
+    with option_errors(options, *names):
+        return function(*arguments, **keywords | others)
 
 
 @contextmanager
