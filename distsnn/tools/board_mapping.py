@@ -27,7 +27,7 @@ from distsnn.partition.boards.mapping import BoardMapping, check_objective, map_
 from distsnn.partition.traffic import Rates, neuron_rates
 from distsnn.simulation.clock import peak_rss_bytes
 from distsnn.simulation.edge_routing import read_edges
-from distsnn.tools.board_runs import LimitComparison, run_with_and_without_limits
+from distsnn.tools.board_runs import run_with_and_without_limits
 from distsnn.tools.board_slices import check_neurons_per_core, is_unicast, slice_for_board
 from distsnn.tools.profiles import Profile, read_profile
 from distsnn.units import steps
@@ -185,50 +185,32 @@ def map_network(
             network = constrained.network
 
         def map_on_rank0() -> NetworkMapping:
-            mapped = _map(
+            sliced = slice_for_board(
                 network,
                 board,
                 comparison.rates() if comparison is not None and rates is None else given_rates,
-                comparison,
                 neurons_per_core=neurons_per_core,
-                optimise=optimise,
                 contacts=contacts,
                 seed=seed,
             )
+            mapping = map_graph(
+                sliced.graph,
+                board,
+                models=[population.model.name for population in network.populations],
+                neurons=sliced.neurons_per_core,
+                objective=optimise,
+                seed=seed,
+            )
+            names = tuple(population.name for population in network.populations)
+            data = to_json_data(mapping, names, dt=network.dt)
+            data["report"]["peak_rss_bytes"] = peak_rss_bytes()
+            if comparison is not None:
+                data["run"] = comparison.to_dict(mapping, data["report"])
+            mapped = NetworkMapping(mapping, names, sliced.neurons_per_core, sliced.limit, data)
             _write_files(mapped, out, pacman, sanafe, plot)
             return mapped
 
         return broadcast_from_rank0(communicator, map_on_rank0)
-
-
-def _map(
-    network: Network,
-    board: Board,
-    rates: Rates,
-    comparison: LimitComparison | None,
-    *,
-    neurons_per_core: int | None,
-    optimise: str,
-    contacts: str | None,
-    seed: int,
-) -> NetworkMapping:
-    sliced = slice_for_board(
-        network, board, rates, neurons_per_core=neurons_per_core, contacts=contacts, seed=seed
-    )
-    mapping = map_graph(
-        sliced.graph,
-        board,
-        models=[population.model.name for population in network.populations],
-        neurons=sliced.neurons_per_core,
-        objective=optimise,
-        seed=seed,
-    )
-    names = tuple(population.name for population in network.populations)
-    data = to_json_data(mapping, names, dt=network.dt)
-    data["report"]["peak_rss_bytes"] = peak_rss_bytes()
-    if comparison is not None:
-        data["run"] = comparison.to_dict(mapping, data["report"])
-    return NetworkMapping(mapping, names, sliced.neurons_per_core, sliced.limit, data)
 
 
 def _write_files(
@@ -254,4 +236,10 @@ def _plot(data: dict[str, Any], path: Path) -> None:
         from distsnn.analysis.board_plots import chip_map, link_map
 
     for name, draw in (("chips", chip_map), ("links", link_map)):
-        draw(data).savefig(path.with_name(f"{path.stem}-{name}{path.suffix or '.png'}"), dpi=150)
+        target = path.with_name(f"{path.stem}-{name}{path.suffix or '.png'}")
+        try:
+            draw(data).savefig(target, dpi=150)
+        except (OSError, ValueError) as error:  # a folder that is not there, an unknown ending
+            raise DescriptionError(
+                f"cannot be written: {error}", where="plot", value=str(target)
+            ) from error

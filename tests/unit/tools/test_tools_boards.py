@@ -127,6 +127,8 @@ def test_every_rank_gets_the_mapping_or_the_error(tmp_path: Path) -> None:
         ("spin5", {"run": 0.0}, r"^run: nothing would run; given 0.0"),
         ("spin5", {"run": 0.5}, r"^run: time is not on the grid"),
         ("loihi", {"run": 5.0, "contacts": "expected"}, r"^contacts: packets of a run"),
+        ("spin3", {"plot": "none/plot.png"}, r"^plot: cannot be written: .*none/plot-chips.png"),
+        ("spin3", {"plot": "plot.pgn"}, r"^plot: cannot be written: Format 'pgn'"),
         ("loihi", {"pacman": "folder"}, r"the board has no routing tables"),
         ("spin5", {"sanafe": "file"}, r"the routers of the board copy packets"),
     ],
