@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import thread_ranks
+from command_jobs import run
 
 from distsnn import (
     DescriptionError,
@@ -111,6 +112,17 @@ def test_every_rank_gets_the_mapping_or_the_error(tmp_path: Path) -> None:
     )
     assert isinstance(error, DescriptionError) and "cannot be written" in str(error)
     assert isinstance(other, RankError) and other.message == str(error)
+
+
+@pytest.mark.ci
+def test_a_run_on_two_ranks_has_the_same_effect(tmp_path: Path) -> None:
+    save_network(tmp_path / "network", NETWORK)
+    path = tmp_path / "mapping.json"
+    words = ("--board", "spin5", "--run", "100", "--out", str(path))
+    ended = run("map", str(tmp_path / "network"), *words, ranks=2)
+    assert ended.code == 0, ended.err
+    mapped = map_network(NETWORK, "spin5", run=100.0)
+    assert plain(json.loads(path.read_text())) == plain(mapped.to_dict())
 
 
 @pytest.mark.parametrize(
