@@ -21,7 +21,7 @@ from peers.measure import peak_rss_bytes
 from running import say
 
 from distsnn import Network, Population, RecordSpikes, simulate
-from distsnn.analysis import open_run, report
+from distsnn.analysis import open_run, write_report
 from distsnn.analysis.run import Run
 from distsnn.network import PoissonNeuron
 
@@ -36,7 +36,7 @@ STATISTICS: dict[str, Callable[[Run], object]] = {
     "spike_count_histogram": lambda run: run.spike_count_histogram().compute(),
     "correlations": lambda run: run.correlations().compute(),
     "power_spectrum": lambda run: run.power_spectrum().compute(),
-    "report": lambda run: report(run.reader.path),
+    "report": lambda run: write_report(run.reader.path),
 }
 
 

@@ -22,8 +22,8 @@ from all_ranks import measured_on
 from peers.measure import rss_bytes
 
 from distsnn import Simulation
-from distsnn.cli.models import load_model
 from distsnn.comm import Communicator, collective_phase, run_program
+from distsnn.tools.models import load_model
 
 MS = 1e-3
 

@@ -28,13 +28,13 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-from distsnn.cli.models import load_model
 from distsnn.comm import Communicator, collective_phase, run_program
 from distsnn.comm.supervision.heartbeat import Heartbeat
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.network import Network
 from distsnn.simulation import RunPolicy, Simulation
 from distsnn.simulation.segments import RUNNING
+from distsnn.tools.models import load_model
 
 PARTS = ("saves", "checkpoints", "heartbeat", "signals")
 WARMUP_MS = 300.0

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from distsnn.analysis import Run as Run
     from distsnn.analysis import open_run as open_run
     from distsnn.analysis import raster as raster
+    from distsnn.analysis import write_report as write_report
     from distsnn.errors import DescriptionError as DescriptionError
     from distsnn.errors import DistsnnError as DistsnnError
     from distsnn.errors import RankError as RankError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from distsnn.errors import StateError as StateError
     from distsnn.errors import Stopped as Stopped
     from distsnn.errors import StoreError as StoreError
+    from distsnn.io.summary import RunInfo as RunInfo
+    from distsnn.io.summary import read_run_info as read_run_info
     from distsnn.network import *  # noqa: F403
     from distsnn.partition.assignment import Assignment as Assignment
     from distsnn.partition.graph import Graph as Graph
@@ -27,19 +30,32 @@ if TYPE_CHECKING:
     from distsnn.simulation import RunSummary as RunSummary
     from distsnn.simulation import Simulation as Simulation
     from distsnn.simulation import simulate as simulate
+    from distsnn.tools.board_mapping import NetworkMapping as NetworkMapping
+    from distsnn.tools.board_mapping import map_network as map_network
+    from distsnn.tools.job_submission import SubmittedJob as SubmittedJob
+    from distsnn.tools.job_submission import submit_job as submit_job
+    from distsnn.tools.partition_comparison import compare_partitions as compare_partitions
+    from distsnn.tools.profiles import Profile as Profile
+    from distsnn.tools.profiling import profile_network as profile_network
 else:  # hidden from type checkers, to which a module with __getattr__ has any name
     _HOMES = {
-        **dict.fromkeys(("Run", "open_run", "raster"), "distsnn.analysis"),
+        **dict.fromkeys(("Run", "open_run", "raster", "write_report"), "distsnn.analysis"),
         **dict.fromkeys(
             ("DescriptionError", "DistsnnError", "RankError", "RunawayError", "StateError"),
             "distsnn.errors",
         ),
         **dict.fromkeys(("Stopped", "StoreError"), "distsnn.errors"),
+        **dict.fromkeys(("RunInfo", "read_run_info"), "distsnn.io.summary"),
         "Assignment": "distsnn.partition.assignment",
         "Graph": "distsnn.partition.graph",
         **dict.fromkeys(
             ("Progress", "RunPolicy", "RunSummary", "Simulation", "simulate"), "distsnn.simulation"
         ),
+        **dict.fromkeys(("NetworkMapping", "map_network"), "distsnn.tools.board_mapping"),
+        **dict.fromkeys(("SubmittedJob", "submit_job"), "distsnn.tools.job_submission"),
+        "compare_partitions": "distsnn.tools.partition_comparison",
+        "Profile": "distsnn.tools.profiles",
+        "profile_network": "distsnn.tools.profiling",
     }
 
     def __dir__() -> list[str]:

@@ -47,7 +47,7 @@ def time_limit_s(text: str) -> int:
     if seconds == 0:
         raise DescriptionError(
             "not a time limit",
-            where="--time-limit",
+            where="time_limit",
             value=text,
             allowed="more than zero, as minutes, hours:minutes:seconds or days-hours:minutes",
         )
@@ -80,13 +80,13 @@ def seeds_of(array: str) -> tuple[int, ...]:
             raise _no_array(array)
         seeds += range(first, (first if last is None else last) + 1, step or 1)
     if len(set(seeds)) < len(seeds):
-        raise DescriptionError("names a seed twice", where="--array", value=array)
+        raise DescriptionError("names a seed twice", where="array", value=array)
     return tuple(seeds)
 
 
 def _no_array(array: str) -> DescriptionError:
     return DescriptionError(
-        "not an array of seeds", where="--array", value=array, allowed="such as 1-10 or 1,3,7-9%2"
+        "not an array of seeds", where="array", value=array, allowed="such as 1-10 or 1,3,7-9%2"
     )
 
 
@@ -107,7 +107,7 @@ def directive(name: str, value: str) -> str:
     """
     if not _OPTION.fullmatch(name):
         raise DescriptionError(
-            "not an option of sbatch", where="--sbatch", value=name, allowed="a long name, no --"
+            "not an option of sbatch", where="sbatch", value=name, allowed="a long name, no --"
         )
     if not value:
         return f"#SBATCH --{name}"

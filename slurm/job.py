@@ -101,18 +101,18 @@ class BatchJob:
     folder: str = "."
 
     def __post_init__(self) -> None:
-        for name, value in (("--ntasks", self.ntasks), ("--nodes", self.nodes)):
+        for name, value in (("ntasks", self.ntasks), ("nodes", self.nodes)):
             if value is not None and value < 1:
                 raise DescriptionError("must be 1 or more", where=name, value=value)
         if self.nodes is not None and self.nodes > self.ntasks:
             raise DescriptionError(
-                "more nodes than tasks", where="--nodes", value=self.nodes, allowed=self._at_most()
+                "more nodes than tasks", where="nodes", value=self.nodes, allowed=self._at_most()
             )
         limit = time_limit_s(self.time_limit)
         if not 1 <= self.checkpoint_lead_s < limit:
             raise DescriptionError(
                 "the run would be asked to save before it begins, or never",
-                where="--signal-lead",
+                where="signal_lead",
                 value=self.checkpoint_lead_s,
                 allowed=f"1 to {limit - 1} s, less than the time limit",
             )
@@ -120,10 +120,10 @@ class BatchJob:
             seeds_of(self.array)
             if self.seed is not None:
                 raise DescriptionError(
-                    "the array's numbers are the seeds", where="--seed", value=self.seed
+                    "the array's numbers are the seeds", where="seed", value=self.seed
                 )
         if not re.fullmatch(r"[\w.-]+", self.mpi):
-            raise DescriptionError("not a name", where="--mpi", value=self.mpi)
+            raise DescriptionError("not a name", where="mpi", value=self.mpi)
         for name, _ in self.sbatch:
             if name in OWN_OPTIONS:
                 field_name = OWN_OPTIONS[name]
@@ -131,14 +131,14 @@ class BatchJob:
                     f"has an option of its own, {field_name}"
                     if field_name
                     else "is needed as it is",
-                    where="--sbatch",
+                    where="sbatch",
                     value=name,
                 )
         # Log and status file carry the run's name into the script's directives.
         if not PurePath(self.out).name or not self.out.isprintable() or set(self.out) & set('"\\%'):
             raise DescriptionError(
                 "cannot be the name of a job's run",
-                where="--out",
+                where="out",
                 value=self.out,
                 allowed='a path without line breaks, ", \\ and %',
             )

@@ -1,10 +1,16 @@
 """Which ``srun --mpi`` starts the ranks of an MPI library."""
 
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Collection
 
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, unknown_name_error
 
+# Loading an MPI library may kill the process that tries, or leave it initialised.
+_PRINT_LIBRARY = "from distsnn.comm.mpi import library; print(library())"
+_TIMEOUT = 120  # s
 # Found in the text that a library gives as its version; the first that fits counts. MPICH's wheel
 # comes with PMI-1 and 2 alone: under pmix or none each process would be a world of its own.
 _FLAGS = (
@@ -39,7 +45,7 @@ def mpi_flag(library: str | None, ntasks: int, supported: Collection[str] | None
             return "none"
         raise DescriptionError(
             f"{ntasks} ranks need MPI, and mpi4py is not installed or finds no library",
-            where="--ntasks",
+            where="ntasks",
             value=ntasks,
             allowed="1, or pip install 'distsnn[mpi]'",
         )
@@ -50,7 +56,7 @@ def mpi_flag(library: str | None, ntasks: int, supported: Collection[str] | None
     which = f"srun --mpi={preferred[-1]}" if preferred else "an unknown way"
     raise DescriptionError(
         f"ranks of {library} start by {which}, which is not known here",
-        where="--mpi",
+        where="mpi",
         allowed=", ".join(sorted(supported)) if supported else "what srun --mpi=list prints",
     )
 
@@ -60,3 +66,41 @@ def known_flags(listing: str) -> frozenset[str]:
     names = re.findall(r"^\s+(\w+)\s*$", listing, flags=re.MULTILINE)
     versions = re.search(r"versions available:(.*)", listing)
     return frozenset(names) | frozenset(versions[1].replace(",", " ").split() if versions else ())
+
+
+def choose_mpi_flag(mpi: str | None, ntasks: int) -> str:
+    """Return what ``srun --mpi`` must get on this machine.
+
+    Parameters
+    ----------
+    mpi : str or None
+        A name that srun must know; None: what the library of mpi4py needs.
+    ntasks : int
+        Number of ranks.
+
+    Raises
+    ------
+    DescriptionError
+        If srun does not know the name, or as in `mpi_flag`.
+    """
+    supported = _supported_flags()
+    if mpi is None:
+        return mpi_flag(_mpi_library(), ntasks, supported)
+    if supported is not None and mpi not in supported:
+        raise unknown_name_error("name", mpi, supported, where="mpi")
+    return mpi
+
+
+def _mpi_library() -> str | None:
+    command = [sys.executable, "-P", "-c", _PRINT_LIBRARY]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT)
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def _supported_flags() -> frozenset[str] | None:
+    # None if srun is missing or does not list them: the script is written nevertheless.
+    srun = shutil.which("srun")
+    if srun is None:
+        return None
+    done = subprocess.run([srun, "--mpi=list"], capture_output=True, text=True, timeout=_TIMEOUT)
+    return known_flags(done.stdout + done.stderr) or None

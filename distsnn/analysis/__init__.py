@@ -10,10 +10,10 @@ from distsnn.analysis.run import Run, SpikeArrays, open_run
 from distsnn.extras import load
 
 if TYPE_CHECKING:
-    from distsnn.analysis.html_report import report
+    from distsnn.analysis.html_report import write_report
     from distsnn.analysis.plots import raster, summary
 else:
-    _HOMES = {"raster": "plots", "report": "html_report", "summary": "plots"}
+    _HOMES = {"raster": "plots", "summary": "plots", "write_report": "html_report"}
 
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:
@@ -21,4 +21,4 @@ else:
         return load(f"{__name__}.{_HOMES[name]}", name, "analysis")
 
 
-__all__ = ["Run", "SpikeArrays", "open_run", "raster", "report", "summary"]
+__all__ = ["Run", "SpikeArrays", "open_run", "raster", "summary", "write_report"]

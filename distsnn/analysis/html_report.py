@@ -44,8 +44,10 @@ class ReportFigure:
     caption: str
 
 
-def report(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:
-    """Write a page about a run: complete, interrupted, still running, or with missing parts.
+def write_report(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:
+    """Write a page with a run's plots, settings and timing.
+
+    The run may be complete, interrupted, still running, or have missing parts.
 
     Parameters
     ----------
@@ -63,6 +65,13 @@ def report(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = No
     ------
     StoreError
         If the run does not exist or is corrupt, or the page cannot be written.
+    MissingExtraError
+        If the extra `analysis` is not installed.
+
+    Examples
+    --------
+    >>> write_report("run.zarr", "pages/run.html")  # doctest: +SKIP
+    PosixPath('pages/run.html')
     """
     run = open_run(path, partial=True)
     target = Path(out) if out is not None else Path(path).with_suffix(".html")

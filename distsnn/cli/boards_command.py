@@ -3,7 +3,6 @@
 import json
 from argparse import Namespace
 from dataclasses import asdict
-from typing import Any
 
 from distsnn.comm import Communicator
 from distsnn.partition.boards.board import Board, builtin_boards, load_board
@@ -17,16 +16,12 @@ def execute(options: Namespace, communicator: Communicator) -> int:
             load_board(name) for name in ([options.board] if options.board else builtin_boards())
         ]
         if options.json:
-            print(json.dumps([_data(board) for board in boards], indent=2))
+            print(json.dumps([asdict(board) for board in boards], indent=2))
         elif options.board:
             print("\n".join(_details(boards[0])))
         else:
             print("\n".join(line for board in boards for line in _lines(board)))
     return 0
-
-
-def _data(board: Board) -> dict[str, Any]:
-    return asdict(board)
 
 
 def _lines(board: Board) -> list[str]:

@@ -4,8 +4,8 @@ import inspect
 from argparse import Namespace
 
 from distsnn import examples
-from distsnn.cli.settings import defaults
 from distsnn.comm import Communicator
+from distsnn.tools.model_settings import defaults
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:

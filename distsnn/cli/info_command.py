@@ -6,16 +6,16 @@ from argparse import Namespace
 from distsnn.cli.tables import info_lines
 from distsnn.comm import Communicator
 from distsnn.errors import printable
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command (on the first rank); 1 if parts of the run are missing."""
     if communicator.rank != 0:
         return 0
-    numbers = summarise(options.run)
+    info = read_run_info(options.run)
     if options.json:
-        print(json.dumps(numbers, indent=2))
+        print(json.dumps(info.to_dict(), indent=2))
     else:
-        print("\n".join(map(printable, info_lines(numbers))))
-    return 1 if numbers["missing"] else 0
+        print("\n".join(map(printable, info_lines(info))))
+    return 1 if info.missing else 0

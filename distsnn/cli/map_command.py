@@ -2,133 +2,47 @@
 
 import re
 from argparse import Namespace
-from dataclasses import replace
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-from distsnn.cli.map_run import LimitComparison, effect_lines, run_with_and_without_limits
-from distsnn.cli.map_slices import check_neurons_per_core, is_unicast, slice_for_board
-from distsnn.cli.models import load_model
-from distsnn.cli.rates import load_rates
+from distsnn.cli.function_calls import call_function
+from distsnn.cli.tables import columns
 from distsnn.comm import Communicator, collective_phase
 from distsnn.errors import DescriptionError
-from distsnn.extras import extra
-from distsnn.network import Network
-from distsnn.partition.boards.board import Board, load_board
-from distsnn.partition.boards.board_limits import apply_board_limits, check_network
-from distsnn.partition.boards.export import (
-    check_pacman,
-    check_sanafe,
-    sanafe_mappings,
-    save_data,
-    save_pacman,
-    to_json_data,
-)
-from distsnn.partition.boards.mapping import check_objective, map_graph
-from distsnn.partition.boards.resources import SlicedNetwork
-from distsnn.partition.traffic import Rates, neuron_rates
-from distsnn.simulation.edge_routing import read_edges
-from distsnn.simulation.phase_timer import peak_rss_bytes
+from distsnn.tools.board_mapping import NetworkMapping, map_network
+from distsnn.tools.models import load_model
 from distsnn.units import format_count
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command: mapping on the first rank, `--run` on all of them. Collective."""
     with collective_phase(communicator, "making the network"):
-        board = _board(options.board, options.boards)
-        # what it would record is not asked for, and need not be on the board's grid
-        network = replace(load_model(options.model, options.set).network, recordings=())
-        # before anything is run or written
-        if options.pacman is not None:
-            check_pacman(board)
-        if options.sanafe is not None:
-            check_sanafe(board)
-        rates = load_rates(options.rates)
-        neuron_rates(network, rates)
-        check_network(network, board)
-        check_objective(board, options.optimise)
-        check_neurons_per_core(board, options.neurons_per_core)
-        if options.run is not None and options.contacts == "expected" and is_unicast(board):
-            raise DescriptionError(
-                "packets of a run can only be counted with the synapses that it has",
-                where="--contacts",
-                value="expected",
-                allowed="counted, with --run",
-            )
-        constrained = None
-        if options.run is not None:
-            constrained = apply_board_limits(network, board, partial(read_edges, dt=network.dt))
-    if constrained is None:
-        with collective_phase(communicator, "mapping"):
-            if communicator.rank == 0:
-                _map(network, board, options, rates)
-        return 0
-    with (
-        run_with_and_without_limits(network, constrained, options, communicator) as runs,
-        collective_phase(communicator, "mapping"),
-    ):
-        if communicator.rank == 0:
-            if options.rates is None:
-                rates = runs.rates()
-            _map(constrained.network, board, options, rates, runs)
+        boards = None if options.boards is None else _read_boards(options.boards)
+        network = load_model(options.model, options.set).network
+    seed = 1 if options.seed is None else options.seed
+    others = {"boards": boards, "seed": seed, "communicator": communicator}
+    mapped = call_function(map_network, options, network, options.board, **others)
+    if communicator.rank == 0:
+        effect = [] if mapped.run is None else _effect_lines(mapped.run, mapped.mapping.board.name)
+        print("\n".join([*_report_lines(mapped), *effect]))
     return 0
 
 
-def _map(
-    network: Network,
-    board: Board,
-    options: Namespace,
-    rates: Rates,
-    runs: LimitComparison | None = None,
-) -> None:
-    seed = 1 if options.seed is None else options.seed
-    sliced = slice_for_board(network, board, options, rates, seed)
-    models = [population.model.name for population in network.populations]
-    how: dict[str, Any] = {"objective": options.optimise, "seed": seed, "models": models}
-    mapping = map_graph(sliced.graph, board, neurons=sliced.neurons_per_core, **how)
-    names = [population.name for population in network.populations]
-    data = to_json_data(mapping, names, dt=network.dt)
-    data["report"]["peak_rss_bytes"] = peak_rss_bytes()
-    lines = _lines(data["report"], sliced)
-    if runs is not None:
-        data["run"] = runs.to_dict(mapping, data["report"])
-        lines += effect_lines(data["run"], board.name)
-    if options.out is not None:
-        save_data(data, Path(options.out))
-    if options.pacman is not None:
-        save_pacman(mapping, Path(options.pacman))
-    if options.sanafe is not None:
-        save_data({"mappings": sanafe_mappings(mapping, names)}, Path(options.sanafe))
-    if options.plot is not None:
-        _plot(data, Path(options.plot))
-    print("\n".join(lines))
-
-
-def _board(name: str, boards: str | None) -> Board:
-    board = load_board(name)
-    if boards is None:
-        return board
-    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", boards)
+def _read_boards(text: str) -> tuple[int, int]:
+    """Return columns and rows of boards."""
+    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
     if match is None:
         raise DescriptionError(
-            "is not a rectangle of boards", where="--boards", value=boards, allowed="such as 3x3"
+            "is not a rectangle of boards", where="--boards", value=text, allowed="such as 3x3"
         )
-    return board.tiled(int(match[1]), int(match[2]))
+    return int(match[1]), int(match[2])
 
 
-def _plot(data: dict[str, Any], path: Path) -> None:
-    with extra("analysis"):
-        from distsnn.analysis.board_plots import chip_map, link_map
-
-    for name, draw in (("chips", chip_map), ("links", link_map)):
-        draw(data).savefig(path.with_name(f"{path.stem}-{name}{path.suffix or '.png'}"), dpi=150)
-
-
-def _lines(report: dict[str, Any], sliced: SlicedNetwork) -> list[str]:
+def _report_lines(mapped: NetworkMapping) -> list[str]:
+    """Return the report of a mapping in words."""
+    report = mapped.report
     lines = [
         f"{report['neurons']:,} neurons in {report['slices']:,} slices of up to "
-        f"{sliced.neurons_per_core} on {report['cores']:,} of {report['cores_available']:,} cores, "
+        f"{mapped.neurons_per_core} on {report['cores']:,} of {report['cores_available']:,} cores, "
         f"{format_count(report['chips'], 'chip')}",
         f"rate-weighted hops {report['rate_weighted_hops']:.4g}/s, "
         f"{100.0 * report['relative_gap']:.0f} % "
@@ -136,8 +50,8 @@ def _lines(report: dict[str, Any], sliced: SlicedNetwork) -> list[str]:
         f"{report['link_crossings_per_s']:.4g} links/s, the largest load "
         f"{report['max_link_load']:.4g}/s",
     ]
-    if sliced.limit is not None:
-        lines.append(f"with more neurons a core would exceed its limit of {sliced.limit}")
+    if mapped.limit is not None:
+        lines.append(f"with more neurons a core would exceed its limit of {mapped.limit}")
     for name, axons in report["axons"].items():
         lines.append(
             f"{name}: at most {axons['max']:,.0f} of {axons['allowed']:,.0f} a core "
@@ -166,3 +80,34 @@ def _lines(report: dict[str, Any], sliced: SlicedNetwork) -> list[str]:
     memory = report["peak_rss_bytes"] / 2**20
     lines.append(f"{scope}: nothing is wrong ({report['seconds']:.1f} s, {memory:,.0f} MiB)")
     return lines
+
+
+def _effect_lines(effect: dict[str, Any], board: str) -> list[str]:
+    """Return the effect of a board on a run in words and columns."""
+    lines = [f"{effect['time_ms']:g} ms under the limits of {board}:"]
+    lines += [f"  {change}" for change in effect["changes"] or ["nothing changes"]]
+    if effect["not_applied"]:
+        lines.append(f"  not applied, as unknown: {', '.join(effect['not_applied'])}")
+    heads = ["", "spikes/s", "there", "", "CV", "there", ""]
+    rows = [
+        [f"  {name}", *_pair(*values["rate"]), *_pair(*values["cv"])]
+        for name, values in effect["populations"].items()
+    ]
+    lines += columns(heads, rows)
+    if effect["same_spikes"]:
+        lines.append("all spikes are the same as without limits")
+    measured, predicted = effect["measured"], effect["predicted"]
+    return [
+        *lines,
+        f"{format_count(measured['spikes'], 'spike')} sent "
+        f"{format_count(measured['packets'], 'packet')} over "
+        f"{format_count(measured['hops'], 'link')} (predicted: {predicted['packets']:,.0f} over "
+        f"{predicted['hops']:,.0f})",
+    ]
+
+
+def _pair(before: float | None, after: float | None) -> list[str]:
+    texts = ["-" if value is None else f"{value:.3g}" for value in (before, after)]
+    if not before or after is None:
+        return [*texts, ""]
+    return [*texts, f"{100.0 * (after / before - 1.0):+.1f} %"]

@@ -7,9 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from distsnn.cli.assignments import load_assignment
-from distsnn.cli.models import check_no_settings, check_not_scripted, load_model
-from distsnn.cli.rates import load_cost, load_rates
 from distsnn.cli.run_paths import path_exists, resume_command, resume_path
 from distsnn.cli.tables import run_lines
 from distsnn.comm import Communicator, collective_phase
@@ -24,6 +21,9 @@ from distsnn.simulation import RunPolicy, Simulation
 from distsnn.simulation.checkpoint import same_run
 from distsnn.simulation.job import Job, restored, simulation_of
 from distsnn.simulation.newest_checkpoint import open_shared_reader
+from distsnn.tools.assignments import load_assignment
+from distsnn.tools.models import check_no_settings, check_not_scripted, load_model
+from distsnn.tools.profiles import read_profile
 from distsnn.units import to_steps
 
 _LEASE = 120.0  # s
@@ -111,8 +111,10 @@ def _partition(options: Namespace) -> str | Graph | None:
             "either --strategy or --assignment", where="--strategy", value=options.strategy
         )
     if options.strategy == "graph":
-        rates, cost = load_rates(options.rates), load_cost(options.rates)
-        return Graph(rates, options.shares, quality=options.quality, cost=cost)
+        profile = read_profile(options.rates)
+        return Graph(
+            profile.rates, options.shares, quality=options.quality, cost=profile.cost_model
+        )
     for name, unset in (("rates", None), ("shares", None), ("quality", "fast")):
         option_value = getattr(options, name)
         if option_value != unset:

@@ -4,6 +4,7 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
+from distsnn.cli.function_calls import option_errors
 from distsnn.cli.run_paths import check_run_path, resume_command
 from distsnn.comm import REPORTED_EXIT_CODES, Communicator, JobResult, detect_launcher, launch
 from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, start_timeout
@@ -37,7 +38,8 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     # with numba, which takes a second to import: the process that starts ranks does not need it
     from distsnn.cli.rank_run import simulate
 
-    return simulate(options, communicator)
+    with option_errors(options, "rates", "assignment"):
+        return simulate(options, communicator)
 
 
 class _Result:

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from distsnn.io.summary import RunInfo
 from distsnn.units import format_count
 
 if TYPE_CHECKING:
     # the type alone: `distsnn info` must not wait for compilers to load
-    from distsnn.simulation import RunSummary
+    pass
 
 _MEBIBYTE = 2**20
 _MOST_MESSAGES = 20
@@ -29,48 +30,45 @@ def run_lines(title: str, summary: "RunSummary") -> list[str]:
     return lines if summary.path is None else [*lines, f"recorded in {summary.path}"]
 
 
-def info_lines(numbers: dict[str, Any]) -> list[str]:
-    """Return the numbers of `distsnn.io.summary.summarise` as a table."""
-    missing = numbers["missing"]
-    state = "complete" if numbers["complete"] else "not complete"
+def info_lines(info: RunInfo) -> list[str]:
+    """Return a run's numbers as a table."""
+    missing = info.missing
+    state = "complete" if info.complete else "not complete"
     if missing:
         state = f"corrupt, {format_count(len(missing), 'missing part')}"
-    memory = [peak for peak in numbers["peak_rss_bytes"] if peak is not None]
-    gone = set(numbers.get("vanished_ranks", ()))
+    memory = [peak for peak in info.peak_rss_bytes if peak is not None]
+    gone = set(info.vanished_ranks)
     status = {
         f"{item}, but its process is gone" if rank in gone else item
-        for rank, item in enumerate(numbers["status"])
+        for rank, item in enumerate(info.status)
     }
     rows = [
         ("state", f"{state}; ranks: {', '.join(sorted(status)) or 'none has recorded yet'}"),
         *_messages("missing", missing),
-        *_messages("missing", numbers["missing_checkpoints"]),
-        *_messages("superseded", numbers["superseded_damage"]),
-        *(
-            ("lost", _exit_report(report, numbers["dt"]))
-            for report in numbers.get("exit_reports", ())
-        ),
-        ("neurons", _count(numbers["neurons"])),
-        ("synapses", _count(numbers["synapses"])),
-        ("ranks", _count(numbers["ranks"])),
-        ("time", f"{_ms(numbers['time_ms'])}, {_recorded(numbers)} recorded"),
-        *_messages("recorded", _switched(numbers.get("recorded_intervals_ms", {}))),
-        ("step", f"{numbers['dt']:g} ms"),
-        ("substeps", _named(numbers["substeps"])),
-        ("state precision", _named(numbers["precision"]["states"])),
-        ("weight precision", _named(numbers["precision"]["plastic_weights"]) or "none"),
-        ("seed", str(numbers["seed"])),
-        ("built in", _seconds(numbers["build_s"])),
-        ("ran for", _seconds(numbers["run_s"])),
-        ("weights", _weights(numbers.get("weight_errors"))),
-        ("real-time factor", _figure(numbers["real_time_factor"])),
+        *_messages("missing", info.missing_checkpoints),
+        *_messages("superseded", info.superseded_damage),
+        *(("lost", _exit_report(report, info.dt)) for report in info.exit_reports),
+        ("neurons", _count(info.neurons)),
+        ("synapses", _count(info.synapses)),
+        ("ranks", _count(info.ranks)),
+        ("time", f"{_ms(info.time_ms)}, {_recorded(info)} recorded"),
+        *_messages("recorded", _switched(info.recorded_intervals_ms)),
+        ("step", f"{info.dt:g} ms"),
+        ("substeps", _named(info.substeps)),
+        ("state precision", _named(info.precision["states"])),
+        ("weight precision", _named(info.precision["plastic_weights"]) or "none"),
+        ("seed", str(info.seed)),
+        ("built in", _seconds(info.build_s)),
+        ("ran for", _seconds(info.run_s)),
+        ("weights", _weights(info.weight_errors)),
+        ("real-time factor", _figure(info.real_time_factor)),
         ("peak memory", _memory(memory)),
-        ("spikes", _count(numbers["spikes"])),
-        ("spikes/s", _rates(numbers["rates"]) or "not known"),
-        ("spike hash", numbers["spike_hash"] or "not known"),
+        ("spikes", _count(info.spikes)),
+        ("spikes/s", _rates(info.rates) or "not known"),
+        ("spike hash", info.spike_hash or "not known"),
     ]
     width = max(len(name) for name, _ in rows)
-    return [numbers["path"], *(f"  {name:{width}}  {text}" for name, text in rows)]
+    return [info.path, *(f"  {name:{width}}  {text}" for name, text in rows)]
 
 
 def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -92,8 +90,8 @@ def _messages(label: str, messages: Sequence[str]) -> list[tuple[str, str]]:
     return [*rows, (label, f"and {n_more} more")] if n_more > 0 else rows
 
 
-def _recorded(numbers: dict[str, Any]) -> str:
-    begin, end = numbers["recorded_from_ms"], _ms(numbers["recorded_ms"])
+def _recorded(info: RunInfo) -> str:
+    begin, end = info.recorded_from_ms, _ms(info.recorded_ms)
     return f"{_ms(begin)} to {end}" if begin else end
 
 
@@ -116,10 +114,10 @@ def _exit_report(report: dict[str, Any], dt: float) -> str:
     return f"{rank} {report['cause']}{time}; {report['time']}"
 
 
-def _weights(errors: Sequence[dict[str, Any]] | None) -> str:
+def _weights(errors: Sequence[dict[str, Any]]) -> str:
     """Return the rounding errors of the projection with the largest."""
     if not errors:
-        return "not known" if errors is None else "no projection"
+        return "no projection"
     worst = max(errors, key=lambda error: (error["largest"], error["part"]))
     largest, share, part = (f"{100.0 * worst[key]:.3g} %" for key in ("largest", "share", "part"))
     text = f"rounded by up to {largest} ({worst['projection']}"

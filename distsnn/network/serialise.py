@@ -38,6 +38,12 @@ def parts(value: object) -> Iterator[Description]:
             yield from parts(item)
 
 
+def user_classes(network: Description) -> list[type]:
+    """Return the user-defined classes of a network: models, rules, distributions, stimuli."""
+    kinds = dict.fromkeys(type(part) for part in parts(network))
+    return [kind for kind in kinds if kind.__module__.partition(".")[0] != "distsnn"]
+
+
 def encode(
     value: object, path: str, arrays: Arrays, classes: Classes, fingerprints: bool = True
 ) -> Any:

@@ -22,7 +22,7 @@ from distsnn.network import Network
 from distsnn.network.blocks import make_blocks
 from distsnn.network.model import Model
 from distsnn.network.registry import register
-from distsnn.network.serialise import parts
+from distsnn.network.serialise import user_classes
 from distsnn.partition.assignment import Assignment, make_assignment
 from distsnn.partition.graph import Graph
 from distsnn.simulation.build import SimulationSettings
@@ -209,12 +209,6 @@ def run_request(folder: str, rank: int) -> None:
         (Path(folder) / _RESULT).write_text(json.dumps(summary.to_dict()), encoding="utf-8")
 
 
-def _user_classes(network: Network) -> list[type]:
-    """Return the user-defined classes of a network: models, rules, distributions, stimuli."""
-    kinds = dict.fromkeys(type(part) for part in parts(network))
-    return [kind for kind in kinds if kind.__module__.partition(".")[0] != "distsnn"]
-
-
 def pack_classes(network: Network) -> list[bytes]:
     """Return the user-defined classes of a network as bytes, from which ranks make them again.
 
@@ -238,7 +232,7 @@ def pack_classes(network: Network) -> list[bytes]:
     MissingExtraError
         If cloudpickle is not installed.
     """
-    classes = _user_classes(network)
+    classes = user_classes(network)
     if not classes:
         return []
     with extra("mpi"):

@@ -39,13 +39,7 @@ def iterate_network_synapses(
     """
     compile_wiring_kernels()
     table, scales = make_blocks(network), choose_quanta(network, file_summaries(network))
-    expected = sum(
-        projection.rule.expected_synapses(
-            projection.pre.size, projection.post.size, projection.is_recurrent
-        )
-        for projection in network.projections
-    )
-    parts = min(max(1, math.ceil(expected / chunk_size)), table.n_blocks)
+    parts = min(max(1, math.ceil(network.expected_synapses() / chunk_size)), table.n_blocks)
     assignment = make_assignment(table, parts, "contiguous")
     for part in range(parts):
         layout = LocalLayout(network, table, assignment, part)

@@ -40,14 +40,18 @@ CLASSES = {
     "analysis": "analysis",
     "simulation": "simulation",
     "slurm": "slurm",
+    "tools": "tools",
     "examples": "examples",
     "cli": "cli",
+    "cli.parser": "cli.parser",
+    "cli.board_parsers": "cli.parser",
     "__main__": "cli",
     "": "distsnn",
 }
 
 _PARTITION = {"partition", "partition.assignment"}
-_ALL = set(CLASSES.values()) - {"cli", "distsnn"}
+_BOARDS = {*_PARTITION, "partition.boards"}
+_ALL = set(CLASSES.values()) - {"cli", "cli.parser", "distsnn"}
 
 # The allowed arrows between classes. A class always reaches itself; all else fails. The leaves
 # reach only each other, without a cycle.
@@ -66,8 +70,14 @@ ALLOWED: dict[str, set[str]] = {
     "analysis": {"io", "leaves"},
     "simulation": {"network", *_PARTITION, "engine", "comm", "io", "leaves"},
     "slurm": {"leaves"},
-    "examples": {*_ALL, "distsnn"},
-    "cli": {*_ALL, "distsnn"},
+    "tools": {
+        *("network", *_BOARDS, "engine", "comm", "io", "simulation", "analysis", "examples"),
+        *("slurm", "cli.parser", "leaves"),
+    },
+    "examples": {*_ALL, "distsnn"} - {"tools"},
+    "cli": {*_ALL, "cli.parser", "distsnn"},
+    # the language of the command line, in which a batch script is written
+    "cli.parser": {"comm", "leaves"},
     # The package's own __init__ may offer names of any layer, but only on demand
     # (see `eager_root_imports`): importing one layer must not import them all.
     "distsnn": _ALL,

@@ -142,6 +142,8 @@ BAD = [
     (forbidden_arrows, "distsnn.analysis.rates", "from distsnn import simulation"),
     (forbidden_arrows, "distsnn.simulation", "import distsnn.analysis"),
     (forbidden_arrows, "distsnn.simulation", "import distsnn.cli"),
+    (forbidden_arrows, "distsnn.simulation", "import distsnn.tools.profiles"),
+    (forbidden_arrows, "distsnn.tools.profiles", "import distsnn.cli"),
     (forbidden_arrows, "distsnn.slurm.submit", "import distsnn.network"),
     (forbidden_arrows, "distsnn.examples.brunel", "import distsnn.cli"),
     (forbidden_arrows, "distsnn.network.rules", "from distsnn import simulate"),

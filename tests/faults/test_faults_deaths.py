@@ -16,7 +16,7 @@ from small_runs import PATIENCE, wait_for_spikes
 
 from distsnn.comm import mpiexec_path
 from distsnn.io.exit_reports import exit_reports_folder
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 
 WATCHED = ROOT / "tests" / "mpi" / "programs" / "watched.py"
 
@@ -84,7 +84,7 @@ def test_info_reports_a_rank_killed_in_mid_run(
     out = tmp_path / "run.zarr"
     with running("run", small, "--time", "1e6", "--out", out, *options, ranks=ranks) as job:
         pids = wait_for_ranks(job, out, 3)
-        assert summarise(out)["vanished_ranks"] == []
+        assert read_run_info(out).vanished_ranks == []
         os.kill(pids[2], signal.SIGKILL)
         killed = time.time()
         ended = job.end()
@@ -101,7 +101,7 @@ def test_info_reports_a_rank_killed_in_mid_run(
 def wait_for_exit_report(out: Path) -> None:
     """Wait until a run's store has an exit report, which its job may not have waited for."""
     limit = time.monotonic() + PATIENCE
-    while not summarise(out)["exit_reports"]:
+    while not read_run_info(out).exit_reports:
         assert time.monotonic() < limit
         time.sleep(0.1)
 
@@ -135,14 +135,14 @@ def test_rank_stopped_in_mid_run_ends_the_job(small: Path, tmp_path: Path) -> No
     )
     assert len(ended.messages) == 1
     wait_for_exit_report(out)
-    assert [report["rank"] for report in summarise(out)["exit_reports"]] == [1]
+    assert [report["rank"] for report in read_run_info(out).exit_reports] == [1]
 
 
 def test_ranks_of_a_closed_store_are_not_missed(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     assert run("run", small, "--time", "5", "--out", out).code == 0
-    numbers = summarise(out)
-    assert (numbers["vanished_ranks"], numbers["exit_reports"]) == ([], [])
+    numbers = read_run_info(out)
+    assert (numbers.vanished_ranks, numbers.exit_reports) == ([], [])
     assert "lost" not in run("info", out).out
     # The process's number may have gone to another: to this one, which began long before, or to
     # one that began after the rank had written.
@@ -150,9 +150,9 @@ def test_ranks_of_a_closed_store_are_not_missed(small: Path, tmp_path: Path) -> 
     attributes = json.loads(group.read_text())
     attributes["attributes"] |= {"status": "running", "pid": os.getpid()}
     group.write_text(json.dumps(attributes))
-    assert summarise(out)["vanished_ranks"] == []
+    assert read_run_info(out).vanished_ranks == []
     os.utime(group, (1e9, 1e9))
-    assert summarise(out)["vanished_ranks"] == [0]
+    assert read_run_info(out).vanished_ranks == [0]
 
 
 def test_info_names_the_rank_that_died_and_how(small: Path, tmp_path: Path) -> None:

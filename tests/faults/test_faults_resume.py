@@ -29,7 +29,7 @@ from small_runs import (
 from distsnn.comm import EXIT_RESUMABLE
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 
 NUMBERS = [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT]
 TIME = "6000"  # ms: about a second, in which several checkpoints are written
@@ -75,7 +75,7 @@ def test_signal_saves_the_run_which_then_goes_on_elsewhere(
         )
         assert ended.code == EXIT_RESUMABLE
         status = f"stopped: {number.name}"
-    assert set(summarise(out)["status"]) == {status}
+    assert set(read_run_info(out).status) == {status}
     reader = StoreReader(out)
     assert not reader.complete
     assert {rank.committed_step for rank in reader.attempts[0].ranks} == {reader.complete_step}
@@ -91,7 +91,7 @@ def test_wall_limit_stops_in_time(small: Path, uninterrupted: Path, tmp_path: Pa
     assert time.monotonic() - begin < 15.0
     one_message(ended, "stopped by the wall limit at")
     assert ended.code == EXIT_RESUMABLE
-    assert summarise(out)["status"] == ["stopped: the wall limit"]
+    assert read_run_info(out).status == ["stopped: the wall limit"]
     assert run("run", "--resume", out, "--wall-limit", "4s", "--ranks", "2").code == EXIT_RESUMABLE
     reader = StoreReader(out)
     assert len(reader.attempts) == 2
@@ -266,7 +266,7 @@ def test_signals_may_come_until_the_end(
         ended = job.end()
     one_message(ended, rf"stopped by {number.name} at [\d.]+ ms; saved, continue with: distsnn run")
     assert ended.code == EXIT_RESUMABLE
-    assert summarise(out)["status"] == [f"stopped: {number.name}"] * len(own)
+    assert read_run_info(out).status == [f"stopped: {number.name}"] * len(own)
     assert generations(out)
 
 

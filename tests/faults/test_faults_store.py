@@ -22,7 +22,7 @@ from small_runs import (
 )
 
 from distsnn.io.reader import StoreReader
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 from distsnn.kernel_cache import cache_directory
 
 
@@ -81,11 +81,11 @@ def test_full_disk_ends_the_run_and_keeps_what_was_recorded(
     ended = run(*words, "--ranks", "2")
     one_message(ended, f"rank {full_rank}: .*run.zarr/.*: cannot be written: File too large")
     assert ended.code == 1
-    numbers = summarise(out)
-    assert not numbers["complete"]
-    assert numbers["status"][full_rank].startswith("failed: cannot be written")
-    assert numbers["status"][1 - full_rank].startswith("failed: rank ")
-    assert readable(out) == numbers["spikes"]
+    numbers = read_run_info(out)
+    assert not numbers.complete
+    assert numbers.status[full_rank].startswith("failed: cannot be written")
+    assert numbers.status[1 - full_rank].startswith("failed: rank ")
+    assert readable(out) == numbers.spikes
 
 
 def test_disk_without_any_space_left(small: Path, disk: Path) -> None:
@@ -93,9 +93,9 @@ def test_disk_without_any_space_left(small: Path, disk: Path) -> None:
     ended = run("run", small, "--time", "1000000", "--out", disk / "run.zarr", "--ranks", "2")
     one_message(ended, r"run.zarr.*: cannot be (written|extended): No space left on device")
     assert ended.code == 1
-    numbers = summarise(disk / "run.zarr")
-    assert not numbers["complete"]
-    assert readable(disk / "run.zarr") == numbers["spikes"]
+    numbers = read_run_info(disk / "run.zarr")
+    assert not numbers.complete
+    assert readable(disk / "run.zarr") == numbers.spikes
 
 
 @pytest.fixture
@@ -120,16 +120,16 @@ def test_interrupted_run_stops_at_one_step_and_is_readable(
     assert ended.code == 130
     assert ended.at - sent < SOON
     assert re.search(r"distsnn: stopped at \d+ of 1000000 ms", ended.err)
-    numbers = summarise(out)
-    assert not numbers["complete"]
-    assert set(numbers["status"]) == {"stopped: interrupted"}
+    numbers = read_run_info(out)
+    assert not numbers.complete
+    assert set(numbers.status) == {"stopped: interrupted"}
     reader = StoreReader(out)
     # all ranks stopped at the same step, and committed all they had
     steps = {rank.committed_step for rank in reader.attempts[-1].ranks}
     assert steps == {reader.attempts[-1].complete_step}
-    assert numbers["recorded_ms"] > 0.0
-    assert readable(out) == numbers["spikes"] > 0
-    again = run("run", out, "--time", numbers["recorded_ms"], "--out", tmp_path / "again.zarr")
+    assert numbers.recorded_ms > 0.0
+    assert readable(out) == numbers.spikes > 0
+    again = run("run", out, "--time", numbers.recorded_ms, "--out", tmp_path / "again.zarr")
     assert again.code == 0, again.err
     assert StoreReader(tmp_path / "again.zarr").spike_hash() == reader.spike_hash()
 
@@ -174,7 +174,7 @@ def test_program_at_the_other_end_of_the_pipe_may_leave(small: Path, tmp_path: P
     done = subprocess.run(words, stdout=write, stderr=write, timeout=120)
     os.close(write)
     assert done.returncode == 141
-    assert summarise(tmp_path / "run.zarr")["complete"]
+    assert read_run_info(tmp_path / "run.zarr").complete
 
 
 def readable(path: Path) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from command_jobs import ROOT, SOON, command
 
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 
 CTRL_C = b"\x03"
 LIMIT = 600.0  # s; beside other work two ranks that spin take tens of times as long
@@ -129,6 +129,6 @@ def test_ctrl_c_stops_all_ranks_in_good_order(
     assert "Traceback" not in terminal.shown
     stopped = re.search(r"stopped at (\d+) of 10000000 ms", terminal.shown)
     assert stopped
-    numbers = summarise(out)
-    assert set(numbers["status"]) == {"stopped: interrupted"}
-    assert numbers["recorded_ms"] == pytest.approx(float(stopped[1]), abs=1.0)
+    numbers = read_run_info(out)
+    assert set(numbers.status) == {"stopped: interrupted"}
+    assert numbers.recorded_ms == pytest.approx(float(stopped[1]), abs=1.0)

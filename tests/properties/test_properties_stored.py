@@ -22,7 +22,7 @@ from distsnn.io.checkpoint_files import (
 )
 from distsnn.io.network_files import load_network
 from distsnn.io.reader import StoreReader
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 from distsnn.network import Network
 from distsnn.simulation import Simulation
 
@@ -40,7 +40,7 @@ def tell(read: Callable[[], object], seen: Counter[str]) -> None:
 def read_all(run: Path) -> None:
     """Read everything of a run that there is."""
     reader = StoreReader(run)
-    info_lines(summarise(run))
+    info_lines(read_run_info(run))
     reader.spikes()
     for name in reader.state_names:
         for array in reader.state(name).variables.values():

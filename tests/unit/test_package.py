@@ -36,14 +36,14 @@ class Hidden(MetaPathFinder):
 
 sys.meta_path.insert(0, Hidden())
 from distsnn import *
-from distsnn.analysis import report, summary
+from distsnn.analysis import summary, write_report
 from distsnn.extras import MissingExtraError
 
 run = open_run(sys.argv[1])
 print(run.complete, run.time_ms, run.reader.spikes()[1].tolist(), repr(run))
 uses = {
     "raster": lambda: raster(run),
-    "report": lambda: report(sys.argv[1]),
+    "write_report": lambda: write_report(sys.argv[1]),
     "summary": lambda: summary(run),
     "populations": lambda: run.populations,
     "spikes": lambda: run.spikes(),
@@ -81,7 +81,7 @@ def test_a_plain_installation_opens_runs_and_names_the_extra_for_the_rest(tmp_pa
     assert done.returncode == 0, done.stderr
     facts, *errors = done.stdout.splitlines()
     assert facts.startswith("True 1.0 [1] <Run ")
-    names = ["raster", "report", "summary", "populations", "spikes", "rates"]
+    names = ["raster", "write_report", "summary", "populations", "spikes", "rates"]
     assert [line.partition(" ")[0] for line in errors] == names
     for line in errors:
         assert "is not installed; allowed: pip install 'distsnn[analysis]'" in line

@@ -10,7 +10,7 @@ import zarr
 from campaigns import sampled
 from synthetic_run import SIZES, metadata, random_spikes, write_rank, write_run
 
-from distsnn.analysis import html_report, open_run, report
+from distsnn.analysis import html_report, open_run, write_report
 from distsnn.analysis.html_report import render
 from distsnn.errors import StoreError
 from distsnn.io.run_writer import RunWriter, create_state_store
@@ -88,7 +88,7 @@ def test_the_report_of_a_run(tmp_path):
             ]
         },
     )
-    out = report(written.path)
+    out = write_report(written.path)
     assert out == tmp_path / "run.html"
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
     page = check(out.read_text(encoding="utf-8"))
@@ -146,7 +146,7 @@ def test_everything_shown_is_escaped(tmp_path):
     rank = root["attempt000/rank0000"]
     rank.update_attributes({"status": f"failed: {EVIL}", "timing": {"build": 1.0, EVIL: 2.0}})
     root["attempt000/rank0000/state/V/V_m"].attrs["units"] = EVIL
-    text = report(written.path).read_text(encoding="utf-8")
+    text = write_report(written.path).read_text(encoding="utf-8")
     page = check(text)
     assert EVIL not in text
     assert page.text.count(EVIL) >= 8
@@ -221,14 +221,14 @@ def test_a_long_description_is_cut(tmp_path):
 def test_a_page_that_cannot_be_written(tmp_path, written, monkeypatch):
     monkeypatch.setattr(html_report, "render", lambda run: "<html>")
     with pytest.raises(StoreError, match="nowhere"):
-        report(written.path, tmp_path / "nowhere" / "page.html")
+        write_report(written.path, tmp_path / "nowhere" / "page.html")
 
     def full(self: Path, *args: object, **kwargs: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(StoreError, match=r"page\.html: cannot be written: No space left"):
-        report(written.path, tmp_path / "page.html")
+        write_report(written.path, tmp_path / "page.html")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from distsnn import Simulation
-from distsnn.cli.models import load_model
+from distsnn.tools.models import load_model
 
 # Stands in for the real one: at each whole second both ranks see a spike of E, and rank 0 one of I.
 PROGRAM = """#!{python}

@@ -174,7 +174,7 @@ def test_peers_scripts_exist(cases: ModuleType, benchmarks: Path) -> None:
 def test_networks_of_the_comparison_can_be_made(cases: ModuleType) -> None:
     import distsnn_run
 
-    from distsnn.cli.models import load_model
+    from distsnn.tools.models import load_model
 
     for case in cases.CASES.values():
         options = distsnn_run.parser().parse_args(list(case.arguments))

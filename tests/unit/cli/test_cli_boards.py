@@ -9,9 +9,9 @@ import pytest
 import yaml
 from campaigns import sampled
 
-from distsnn.cli import map_command, map_slices
 from distsnn.partition.boards import board
 from distsnn.partition.boards.mapping import OBJECTIVES
+from distsnn.tools import board_mapping, board_slices
 
 Command = Callable[..., Any]
 SPIN5 = Path(board.__file__).parent / "descriptions" / "spin5.yaml"
@@ -104,7 +104,7 @@ def test_on_loihi_the_neurons_that_have_a_synapse_there_count(
     words = "map", model, "--board", mine, "--contacts", "expected"
     assert "(neurons with a synapse there: expected)" in distsnn(*words).out
     refused = distsnn(*words, "--run", 200)
-    assert (refused.code, "allowed: counted, with --run" in refused.message) == (2, True)
+    assert (refused.code, "allowed: counted, with a run" in refused.message) == (2, True)
     mine.write_text(LOIHI.read_text().replace("in_axons: {value: 4096", "in_axons: {value: 3"))
     refused = distsnn("map", model, "--board", mine)
     assert (refused.code, "it needs at least 500 cores" in refused.message) == (2, True)
@@ -120,14 +120,14 @@ def test_contacts_that_do_not_fit_the_memory_are_not_built(
 ) -> None:
     words = "map", pair, "--board", "loihi", "--contacts"
     # 2,000 neurons and slices, 12 bytes each; their graph has four pairs of slices
-    monkeypatch.setattr(map_slices, "available_bytes", lambda: 20_000.0)
+    monkeypatch.setattr(board_slices, "available_bytes", lambda: 20_000.0)
 
     def never(*_: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(map_slices, "iterate_network_synapses", never)
+    monkeypatch.setattr(board_slices, "wired_ends", never)
     refused = distsnn(*words, "counted")
-    assert (refused.code, "allowed: --contacts expected" in refused.message) == (2, True)
+    assert (refused.code, "allowed: expected, which builds nothing" in refused.message) == (2, True)
     assert distsnn(*words, "expected").code == 0
 
 
@@ -179,8 +179,8 @@ def test_what_cannot_be_written_or_read_is_refused_before_anything_is_run(
     def never(*_: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(map_command, "run_with_and_without_limits", never)
-    monkeypatch.setattr(map_command, "slice_for_board", never)
+    monkeypatch.setattr(board_mapping, "run_with_and_without_limits", never)
+    monkeypatch.setattr(board_mapping, "slice_for_board", never)
     (tmp_path / "FEW").write_text('{"E": 5.0}')
     paths = {one: str(tmp_path / one) for one in ("FOLDER", "FILE", "FEW")}
     out = tmp_path / "out.json"
@@ -230,8 +230,8 @@ def test_what_cannot_be_mapped_is_refused_before_anything_is_run(
     def never(*_: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(map_command, "run_with_and_without_limits", never)
-    monkeypatch.setattr(map_command, "slice_for_board", never)
+    monkeypatch.setattr(board_mapping, "run_with_and_without_limits", never)
+    monkeypatch.setattr(board_mapping, "slice_for_board", never)
     done = distsnn("map", pair, *words)
     assert (done.code, message in done.message) == (2, True)
 
@@ -248,7 +248,7 @@ def test_models_that_a_board_has_not_are_refused_before_contacts_are_counted(
     def never(*_: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(map_slices, "iterate_network_synapses", never)
+    monkeypatch.setattr(board_slices, "wired_ends", never)
     refused = distsnn("map", "izhikevich2003", "--board", "loihi")
     assert (refused.code, "core.models: cannot run neurons" in refused.message) == (2, True)
 
@@ -350,7 +350,7 @@ def test_a_run_without_limits_that_matter_has_the_same_spikes(
 def test_a_run_shows_what_limits_do(distsnn: Command, tmp_path: Path) -> None:
     model, mine, out = (tmp_path / name for name in ("driven.py", "mine.yaml", "mapping.json"))
     # what it records is off the board's grid, and not asked for
-    recorded = "recordings=[RecordState(E, 'V_m', interval=0.5)], dt=0.5"
+    recorded = "recordings=[RecordState(E, 'V_m', every=0.5)], dt=0.5"
     model.write_text(DRIVEN.replace("dt=1.0", recorded))
     mine.write_text(SPIN5.read_text().replace("weight_bits: {value: 16", "weight_bits: {value: 1"))
     done = distsnn("map", model, "--board", mine, "--run", 200, "--out", out)

@@ -7,15 +7,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from distsnn import examples
+from distsnn import examples, write_report
 from distsnn.cli.tables import info_lines, run_lines
 from distsnn.io.reader import StoreReader
-from distsnn.io.summary import summarise
+from distsnn.io.summary import RunInfo, read_run_info
 from distsnn.simulation import RunSummary
 
 Command = Callable[..., Any]
@@ -25,14 +26,14 @@ def test_run_records_and_tells_what_it_did(distsnn: Command, model: Path, tmp_pa
     out = tmp_path / "run.zarr"
     done = distsnn("run", model, "--time", "50", "--seed", "3", "--out", out, "--set", "size=30")
     assert done.code == 0
-    numbers = summarise(out)
-    assert numbers["complete"]
-    assert (numbers["neurons"], numbers["seed"], numbers["time_ms"]) == (30, 3, 50.0)
-    assert f"{numbers['spikes']:,} spikes" in done.out
+    numbers = read_run_info(out)
+    assert numbers.complete
+    assert (numbers.neurons, numbers.seed, numbers.time_ms) == (30, 3, 50.0)
+    assert f"{numbers.spikes:,} spikes" in done.out
     assert "30 neurons, 0 synapses on 1 rank\n" in done.out
     assert str(out) in done.out
     assert "distsnn: 50 of 50 ms" in done.err
-    assert StoreReader(out).metadata["network_source"]["parameters"]["size"] == 30
+    assert StoreReader(out).metadata["model"]["parameters"]["size"] == 30
 
 
 def test_info_shows_a_text_that_no_encoding_has(
@@ -61,8 +62,8 @@ def test_run_of_a_store_repeats_it(distsnn: Command, model: Path, tmp_path: Path
     hashes = [StoreReader(path).spike_hash() for path in (first, again, other)]
     assert StoreReader(first).n_spikes > 0
     assert hashes[0] == hashes[1] != hashes[2]
-    assert StoreReader(again).metadata["network_source"] == {"kind": "run", "path": str(first)}
-    assert summarise(again)["time_ms"] == 40.0
+    assert StoreReader(again).metadata["model"] == {"kind": "run", "path": str(first)}
+    assert read_run_info(again).time_ms == 40.0
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,7 @@ def test_info_prints_numbers_for_people_and_programs(
     out = tmp_path / "run.zarr"
     distsnn("run", model, "--time", "50", "--out", out)
     numbers = json.loads(distsnn("info", out, "--json").out)
+    assert numbers == read_run_info(out).to_dict()
     wanted = "neurons synapses ranks time_ms build_s run_s real_time_factor peak_rss_bytes"
     assert {*wanted.split(), "spikes", "rates", "spike_hash"} <= set(numbers)
     assert numbers["spike_hash"] == StoreReader(out).spike_hash()
@@ -145,42 +147,49 @@ def test_info_of_nothing_is_refused(distsnn: Command, tmp_path: Path) -> None:
 
 
 def test_table_of_a_run_that_noted_little() -> None:
-    numbers = dict.fromkeys(("synapses", "build_s", "run_s", "real_time_factor")) | {
-        "path": "r.zarr",
-        "neurons": 12345,
-        "ranks": 2,
-        "dt": 0.1,
-        "seed": 1,
-        "time_ms": 1e6,
-        "recorded_from_ms": 0.0,
-        "recorded_ms": 10.0,
-        "complete": False,
-        "missing": [],
-        "missing_checkpoints": [],
-        "superseded_damage": [],
-        "status": ["running", "not started"],
-        "peak_rss_bytes": [None, 2**20],
-        "spikes": 0,
-        "rates": {"E": None, "I": 1.23456},
-        "substeps": {"E": None, "I": 3},
-        "precision": {"states": {"E": "float32", "I": "float64"}, "plastic_weights": {}},
-        "spike_hash": "abc",
-    }
-    lines = info_lines(numbers)
+    info = RunInfo(
+        path="r.zarr",
+        neurons=12345,
+        synapses=None,
+        ranks=2,
+        attempts=1,
+        dt=0.1,
+        seed=1,
+        time_ms=1e6,
+        recorded_from_ms=0.0,
+        recorded_ms=10.0,
+        complete=False,
+        missing=[],
+        missing_checkpoints=[],
+        superseded_damage=[],
+        status=["running", "not started"],
+        vanished_ranks=[],
+        exit_reports=[],
+        build_s=None,
+        run_s=None,
+        real_time_factor=None,
+        peak_rss_bytes=[None, 2**20],
+        counted=[None, None],
+        weight_errors=[],
+        spikes=0,
+        rates={"E": None, "I": 1.23456},
+        recorded_intervals_ms={},
+        substeps={"E": None, "I": 3},
+        precision={"states": {"E": "float32", "I": "float64"}, "plastic_weights": {}},
+        spike_hash="abc",
+    )
+    lines = info_lines(info)
     text = "\n".join(lines)
     assert lines[0] == "r.zarr"
     assert "not complete; ranks: not started, running" in text
     assert "E not known, I 1.23" in text
-    assert re.search(r"weights +not known", text)
-    assert re.search(
-        r"weights +no projection", "\n".join(info_lines(numbers | {"weight_errors": []}))
-    )
+    assert re.search(r"weights +no projection", text)
     assert "E unknown, I 3" in text
     assert re.search(r"state precision +E float32, I float64\n", text)
     assert re.search(r"weight precision +none\n", text)
     assert "12,345" in text
     assert "time              1,000,000 ms, 10 ms recorded" in text
-    branch = "\n".join(info_lines(numbers | {"recorded_from_ms": 4.5}))
+    branch = "\n".join(info_lines(replace(info, recorded_from_ms=4.5)))
     assert "time              1,000,000 ms, 4.5 ms to 10 ms recorded" in branch
     assert len({len(re.match(r"  \S+( \S+)*  +", line)[0]) for line in lines[1:]}) == 1
 
@@ -201,7 +210,9 @@ def test_report_writes_a_page(distsnn: Command, model: Path, tmp_path: Path) -> 
     done = distsnn("report", out)
     assert done.code == 0
     assert done.out.strip() == str(tmp_path / "run.html")
-    assert "<svg" in (tmp_path / "run.html").read_text()
+    page = (tmp_path / "run.html").read_text()
+    assert "<svg" in page
+    assert write_report(out, tmp_path / "same.html").read_text() == page
     assert distsnn("report", out, "--out", tmp_path / "page.html").code == 0
     assert (tmp_path / "page.html").exists()
     assert distsnn("report", tmp_path / "none.zarr").code == 2
@@ -263,4 +274,4 @@ def test_closed_output_is_no_fault(model: Path, tmp_path: Path, ranks: str) -> N
     shell = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", sys.executable, *words]
     environment = os.environ | {"PYTHONPATH": str(Path(examples.__file__).parents[2])}
     assert subprocess.run(shell, env=environment).returncode == 0
-    assert summarise(out)["complete"]
+    assert read_run_info(out).complete

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from distsnn.cli import profile_command
 from distsnn.io.reader import StoreReader
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
+from distsnn.tools import profiling
 
 Command = Callable[..., Any]
 AREAS = """
@@ -126,7 +126,7 @@ def test_costs_of_models_are_left_out_unless_all_are_known(
     model.write_text(TWO)
     # of all, of the plain ones, which took no time that the clock told, and of the dear ones
     costs = iter([{"neuron": 2.0}, {}, {"neuron": 5.0}])
-    monkeypatch.setattr(profile_command, "_costs", lambda *_: next(costs))
+    monkeypatch.setattr(profiling, "_costs", lambda *_: next(costs))
     told = distsnn("profile", model, "--warmup", 1, "--time", 1)
     assert json.loads(told.out)["cost"] == {"neuron": 2.0}
     assert next(costs, None) is None
@@ -162,7 +162,7 @@ def test_rates_are_profiled_and_used(distsnn: Command, areas: Path, tmp_path: Pa
     again = json.loads(
         distsnn("partition", areas, "--set", "areas=3", "--rates", run, "--json").out
     )
-    assert again[0]["spikes_per_s"] == pytest.approx(64 * sum(summarise(run)["rates"].values()))
+    assert again[0]["spikes_per_s"] == pytest.approx(64 * sum(read_run_info(run).rates.values()))
 
 
 def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_path: Path) -> None:

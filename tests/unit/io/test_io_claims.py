@@ -52,7 +52,7 @@ import numpy as np
 from distsnn.errors import DistsnnError
 from distsnn.io.network_files import load_network
 from distsnn.io.reader import StoreReader
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 from distsnn.network import Network
 taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (taken + 2 * 2**30, taken + 2 * 2**30))
@@ -67,7 +67,7 @@ try:
         for name in reader.state_names:
             for array in reader.state(name).variables.values():
                 array.load(0, array.shape[0])
-        summarise(sys.argv[2])
+        read_run_info(sys.argv[2])
 except DistsnnError as error:
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     print(f"{grown} {type(error).__name__}: {error}")

@@ -12,7 +12,7 @@ from synthetic_run import SIZES, Written, metadata
 from zarr.core.buffer import default_buffer_prototype
 
 from distsnn import IafPscExp, Network, Population
-from distsnn.analysis import report
+from distsnn.analysis import write_report
 from distsnn.errors import StoreError
 from distsnn.io.durable_files import atomic_write
 from distsnn.io.network_files import load_network, save_network
@@ -124,7 +124,7 @@ def test_files_beside_a_store_are_replaced_safely(run: Written, disk: Disk, tmp_
     net = Network([Population("E", 2, IafPscExp())])
     for _ in range(2):
         save_network(tmp_path / "net", net)
-        report(run.path)
+        write_report(run.path)
     assert [file.name for file in disk.replaced] == ["arrays.npz", "network.json", "run.html"]
     assert disk.unsafe == []
 

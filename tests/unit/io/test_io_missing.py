@@ -12,7 +12,7 @@ import pytest
 from saved_run import N_STEPS, newest_recorded, write_replaced_run, write_saved_run
 from synthetic_run import Written, owner
 
-from distsnn.analysis import open_run, report
+from distsnn.analysis import open_run, write_report
 from distsnn.cli import info_command
 from distsnn.comm import SingleProcess
 from distsnn.errors import StoreError
@@ -135,7 +135,7 @@ def test_the_rest_can_be_read(saved: Written, part: str) -> None:
         if part in (PARTS[2], PARTS[5]):
             lost[10:] = run.weights("E->E")["target"].values % 2 == 1
         np.testing.assert_array_equal(np.isnan(weights), lost)
-        page = report(saved.path, saved.path.with_suffix(".html")).read_text()
+        page = write_report(saved.path, saved.path.with_suffix(".html")).read_text()
         assert f"<li>{escape(str(saved.path / part))}" in page
         assert "not complete" not in page
     assert open_run(saved.path).missing == []

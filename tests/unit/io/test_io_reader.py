@@ -24,7 +24,7 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import RunWriter
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 
 
 def reference_hash(step: np.ndarray, gid: np.ndarray) -> str:
@@ -96,7 +96,7 @@ def test_a_network_that_never_fires(tmp_path):
     reader = StoreReader(path)
     assert (reader.n_spikes, reader.complete_step) == (0, 50)
     assert reader.spike_hash() == hashlib.sha256().hexdigest()
-    assert summarise(path)["rates"] == {"E": 0.0, "I": 0.0}
+    assert read_run_info(path).rates == {"E": 0.0, "I": 0.0}
 
 
 def test_plain_zarr_reads_it(run):
@@ -364,7 +364,7 @@ def test_steps_that_a_slower_rank_has_not_committed_are_not_complete(tmp_path):
     mine = (gid // 8 % 2 == 0) & (step <= 600) | (step <= 400)
     np.testing.assert_array_equal(read[0], step[mine])
     assert len(reader.state("V").steps) == 40
-    assert summarise(path)["recorded_ms"] == pytest.approx(40.0)
+    assert read_run_info(path).recorded_ms == pytest.approx(40.0)
 
 
 def test_a_killed_rank_that_had_only_made_its_group(tmp_path):
@@ -412,16 +412,17 @@ def test_readers_travel_to_other_processes(run):
 
 
 def test_the_summary(run):
-    summary = summarise(run.path)
-    assert json.loads(json.dumps(summary)) == summary
-    assert summary["neurons"] == 100
-    assert summary["ranks"] == 2
-    assert summary["spikes"] == len(run.step)
-    assert summary["spike_hash"] == reference_hash(run.step, run.gid)
-    assert summary["peak_rss_bytes"] == [100_000_000, 100_000_001]
-    assert summary["real_time_factor"] == 2.0
+    summary = read_run_info(run.path)
+    data = summary.to_dict()
+    assert json.loads(json.dumps(data)) == data
+    assert summary.neurons == 100
+    assert summary.ranks == 2
+    assert summary.spikes == len(run.step)
+    assert summary.spike_hash == reference_hash(run.step, run.gid)
+    assert summary.peak_rss_bytes == [100_000_000, 100_000_001]
+    assert summary.real_time_factor == 2.0
     expected = np.count_nonzero(run.gid < 80) / 80 / 2.0
-    assert summary["rates"]["E"] == pytest.approx(expected)
+    assert summary.rates["E"] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
@@ -445,14 +446,14 @@ def test_damaged_notice_is_told_beside_what_else_is_known(run):
     about = {"host": "h", "pid": 1, "time": "2026-01-01", "cause": "was ended by signal 9"}
     for rank in (0, 1):
         write_exit_report(folder, {"rank": rank, "step": 10, **about})
-    summary = summarise(run.path)
-    assert [one["rank"] for one in summary["exit_reports"]] == [0, 1]
+    summary = read_run_info(run.path)
+    assert [one["rank"] for one in summary.exit_reports] == [0, 1]
     for damage in ("", "{}", (folder / "rank0000/zarr.json").read_text().replace("10", "1" * 99)):
         (folder / "rank0000" / "zarr.json").write_text(damage)
-        other, corrupt = summarise(run.path)["exit_reports"]
+        other, corrupt = read_run_info(run.path).exit_reports
         assert other["rank"] == 1
         assert f"{folder}/rank0000" in corrupt["damage"]
-        lines = info_lines(summarise(run.path))
+        lines = info_lines(read_run_info(run.path))
         assert sum(line.startswith("  lost") for line in lines) == 2
         assert any("a rank, whose exit report cannot be read: " in line for line in lines)
 
@@ -464,25 +465,25 @@ def test_summary_takes_no_memory_for_neurons_that_are_only_claimed(tmp_path):
     views = [{"population": "I", "start": 0, "stop": 2**31 - 100}]
     zarr.open_group(run.path).attrs.update(populations=populations, recorded_spikes=views)
     tracemalloc.start()
-    summary = summarise(run.path)
+    summary = read_run_info(run.path)
     assert tracemalloc.get_traced_memory()[1] < 50e6
     tracemalloc.stop()
-    assert summary["rates"]["E"] is None
+    assert summary.rates["E"] is None
     expected = np.count_nonzero(run.gid >= 80) / (2**31 - 100) / 2.0
-    assert summary["rates"]["I"] == pytest.approx(expected)
+    assert summary.rates["I"] == pytest.approx(expected)
 
 
 def test_only_recorded_neurons_count_for_the_rate(tmp_path):
     views = [{"population": "E", "start": a, "stop": b} for a, b in ((0, 10), (5, 20))]
     run = write_run(tmp_path / "r.zarr", recorded_spikes=views)
-    summary = summarise(run.path)
-    assert summary["rates"]["I"] is None
-    assert summary["rates"]["E"] == pytest.approx(np.count_nonzero(run.gid < 20) / 20 / 2.0)
+    summary = read_run_info(run.path)
+    assert summary.rates["I"] is None
+    assert summary.rates["E"] == pytest.approx(np.count_nonzero(run.gid < 20) / 20 / 2.0)
     listed = [30, 31, 35, 77]
     views.append({"population": "E", "start": 30, "stop": 78, "neurons": listed})
     run = write_run(tmp_path / "listed.zarr", recorded_spikes=views)
     n_spikes = np.count_nonzero((run.gid < 20) | np.isin(run.gid, listed))
-    assert summarise(run.path)["rates"]["E"] == pytest.approx(n_spikes / 24 / 2.0)
+    assert read_run_info(run.path).rates["E"] == pytest.approx(n_spikes / 24 / 2.0)
     assert np.flatnonzero(StoreReader(run.path).recorded("E")).tolist() == [*range(20), *listed]
 
 

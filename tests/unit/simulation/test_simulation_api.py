@@ -19,7 +19,7 @@ import distsnn
 from distsnn.comm import SingleProcess
 from distsnn.errors import DescriptionError, RecordingError, StoreError
 from distsnn.io.reader import StoreReader
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 from distsnn.network import (
     IafPscExp,
     Network,
@@ -30,7 +30,7 @@ from distsnn.network import (
 )
 from distsnn.network.blocks import make_blocks
 from distsnn.partition.assignment import Assignment, make_assignment
-from distsnn.simulation import Progress, RunSummary, Simulation, phase_timer, simulate
+from distsnn.simulation import Progress, RunSummary, Simulation, format_duration, simulate
 from distsnn.simulation.build import SimulationSettings, check_same_on_all_ranks
 from distsnn.simulation.launched_simulation import run_request, write_request
 from distsnn.simulation.phase_timer import TickClock, waiting_times
@@ -43,13 +43,13 @@ def test_package_offers_what_users_call() -> None:
 
 def test_summary_says_what_the_store_says(network: Network, tmp_path: Path) -> None:
     summary = simulate(network, 100.0, out=tmp_path / "run.zarr", seed=3, progress=False)
-    numbers = summarise(tmp_path / "run.zarr")
-    assert numbers["complete"] and numbers["status"] == ["complete"]
+    numbers = read_run_info(tmp_path / "run.zarr")
+    assert numbers.complete and numbers.status == ["complete"]
     for name in ("neurons", "synapses", "ranks", "time_ms", "spikes", "path"):
-        assert getattr(summary, name) == numbers[name]
+        assert getattr(summary, name) == getattr(numbers, name)
     assert summary.neurons == network.n_neurons
     assert summary.synapses == network.expected_synapses() == 150 * 27 + 40 * 15
-    for name, rate in numbers["rates"].items():
+    for name, rate in numbers.rates.items():
         assert summary.rates[name] == pytest.approx(rate)
     # 15 of 40 neurons of I are recorded, and the rate is theirs
     step, gid = StoreReader(tmp_path / "run.zarr").spikes()
@@ -118,7 +118,7 @@ def test_simulation_of_no_time_is_one(network: Network, tmp_path: Path) -> None:
     summary = simulate(network, 0.0, out=tmp_path / "run.zarr", progress=False)
     assert (summary.time_ms, summary.spikes, summary.real_time_factor) == (0.0, 0, 0.0)
     assert summary.rates == {"E": None, "I": None, "S": None}
-    assert summarise(tmp_path / "run.zarr")["complete"]
+    assert read_run_info(tmp_path / "run.zarr").complete
 
 
 def test_closing_twice_and_running_afterwards(network: Network, tmp_path: Path) -> None:
@@ -196,10 +196,10 @@ def test_error_in_the_body_marks_the_run_as_failed(network: Network, tmp_path: P
     ):
         simulation.run(30.0)
         raise RuntimeError("the user's")
-    numbers = summarise(tmp_path / "run.zarr")
-    assert not numbers["complete"]
-    assert numbers["status"] == ["failed: the user's"]
-    assert numbers["recorded_ms"] == pytest.approx(30.0)
+    numbers = read_run_info(tmp_path / "run.zarr")
+    assert not numbers.complete
+    assert numbers.status == ["failed: the user's"]
+    assert numbers.recorded_ms == pytest.approx(30.0)
     with pytest.raises(DescriptionError, match="closed"):
         simulation.run(1.0)
 
@@ -219,14 +219,14 @@ def test_interrupt_stops_at_the_end_of_a_piece(network: Network, tmp_path: Path)
         simulation.run(1e6)
     thread.join()
     assert signal.getsignal(signal.SIGINT) is before
-    numbers = summarise(tmp_path / "run.zarr")
-    assert numbers["status"] == ["stopped: interrupted"]
+    numbers = read_run_info(tmp_path / "run.zarr")
+    assert numbers.status == ["stopped: interrupted"]
     stopped = simulation.time_ms
     assert 100.0 <= stopped < 1e6
-    assert numbers["recorded_ms"] == pytest.approx(stopped)
+    assert numbers.recorded_ms == pytest.approx(stopped)
     again = simulate(network, stopped, out=tmp_path / "again.zarr", progress=False)
-    assert again.spikes == numbers["spikes"]
-    assert StoreReader(tmp_path / "again.zarr").spike_hash() == numbers["spike_hash"]
+    assert again.spikes == numbers.spikes
+    assert StoreReader(tmp_path / "again.zarr").spike_hash() == numbers.spike_hash
 
 
 def test_run_from_another_thread_leaves_signals_alone(network: Network) -> None:
@@ -253,11 +253,11 @@ def test_recording_that_fails_ends_the_run(
             with monkeypatch.context() as patch:
                 patch.setattr("distsnn.io.row_stream.RowStream.write", fail)
                 simulation.run(1e6)
-    numbers = summarise(tmp_path / "run.zarr")
-    assert numbers["status"] == ["failed: cannot be written: no space"]
-    assert numbers["recorded_ms"] == pytest.approx(50.0)
+    numbers = read_run_info(tmp_path / "run.zarr")
+    assert numbers.status == ["failed: cannot be written: no space"]
+    assert numbers.recorded_ms == pytest.approx(50.0)
     first = simulate(network, 50.0, out=tmp_path / "first.zarr", progress=False)
-    assert numbers["spikes"] == first.spikes
+    assert numbers.spikes == first.spikes
 
 
 def test_progress_is_shown_where_asked_for(network: Network) -> None:
@@ -284,7 +284,7 @@ def test_worker_does_what_was_written_for_it(network: Network, tmp_path: Path) -
     write_request(str(tmp_path), network, request)
     run_request(str(tmp_path), 0)
     summary = RunSummary(**json.loads((tmp_path / "summary.json").read_text()))
-    assert summary.spikes == summarise(tmp_path / "run.zarr")["spikes"]
+    assert summary.spikes == read_run_info(tmp_path / "run.zarr").spikes
     (tmp_path / "summary.json").unlink()
     write_request(str(tmp_path), network, request | {"overwrite": True})
     run_request(str(tmp_path), 1)
@@ -355,8 +355,8 @@ def test_assignment_must_name_ranks_there_are() -> None:
 def test_ticks_are_turned_into_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     # 2000 ticks in the half second since the clock was made
     now = {"ticks": 1000, "s": 5.0}
-    monkeypatch.setattr(phase_timer, "_ticks", lambda: now["ticks"])
-    monkeypatch.setattr(phase_timer, "time", SimpleNamespace(perf_counter=lambda: now["s"]))
+    monkeypatch.setattr(format_duration, "_ticks", lambda: now["ticks"])
+    monkeypatch.setattr(format_duration, "time", SimpleNamespace(perf_counter=lambda: now["s"]))
     made = TickClock()
     now.update(ticks=3000, s=5.5)
     assert made.seconds(400) == 0.1
@@ -365,9 +365,9 @@ def test_ticks_are_turned_into_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ticks_go_on_as_time_does() -> None:
     made = TickClock()
-    before, first, began = time.perf_counter(), phase_timer._ticks(), time.perf_counter()
+    before, first, began = time.perf_counter(), format_duration._ticks(), time.perf_counter()
     time.sleep(0.1)
-    ended, last, after = time.perf_counter(), phase_timer._ticks(), time.perf_counter()
+    ended, last, after = time.perf_counter(), format_duration._ticks(), time.perf_counter()
     # however long the machine took to read one clock after the other
     assert 0.95 * (ended - began) <= made.seconds(last - first) <= 1.05 * (after - before)
 

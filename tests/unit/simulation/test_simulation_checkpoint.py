@@ -16,7 +16,7 @@ from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.io.run_writer import RunWriter
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 from distsnn.network import (
     IafPscExp,
     Network,
@@ -140,9 +140,9 @@ def test_the_newest_of_several_saved_states_is_gone_on_from_in_their_own_store(
     assert summary.spikes == full.n_spikes
     # 150 neurons of E
     expected_rate = (full.spikes(180)[1] < 150).sum() / 150 / 22e-3
-    numbers = summarise(path)
-    assert numbers["rates"]["E"] == pytest.approx(expected_rate)
-    assert (numbers["recorded_from_ms"], numbers["recorded_ms"]) == (18.0, 40.0)
+    numbers = read_run_info(path)
+    assert numbers.rates["E"] == pytest.approx(expected_rate)
+    assert (numbers.recorded_from_ms, numbers.recorded_ms) == (18.0, 40.0)
     with pytest.raises(DescriptionError, match="holds a run of its own"):
         Simulation(network, seed=4).save(path)
 

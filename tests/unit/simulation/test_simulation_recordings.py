@@ -30,11 +30,11 @@ from switched_recordings import (
 )
 from thread_ranks import run
 
-from distsnn.analysis import open_run, report
+from distsnn.analysis import open_run, write_report
 from distsnn.comm import Communicator
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.reader import StoreReader
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 from distsnn.network import IafPscExp, Network, Population, RecordState
 from distsnn.simulation import RunPolicy, Simulation
 
@@ -82,7 +82,7 @@ def test_a_run_goes_on_with_the_same_setting(whole: dict, tmp_path: Path) -> Non
         seconds = sum(until - after for after, until in of[f"spikes/{name}"]) * DT * 1e-3
         expected = own.sum() / n / seconds
         assert rates[name] == pytest.approx(expected)
-        assert summarise(path)["rates"][name] == pytest.approx(expected)
+        assert read_run_info(path).rates[name] == pytest.approx(expected)
 
 
 def test_a_branch_and_a_trial_begin_with_the_same_setting(whole: dict, tmp_path: Path) -> None:
@@ -172,9 +172,9 @@ def test_statistics_divide_by_recorded_time_or_refuse(
     with pytest.raises(DescriptionError, match=r"allowed: time within \(0, 10\], \(29.5, 50\] ms"):
         run.spike_count_histogram("E")
     assert run.isi("E", 0.0, 10.0)["n"].sum().compute() >= 0
-    page = report(store, tmp_path / "report.html").read_text()
+    page = write_report(store, tmp_path / "report.html").read_text()
     assert "Spikes were recorded of E in (0, 10], (29.5, 50] ms; I in (0, 29.5] ms only." in page
-    numbers = summarise(store)["recorded_intervals_ms"]
+    numbers = read_run_info(store).recorded_intervals_ms
     assert numbers["spikes/I"] == [[0.0, pytest.approx(29.5)]]
     assert numbers.keys() == PARTS.keys()
 

@@ -8,7 +8,7 @@ import pytest
 from own_models import COBA
 
 from distsnn.cli.tables import info_lines
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 from distsnn.network import (
     STDP,
     AeifCondExp,
@@ -87,9 +87,9 @@ def test_runs_say_what_was_chosen(tmp_path: Path) -> None:
     ]
     with Simulation(Network(populations, projections), out=tmp_path / "run.zarr") as simulation:
         simulation.run(1.0)
-    numbers = summarise(tmp_path / "run.zarr")
-    assert numbers["substeps"] == {"A": 2, "B": 1, "C": 20}
-    states, weights = numbers["precision"]["states"], numbers["precision"]["plastic_weights"]
+    numbers = read_run_info(tmp_path / "run.zarr")
+    assert numbers.substeps == {"A": 2, "B": 1, "C": 20}
+    states, weights = numbers.precision["states"], numbers.precision["plastic_weights"]
     assert states == {"A": "float32", "B": "float32", "C": "float64"}
     assert weights == {"slow": "float64", "fast": "float32"}
     lines = info_lines(numbers)

@@ -15,7 +15,7 @@ from distsnn import open_run
 from distsnn.comm import Communicator
 from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
-from distsnn.io.summary import summarise
+from distsnn.io.summary import read_run_info
 from distsnn.network import (
     STDP,
     ConstantCurrent,
@@ -92,7 +92,7 @@ def test_stimuli_and_recordings_of_views_are_those_of_the_whole(tmp_path: Path) 
     )
     assert open_run(part).state("two").gid.values.tolist() == [0, 9]
     rate = mine.sum() / RECORDED.size / 0.05
-    assert summarise(part)["rates"]["E"] == pytest.approx(rate)
+    assert read_run_info(part).rates["E"] == pytest.approx(rate)
     rates = open_run(part).rates("E")
     assert rates.size == RECORDED.size and float(rates.mean()) == pytest.approx(rate)
     assert Network.from_dict(*StoreReader(part).network()) == network(True)

@@ -24,7 +24,7 @@ def test_time_limits_are_read_as_sbatch_does(text: str, seconds: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "0:00", "2h", "-1", "1:2:3:4", "1-", "infinite", "1\n"])
 def test_what_is_no_time_limit_is_refused(text: str) -> None:
-    with pytest.raises(DescriptionError, match="--time-limit: not a time limit"):
+    with pytest.raises(DescriptionError, match=r"^time_limit: not a time limit"):
         time_limit_s(text)
 
 
@@ -46,7 +46,7 @@ def test_arrays_are_read_as_sbatch_does(text: str, seeds: tuple[int, ...]) -> No
     "text", ["", "a", "3-1", "1-", "1-3:0", "1-3%", "1-3%0", "1,,2", "-1", "1-9999999999", "1,1-2"]
 )
 def test_what_is_no_array_is_refused(text: str) -> None:
-    with pytest.raises(DescriptionError, match="--array: "):
+    with pytest.raises(DescriptionError, match=r"^array: "):
         seeds_of(text)
 
 

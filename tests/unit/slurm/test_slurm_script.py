@@ -237,17 +237,17 @@ def test_seconds_before_the_limit(limit: str, lead: int | None, seconds: int) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"ntasks": 0}, "--ntasks: must be 1 or more"),
-        ({"nodes": 3, "ntasks": 2}, "--nodes: more nodes than tasks"),
-        ({"time_limit": "2", "signal_lead": 120}, "--signal-lead: .*allowed: 1 to 119 s"),
-        ({"signal_lead": 0}, "--signal-lead"),
-        ({"array": "1-3", "seed": 4}, "--seed: the array's numbers are the seeds"),
-        ({"mpi": "pmi2; rm"}, "--mpi: not a name"),
+        ({"ntasks": 0}, "^ntasks: must be 1 or more"),
+        ({"nodes": 3, "ntasks": 2}, "^nodes: more nodes than tasks"),
+        ({"time_limit": "2", "signal_lead": 120}, "^signal_lead: .*allowed: 1 to 119 s"),
+        ({"signal_lead": 0}, "^signal_lead"),
+        ({"array": "1-3", "seed": 4}, "^seed: the array's numbers are the seeds"),
+        ({"mpi": "pmi2; rm"}, "^mpi: not a name"),
         ({"sbatch": (("signal", "B:USR2@3"),)}, "has an option of its own, --signal-lead"),
         ({"sbatch": (("no-requeue", ""),)}, "is needed as it is"),
-        ({"out": 'a"b.zarr'}, "--out: cannot be the name"),
-        ({"out": "/"}, "--out: cannot be the name"),
-        ({"time_limit": "2h"}, "--time-limit: not a time limit"),
+        ({"out": 'a"b.zarr'}, "^out: cannot be the name"),
+        ({"out": "/"}, "^out: cannot be the name"),
+        ({"time_limit": "2h"}, "^time_limit: not a time limit"),
     ],
 )
 def test_job_that_makes_no_sense_is_refused(options: dict[str, Any], message: str) -> None:

@@ -121,7 +121,7 @@ def test_dry_run_submits_nothing(tmp_path: Path, monkeypatch, capsys) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--out r.zarr", "--time is missing, the biological time in ms"),
+        ("--out r.zarr", "--time: is missing, the biological time in ms"),
         ("--time 5", "--out is missing"),
         ("--time 5.05 --out r.zarr", "--time: "),
         ("--time 5 --out r.zarr --set exitatory=3", "did you mean 'excitatory'"),

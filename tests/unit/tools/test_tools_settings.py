@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from distsnn.cli.settings import arguments, defaults
 from distsnn.errors import DescriptionError
+from distsnn.tools.model_settings import arguments, defaults
 
 
 def build(

@@ -1,4 +1,4 @@
-"""MODEL on the command line: an example, a Python file, a run's store or a stored network."""
+"""MODEL: the network of an example, a Python file, a run's store or a stored network."""
 
 import difflib
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from distsnn import examples
-from distsnn.cli import model_files
-from distsnn.cli.settings import arguments, defaults
 from distsnn.errors import DescriptionError
 from distsnn.io.network_files import is_network, load_network
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import is_run
 from distsnn.network import Network
+from distsnn.tools import model_files
+from distsnn.tools.model_settings import arguments, defaults
 
 _PLAIN = (bool, int, float, str, type(None))
 

@@ -1,9 +1,8 @@
-"""``distsnn map``: slices that fit a board's cores, for expected or built connectivity."""
+"""Slices of a network that fit the cores of a board, for expected or built connectivity."""
 
 import resource
-from argparse import Namespace
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from distsnn.errors import DescriptionError
 from distsnn.network import Network
 from distsnn.network.blocks import make_slices
+from distsnn.network.checks import as_integer
 from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.resources import NetworkSize, SlicedNetwork, slice_to_fit
 from distsnn.partition.boards.sections import ONE_AXON, UNICAST
@@ -42,78 +42,86 @@ def check_neurons_per_core(board: Board, neurons: int | None) -> None:
     Raises
     ------
     DescriptionError
-        If it is one.
+        If it is neither, or not a positive integer.
     """
-    if neurons is None and board.core.max_neurons.value is None:
+    if neurons is not None:
+        as_integer(neurons, where="neurons_per_core", low=1)
+    elif board.core.max_neurons.value is None:
         raise DescriptionError(
             f"the number of neurons per core of board {board.name!r} is unknown",
-            where="--neurons-per-core",
+            where="neurons_per_core",
             allowed="a number of neurons",
         )
 
 
 def slice_for_board(
-    network: Network, board: Board, options: Namespace, rates: Rates, seed: int
+    network: Network,
+    board: Board,
+    rates: Rates,
+    *,
+    neurons_per_core: int | None,
+    contacts: str | None,
+    seed: int,
 ) -> SlicedNetwork:
     """Return slices that fit a core, for expected or built connectivity.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    board : Board
+        The board.
+    rates : mapping of str to array_like, or float
+        Rates, spikes/s.
+    neurons_per_core : int or None
+        Maximum number of neurons per core; None: the limit of the board.
+    contacts : {"expected", "counted"} or None
+        Connectivity of neurons and cores; None: counted if a packet is sent to each core.
+    seed : int
+        Seed of the network that is built to count.
 
     Raises
     ------
     DescriptionError
-        If none do, or the memory is too small to find out.
+        If no slices fit, or the memory is too small to find out.
     """
     reader = partial(read_edges, dt=network.dt)
-    core, single = board.core, is_unicast(board)
-    limited = core.in_axons.value is not None or core.out_axons.value is not None
+    core, unicast = board.core, is_unicast(board)
+    is_limited = core.in_axons.value is not None or core.out_axons.value is not None
 
-    def expected(neurons: int) -> TrafficGraph:
+    def with_expected(neurons: int) -> TrafficGraph:
         table = make_slices(network, neurons)
         graph = build_traffic_graph(network, table, rates, reader)
-        return (
-            with_expected_connectivity(graph, network, table, reader)
-            if limited or single
-            else graph
-        )
+        if not is_limited and not unicast:
+            return graph
+        return with_expected_connectivity(graph, network, table, reader)
 
-    def counted(neurons: int) -> TrafficGraph:
+    def with_built(neurons: int) -> TrafficGraph:
         table = make_slices(network, neurons)
         graph = build_traffic_graph(network, table, rates, reader)
         _check_memory(connectivity_bytes(graph))
-        return with_built_connectivity(graph, network, table, rates, ends())
+        return with_built_connectivity(graph, network, table, rates, synapse_ends())
 
-    ends = _ends(network, seed)
-    count = single if options.contacts is None else options.contacts == "counted"
-    extent = _extent(network)
+    synapse_ends = _synapse_ends(network, seed)
+    counts = unicast if contacts is None else contacts == "counted"
+    size = _network_size(network)
     sliced = slice_to_fit(
-        expected, board, options.neurons_per_core, estimate=count, network_size=extent
+        with_expected, board, neurons_per_core, estimate=counts, network_size=size
     )
-    if not count:
+    if not counts:
         return sliced
-    built = slice_to_fit(counted, board, sliced.neurons_per_core, network_size=extent)
+    built = slice_to_fit(with_built, board, sliced.neurons_per_core, network_size=size)
     return built._replace(limit=built.limit or sliced.limit)
 
 
-def _ends(network: Network, seed: int) -> Callable[[], Iterable[tuple[Ints, Ints]]]:
+def _synapse_ends(network: Network, seed: int) -> Callable[[], Iterable[tuple[Ints, Ints]]]:
     """Return what gives the ends of all synapses: smaller slices need the very same ones again."""
-    synapses = sum(
-        projection.rule.expected_synapses(
-            projection.pre.size, projection.post.size, projection.is_recurrent
-        )
-        for projection in network.projections
-    )
-    if synapses > _KEPT:
+    if network.expected_synapses() > _KEPT:
         return partial(iterate_network_synapses, network, seed)
-    ends: list[tuple[Ints, Ints]] = []
-
-    def once() -> Iterable[tuple[Ints, Ints]]:
-        if not ends:
-            ends.extend(iterate_network_synapses(network, seed))
-        return ends
-
-    return once
+    return cache(lambda: list(iterate_network_synapses(network, seed)))
 
 
-def _extent(network: Network) -> NetworkSize:
+def _network_size(network: Network) -> NetworkSize:
     index = {population.name: position for position, population in enumerate(network.populations)}
     sizes = np.array([population.size for population in network.populations], np.int64)
     pairs = {
@@ -124,15 +132,15 @@ def _extent(network: Network) -> NetworkSize:
 
 
 def _check_memory(needed: float) -> None:
-    """Refuse to count contacts that would not fit the memory, before anything is built."""
+    """Raise DescriptionError if built connectivity does not fit the memory, before it is built."""
     free = _free_bytes()
     if needed > free:
         raise DescriptionError(
             f"neurons and the slices that they reach take about {needed / 2**30:,.1f} GiB, "
             f"and {free / 2**30:,.1f} GiB of memory are free",
-            where="--contacts",
+            where="contacts",
             value="counted",
-            allowed="--contacts expected, which builds nothing (without --run), or larger slices",
+            allowed="expected, which builds nothing (without a run), or larger slices",
         )
 
 

@@ -1,4 +1,4 @@
-"""``--set NAME=VALUE``: from text to the arguments of a model's `build`."""
+"""Settings ``NAME=VALUE``: from text to the arguments of a model's `build`."""
 
 import ast
 import inspect

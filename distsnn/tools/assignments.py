@@ -1,27 +1,29 @@
 """An assignment from a file: which rank has which population, or which of its blocks."""
 
-from pathlib import Path
+import os
 from typing import Any
 
 import numpy as np
 
-from distsnn.cli.rates import read_json
 from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import Network
 from distsnn.network.blocks import make_blocks
 from distsnn.network.checks import as_integer
 from distsnn.partition.assignment import Assignment
+from distsnn.tools.profiles import read_json
 from distsnn.units import format_count
 
 _ALLOWED = 'such as {"E": 0, "I": [1, 2]}, or {"owner": {"E": 0, "I": [1, 2]}, "groups": [1, 2]}'
 
 
-def load_assignment(name: str, network: Network, ranks: int | None = None) -> Assignment:
+def load_assignment(
+    path: str | os.PathLike[str], network: Network, ranks: int | None = None
+) -> Assignment:
     """Return the assignment in a file.
 
     Parameters
     ----------
-    name : str
+    path : str or PathLike
         A JSON file: of each population the rank, or a list of the rank of each of its blocks; or
         this as `owner`, and with it `groups`, the ranks of each group.
     network : Network
@@ -35,8 +37,8 @@ def load_assignment(name: str, network: Network, ranks: int | None = None) -> As
     DescriptionError
         If the file does not exist, has another content, or does not cover the network.
     """
-    where = f"--assignment {name}"
-    content = read_json(Path(name), where, "a JSON file")
+    where = f"assignment {os.fspath(path)}"
+    content = read_json(path, where, "a JSON file")
     groups: Any = []
     # a population may be called "owner", but has no populations itself
     if isinstance(content, dict) and isinstance(content.get("owner"), dict):

@@ -5,9 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from distsnn.cli.models import load_model
 from distsnn.errors import DescriptionError
 from distsnn.io.network_files import save_network
+from distsnn.tools.models import load_model
+
+MODEL = '''
+from distsnn.network import IafPscExp, Network, Population
+
+
+def build(size: int = 20, rate: float = 30000.0, name: str = "E", wide: bool = False):
+    """Return neurons."""
+    return Network([Population(name, size * (2 if wide else 1), IafPscExp())])
+'''
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "model.py"
+    path.write_text(MODEL)
+    return path
 
 
 def wrong(path: Path, text: str, *settings: str) -> str:

@@ -1,6 +1,5 @@
-"""``distsnn map --run``: what a board does to a network, seen before there is a board."""
+"""Runs of a network with and without the limits of a board, and how they differ."""
 
-from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -11,26 +10,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.cli.tables import columns
 from distsnn.comm import Communicator, collective_phase
-from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.network import Network, RecordSpikes
 from distsnn.partition.boards.board_limits import ConstrainedNetwork
 from distsnn.partition.boards.mapping import BoardMapping
 from distsnn.partition.boards.packet_counts import count_packets
 from distsnn.simulation import Simulation
-from distsnn.units import format_count, to_steps
 
 
 @contextmanager
 def run_with_and_without_limits(
     network: Network,
     constrained: ConstrainedNetwork,
-    options: Namespace,
+    time_ms: float,
+    *,
+    seed: int,
     communicator: Communicator,
 ) -> Iterator["LimitComparison"]:
-    """Run a network as it is and as a board would run it; the recordings are gone afterwards.
+    """Run a network with and without the limits of a board; the recordings are temporary.
 
     Collective.
 
@@ -38,22 +36,19 @@ def run_with_and_without_limits(
     ----------
     network : Network
         The network.
-    constrained : Constrained
-        What the board makes of it.
-    options : Namespace
-        The command line: `run` (ms) and `seed`.
+    constrained : ConstrainedNetwork
+        The network under the board's limits.
+    time_ms : float
+        Biological time, ms.
+    seed : int
+        Seed of all random numbers.
     communicator : Communicator
         The ranks that run them.
     """
-    time_ms, both = float(options.run), (network, constrained.network)
-    seed = 1 if options.seed is None else options.seed
+    both = network, constrained.network
     with ExitStack() as stack:
         folder: Any = None
         with collective_phase(communicator, "preparing the runs"):
-            if time_ms == 0.0:
-                raise DescriptionError("nothing would run", where="--run", value=0.0)
-            for simulated in both:
-                to_steps(time_ms, simulated.dt, where="--run")
             if communicator.rank == 0:
                 folder = stack.enter_context(TemporaryDirectory(prefix="distsnn-map-"))
         folder = communicator.bcast(folder)
@@ -68,16 +63,16 @@ def run_with_and_without_limits(
 
 @dataclass(frozen=True)
 class LimitComparison:
-    """Recorded runs of a network as it is and as a board would run it.
+    """Recorded runs of a network with and without the limits of a board.
 
     Parameters
     ----------
-    constrained : Constrained
-        What the board makes of the network.
+    constrained : ConstrainedNetwork
+        The network under the board's limits.
     time_ms : float
-        How long they ran.
+        Biological time, ms.
     paths : pair of Path
-        Stores of the two runs.
+        Stores of the runs without and with limits.
     """
 
     constrained: ConstrainedNetwork
@@ -106,7 +101,7 @@ class LimitComparison:
 
         Parameters
         ----------
-        mapping : Mapping
+        mapping : BoardMapping
             The constrained network's mapping.
         report : dict
             Its report.
@@ -139,34 +134,3 @@ class LimitComparison:
                 finite = cv[~np.isnan(cv)]
                 values["cv"].append(float(finite.mean()) if finite.size else None)
         return statistics
-
-
-def effect_lines(effect: dict[str, Any], board: str) -> list[str]:
-    """Return `LimitComparison.to_dict` in words and columns."""
-    lines = [f"{effect['time_ms']:g} ms under the limits of {board}:"]
-    lines += [f"  {change}" for change in effect["changes"] or ["nothing changes"]]
-    if effect["not_applied"]:
-        lines.append(f"  not applied, as unknown: {', '.join(effect['not_applied'])}")
-    heads = ["", "spikes/s", "there", "", "CV", "there", ""]
-    rows = [
-        [f"  {name}", *_pair(*values["rate"]), *_pair(*values["cv"])]
-        for name, values in effect["populations"].items()
-    ]
-    lines += columns(heads, rows)
-    if effect["same_spikes"]:
-        lines.append("all spikes are the same as without limits")
-    measured, predicted = effect["measured"], effect["predicted"]
-    return [
-        *lines,
-        f"{format_count(measured['spikes'], 'spike')} sent "
-        f"{format_count(measured['packets'], 'packet')} over "
-        f"{format_count(measured['hops'], 'link')} (predicted: {predicted['packets']:,.0f} over "
-        f"{predicted['hops']:,.0f})",
-    ]
-
-
-def _pair(before: float | None, after: float | None) -> list[str]:
-    texts = ["-" if value is None else f"{value:.3g}" for value in (before, after)]
-    if not before or after is None:
-        return [*texts, ""]
-    return [*texts, f"{100.0 * (after / before - 1.0):+.1f} %"]
