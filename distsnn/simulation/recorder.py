@@ -22,7 +22,7 @@ from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import RecordingError, StoreError
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
-from distsnn.io.row_specs import StateSpec, StateVariable, WeightSpec
+from distsnn.io.row_specs import StateSpec, StateVariable, SumSpec, WeightSpec
 from distsnn.io.run_writer import RunWriter
 from distsnn.network import Network, RecordSpikes, RecordState, View
 from distsnn.simulation.build import Built, Settings
@@ -86,6 +86,7 @@ def metadata(
                 **_neurons_of(state.target),
                 "variables": list(state.variables),
                 "every": state.every_steps(network.dt),
+                **({"reduce": state.reduce} if state.reduce else {}),
             }
             for state in states
         ],
@@ -277,7 +278,8 @@ class Recorder:
                 self._rows[key] += n
         with self._keeping_failure():
             self._tell(at_once=False)
-            self._writer.advance(self._engine.step)
+            if self.failure is None:  # else rows may be missing
+                self._writer.advance(self._engine.step)
 
     def secure(self) -> None:
         """Return when all that was appended is committed and on the disk."""
@@ -356,7 +358,7 @@ def _neurons_of(view: View) -> dict[str, Any]:
 
 def state_specs(engine: RankEngine) -> list[StateSpec]:
     """Return what a rank's writer must know of its state recordings."""
-    specs = []
+    specs = list[StateSpec]()
     for probe in engine.probes:
         recording = probe.recording
         assert recording.name is not None
@@ -373,16 +375,18 @@ def state_specs(engine: RankEngine) -> list[StateSpec]:
             )
             for name in recording.variables
         }
-        specs.append(
-            StateSpec(
-                name=recording.name,
-                variables=variables,
-                dtype=neurons.real,
-                gids=probe.gids,
-                every=probe.every,
-                first_step=(engine.step // probe.every + 1) * probe.every,
-            )
-        )
+        given: dict[str, Any] = {
+            "name": recording.name,
+            "variables": variables,
+            "dtype": neurons.real,
+            "gids": probe.gids,
+            "every": probe.every,
+            "first_step": (engine.step // probe.every + 1) * probe.every,
+        }
+        if recording.reduce:
+            specs.append(SumSpec(n_neurons=recording.target.size, **given))
+        else:
+            specs.append(StateSpec(**given))
     return specs
 
 
