@@ -76,6 +76,8 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
         check_integer(
             row.get("interval_steps"), f"{place}.interval_steps", path=path, low=1, high=LAST_STEP
         )
+        if row.get("reduce") not in (None, "sum", "mean"):
+            raise StoreError(f"corrupt: {place}.reduce is not 'sum' or 'mean'", path=path)
     weights = _rows(metadata.get("recorded_weights", []), "recorded_weights", path)
     for index, row in enumerate(weights):
         place = f"recorded_weights[{index}]"
@@ -165,6 +167,7 @@ def check_state(attributes: Mapping[str, Any], *, path: str) -> None:
     check_integer(attributes["committed_step"], "committed_step", path=path, low=-1, high=LAST_STEP)
     check_integer(attributes["first_step"], "first_step", path=path, high=2**32)
     check_integer(attributes["interval_steps"], "interval_steps", path=path, low=1, high=LAST_STEP)
+    check_integer(attributes.get("neurons", 0), "neurons", path=path, high=MAX_NEURONS)
     check_variables(attributes["variables"], "variables", path=path)
 
 

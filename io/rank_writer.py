@@ -134,13 +134,14 @@ class RankWriter:
             The recording: ``"state"`` or ``"weights"``, and its name.
         first_row : int
             Index of the first row, which must equal the number of appended rows.
-        values : mapping of str to ndarray, shape (rows, n_columns)
+        values : mapping of str to ndarray, shape (rows, n_values)
             Values of every variable, before its offset is added.
 
         Raises
         ------
         StoreError
-            If rows are missing or misshapen, or earlier ones could not be written.
+            If rows are missing or misshapen, their sums cannot be stored, or earlier rows could
+            not be written.
         """
         spec, stream = self._recording(folder, name)
         where = f"{self.path}, {spec.kind} recording {name!r}"
@@ -151,15 +152,18 @@ class RankWriter:
                 f"variables {sorted(values)}, must be {sorted(spec.variables)}", path=where
             )
         shapes = {np.shape(block) for block in values.values()}
-        if len(shapes) != 1 or any(shape[1:] != (spec.n_columns,) for shape in shapes):
+        if len(shapes) != 1 or any(shape[1:] != (spec.n_values,) for shape in shapes):
             raise StoreError(
-                f"shapes {sorted(shapes)}, must be (rows, {spec.n_columns})", path=where
+                f"shapes {sorted(shapes)}, must be (rows, {spec.n_values})", path=where
             )
+        n_rows = shapes.pop()[0]
         columns = {
-            variable: _with_offset(values[variable], variable_spec.offset)
-            for variable, variable_spec in spec.variables.items()
+            variable: spec.stored_rows(
+                variable, values[variable], lambda row: stream.stamps[first_row + row], path=where
+            )
+            for variable in spec.variables
         }
-        self._thread.append(stream, columns, shapes.pop()[0])
+        self._thread.append(stream, columns, n_rows)
 
     def begin_rows(self, folder: str, name: str, step: int) -> None:
         """Declare that a recording of states or weights is on again after a step."""
@@ -268,6 +272,7 @@ class RankWriter:
                 "first_step": spec.first_step,
                 "interval_steps": spec.interval_steps,
                 "variables": list(spec.variables),
+                **spec.attributes,
             },
         )
         n, rows = spec.n_columns, spec.block_rows
@@ -284,7 +289,7 @@ class RankWriter:
                 f"{path}/{name}",
                 shape=(spec.rows, n),
                 chunks=(rows, wide),
-                dtype=variable.dtype or spec.dtype,
+                dtype=spec.stored_dtype(name),
                 units=variable.unit,
                 doc=variable.doc or name,
             )
@@ -306,10 +311,3 @@ def _vector(values: ArrayLike, dtype: np.dtype[Any], *, name: str) -> NDArray[An
             f"array of {array.dtype}, shape {array.shape}, must be {dtype}, shape (n,)", path=name
         )
     return array.astype(dtype, copy=False)
-
-
-def _with_offset(values: NDArray[Any], offset: float | NDArray[np.floating[Any]]) -> NDArray[Any]:
-    if isinstance(offset, float | int) and offset == 0.0:
-        return np.asarray(values)
-    summed: NDArray[Any] = np.asarray(values, np.float64) + offset
-    return summed

@@ -23,7 +23,8 @@ from distsnn.io.network_arrays import NETWORK, load_arrays
 from distsnn.io.rank_spikes import RankSpikes, Spikes, empty_spikes, merge
 from distsnn.io.schema import FORMAT, FORMAT_VERSION
 from distsnn.io.spike_index import SpikeTable, plan_windows
-from distsnn.io.state_reader import RankRows, RowSegment, StateRecording
+from distsnn.io.state_reader import RankRows, RowSegment, StateRecording, named_recording
+from distsnn.io.sum_reader import SumRecording
 from distsnn.io.weight_reader import WeightRecording
 from distsnn.io.zarr_nodes import open_root, read_attributes, stored_layout
 
@@ -401,8 +402,10 @@ class StoreReader:
         """Names of the state recordings."""
         return [str(view["name"]) for view in self.metadata["recorded_states"]]
 
-    def state(self, name: str) -> StateRecording:
+    def state(self, name: str) -> StateRecording | SumRecording:
         """Return a state recording joined over ranks and attempts, without loading it.
+
+        Recordings with ``reduce`` are returned as SumRecording.
 
         Raises
         ------
@@ -412,7 +415,9 @@ class StoreReader:
             If it is corrupt.
         """
         segments = _segments(self.attempts, f"state/{name}", lambda rank: rank.states.get(name))
-        return StateRecording.of(self.metadata, name, segments, path=str(self.path))
+        view, *_ = named_recording(self.metadata, name, path=str(self.path))
+        kind = SumRecording if view.get("reduce") else StateRecording
+        return kind.of(self.metadata, name, segments, path=str(self.path))
 
     @property
     def weight_names(self) -> list[str]:

@@ -1,14 +1,15 @@
 """Specifications of a rank's recordings of states and weights, with a row for each time."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.fixed_sums import QUANTA, first_unsummable, fixed_sums, max_summand
 from distsnn.io.schema import check_component
 
 # Bytes of a time block (chunk) of one variable: at most a few dozen blocks per second.
@@ -82,8 +83,49 @@ class RecordingSpec(ABC):
     @property
     def block_rows(self) -> int:
         """Rows per time block: the largest power of two within 1 MiB, at least 1."""
-        dtypes = (variable.dtype or self.dtype for variable in self.variables.values())
+        dtypes = (self.stored_dtype(variable) for variable in self.variables)
         return block_rows(self.n_columns, max(np.dtype(dtype).itemsize for dtype in dtypes))
+
+    @property
+    def n_values(self) -> int:
+        """Number of values in an appended row."""
+        return self.n_columns
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Attributes of the stored group that only this kind of recording has."""
+        return {}
+
+    def stored_dtype(self, variable: str) -> str:
+        """Return the type of a variable's array."""
+        return self.variables[variable].dtype or self.dtype
+
+    def stored_rows(
+        self, variable: str, values: NDArray[Any], step: Callable[[int], int], *, path: str
+    ) -> NDArray[Any]:
+        """Return the rows that are stored for appended values of a variable.
+
+        Parameters
+        ----------
+        variable : str
+            The variable.
+        values : ndarray, shape (n_rows, n_values)
+            Its values, before its offset is added.
+        step : callable
+            Returns the step of a row, which counts from 0.
+        path : str
+            The recording, for errors.
+
+        Raises
+        ------
+        StoreError
+            If values cannot be stored.
+        """
+        offset = self.variables[variable].offset
+        if isinstance(offset, float | int) and offset == 0.0:
+            return np.asarray(values)
+        summed: NDArray[Any] = np.asarray(values, np.float64) + offset
+        return summed
 
     def __post_init__(self) -> None:
         where = f"{self.kind} recording {self.name!r}"
@@ -123,6 +165,53 @@ class StateRecordingSpec(RecordingSpec):
     @property
     def columns(self) -> dict[str, NDArray[Any]]:  # noqa: D102 (inherited)
         return {"gid": self.gids}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SumRecordingSpec(StateRecordingSpec):
+    """A rank's part of a recording of sums over neurons; attributes as in `StateRecordingSpec`, and
+
+    Attributes
+    ----------
+    gids : ndarray of uint32, shape (n_neurons,)
+        This rank's neurons, over which it sums. The columns are the two parts of a sum in fixed
+        point (see `distsnn.io.fixed_sums`).
+    n_neurons : int
+        Number of neurons on all ranks.
+    """
+
+    n_neurons: int
+
+    @property
+    def columns(self) -> dict[str, NDArray[Any]]:  # noqa: D102 (inherited)
+        return {"quantum": np.array(QUANTA)}
+
+    @property
+    def n_values(self) -> int:  # noqa: D102 (inherited)
+        return len(self.gids)
+
+    @property
+    def attributes(self) -> dict[str, Any]:  # noqa: D102 (inherited)
+        return {"neurons": len(self.gids)}
+
+    def stored_dtype(self, variable: str) -> str:  # noqa: D102 (inherited)
+        return "int64"
+
+    def stored_rows(  # noqa: D102 (inherited)
+        self, variable: str, values: NDArray[Any], step: Callable[[int], int], *, path: str
+    ) -> NDArray[Any]:
+        values = super().stored_rows(variable, values, step, path=path)
+        # rounded as they would be stored: a sum is the sum of what a full recording shows
+        values = values.astype(super().stored_dtype(variable), copy=False)
+        bad = first_unsummable(values, self.n_neurons)
+        if bad is not None:
+            raise StoreError(
+                f"{variable} of gid {self.gids[bad[1]]} is {values[bad]} at step {step(bad[0])} "
+                f"and cannot be summed; allowed: finite values up to "
+                f"{max_summand(self.n_neurons):g}",
+                path=path,
+            )
+        return fixed_sums(values, self.n_neurons)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -35,6 +35,7 @@ NUMBERS = (
 )
 _ZERO: Mapping[str, float | int] = {}
 _NAN: Mapping[str, float | int] = {"float32": float("nan"), "float64": float("nan")}
+_LOWEST: Mapping[str, float | int] = {"int64": -(2**63)}
 
 _ROWS = (
     Attribute("committed_rows", "int", "number of valid rows; the arrays may be longer"),
@@ -73,7 +74,8 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "recorded_states",
                 "list",
                 "state recordings: {name, population, start, stop, variables, interval_steps}, "
-                "with neurons as in recorded_spikes",
+                "with neurons as in recorded_spikes, and reduce ('sum' or 'mean') if only that was "
+                "recorded",
             ),
             Attribute(
                 "recorded_weights",
@@ -279,7 +281,16 @@ GROUPS: tuple[GroupSpec, ...] = (
         "attempt{attempt}/rank{rank}/state/{name}",
         "One state recording; row r is the state at step first_step + r·interval_steps; for a "
         "switched recording, at the r-th multiple of `interval_steps` (from 0) in its `intervals`.",
-        _ROWS,
+        (
+            *_ROWS,
+            Attribute(
+                "neurons",
+                "int",
+                "number of this rank's neurons that are summed; only of sums and means, whose two "
+                "columns are parts of a sum",
+                required=False,
+            ),
+        ),
     ),
     GroupSpec("attempt{attempt}/rank{rank}/weights", "Weight recordings of this rank, by name."),
     GroupSpec(
@@ -334,12 +345,23 @@ ARRAYS: tuple[ArraySpec, ...] = (
         {"uint32": 2**32 - 1},
     ),
     ArraySpec(
+        "attempt{attempt}/rank{rank}/state/{name}/quantum",
+        ("float64",),
+        ("part",),
+        "1",
+        "value of 1 in each column of sums or means, which have no gid: 2^-12 and 2^-43",
+        _NAN,
+    ),
+    ArraySpec(
         "attempt{attempt}/rank{rank}/state/{name}/{variable}",
-        ("float32", "float64", "int32"),
+        ("float32", "float64", "int32", "int64"),
         ("time", "neuron"),
         "",
-        "recorded variable, in absolute units (a variable cannot be called gid)",
-        _NAN,
+        "recorded variable, in absolute units (a variable cannot be called gid). With quantum "
+        "(then not this): int64; the sum over this rank's neurons is the sum over columns of "
+        "quantum times value. Integers are added over ranks; a mean is the sum divided by the "
+        "number of neurons",
+        {**_NAN, **_LOWEST},
     ),
     ArraySpec(
         "attempt{attempt}/rank{rank}/weights/{name}/source",

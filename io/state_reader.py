@@ -1,6 +1,6 @@
 """Recordings of states: columns and rows of each rank, and one array for all ranks and attempts.
 
-`distsnn.io.weight_reader` joins recordings of weights.
+`distsnn.io.weight_reader` joins recordings of weights, and `distsnn.io.sum_reader` sums of states.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,9 @@ from distsnn.io.node_files import ArrayLayout
 from distsnn.io.rank_spikes import CommittedArray
 from distsnn.io.zarr_nodes import location, open_array, stored_attributes, stored_layout
 
-# Arrays that describe the columns, by the folder of a recording.
+# Arrays that describe the columns, by the folder of a recording; and of sums of states.
 COLUMNS = {"state": ("gid",), "weights": ("source", "target", "delay")}
+SUM_COLUMNS = ("quantum",)
 # Positions of a rank's columns among all columns.
 Places = NDArray[np.intp]
 
@@ -42,6 +43,10 @@ class RankRows:
         Names of the arrays.
     on : Intervals
         Intervals in which it was on; each multiple of `interval_steps` in them has a row.
+    columns : tuple of str
+        Names of the arrays that describe the columns.
+    n_summed : int or None
+        Of sums over neurons: the number of this rank's neurons.
     """
 
     root: zarr.Group
@@ -51,6 +56,8 @@ class RankRows:
     interval_steps: int
     variables: tuple[str, ...]
     on: Intervals
+    columns: tuple[str, ...]
+    n_summed: int | None
 
     @classmethod
     def of(cls, root: zarr.Group, path: str, on: Intervals | None = None) -> Self | None:
@@ -62,6 +69,7 @@ class RankRows:
         if attributes is None:
             return None
         check_state(attributes, path=location(root, path))
+        n_summed = attributes.get("neurons")
         return cls(
             root,
             path,
@@ -70,6 +78,8 @@ class RankRows:
             attributes["interval_steps"],
             tuple(attributes["variables"]),
             on or Intervals.always(attributes["first_step"] - attributes["interval_steps"]),
+            COLUMNS[path.split("/")[2]] if n_summed is None else SUM_COLUMNS,
+            n_summed,
         )
 
     def layouts(self, until: int | None = None) -> list[tuple[ArrayLayout, int, int]]:
@@ -82,8 +92,7 @@ class RankRows:
         StoreError
             If an array is missing or shorter, or their columns differ.
         """
-        folder = self.path.split("/")[2]
-        columns = [stored_layout(self.root, f"{self.path}/{name}") for name in COLUMNS[folder]]
+        columns = [stored_layout(self.root, f"{self.path}/{name}") for name in self.columns]
         values = [
             stored_layout(self.root, f"{self.path}/{name}", self.rows) for name in self.variables
         ]
@@ -100,7 +109,7 @@ class RankRows:
 
         Arrays of columns are returned with all rows.
         """
-        columns = [(self._column(name), 0) for name in COLUMNS[self.path.split("/")[2]]]
+        columns = [(self._column(name), 0) for name in self.columns]
         first, rows = self.rows_until(after), self.rows_until(until)
         values = (self.values(name).array for name in self.variables)
         return columns + [(CommittedArray(array, rows), first) for array in values]
@@ -268,6 +277,26 @@ def steps_of(used: Sequence[RowSegment]) -> NDArray[np.int64]:
     return np.concatenate(steps) if steps else np.empty(0, np.int64)
 
 
+def named_recording(
+    metadata: dict[str, Any], name: str, *, path: str
+) -> tuple[dict[str, Any], NDArray[np.int64], NDArray[np.uint32]]:
+    """Return a state recording's row of the metadata, and indices and gids of its neurons.
+
+    Raises
+    ------
+    DescriptionError
+        If the recording does not exist.
+    """
+    views = {str(view["name"]): view for view in metadata["recorded_states"]}
+    if name not in views:
+        raise unknown_name_error("state recording", name, views, where=path)
+    view = views[name]
+    first_gid = {row["name"]: row["first_gid"] for row in metadata["populations"]}
+    listed = view.get("neurons", range(view["start"], view["stop"]))
+    neurons = np.array(listed, dtype=np.int64)
+    return view, neurons, (neurons + first_gid[view["population"]]).astype(np.uint32)
+
+
 @dataclass(frozen=True)
 class StateRecording:
     """A state recording of the whole run, not loaded.
@@ -298,14 +327,7 @@ class StateRecording:
         cls, metadata: dict[str, Any], name: str, segments: Sequence[RowSegment], *, path: str
     ) -> Self:
         """Join the segments of a recording that the metadata lists."""
-        views = {str(view["name"]): view for view in metadata["recorded_states"]}
-        if name not in views:
-            raise unknown_name_error("state recording", name, views, where=path)
-        view = views[name]
-        first_gid = {row["name"]: row["first_gid"] for row in metadata["populations"]}
-        listed = view.get("neurons", range(view["start"], view["stop"]))
-        neurons = np.array(listed, dtype=np.int64)
-        gids = (neurons + first_gid[view["population"]]).astype(np.uint32)
+        view, neurons, gids = named_recording(metadata, name, path=path)
         used = [segment for segment in segments if len(segment.steps())]
         columns = [
             [np.searchsorted(gids, part.column()) for part in segment.parts] for segment in used

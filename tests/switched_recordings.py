@@ -33,9 +33,9 @@ SEED, DT = 5, 0.1
 Plan = list[tuple[float, dict[str, bool]]]
 PLAN: Plan = [
     (10.0, {}),
-    (7.3, {"spikes/E": False, "state/E": False}),
+    (7.3, {"spikes/E": False, "state/E": False, "state/mean": False}),
     (12.2, {"state/E": True, "weights/E->E": False, "state/sparse": False}),
-    (6.5, {"spikes/E": True, "spikes/I": False, "state/sparse": True}),
+    (6.5, {"spikes/E": True, "spikes/I": False, "state/sparse": True, "state/mean": True}),
     (14.0, {"weights/E->E": True, "state/E": False}),
 ]
 TIME = sum(length for length, _ in PLAN)
@@ -44,6 +44,7 @@ PARTS = {
     "spikes/I": ("I", "spikes"),
     "state/E": ("E", "E"),
     "state/sparse": ("I", "sparse"),
+    "state/mean": ("I", "mean"),
     "weights/E->E": ("E->E", "E->E"),
 }
 
@@ -64,6 +65,7 @@ def network() -> Network:
             RecordSpikes(i[10:60]),
             RecordState(e[3:90], ["V_m", "I_syn_ex", "refractory"], name="E"),
             RecordState(i, "V_m", interval=3.1, name="sparse"),
+            RecordState(i[::3], ["V_m", "I_syn_ex"], interval=0.7, name="mean", reduce="mean"),
             RecordWeights("E->E", 2.3),
         ],
     )
@@ -109,7 +111,8 @@ def cut(whole: dict[str, np.ndarray], plan: Plan = PLAN) -> dict[str, np.ndarray
     step, gid = whole["spikes step"], whole["spikes gid"]
     chosen = np.where(gid < 130, inside("spikes/E", step), inside("spikes/I", step))
     found = whole | {"spikes step": step[chosen], "spikes gid": gid[chosen]}
-    rows = {"E": "state/E", "sparse": "state/sparse", "weights of E->E": "weights/E->E"}
+    rows = {name: f"state/{name}" for name in ("E", "sparse", "mean")}
+    rows["weights of E->E"] = "weights/E->E"
     for prefix, name in rows.items():
         kept = inside(name, whole[f"{prefix} steps"])
         for key in ("steps", "V_m", "I_syn_ex", "refractory", "weight"):

@@ -263,14 +263,21 @@ def _states(run: Run) -> list[ReportFigure]:
     # of a corrupt run any chunk may be missing
     for number, name in enumerate(run.state_names if not run.missing else ()):
         state = run.state(name)
-        rows, neurons = state.sizes["time"], state.sizes["neuron"]
+        reduce = state.attrs.get("reduce")
+        rows = state.sizes["time"]
+        neurons = state.attrs["neurons"] if reduce else state.sizes["neuron"]
         names = list(state.data_vars)[:_MAX_TRACE_PANELS]
         if rows == 0 or neurons == 0 or not names:
             continue
-        chosen = np.unique(np.linspace(0, neurons - 1, _TRACES).astype(int))
         recent = state["time"].values > state["time"].values[-1] - _TRACE_MS
         n_displayed = min(_TRACE_ROWS, int(recent.sum()))
-        part = state[names].isel(time=slice(-n_displayed, None), neuron=chosen).compute()
+        part = state[names].isel(time=slice(-n_displayed, None))
+        displayed = f"the last {format_count(n_displayed, 'row')}"
+        if not reduce:
+            chosen = np.unique(np.linspace(0, neurons - 1, _TRACES).astype(int))
+            part = part.isel(neuron=chosen)
+            displayed = f"{format_count(len(chosen), 'neuron')}, {displayed}"
+        part = part.compute()
         figure = new_figure(10.0, 0.4 + 2.2 * len(names), _STYLE)
         panels = [figure.add_subplot(len(names), 1, row + 1) for row in range(len(names))]
         plots.draw_traces(panels, part, _STYLE)
@@ -278,10 +285,9 @@ def _states(run: Run) -> list[ReportFigure]:
         pictures.append(
             ReportFigure(
                 to_svg(figure, f"Traces of {name}", 10 + number),
-                f"{name}: {format_count(neurons, 'neuron')} of {population}, "
-                f"{format_count(rows, 'row')}; "
-                f"shown: {format_count(len(chosen), 'neuron')}, "
-                f"the last {format_count(n_displayed, 'row')}.",
+                f"{name}: {f'{reduce} over ' if reduce else ''}"
+                f"{format_count(neurons, 'neuron')} of {population}, "
+                f"{format_count(rows, 'row')}; shown: {displayed}.",
             )
         )
     return pictures

@@ -268,7 +268,9 @@ def draw_timing(ax: Axes, timing: pd.DataFrame, style: Style) -> None:
 
 
 def draw_traces(panels: Sequence[Axes], state: xr.Dataset, style: Style) -> None:
-    """Draw traces of state variables over time, a panel each, a few neurons in colours.
+    """Draw traces of state variables over time, a panel each, neurons in colours.
+
+    A sum or mean over neurons is one line.
 
     Lines end where the recording was off.
     """
@@ -277,20 +279,21 @@ def draw_traces(panels: Sequence[Axes], state: xr.Dataset, style: Style) -> None
     gaps = 1 + np.flatnonzero(between > 1.5 * between.min(initial=np.inf))
     time = np.insert(time, gaps, np.nan)
     for ax, (name, values) in zip(panels, state.data_vars.items(), strict=True):
+        columns = values.values.reshape(values.sizes["time"], -1)
         lines = [
             ax.plot(
                 time,
-                np.insert(values.values[:, index].astype(np.float64), gaps, np.nan),
+                np.insert(columns[:, index].astype(np.float64), gaps, np.nan),
                 color=colour(index),
                 linewidth=0.9,
             )[0]
-            for index in range(state.sizes["neuron"])
+            for index in range(columns.shape[1])
         ]
         units = values.attrs.get("units", "")
         style_axes(ax, style, x="time (ms)", y=f"{name} ({units})" if units else str(name))
         # The name is the user's.
         ax.yaxis.label.set_parse_math(False)
-        if ax is panels[0]:
+        if ax is panels[0] and "neuron" in state.dims:
             legend(ax, lines, [f"neuron {n}" for n in state["neuron"].values], style)
 
 

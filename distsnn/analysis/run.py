@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +14,7 @@ from distsnn.errors import DescriptionError
 from distsnn.extras import LazyModule
 from distsnn.io.reader import StoreReader
 from distsnn.io.state_reader import StateRecording
+from distsnn.io.sum_reader import SumRecording
 from distsnn.io.weight_reader import WeightRecording
 from distsnn.units import format_count
 
@@ -318,7 +320,8 @@ class Run:
         xarray.Dataset on Dask, dims (time, neuron)
             The recorded variables in absolute units (V_m in mV, not relative to E_L), with the
             attribute units. Coordinates: time (ms), step, neuron (index within the
-            population) and gid.
+            population) and gid. Recordings with ``reduce`` have only the dimension time; their
+            attributes contain reduce and neurons (the number of neurons).
 
         Raises
         ------
@@ -326,6 +329,17 @@ class Run:
             If the recording is unknown.
         """
         recording = self.reader.state(name)
+        if isinstance(recording, SumRecording):
+            return xr.Dataset(
+                self._lazy(recording, None),
+                coords=self._times(recording),
+                attrs={
+                    "population": recording.population,
+                    "recording": name,
+                    "reduce": recording.reduce,
+                    "neurons": recording.neurons.size,
+                },
+            )
         return xr.Dataset(
             self._lazy(recording, "neuron"),
             coords={
@@ -374,27 +388,28 @@ class Run:
         )
 
     def _lazy(
-        self, recording: StateRecording | WeightRecording, column_name: str
+        self, recording: StateRecording | SumRecording | WeightRecording, column_name: str | None
     ) -> dict[str, Any]:
         """Return the variables of a recording as Dask arrays with their dimensions."""
+        dimensions = ("time",) if column_name is None else ("time", column_name)
         variables = {}
         for variable, array in recording.variables.items():
-            row_bytes = max(1, array.shape[1] * array.dtype.itemsize)
+            row_bytes = max(1, math.prod(array.shape[1:]) * array.dtype.itemsize)
             blocks = max(1, _STATE_BLOCK // (row_bytes * array.block_rows))
             token = tokens.tokenize(str(self.reader.path), column_name, recording.name, array.shape)
             data = da.from_array(  # type: ignore[no-untyped-call]
                 array,
-                chunks=(max(1, blocks * array.block_rows), -1),
+                chunks=(max(1, blocks * array.block_rows), -1)[: array.ndim],
                 name=f"{variable}-{token}",
                 asarray=False,
                 fancy=False,
-                meta=np.empty((0, 0), array.dtype),
+                meta=np.empty((0, 0)[: array.ndim], array.dtype),
             )
             attributes = {"units": array.units, "long_name": array.long_name}
-            variables[variable] = (("time", column_name), data, attributes)
+            variables[variable] = (dimensions, data, attributes)
         return variables
 
-    def _times(self, recording: StateRecording | WeightRecording) -> dict[str, Any]:
+    def _times(self, recording: StateRecording | SumRecording | WeightRecording) -> dict[str, Any]:
         return {
             "time": ("time", recording.steps * self.dt, {"units": "ms"}),
             "step": ("time", recording.steps),

@@ -8,7 +8,7 @@ from distsnn.units import format_count
 
 if TYPE_CHECKING:
     # the type alone: `distsnn info` must not wait for compilers to load
-    pass
+    from distsnn.simulation import RunSummary
 
 _MEBIBYTE = 2**20
 _MOST_MESSAGES = 20

@@ -1,15 +1,18 @@
 """Recordings: which spikes, state variables and weights a run keeps."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, get_args
 
 from distsnn.errors import DescriptionError, unknown_name_error
-from distsnn.network.base import Description
+from distsnn.network.base import ADDED, Description
 from distsnn.network.checks import POSITIVE, as_integer, as_number, check_range
 from distsnn.network.model import Neuron
 from distsnn.network.populations import PopulationView, Target, as_range, as_view, check_name
 from distsnn.network.projections import Projection
 from distsnn.units import to_steps
+
+Reduction: TypeAlias = Literal["sum", "mean"]
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -42,12 +45,18 @@ class RecordState(Description):
         Interval between records, on the grid; dt if left out.
     name : str, optional
         Name of the recording, unique; in a network None becomes the name of the target.
+    reduce : "sum" or "mean", optional
+        Record the sum or the mean over the neurons, in place of the values of each neuron. Each
+        value is rounded to 2**-43 of its unit, so that sums are the same for any number of ranks.
+        A value that is not finite, or whose absolute value is above 2**50 / (number of neurons),
+        ends the run with an error.
     """
 
     target: PopulationView
     variables: tuple[str, ...]
     interval: float | None
     name: str | None
+    reduce: Reduction | None = field(default=None, metadata={ADDED: True})
 
     def __init__(
         self,
@@ -55,6 +64,7 @@ class RecordState(Description):
         variables: str | Sequence[str],
         interval: float | None = None,
         name: str | None = None,
+        reduce: Reduction | None = None,
     ) -> None:
         view = as_view(target, where="RecordState, field target")
         where = f"recording {name or view.population!r}"
@@ -63,7 +73,12 @@ class RecordState(Description):
         if interval is not None:
             interval = as_number(interval, where=f"{where}, field interval")
         names = _names(variables, where=f"{where}, field variables")
-        self._fill(target=view, variables=names, interval=interval, name=name)
+        if reduce is not None and reduce not in get_args(Reduction):
+            known = get_args(Reduction)
+            raise unknown_name_error(
+                "reduction", str(reduce), known, where=f"{where}, field reduce"
+            )
+        self._fill(target=view, variables=names, interval=interval, name=name, reduce=reduce)
 
     def interval_steps(self, dt: float) -> int:
         """Return the interval in steps."""
@@ -201,14 +216,14 @@ class RecordWeights(Description):
             )
         valid_names = ["weight", *projection.plasticity_rule.synapse_states]
         _check_names(self.variables, valid_names, where=f"{where}, field variables")
-        for field, view, its in (
+        for name, view, its in (
             ("sources", self.sources, projection.pre),
             ("targets", self.targets, projection.post),
         ):
             if view is not None and not view.n_shared(its):
                 raise DescriptionError(
-                    f"projection {projection.name!r} has no such {field}",
-                    where=f"{where}, field {field}",
+                    f"projection {projection.name!r} has no such {name}",
+                    where=f"{where}, field {name}",
                     value=f"{view.population}[{view.start}:{view.stop}]",
                     allowed=f"some of {its.population}[{its.start}:{its.stop}]",
                 )

@@ -22,7 +22,12 @@ from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import RecordingError, StoreError
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
-from distsnn.io.row_specs import StateRecordingSpec, StateVariable, WeightRecordingSpec
+from distsnn.io.row_specs import (
+    StateRecordingSpec,
+    StateVariable,
+    SumRecordingSpec,
+    WeightRecordingSpec,
+)
 from distsnn.io.run_writer import RunWriter
 from distsnn.network import Network, PopulationView, RecordSpikes, RecordState
 from distsnn.simulation.build import BuildResult, SimulationSettings
@@ -86,6 +91,7 @@ def metadata(
                 **_neurons_of(state.target),
                 "variables": list(state.variables),
                 "interval_steps": state.interval_steps(network.dt),
+                **({"reduce": state.reduce} if state.reduce else {}),
             }
             for state in states
         ],
@@ -277,7 +283,8 @@ class Recorder:
                 self._rows[key] += n
         with self._keeping_failure():
             self._tell(at_once=False)
-            self._writer.mark_complete(self._engine.step)
+            if self.failure is None:  # else rows may be missing
+                self._writer.mark_complete(self._engine.step)
 
     def sync_to_disk(self) -> None:
         """Return when all that was appended is committed and on the disk."""
@@ -356,7 +363,7 @@ def _neurons_of(view: PopulationView) -> dict[str, Any]:
 
 def state_specs(engine: RankEngine) -> list[StateRecordingSpec]:
     """Return what a rank's writer must know of its state recordings."""
-    specs = []
+    specs = list[StateRecordingSpec]()
     for probe in engine.probes:
         recording = probe.recording
         assert recording.name is not None
@@ -373,16 +380,18 @@ def state_specs(engine: RankEngine) -> list[StateRecordingSpec]:
             )
             for name in recording.variables
         }
-        specs.append(
-            StateRecordingSpec(
-                name=recording.name,
-                variables=variables,
-                dtype=neurons.real,
-                gids=probe.gids,
-                interval_steps=probe.interval_steps,
-                first_step=(engine.step // probe.interval_steps + 1) * probe.interval_steps,
-            )
-        )
+        given: dict[str, Any] = {
+            "name": recording.name,
+            "variables": variables,
+            "dtype": neurons.real,
+            "gids": probe.gids,
+            "interval_steps": probe.interval_steps,
+            "first_step": (engine.step // probe.interval_steps + 1) * probe.interval_steps,
+        }
+        if recording.reduce:
+            specs.append(SumRecordingSpec(n_neurons=recording.target.size, **given))
+        else:
+            specs.append(StateRecordingSpec(**given))
     return specs
 
 

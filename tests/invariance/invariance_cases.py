@@ -95,6 +95,8 @@ def driven(
             RecordSpikes(i[20:120]),
             RecordState(e[60:140], ["V_m", "I_syn_ex"], interval=0.7),
             RecordState(i, ["V_m", "refractory"], interval=0.3),
+            RecordState(e, ["V_m", "I_syn_ex"], name="mean", reduce="mean"),
+            RecordState(i[1::2], ["V_m", "refractory"], interval=0.3, name="sum", reduce="sum"),
         ],
     ), 30.0
 

@@ -145,7 +145,9 @@ def network(choose: Chooser) -> Network:
             variables = [choose.one(*one.model.states)]
             every = choose.one(None, step, 3 * step)
             name = choose.one(None, f"of {one.name}", "<b>", "später")
-            recordings.append(RecordState(_target(choose, [one]), variables, every, name))
+            reduce = choose.one(None, "sum", "mean")
+            target = _target(choose, [one])
+            recordings.append(RecordState(target, variables, every, name, reduce))
     return Network(populations, projections, stimuli, recordings, dt)
 
 
@@ -332,6 +334,7 @@ def small_network() -> Network:
             RecordSpikes(i[5:20]),
             RecordState(e[3:9], ["V_m", "I_syn_in", "refractory"], interval=0.3),
             RecordState(i, "V_m", name="all of I"),
+            RecordState(i, "V_m", name="mean of I", reduce="mean"),
             RecordWeights("learning", 0.7, ["weight", "due"], slice(3, 300, 2), e[10:]),
             RecordWeights("given", 2.0, "c", name="eligibility"),
         ],

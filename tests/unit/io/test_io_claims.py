@@ -343,6 +343,15 @@ def test_neurons_of_a_recorded_view_are_those_of_its_range(run: Written, neurons
         StoreReader(run.path)
 
 
+@pytest.mark.parametrize("reduce", ["max", 1, ["sum"], {}])
+def test_reductions_of_a_recording_are_known(run: Written, reduce: object) -> None:
+    states = json.loads((run.path / "zarr.json").read_text())["attributes"]["recorded_states"]
+    changed = [states[0] | {"reduce": reduce}]
+    change(run.path / "zarr.json", attributes__recorded_states=changed)
+    with pytest.raises(StoreError, match=r"recorded_states\[0\]\.reduce is not 'sum' or 'mean'"):
+        StoreReader(run.path)
+
+
 def test_limits_are_those_of_descriptions() -> None:
     assert metadata_checks.MAX_NEURONS == MAX_NEURONS
     assert metadata_checks.MAX_DELAY_STEPS == MAX_DELAY_STEPS
