@@ -30,16 +30,11 @@ from distsnn.kernel_cache import any_compiled
 from distsnn.network import Network, Population, Projection, View
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
+from distsnn.simulation.access import Access
 from distsnn.simulation.build import Built, Settings, build, check_ranks, restart
 from distsnn.simulation.checkpoint import Checkpoints, check_same, note_versions
 from distsnn.simulation.clock import Times
-from distsnn.simulation.handles import (
-    Access,
-    Handle,
-    PopulationHandle,
-    ProjectionHandle,
-    handle,
-)
+from distsnn.simulation.handles import Handle, PopulationHandle, handle
 from distsnn.simulation.inputs import Inputs
 from distsnn.simulation.interrupts import Interrupts
 from distsnn.simulation.job import Job, restored
@@ -48,6 +43,7 @@ from distsnn.simulation.output import Output
 from distsnn.simulation.pace import FAILED, OUT_OF_TIME, SAVE, SIGNALLED, Pace, earliest, last_step
 from distsnn.simulation.policy import Policy
 from distsnn.simulation.progress import Progress, shown
+from distsnn.simulation.projection_handle import ProjectionHandle
 from distsnn.simulation.recorder import Recorder, versions
 from distsnn.simulation.recording_access import Recordings
 from distsnn.simulation.run_summary import Counted, Summary, count, summarize

@@ -10,7 +10,6 @@ from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.weight_probes import Choice
 from distsnn.network import RecordWeights, SynapseRange, View
-from distsnn.simulation.weight_access import plastic_named
 
 Ints = npt.NDArray[np.int64]
 
@@ -37,9 +36,8 @@ def choices(engine: RankEngine, communicator: Communicator) -> list[Choice]:
 
 def _choice(engine: RankEngine, communicator: Communicator, recording: RecordWeights) -> Choice:
     with collective_phase(communicator, "choosing synapses"):
-        candidates = _Candidates(
-            plastic_named(engine, recording.projection, where="recordings"), recording
-        )
+        by_name = {plastic.projection.name: plastic for plastic in engine.plastic}
+        candidates = _Candidates(by_name[recording.projection], recording)
         counts = candidates.counts()
     if recording.synapses.selects_all:
         total = sum(communicator.allgather(int(counts.sum())))

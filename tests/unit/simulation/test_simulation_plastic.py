@@ -202,7 +202,7 @@ def test_switch_must_be_one() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("E->E", 1.0, "signal, projection 'E->E': no signal modulates it"),
+        ("E->E", 1.0, "signal of projection 'E->E': no signal modulates it"),
         ("by spikes", 1.0, "no signal modulates it"),
         ("by signal", np.inf, "signal: must be finite; given inf"),
         ("by signals", 1.0, "did you mean 'by signal'?"),
