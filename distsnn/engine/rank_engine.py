@@ -358,12 +358,12 @@ class RankEngine:
         changed : mapping of str to ndarray of float64, shape () or (n_sources,)
             The new values, the same on all ranks.
         """
-        everyone = self._states_now(parameters)
+        everyone = self.states_now(parameters)
         parameters.changed |= changed
         for states in everyone:
             states.use_parameters()
 
-    def _states_now(self, parameters: SourceParameters) -> list[SourceStates]:
+    def states_now(self, parameters: SourceParameters) -> list[SourceStates]:
         """Return all that has a state of a projection's synapse model, brought up to now."""
         rows = (one.states for one in self.deliveries)
         own = [one for one in self.scaled.values() if one.parameters is parameters]

@@ -65,10 +65,10 @@ def missing_member(
     """Return the error of a member that a projection does not have."""
     described = engine.layout.network.projection(projection, where=member)
     members = {"connections", "delays", "record", "sources", "targets", "weights"}
-    if described.scaling_model is not None:
+    if described.scaling_model is not None or described.plasticity_rule is not None:
         members |= {"parameters", "state"}
     if described.plasticity_rule is not None:
-        members |= {"learning", "normalise", "parameters"}
+        members |= {"learning", "normalise"}
     return DescriptionError(
         problem,
         where=f"{member} of projection {projection!r}",

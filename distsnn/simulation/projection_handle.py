@@ -6,17 +6,18 @@ import numpy.typing as npt
 from distsnn.comm import allgather_checked, broadcast_from_rank0, collective_phase
 from distsnn.engine.modulation import Modulation
 from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.source_states import SourceParameters
 from distsnn.errors import DescriptionError
 from distsnn.network import Target
-from distsnn.network.checks import ANY, POSITIVE, Interval, as_number, check_range, check_shape
-from distsnn.network.values import ValueLike, as_value, value_digest
+from distsnn.network.checks import ANY, POSITIVE, Interval, as_number, check_range
+from distsnn.network.values import ValueLike, value_digest
 from distsnn.simulation.access import Access, missing_member, plastic_delivery
 from distsnn.simulation.connection_access import local_connections, read_connections
 from distsnn.simulation.recording_access import PartRecordings
 from distsnn.simulation.rule_parameters import RuleParameters
 from distsnn.simulation.source_access import SynapseModelParameters
-from distsnn.simulation.state_access import synapse_states
-from distsnn.simulation.synapse_order import SynapseOrder
+from distsnn.simulation.synapse_order import SynapseOrder, as_numbers
+from distsnn.simulation.synapse_states import RuleStates, SynapseModelStates
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -85,19 +86,18 @@ class ProjectionHandle:
         return read_connections(access.engine, access.communicator, self._name, source, target)
 
     @property
-    def state(self) -> dict[str, Floats]:
-        """States of a synapse model by name, as they are now, shape (n_sources,).
+    def state(self) -> SynapseModelStates | RuleStates:
+        """States by name, to read and set: of a synapse model by source, of a rule by synapse.
 
         Raises
         ------
         DescriptionError
-            If the projection has no synapse model.
+            If the projection has neither.
         """
-        network = self._access.engine.layout.network
-        if network.projection(self._name, where="state").scaling_model is None:
-            problem = "the projection has no synapse model"
-            raise missing_member(self._access.engine, self._name, "state", problem)
-        return synapse_states(self._access.engine, self._access.communicator, self._name)
+        parameters = self._source_parameters
+        if parameters is not None:
+            return SynapseModelStates(self._access, parameters)
+        return RuleStates(self._access, self._order, self._name)
 
     @property
     def parameters(self) -> RuleParameters | SynapseModelParameters:
@@ -110,13 +110,18 @@ class ProjectionHandle:
         DescriptionError
             If the projection has neither.
         """
-        access = self._access
-        for parameters in access.engine.source_parameters.values():
-            if parameters.projection.name == self._name:
-                return SynapseModelParameters(
-                    access.engine, access.communicator, parameters, access.scripted
-                )
+        access, parameters = self._access, self._source_parameters
+        if parameters is not None:
+            return SynapseModelParameters(
+                access.engine, access.communicator, parameters, access.scripted
+            )
         return RuleParameters(access, self._order, self._plastic("parameters"))
+
+    @property
+    def _source_parameters(self) -> SourceParameters | None:
+        """Parameters of the projection's synapse model, if it has one."""
+        known = self._access.engine.source_parameters.values()
+        return next((one for one in known if one.projection.name == self._name), None)
 
     @property
     def weights(self) -> Floats:
@@ -148,7 +153,9 @@ class ProjectionHandle:
         access, order = self._access, self._order
         delivery, shape = self._plastic("weights"), order.sources.shape
         with collective_phase(access.communicator, "setting weights"):
-            value = _numbers(described, shape, where=self._where, meaning="one weight per synapse")
+            value = as_numbers(
+                described, shape, where=self._where, meaning="one weight per synapse"
+            )
             self._check_bound(delivery, np.broadcast_to(value, shape))
         local_values = order.agree("weights", value)
         delivery.set_weights(np.abs(np.asarray(local_values)), access.engine.step)
@@ -219,7 +226,7 @@ class ProjectionHandle:
         delivery = self._plastic("normalise")
         layout, post = engine.layout, delivery.projection.post
         with collective_phase(communicator, "normalising weights"):
-            value = _numbers(
+            value = as_numbers(
                 total, (post.size,), where=where, meaning="one total per target neuron"
             )
             allowed = POSITIVE if delivery.sign > 0 else Interval(high=0.0, open_high=True)
@@ -319,15 +326,3 @@ class ProjectionHandle:
     def _plastic(self, member: str) -> PlasticDelivery:
         """Return the plastic projection in action, whose member is read or set."""
         return plastic_delivery(self._access.engine, self._name, member=member)
-
-
-def _numbers(
-    described: ValueLike, shape: tuple[int, ...], *, where: str, meaning: str
-) -> float | Floats:
-    """Return a number, or an array of a shape; raise DescriptionError for anything else."""
-    value = as_value(described, where=where)
-    if not isinstance(value, float | np.ndarray):
-        raise DescriptionError("must be a number or an array", where=where, value=value)
-    if isinstance(value, np.ndarray):
-        check_shape(value, shape, where=where, meaning=meaning)
-    return value

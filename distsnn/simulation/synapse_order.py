@@ -9,7 +9,7 @@ import numpy.typing as npt
 from distsnn.comm import allgather_checked, collective_phase
 from distsnn.errors import DescriptionError
 from distsnn.network.checks import check_shape
-from distsnn.network.values import Value, value_digest
+from distsnn.network.values import Value, ValueLike, as_value, value_digest
 from distsnn.simulation.access import Access
 from distsnn.simulation.connection_access import check_total, local_connections
 
@@ -159,3 +159,21 @@ class _Order:
     delays: Floats
     order: Ints
     local_order: Ints
+
+
+def as_numbers(
+    described: ValueLike, shape: tuple[int, ...], *, where: str, meaning: str
+) -> float | Floats:
+    """Return a number, or an array of a shape.
+
+    Raises
+    ------
+    DescriptionError
+        For anything else.
+    """
+    value = as_value(described, where=where)
+    if not isinstance(value, float | np.ndarray):
+        raise DescriptionError("must be a number or an array", where=where, value=value)
+    if isinstance(value, np.ndarray):
+        check_shape(value, shape, where=where, meaning=meaning)
+    return value

@@ -10,6 +10,7 @@ from recorded import assert_same, recorded, state_digest
 sys.path.insert(0, str(Path(__file__).parent / "programs"))
 
 import set_states
+import synapse_states
 
 from distsnn.io.reader import StoreReader
 from distsnn.simulation import Simulation
@@ -28,6 +29,23 @@ def test_states_set_on_some_ranks_saved_and_set_again_on_others(
         set_states.go_on(simulation)
     run_program(set_states.__file__, begun, other, "begin")
     run_program(set_states.__file__, resumed, other, "resume")
+    assert [len(one.ranks) for one in StoreReader(other).attempts] == [begun, resumed]
+    assert_same(recorded(alone), recorded(other))
+    assert state_digest(alone) == state_digest(other)
+    assert StoreReader(alone).n_spikes > 200
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize(("begun", "resumed"), [(2, 3), (3, 1)])
+def test_states_of_synapses_set_on_some_ranks_and_resumed_on_others(
+    tmp_path: Path, begun: int, resumed: int
+) -> None:
+    alone, other = tmp_path / "alone.zarr", tmp_path / "other.zarr"
+    synapse_states.begin(alone)
+    run_program(synapse_states.__file__, begun, other, "begin")
+    assert state_digest(alone) == state_digest(other)
+    synapse_states.resume(alone)
+    run_program(synapse_states.__file__, resumed, other, "resume")
     assert [len(one.ranks) for one in StoreReader(other).attempts] == [begun, resumed]
     assert_same(recorded(alone), recorded(other))
     assert state_digest(alone) == state_digest(other)
