@@ -59,9 +59,13 @@ def test_a_source_continues_from_the_state_that_was_set() -> None:
         simulation.run(4.2)  # past the spikes at 9 ms
         x = 1.0 + (np.array([0.2, 0.7]) - 1.0) * np.exp(-4.0 / 100.0)
         u = 0.4 + 0.5 * 0.6 * np.exp(-4.0 / 50.0)
+        used = x * u
         x = 1.0 + (x * (1.0 - u) - 1.0) * np.exp(-0.2 / 100.0)
         np.testing.assert_allclose(state["x"], x, rtol=1e-12)
         np.testing.assert_allclose(state["u"], u * np.exp(-0.2 / 50.0), rtol=1e-12)
+        # the rows of synapses have the state, too: the spikes arrive 1 ms later
+        simulation.run(0.8)
+        np.testing.assert_allclose(simulation["T"].state["I_syn_ex"], used.sum(), rtol=1e-6)
 
 
 def test_a_synapse_learns_with_the_eligibility_that_was_set() -> None:
