@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine import neuron_parameters, spike_sources
+from distsnn.engine.changed_weights import changed_weights, schedule_again
 from distsnn.engine.currents import CURRENTS
 from distsnn.engine.delivery import Delivery, ProceduralDelivery
 from distsnn.engine.faults import Fault, neuron_fault
@@ -47,7 +48,6 @@ from distsnn.engine.stimuli import Stimuli, largest_input
 from distsnn.engine.tables import Call, address, call_table
 from distsnn.engine.weight_probes import Choice, WeightProbe
 from distsnn.engine.wiring import Wiring
-from distsnn.errors import unknown
 from distsnn.kernels import emission, loop
 from distsnn.network.quanta import WeightQuanta
 
@@ -112,6 +112,7 @@ class RankEngine:
     def __init__(self, layout: Layout, quanta: WeightQuanta, wiring: Wiring, seed: int) -> None:
         self.layout, self.quanta, self.wiring, self.seed = layout, quanta, wiring, seed
         self.source_parameters = source_parameters(layout, seed)
+        self.changed_weights = changed_weights(layout, quanta)
         self.restart({})
 
     def restart(self, set_parameters: Mapping[str, Parameters]) -> None:
@@ -194,7 +195,7 @@ class RankEngine:
             emission.GROUP_GID: layout.group_gid,
             emission.GROUP_SIZE: layout.group_size,
         }
-        spikes = (swap.received_gid, swap.received_step)
+        self._received = spikes = swap.received_gid, swap.received_step
         static: list[Delivery | ProceduralDelivery] = [
             *(
                 Delivery(one, self.ring, *spikes, of_rows(layout, one, self.source_parameters))
@@ -224,29 +225,42 @@ class RankEngine:
             *static,
         ]
         modulations = [one.modulation for one in self.plastic if one.modulation is not None]
-        self.deliveries: list[
+        self._described: list[
             Delivery | ProceduralDelivery | PlasticTargets | Modulation | PlasticDelivery
         ] = [*self._static, *modulations, *self.plastic]
-        merges = merge_calls(rows, self.plastic_ring, self.ring)
-        collects = [one.collect for one in self.deliveries if one.collect is not None]
+        self._merges = merge_calls(rows, self.plastic_ring, self.ring)
         self.stimuli = Stimuli(layout, self.quanta, self.ring, self.neurons, self.seed)
         self._updates = {
             name: self._update(one) for name, one in self.neurons.items() if one.first < one.last
         }
         self._calls: dict[str, list[Call]] = {
-            "collects": [*collects, *merges],
             "updates": [*self._updates.values()],
             "probes": self._probe_calls(),
-            "delivers": [one.deliver for one in self.deliveries if one.deliver is not None],
         }
         self._tables = {name: call_table(calls) for name, calls in self._calls.items()}
         self._tables["stimuli"] = self.stimuli.table
+        self.use_changed_weights(None)
         self._exchange_call = np.array(
             [swap.address, address(swap.table), address(swap.scalars)], np.int64
         )
         self._events_before = 0
         self._hold_states()
         self.run(0, lambda step, gid: None)
+
+    def use_changed_weights(self, flying: Spikes | None) -> None:
+        """Deliver with the weights that were set; all ranks' spikes in flight, too."""
+        sets = [one for changed in self.changed_weights.values() for one in changed.row_sets()]
+        differences = [Delivery(one, self.ring, *self._received) for one in sets]
+        self.deliveries = [*self._described, *differences]
+        collects = [one.collect for one in self.deliveries if one.collect is not None]
+        self._calls["collects"] = [*collects, *self._merges]
+        self._calls["delivers"] = [
+            one.deliver for one in self.deliveries if one.deliver is not None
+        ]
+        for name in ("collects", "delivers"):
+            self._tables[name] = call_table(self._calls[name])
+        if flying is not None:
+            schedule_again(differences, self.ring, self._received, flying, self.step)
 
     def _hold_states(self) -> None:
         """List what holds the state."""
@@ -260,6 +274,7 @@ class RankEngine:
             *self.scaled.values(),
             *(one.sent for one in self.scaled.values()),
             *(holder for one in self.plastic for holder in one.state_holders),
+            *self.changed_weights.values(),
             *(PendingInput(self.layout, self.plastic_ring, name) for name in reached),
         ]
         rows = (one.states for one in self.deliveries)
@@ -368,7 +383,7 @@ class RankEngine:
         rows = (one.states for one in self.deliveries)
         own = [one for one in self.scaled.values() if one.parameters is parameters]
         followers = [one for one in rows if one is not None and one.parameters is parameters]
-        self._follow()
+        self.follow()
         everyone = [*own, *followers]
         for states in everyone:
             states.bring_up(self.step)
@@ -492,37 +507,14 @@ class RankEngine:
         self._settle(self.step - self.reach)
         for projection in self.plastic:
             projection.sweep(self.step)
-        return self._follow()
+        return self.follow()
 
-    def _follow(self) -> Spikes:
+    def follow(self) -> Spikes:
         """Let the states of this rank's sources take all spikes; return those not let go of."""
         kept = self._history.kept()
         for one in self.scaled.values():
             one.follow(*kept)
         return kept
-
-    def source_states(
-        self, projection: str
-    ) -> tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[np.float64]]]:
-        """Return a projection's sources on this rank, and the states of its synapse model now.
-
-        Raises
-        ------
-        DescriptionError
-            If there is no such projection with a synapse model.
-        """
-        one = self._scaled(projection)
-        self._follow()
-        first, stop = one.projection.pre.start, one.projection.pre.stop
-        own = (one.neurons >= first) & (one.neurons < stop)
-        states = one.now(self.step)
-        return one.neurons[own] - first, {name: values[own] for name, values in states.items()}
-
-    def _scaled(self, projection: str) -> OwnStates:
-        known = {str(one.projection.name): one for one in self.scaled.values()}
-        if projection not in known:
-            raise unknown("projection with a synapse model", projection, known, where="synapses")
-        return known[projection]
 
     def _loop(self, tables: Mapping[str, Table], exchange: Table) -> int:
         """Enter the compiled loop until it is done, or has spikes that must be taken."""
@@ -569,12 +561,13 @@ class RankEngine:
         self._deliver_again(step, flying)
         self._at(step, stop=step)
         self._state[loop.EPOCHS] = 0
-        self._events_before = sum(one.events for one in self.deliveries)
+        self._events_before = sum(one.events for one in self._described)
         mine = self.layout.is_local(gids)
         if mine.any():
             self._history.append(steps[mine], gids[mine])
         for projection in self.plastic:
             projection.resume(step, flying)
+        self.use_changed_weights(flying)
 
     def _deliver_again(self, step: int, flying: Spikes) -> None:
         """Deliver spikes in flight once more, with the factors that they were sent with."""
@@ -632,7 +625,7 @@ class RankEngine:
     @property
     def events(self) -> int:
         """Synaptic events delivered so far."""
-        return sum(one.events for one in self.deliveries) - self._events_before
+        return sum(one.events for one in self._described) - self._events_before
 
     @property
     def epochs(self) -> int:

@@ -8,6 +8,7 @@ from distsnn.comm import Communicator, allgather_checked, collective_phase
 from distsnn.engine.connection_table import Table, plastic_connections, static_connections
 from distsnn.engine.edges import Records, array_records
 from distsnn.engine.rank_engine import RankEngine
+from distsnn.engine.source_states import occurrences
 from distsnn.errors import DescriptionError
 from distsnn.network import Explicit, ExplicitFile, Target, View
 from distsnn.network.populations import as_range
@@ -71,6 +72,8 @@ def local_connections(
     communicator: Communicator,
     projection: str,
     sources: tuple[int, int] | None = None,
+    *,
+    as_described: bool = False,
 ) -> Table:
     """Return the connections onto this rank's neurons, by source. Collective.
 
@@ -84,6 +87,8 @@ def local_connections(
         The projection's name.
     sources : (int, int), optional
         First gid and end of the sources; by default all.
+    as_described : bool
+        Whether static weights are the described ones, also where a script has set others.
     """
     layout = engine.layout
     network = layout.network
@@ -108,7 +113,13 @@ def local_connections(
         if projection in plastic:
             return plastic_connections(plastic[projection], engine.step, sources)
         place = layout, engine.quanta, engine.seed, index
-        return static_connections(*place, records, sources)
+        table = static_connections(*place, records, sources)
+        changed = engine.changed_weights.get(projection)
+        if changed is not None and changed.is_set and not as_described:
+            nth = occurrences(table["source"] * network.n_neurons + table["target"])
+            ends = table["source"], table["target"], nth
+            table["weight"] = changed.weights(*ends, table["weight"])
+        return table
 
 
 def check_total(communicator: Communicator, n: int, n_bytes: int, *, where: str) -> None:

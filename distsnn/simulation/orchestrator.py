@@ -350,6 +350,8 @@ class Simulation:
         attributes = generation.attributes
         self._scripted.note(*attributes["scripted"])  # before values are set, in another order
         self._checkpoints.load(generation)
+        weights = self._engine.changed_weights
+        self._inputs.reserve_weights({name: one.differences for name, one in weights.items()})
         with collective_phase(self._communicator, "restoring recordings"):
             switched = attributes.get("recordings", {})
             self._recordings.restore(switched, path=str(generation.folder))
@@ -532,7 +534,7 @@ class Simulation:
         Parameters
         ----------
         weights : {"learnt", "described"}
-            Whether plastic weights stay as they are or start from their described values.
+            Whether weights stay as they are or start from their described values.
         out : str or PathLike, optional
             Where to record from now on: another store; nothing is recorded without.
         overwrite : bool
@@ -581,6 +583,7 @@ class Simulation:
             ]
             names = [*changed, *values, *(str(rows.projection.name) for rows in plastic)]
             names += self._recordings.parts_off
+            names += [name for name, one in self._engine.changed_weights.items() if one.is_set]
             with collective_phase(communicator, "setting inputs"):
                 self._scripted.note(*names)
                 self._inputs.set_again(values)

@@ -16,6 +16,7 @@ from distsnn.simulation.connection_access import local_connections, read_connect
 from distsnn.simulation.recording_access import PartRecordings
 from distsnn.simulation.rule_parameters import RuleParameters
 from distsnn.simulation.source_access import SynapseModelParameters
+from distsnn.simulation.static_weights import set_static_weights
 from distsnn.simulation.synapse_order import SynapseOrder, as_numbers
 from distsnn.simulation.synapse_states import RuleStates, SynapseModelStates
 
@@ -129,13 +130,16 @@ class ProjectionHandle:
 
         Synapses are in the order of (source, target); several between the same neurons are in the
         order in which they were drawn or given. Reading gives a copy. A number or an array may be
-        assigned to those of a plastic projection.
+        assigned. Static weights that are set act on all events that arrive later, also of spikes in
+        flight. They need 48 bytes for each changed synapse, and are delivered beside the described
+        weights, however these are stored.
 
         Raises
         ------
         DescriptionError
-            If there are too many for all ranks; when they are set, if the projection is not
-            plastic, a weight is out of its bounds, or ranks give different weights.
+            If there are too many for all ranks; when they are set, if a synapse model scales them,
+            a weight is out of its bounds, static weights do not fit the projection's weight
+            quantum, a step's input could overflow, or ranks give different weights.
         """
         access, name = self._access, self._name
         plastic = {one.projection.name: one for one in access.engine.plastic}
@@ -151,6 +155,9 @@ class ProjectionHandle:
     @weights.setter
     def weights(self, described: ValueLike) -> None:
         access, order = self._access, self._order
+        if access.engine.layout.network.projection(self._name).plasticity_rule is None:
+            set_static_weights(access, order, self._name, described)
+            return
         delivery, shape = self._plastic("weights"), order.sources.shape
         with collective_phase(access.communicator, "setting weights"):
             value = as_numbers(
