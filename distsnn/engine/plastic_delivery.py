@@ -402,6 +402,12 @@ class PlasticDelivery(StateHolder):
         self._synapses_at(now)
         self.rows.weights[:] = values
 
+    def set_state(self, name: str, values: npt.NDArray[Any], now: int) -> None:
+        """Set a state of the synapses at a step, up to which all others evolve."""
+        self.process_pending_events(now)
+        self.synapses.bring_up(now)
+        self.synapses.states[name][:] = values
+
     def normalise(self, totals: npt.NDArray[np.float64], now: int) -> None:
         """Multiply the weights onto each neuron so that their sum is a total, at a step.
 

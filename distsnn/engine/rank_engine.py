@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine import neuron_parameters, spike_sources
+from distsnn.engine.changed_weights import ChangedWeights, changed_weights, schedule_again
 from distsnn.engine.currents import CURRENTS
 from distsnn.engine.delivery import ProceduralDelivery, RowSetDelivery
 from distsnn.engine.epoch_loop import EpochLoop
@@ -44,7 +45,6 @@ from distsnn.engine.stimuli import Stimuli, max_stimulus_input
 from distsnn.engine.weight_probes import SynapseSelection, WeightProbe
 from distsnn.engine.weight_scaling import WeightScaler
 from distsnn.engine.wiring import LocalSynapses
-from distsnn.errors import unknown_name_error
 from distsnn.kernels import emission, loop
 from distsnn.network.quanta import WeightQuanta
 
@@ -81,6 +81,8 @@ class RankEngine:
         States of this rank's neurons as sources of synapse models, by projection.
     source_parameters : dict of int to SourceParameters
         Parameters of synapse models, by projection; a restart keeps those that were set.
+    changed_weights : dict of str to ChangedWeights
+        Static weights that were set, by projection; a restart keeps them.
     state_holders : list of StateHolder
         Holders of the state, once connected: each variable of a network once, in the order in which
         they can be set.
@@ -99,6 +101,7 @@ class RankEngine:
     ) -> None:
         self.layout, self.quanta, self.synapses, self.seed = layout, quanta, synapses, seed
         self.source_parameters = source_parameters(layout, seed)
+        self.changed_weights: dict[str, ChangedWeights] = changed_weights(layout, quanta)
         self.restart({})
 
     def restart(self, set_parameters: Mapping[str, Parameters]) -> None:
@@ -238,17 +241,25 @@ class RankEngine:
             for plastic in self.plastic
             if plastic.targets.deliver is not None
         ]
-        deliveries = [*self._static, *modulators, *self.plastic]
-        collects = [delivery.collect for delivery in deliveries]
-        epoch_loop.set_calls(
-            "collects",
-            [
-                *(call for call in collects if call is not None),
-                *merge_calls(rows_of_projections, self.plastic_ring, ring),
-            ],
-        )
+        self._described = [*self._static, *modulators, *self.plastic]
+        self._merges = merge_calls(rows_of_projections, self.plastic_ring, ring)
+        self.use_changed_weights(None)
+
+    def use_changed_weights(self, in_flight: Spikes | None) -> None:
+        """Deliver with the static weights that were set, also the spikes in flight of all ranks."""
+        received = self._epoch_loop.exchange.received_gid, self._epoch_loop.exchange.received_step
+        differences = [
+            RowSetDelivery(row_set, self.ring, *received)
+            for weights in self.changed_weights.values()
+            for row_set in weights.row_sets()
+        ]
+        deliveries = [*self._described, *differences]
+        collects = [delivery.collect for delivery in deliveries if delivery.collect is not None]
         delivers = [*self._archives, *(delivery.deliver for delivery in deliveries)]
-        epoch_loop.set_calls("delivers", delivers)
+        self._epoch_loop.set_calls("collects", [*collects, *self._merges])
+        self._epoch_loop.set_calls("delivers", delivers)
+        if in_flight is not None:
+            schedule_again(differences, self.ring, received, in_flight, self.step)
 
     def _list_state_holders(self) -> None:
         for name, neurons in self.neurons.items():
@@ -261,6 +272,7 @@ class RankEngine:
             *self.sources.values(),
             *(sources.sent for sources in self.sources.values()),
             *(holder for plastic in self.plastic for holder in plastic.state_holders),
+            *self.changed_weights.values(),
             *(PendingInput(self.layout, self.plastic_ring, name) for name in targets),
         ]
         self.state_followers: list[StateHolder] = [
@@ -361,14 +373,14 @@ class RankEngine:
         changed : mapping of str to ndarray of float64, shape () or (n_sources,)
             The new values, the same on all ranks.
         """
-        states = self._states_now(parameters)
+        states = self.states_now(parameters)
         parameters.changed |= changed
         for holder in states:
             holder.use_parameters()
 
-    def _states_now(self, parameters: SourceParameters) -> list[SourceStates]:
+    def states_now(self, parameters: SourceParameters) -> list[SourceStates]:
         """Return all states of a projection's synapse model, advanced to this step."""
-        self._follow()
+        self.follow()
         states = [
             holder
             for holder in (*self.sources.values(), *self._row_states)
@@ -493,38 +505,14 @@ class RankEngine:
         self._drop_delivered(self.step - self.max_delay)
         for plastic in self.plastic:
             plastic.process_pending_events(self.step)
-        return self._follow()
+        return self.follow()
 
-    def _follow(self) -> Spikes:
+    def follow(self) -> Spikes:
         """Advance the states of this rank's sources by all spikes; return those in flight."""
         in_flight = self._in_flight.remaining()
         for states in self.sources.values():
             states.follow(*in_flight)
         return in_flight
-
-    def source_states(
-        self, projection: str
-    ) -> tuple[npt.NDArray[np.int64], dict[str, npt.NDArray[np.float64]]]:
-        """Return a projection's sources on this rank, and the states of its synapse model now.
-
-        Raises
-        ------
-        DescriptionError
-            If there is no such projection with a synapse model.
-        """
-        by_name = {str(sources.projection.name): sources for sources in self.sources.values()}
-        if projection not in by_name:
-            raise unknown_name_error(
-                "projection with a synapse model", projection, by_name, where="synapses"
-            )
-        sources = by_name[projection]
-        self._follow()
-        first, stop = sources.projection.pre.start, sources.projection.pre.stop
-        is_source = (sources.neurons >= first) & (sources.neurons < stop)
-        states = sources.now(self.step)
-        return sources.neurons[is_source] - first, {
-            name: values[is_source] for name, values in states.items()
-        }
 
     def resume(self, step: int, in_flight: Spikes) -> None:
         """Continue from a step, to which the caller has set the states.
@@ -556,6 +544,7 @@ class RankEngine:
             self._in_flight.append(steps[is_local], gids[is_local])
         for plastic in self.plastic:
             plastic.resume(step, in_flight)
+        self.use_changed_weights(in_flight)
 
     def fault(self) -> Fault | None:
         """Return the first fault of a neuron or synapse of this rank, if there is one."""

@@ -3,9 +3,10 @@
 States are stored population by population, a rank's blocks in ascending order. A run needs no more
 than these, the spikes in flight and the parameters that were set in order to continue. Stimuli are
 functions of the step, except gamma processes, which have states; static synapses are functions of
-the description. What synapse models know of their sources is saved as states of these, with the
-factors of spikes in flight (see `engine.source_states`). The engine's holders declare which
-variables there are (see `engine.state_fields`).
+the description, and of the weights that a script has set (see `engine.changed_weights`). What
+synapse models know of their sources is saved as states of these, with the factors of spikes in
+flight (see `engine.source_states`). The engine's holders declare which variables there are (see
+`engine.state_fields`).
 """
 
 import hashlib

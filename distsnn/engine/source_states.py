@@ -145,6 +145,13 @@ class SourceStates(NeuronHolder):
         """Bring the states up to a step by which all spikes are taken."""
         self.kernel.bring_up(self.records, step)
 
+    def set_state(self, name: str, values: Floats) -> None:
+        """Set a state, which was brought up to now: of all sources, or one value for each."""
+        pre = self.projection.pre
+        own = np.flatnonzero((self.neurons >= pre.start) & (self.neurons < pre.stop))
+        given = values[self.neurons[own] - pre.start] if values.ndim else values
+        self.records[own, self._states.index(name)] = given
+
     def rows_of(self, gid: npt.NDArray[np.uint32]) -> Ints:
         """Return the records of some neurons, -1 for those without; `neurons` are ascending."""
         first = self.parameters.first_gid

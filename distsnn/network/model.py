@@ -76,6 +76,8 @@ class State:
         Parameter that is subtracted where the state is kept (precision of float32).
     integer : bool
         Whether it is a count (of steps, if `unit` is steps), >= 0.
+    low, high : float
+        Smallest and largest value to which a script may set it, where it is one of synapses.
     """
 
     unit: str
@@ -83,6 +85,8 @@ class State:
     default: str | float = 0.0
     relative_to: str | None = None
     integer: bool = False
+    low: float = -math.inf
+    high: float = math.inf
 
 
 def parameter(

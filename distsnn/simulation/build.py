@@ -249,6 +249,8 @@ def restart(built: BuildResult, communicator: Communicator, *, keep_weights: boo
             for plastic in engine.plastic:
                 plastic.rows.weights[:] = plastic.read_weights(engine.step)
         else:
+            for changed in engine.changed_weights.values():
+                changed.forget()
             _renew_weights(
                 engine, plastic_as_described(layout, built.quanta, engine.seed, explicit_edges)
             )

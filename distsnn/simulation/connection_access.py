@@ -8,6 +8,7 @@ from distsnn.comm import Communicator, allgather_checked, collective_phase
 from distsnn.engine.connection_table import Table, plastic_connections, static_connections
 from distsnn.engine.edges import Records, array_records
 from distsnn.engine.rank_engine import RankEngine
+from distsnn.engine.source_states import occurrences
 from distsnn.errors import DescriptionError
 from distsnn.network import ConnectionFile, ConnectionList, PopulationView, Target
 from distsnn.network.populations import as_range
@@ -47,7 +48,6 @@ def read_connections(
     network = layout.network
     with collective_phase(communicator, "looking for connections"):
         described = network.projection(projection, where="connections")
-        index = [other.name for other in network.projections].index(projection)
         where = f"connections of {projection!r}"
         limits = [
             _limits(engine, end, bounds, where=f"{where}, {field}")
@@ -59,44 +59,85 @@ def read_connections(
     request = projection, limits
     # every rank is asked the same, before they read a file together
     allgather_checked(communicator, lambda: (request, None), where=where)
-    # the projection counts its sources from its own first one
-    low, high = (
-        gid - network.first_gid[described.pre.population] - described.pre.start for gid in limits[0]
-    )
+    table = local_connections(engine, communicator, projection, limits[0])
+    first, last = limits[1]
+    table = table[(table["target"] >= first) & (table["target"] < last)]
+    check_total(communicator, table.size, table.itemsize, where=where)
+    joined = np.concatenate(communicator.allgather(table))
+    return joined[np.lexsort((joined["target"], joined["source"]))]
+
+
+def local_connections(
+    engine: RankEngine,
+    communicator: Communicator,
+    projection: str,
+    sources: tuple[int, int] | None = None,
+    *,
+    as_described: bool = False,
+) -> Table:
+    """Return the connections onto this rank's neurons, by source. Collective.
+
+    Parameters
+    ----------
+    engine : RankEngine
+        This rank's engine.
+    communicator : Communicator
+        The ranks, which all name the same projection.
+    projection : str
+        The projection's name.
+    sources : (int, int), optional
+        First gid and end of the sources; by default all.
+    as_described : bool
+        Whether static weights are the described ones, also where a script has set others.
+    """
+    layout = engine.layout
+    network = layout.network
+    described = network.projection(projection, where="connections")
+    index = [other.name for other in network.projections].index(projection)
+    first = network.first_gid[described.pre.population]
+    if sources is None:
+        sources = first + described.pre.start, first + described.pre.stop
+    # records count sources from the first of the projection
+    low, high = (gid - first - described.pre.start for gid in sources)
 
     def wanted(records: Records) -> Records:
         return records[(records["source"] >= low) & (records["source"] < high)]
 
-    bounds: Iterable[Records] | None = None
+    records: Iterable[Records] | None = None
     if isinstance(described.rule, ConnectionFile):
-        bounds = [*route_file(layout, described, communicator, wanted)]
-
-    def own() -> Table:
-        plastic = {delivery.projection.name: delivery for delivery in engine.plastic}
-        if projection in plastic:
-            table = plastic_connections(plastic[projection], engine.step, limits[0])
-        else:
-            records = bounds
-            if isinstance(described.rule, ConnectionList):
-                records = map(wanted, array_records(described, network.dt))
-            table = static_connections(
-                *(layout, engine.quanta, engine.seed, index, records, limits[0])
-            )
-        first, last = limits[1]
-        return table[(table["target"] >= first) & (table["target"] < last)]
-
+        records = [*route_file(layout, described, communicator, wanted)]
+    elif isinstance(described.rule, ConnectionList):
+        records = map(wanted, array_records(described, network.dt))
+    plastic = {delivery.projection.name: delivery for delivery in engine.plastic}
     with collective_phase(communicator, "drawing connections"):
-        table = own()
-    n_bytes = sum(communicator.allgather(table.nbytes))
-    if n_bytes > _MOST_BYTES:
+        if projection in plastic:
+            return plastic_connections(plastic[projection], engine.step, sources)
+        place = layout, engine.quanta, engine.seed, index
+        table = static_connections(*place, records, sources)
+        changed = engine.changed_weights.get(projection)
+        if changed is not None and changed.is_set and not as_described:
+            nth = occurrences(table["source"] * network.n_neurons + table["target"])
+            ends = table["source"], table["target"], nth
+            table["weight"] = changed.weights(*ends, table["weight"])
+        return table
+
+
+def check_total(communicator: Communicator, n: int, n_bytes: int, *, where: str) -> None:
+    """Check that all ranks' connections, n on this rank, fit into one message. Collective.
+
+    Raises
+    ------
+    DescriptionError
+        If the connections are too many.
+    """
+    total, most = sum(communicator.allgather(n)), _MOST_BYTES // n_bytes
+    if total > most:
         raise DescriptionError(
             "too many to send to all ranks at once",
             where=where,
-            value=f"{n_bytes // table.itemsize:,} connections",
-            allowed=f"{_MOST_BYTES // table.itemsize:,}; limit source or target",
+            value=f"{total:,} connections",
+            allowed=f"{most:,}; limit source or target of connections()",
         )
-    joined = np.concatenate(communicator.allgather(table))
-    return joined[np.lexsort((joined["target"], joined["source"]))]
 
 
 def _limits(

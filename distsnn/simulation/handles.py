@@ -5,72 +5,24 @@ method and property is collective. A handle stays valid when its simulation is r
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator
-from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError, unknown_name_error
-from distsnn.network import Network, Population, PopulationView, Projection, Target
+from distsnn.network import Network, Population, PopulationView, Projection
 from distsnn.network.stimuli import PerNeuron, Piecewise
 from distsnn.network.values import ValueLike
-from distsnn.simulation.connection_access import read_connections
-from distsnn.simulation.last_spikes import LastRunSpikes, Spikes
+from distsnn.simulation.access import Access
+from distsnn.simulation.last_spikes import Spikes
 from distsnn.simulation.parameter_access import NeuronParameters
-from distsnn.simulation.recording_access import PartRecordings, Recordings
-from distsnn.simulation.rule_parameters import RuleParameters
-from distsnn.simulation.script_changes import ScriptChanges
-from distsnn.simulation.source_access import SynapseModelParameters
-from distsnn.simulation.state_access import NeuronStates, synapse_states
-from distsnn.simulation.stimulus_control import StimulusControl
-from distsnn.simulation.weight_access import (
-    PlasticSynapses,
-    learns,
-    modulator_value,
-    normalise,
-    plastic_named,
-    set_learning,
-    set_signal,
-)
+from distsnn.simulation.projection_handle import ProjectionHandle
+from distsnn.simulation.recording_access import PartRecordings
+from distsnn.simulation.state_access import NeuronStates
 
-Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _WHERE = "simulation[...]"
-
-
-@dataclass
-class Access:
-    """What handles act on; a reset replaces some of it.
-
-    Attributes
-    ----------
-    engine : RankEngine
-        This rank's engine.
-    communicator : Communicator
-        The ranks.
-    scripted : ScriptChanges
-        What is notified when something is set.
-    inputs : StimulusControl
-        Stimuli and spike sources.
-    last : LastRunSpikes
-        The spikes of the last run.
-    recordings : Recordings
-        The network's recordings.
-    handles : dict of (str or (str, int, int)) to Handle
-        Those of all parts by name, made when the first is asked for, and those of parts of
-        populations that were asked for by population, first neuron and end.
-    """
-
-    engine: RankEngine
-    communicator: Communicator
-    scripted: ScriptChanges
-    inputs: StimulusControl
-    last: LastRunSpikes
-    recordings: Recordings
-    handles: dict[str | tuple[str, str], "Handle"] = field(default_factory=dict)
 
 
 class PopulationHandle:
@@ -209,219 +161,6 @@ class PopulationHandle:
             )
 
 
-class ProjectionHandle:
-    """The synapses of a projection, such as ``simulation["E->I"]``.
-
-    Parameters
-    ----------
-    access : Access
-        What it acts on.
-    name : str
-        The projection's name.
-
-    Examples
-    --------
-    >>> synapses = simulation["E->E"]  # doctest: +SKIP
-    >>> synapses.weights = 0.5 * synapses.weights
-    >>> synapses.learning = False
-    >>> table = synapses.connections(source=E[:100])
-    """
-
-    def __init__(self, access: Access, name: str) -> None:
-        self._access, self._name = access, name
-        self._synapses: PlasticSynapses | None = None
-
-    def connections(
-        self, source: Target | None = None, target: Target | None = None
-    ) -> npt.NDArray[np.void]:
-        """Return the connections as a table, by (source, target). Collective.
-
-        The storage format of the projection does not matter. Every rank receives the whole table.
-        To make it, a rank draws the synapses of these sources onto its neurons, about 100 bytes
-        each, whatever the target. Of fixed indegrees all are drawn, and those kept.
-
-        Parameters
-        ----------
-        source, target : Population, PopulationView or str, optional
-            Neurons to which the connections are limited.
-
-        Returns
-        -------
-        structured ndarray, shape (n_connections,)
-            ``source`` and ``target`` (gids), current ``weight`` in the target model's unit,
-            ``delay`` in ms, and the states of a plasticity rule by their names. With a synapse
-            model, the weight is the unscaled weight.
-
-        Raises
-        ------
-        DescriptionError
-            If the projection does not connect these neurons, ranks name different ones, or its
-            edge file has changed.
-
-        Examples
-        --------
-        >>> table = simulation["E->I"].connections(source=E[:100])  # doctest: +SKIP
-        >>> table["weight"].mean()
-        >>> pandas.DataFrame(table)
-        """
-        access = self._access
-        return read_connections(access.engine, access.communicator, self._name, source, target)
-
-    @property
-    def state(self) -> dict[str, Floats]:
-        """States of a synapse model by name, as they are now, shape (n_sources,).
-
-        Raises
-        ------
-        DescriptionError
-            If the projection has no synapse model.
-        """
-        return synapse_states(self._access.engine, self._access.communicator, self._name)
-
-    @property
-    def parameters(self) -> RuleParameters | SynapseModelParameters:
-        """Parameters of the plasticity rule or synapse model by name, to read and set.
-
-        From the next step on, the network runs as if it were described with the new values.
-
-        Raises
-        ------
-        DescriptionError
-            If the projection has neither.
-        """
-        access = self._access
-        for parameters in access.engine.source_parameters.values():
-            if parameters.projection.name == self._name:
-                return SynapseModelParameters(
-                    access.engine, access.communicator, parameters, access.scripted
-                )
-        plastic_named(access.engine, self._name, where="parameters")
-        return RuleParameters(self._plastic)
-
-    @property
-    def weights(self) -> Floats:
-        """Weights of a plastic projection, in the target model's unit, shape (n_synapses,).
-
-        Synapses are in the order of (source, target); several between the same neurons are in the
-        order in which they were drawn or given. Reading gives a copy. A number or an array may be
-        assigned.
-
-        Raises
-        ------
-        DescriptionError
-            If the projection is not plastic, a weight is out of its bounds, or ranks give different
-            weights.
-        """
-        return self._plastic.values
-
-    @weights.setter
-    def weights(self, given: ValueLike) -> None:
-        self._plastic.values = given
-
-    @property
-    def sources(self) -> Ints:
-        """Source of each synapse of a plastic projection: gids, in the order of `weights`."""
-        return self._plastic.sources
-
-    @property
-    def targets(self) -> Ints:
-        """Target of each synapse of a plastic projection: gids, in the order of `weights`."""
-        return self._plastic.targets
-
-    @property
-    def delays(self) -> Floats:
-        """Delay of each synapse of a plastic projection, ms, in the order of `weights`."""
-        return self._plastic.delays
-
-    def normalise(self, total: ValueLike) -> None:
-        """Multiply the weights onto each neuron by a factor, so that their sum is `total`.
-
-        No weight leaves its rank: between pieces of a run this is quick. Each neuron's weights are
-        summed in the order of sources, so that the result is the same on any number of ranks. A
-        weight beyond its bound is set to it; a neuron with no weights but 0 keeps these.
-
-        Parameters
-        ----------
-        total : float or array_like (n_targets,)
-            Sum, in the weights' unit; an array has one for each neuron of the projection's target.
-
-        Raises
-        ------
-        DescriptionError
-            If the projection is not plastic, a total is 0 or does not have the weights' sign, or
-            ranks give different totals.
-
-        Notes
-        -----
-        Totals that follow the neurons' rates make homeostatic synaptic scaling (Turrigiano et al.
-        1998, Nature 391:892), such as ``total *= 1 + 0.01 * (wanted - rates) / wanted``.
-        """
-        access = self._access
-        normalise(access.engine, access.communicator, self._name, total)
-        access.scripted.add(self._name)
-
-    @property
-    def record(self) -> PartRecordings:
-        """Whether the recordings of weights are on, by name; may be set, also all at once.
-
-        See `PopulationHandle.record`.
-        """
-        return PartRecordings(self._access.recordings, self._name, self._access.scripted)
-
-    @record.setter
-    def record(self, on: bool) -> None:
-        self.record.switch_all(on)
-
-    @property
-    def learning(self) -> bool:
-        """Whether a plastic projection learns; may be set.
-
-        Without learning weights stay as they are; traces and the synapses' states follow spikes
-        in any case.
-
-        Raises
-        ------
-        DescriptionError
-            If the projection is not plastic, or ranks give different values.
-        """
-        return learns(self._access.engine, self._name)
-
-    @learning.setter
-    def learning(self, on: bool) -> None:
-        set_learning(self._access.engine, self._access.communicator, self._name, on)
-        self._access.scripted.add(self._name)
-
-    @property
-    def signal(self) -> float:
-        """The signal that modulates a plastic projection, such as a reward; 0 until it is set.
-
-        When it is set, the value of rank 0 counts; those of the other ranks are ignored.
-
-        Raises
-        ------
-        DescriptionError
-            If no signal modulates the projection; when it is set, on rank 0 alone, also if the
-            value is not finite.
-        RankError
-            When it is set, on the other ranks.
-        """
-        return modulator_value(self._access.engine, self._name)
-
-    @signal.setter
-    def signal(self, value: float) -> None:
-        access = self._access
-        access.scripted.add(set_signal(access.engine, access.communicator, self._name, value))
-
-    @property
-    def _plastic(self) -> PlasticSynapses:
-        if self._synapses is None:
-            access = self._access
-            self._synapses = PlasticSynapses(
-                access.engine, access.communicator, self._name, access.scripted
-            )
-        return self._synapses
-
-
 class StimulusParameters(Mapping[str, PerNeuron | Piecewise]):
     """Values of a stimulus by name, to read and set (see `StimulusHandle.set`)."""
 
@@ -539,7 +278,8 @@ def handle(access: Access, key: object) -> Handle:
     DescriptionError
         If there is no such part.
     """
-    network, handles = access.engine.layout.network, access.handles
+    network = access.engine.layout.network
+    handles: dict[str | tuple[str, str], Handle] = access.handles
     if not handles:
         # a name belongs to one part
         handles |= {

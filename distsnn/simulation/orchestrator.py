@@ -30,20 +30,16 @@ from distsnn.kernel_cache import any_compiled
 from distsnn.network import Network, Population, PopulationView, Projection
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
+from distsnn.simulation.access import Access
 from distsnn.simulation.build import BuildResult, SimulationSettings, build, check_ranks, restart
 from distsnn.simulation.checkpoint import CheckpointManager
-from distsnn.simulation.handles import (
-    Access,
-    Handle,
-    PopulationHandle,
-    ProjectionHandle,
-    handle,
-)
+from distsnn.simulation.handles import Handle, PopulationHandle, handle
 from distsnn.simulation.job import Job, restored
 from distsnn.simulation.newest_checkpoint import open_start
 from distsnn.simulation.phase_timer import PhaseTimer
 from distsnn.simulation.policy import RunPolicy
 from distsnn.simulation.progress import Progress, make_progress
+from distsnn.simulation.projection_handle import ProjectionHandle
 from distsnn.simulation.recorder import Recorder, versions
 from distsnn.simulation.recording_access import Recordings
 from distsnn.simulation.run_summary import RunCounters, RunSummary, count, summarize
@@ -359,6 +355,8 @@ class Simulation:
         attributes = generation.attributes
         self._scripted.add(*attributes["script_changes"])  # before values are set, in another order
         self._checkpoints.load(generation)
+        weights = self._engine.changed_weights
+        self._inputs.reserve_weights({name: one.differences for name, one in weights.items()})
         with collective_phase(self._communicator, "restoring recordings"):
             switched = attributes.get("recordings", {})
             self._recordings.restore(switched, path=str(generation.folder))
@@ -545,7 +543,7 @@ class Simulation:
         Parameters
         ----------
         weights : {"learnt", "described"}
-            Whether plastic weights stay as they are or start from their described values.
+            Whether weights stay as they are or start from their described values.
         out : str or PathLike, optional
             Where to record from now on: another store; nothing is recorded without.
         overwrite : bool

@@ -14,7 +14,8 @@ from distsnn.network import Distribution, Value
 from distsnn.network.plastic_synapse import AUTO, LEAST_STEP, PlasticSynapse
 from distsnn.network.values import ValueLike, as_value, check_value
 from distsnn.network.weight_bounds import signed_range
-from distsnn.simulation.weight_access import PlasticSynapses
+from distsnn.simulation.access import Access, plastic_delivery
+from distsnn.simulation.synapse_order import SynapseOrder
 
 _DOING = "setting a parameter"
 
@@ -28,16 +29,25 @@ class RuleParameters(Mapping[str, float | Floats]):
 
     Parameters
     ----------
-    synapses : PlasticSynapses
-        The projection's synapses.
+    access : Access
+        The simulation.
+    order : SynapseOrder
+        The order of the projection's synapses.
+    delivery : PlasticDelivery
+        The projection in action.
     """
 
-    def __init__(self, synapses: PlasticSynapses) -> None:
-        self._synapses = synapses
+    def __init__(self, access: Access, order: SynapseOrder, delivery: PlasticDelivery) -> None:
+        self._access, self._order, self._name = access, order, str(delivery.projection.name)
+
+    @property
+    def _delivery(self) -> PlasticDelivery:
+        """The projection in action, which a reset replaces."""
+        return plastic_delivery(self._access.engine, self._name, member="parameters")
 
     @property
     def _model(self) -> PlasticSynapse:
-        model = self._synapses.delivery.projection.plasticity_rule
+        model = self._delivery.projection.plasticity_rule
         assert model is not None
         return model
 
@@ -47,7 +57,7 @@ class RuleParameters(Mapping[str, float | Floats]):
 
     @property
     def _where(self) -> str:
-        return f"parameters of {self._synapses.delivery.projection.name!r}"
+        return f"parameters of {self._name!r}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -68,12 +78,12 @@ class RuleParameters(Mapping[str, float | Floats]):
         DescriptionError
             If the parameter is unknown, or ranks use different names.
         """
-        with collective_phase(self._synapses.communicator, "reading a parameter"):
+        with collective_phase(self._access.communicator, "reading a parameter"):
             self._check_name(name)
-        delivery = self._synapses.delivery
+        delivery = self._delivery
         value = _signed(delivery, delivery.constants.parameters)[name]
         if value.ndim:
-            return self._synapses.read(name, lambda: value)
+            return self._order.read(name, lambda: value)
         return float(value)
 
     def __setitem__(self, name: str, described: ValueLike) -> None:
@@ -93,13 +103,12 @@ class RuleParameters(Mapping[str, float | Floats]):
         DescriptionError
             If the parameter is unknown, a value is not allowed, or ranks give different values.
         """
-        synapses = self._synapses
-        communicator, engine = synapses.communicator, synapses.engine
+        communicator, engine = self._access.communicator, self._access.engine
         with collective_phase(communicator, _DOING):
             value = self._checked(name, described)
-        local_values = synapses.agree(name, value)
+        local_values = self._order.agree(name, value)
         with collective_phase(communicator, _DOING):
-            delivery = synapses.delivery
+            delivery = self._delivery
             if isinstance(local_values, Distribution):
                 place = engine.layout, delivery.rows, name
                 local_values = drawn(*place, local_values, engine.seed, engine.step)
@@ -110,7 +119,7 @@ class RuleParameters(Mapping[str, float | Floats]):
             constants = delivery.constants_of(parameters)
             _ = constants.entries.advance.address  # which compiles it
         engine.set_rule_parameters(delivery, constants, [name])
-        synapses.note()
+        self._access.scripted.add(self._name)
 
     def _check_name(self, name: str) -> None:
         if not isinstance(name, str) or name not in self._names:

@@ -21,7 +21,8 @@ def changed_parts(engine: RankEngine, keep_weights: bool) -> list[str]:
         for plastic in engine.plastic
         if keep_weights or not plastic.learns or plastic.rows.changed
     ]
-    return [*populations, *projections]
+    weights = [name for name, changed in engine.changed_weights.items() if changed.is_set]
+    return [*populations, *projections, *weights]
 
 
 class ScriptChanges:

@@ -17,6 +17,7 @@ from distsnn.network.populations import state_value
 from distsnn.network.values import ValueLike, value_digest
 from distsnn.simulation.script_changes import ScriptChanges
 
+Ints = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64 | np.int64]
 
 
@@ -198,9 +199,20 @@ def synapse_states(
     DescriptionError
         If there is no such projection, it has no synapse model, or ranks name different ones.
     """
-    parts = allgather_checked(
-        communicator, lambda: (projection, engine.source_states(projection)), where="synapses"
-    )
+
+    def local_states() -> tuple[str, tuple[Ints, dict[str, npt.NDArray[np.float64]]]]:
+        by_name = {str(one.projection.name): one for one in engine.sources.values()}
+        if projection not in by_name:
+            problem = "projection with a synapse model"
+            raise unknown_name_error(problem, projection, by_name, where="synapses")
+        engine.follow()
+        own, pre = by_name[projection], by_name[projection].projection.pre
+        is_source = (own.neurons >= pre.start) & (own.neurons < pre.stop)
+        states = own.now(engine.step)
+        sources = own.neurons[is_source] - pre.start
+        return projection, (sources, {name: states[name][is_source] for name in states})
+
+    parts = allgather_checked(communicator, local_states, where="synapses")
     sources, states = zip(*parts, strict=True)
     order = np.argsort(np.concatenate(sources))
     return {name: np.concatenate([values[name] for values in states])[order] for name in states[0]}

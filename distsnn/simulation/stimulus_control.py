@@ -8,7 +8,9 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, broadcast_from_rank0
+from distsnn.comm import Communicator, broadcast_from_rank0, mark_collective
+from distsnn.engine.changed_weights import input_growth
+from distsnn.engine.local_neurons import spikes_per_step
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.spike_trains import most_counts, receptor_weights
 from distsnn.engine.state_fields import StateField, StateHolder
@@ -101,6 +103,10 @@ class StimulusControl(StateHolder):
         self._input_headroom: list[int] = (
             -communicator.allreduce_max(-engine.input_headroom)
         ).tolist()
+        self._of_weights = [0] * len(self._input_headroom)
+        self.reserve_weights(
+            {name: changed.differences for name, changed in engine.changed_weights.items()}
+        )
         self._settable: dict[str, _StimulusState] = {}
         for stimulus in network.stimuli:
             if stimulus.name is not None and isinstance(stimulus, Stimulus):
@@ -119,6 +125,38 @@ class StimulusControl(StateHolder):
         self._declared: tuple[StateField, ...] = ()
         engine.state_holders.append(self)
         self._described: dict[str, Keys] = {}
+
+    def reserve_weights(
+        self, differences: Mapping[str, npt.NDArray[np.int64]], *, where: str = ""
+    ) -> None:
+        """Let weights of static projections have room for what was set, by projection. Collective.
+
+        Raises
+        ------
+        DescriptionError
+            If a step's input could overflow.
+        """
+        engine, n = self._engine, len(self._input_headroom)
+        sources = {projection.pre.population for projection in self._network.projections}
+        spikes = max(
+            (spikes_per_step(engine.neurons[name].population) for name in sources), default=0
+        )
+        local = input_growth(engine.layout, differences.values(), n, spikes)
+        growth = self._communicator.allreduce_max(local).tolist()
+        for plane in range(n):
+            most = self._input_headroom[plane] + self._of_weights[plane]
+            if growth[plane] > most:
+                raise mark_collective(
+                    DescriptionError(
+                        "a step's input could overflow with the new weights",
+                        where=where,
+                        value=f"changes of {growth[plane]} quanta onto a neuron",
+                        allowed=f"up to {most}; describe the projection with its largest weights",
+                    )
+                )
+        for plane in range(n):
+            self._input_headroom[plane] += self._of_weights[plane] - growth[plane]
+        self._of_weights = growth
 
     def set(self, name: str, fields: Mapping[str, ValueLike]) -> None:
         """Do what `StimulusHandle.set` does. Collective."""

@@ -10,7 +10,6 @@ from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.weight_probes import SynapseSelection
 from distsnn.network import PopulationView, RecordWeights, SynapseRange
-from distsnn.simulation.weight_access import plastic_named
 
 Ints = npt.NDArray[np.int64]
 
@@ -41,9 +40,8 @@ def _choice(
     engine: RankEngine, communicator: Communicator, recording: RecordWeights
 ) -> SynapseSelection:
     with collective_phase(communicator, "choosing synapses"):
-        candidates = _CandidateSynapses(
-            plastic_named(engine, recording.projection, where="recordings"), recording
-        )
+        by_name = {plastic.projection.name: plastic for plastic in engine.plastic}
+        candidates = _CandidateSynapses(by_name[recording.projection], recording)
         counts = candidates.counts()
     if recording.synapses.selects_all:
         total = sum(communicator.allgather(int(counts.sum())))

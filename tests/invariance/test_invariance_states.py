@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from command_jobs import run_program
@@ -10,6 +11,8 @@ from recorded import assert_same, recorded, state_digest
 sys.path.insert(0, str(Path(__file__).parent / "programs"))
 
 import set_states
+import static_weights
+import synapse_states
 
 from distsnn.io.reader import StoreReader
 from distsnn.simulation import Simulation
@@ -28,6 +31,24 @@ def test_states_set_on_some_ranks_saved_and_set_again_on_others(
         set_states.go_on(simulation)
     run_program(set_states.__file__, begun, other, "begin")
     run_program(set_states.__file__, resumed, other, "resume")
+    assert [len(one.ranks) for one in StoreReader(other).attempts] == [begun, resumed]
+    assert_same(recorded(alone), recorded(other))
+    assert state_digest(alone) == state_digest(other)
+    assert StoreReader(alone).n_spikes > 200
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize(("begun", "resumed"), [(2, 3), (3, 1)])
+@pytest.mark.parametrize("program", [synapse_states, static_weights])
+def test_synapses_set_on_some_ranks_and_resumed_on_others(
+    tmp_path: Path, program: ModuleType, begun: int, resumed: int
+) -> None:
+    alone, other = tmp_path / "alone.zarr", tmp_path / "other.zarr"
+    program.begin(alone)
+    run_program(str(program.__file__), begun, other, "begin")
+    assert state_digest(alone) == state_digest(other)
+    program.resume(alone)
+    run_program(str(program.__file__), resumed, other, "resume")
     assert [len(one.ranks) for one in StoreReader(other).attempts] == [begun, resumed]
     assert_same(recorded(alone), recorded(other))
     assert state_digest(alone) == state_digest(other)

@@ -39,7 +39,7 @@ class NmdaSynapse(SynapseModel):
     name: ClassVar[str] = "nmda_synapse"
     kernel: ClassVar[str] = kernel_module_of("synapses", "nmda_synapse")
     states: ClassVar[Mapping[str, State]] = {
-        "s": State("1", "gating, which a spike raises at once"),
+        "s": State("1", "gating, which a spike raises at once", low=0.0, high=1.0),
     }
     ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = (("tau_rise", "tau_decay"),)
 

@@ -30,8 +30,8 @@ class Tsodyks2(SynapseModel):
     name: ClassVar[str] = "tsodyks2_synapse"
     kernel: ClassVar[str] = kernel_module_of("synapses", "tsodyks2_synapse")
     states: ClassVar[Mapping[str, State]] = {
-        "x": State("1", "resources available", default=1.0),
-        "u": State("1", "share of them that the last spike used, fading"),
+        "x": State("1", "resources available", default=1.0, low=0.0, high=1.0),
+        "u": State("1", "share of them that the last spike used, fading", low=0.0, high=1.0),
     }
 
     U: Value = parameter(

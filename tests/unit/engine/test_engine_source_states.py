@@ -142,7 +142,7 @@ def test_states_can_be_read_between_two_runs() -> None:
                 assert [*found] == ["x", "u"]
                 for variable, expected in states_at(step, step).items():
                     np.testing.assert_allclose(found[variable], expected[50:170], rtol=1e-12)
-        with pytest.raises(DescriptionError, match="synapses: unknown projection with a synapse"):
+        with pytest.raises(DescriptionError, match="is not plastic; allowed: its connections"):
             _ = simulation["S->N"].state
 
 

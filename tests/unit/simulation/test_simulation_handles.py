@@ -141,10 +141,28 @@ def test_spikes_are_emitted_by_whole_populations() -> None:
 
 
 def test_only_a_projection_that_a_signal_modulates_has_one() -> None:
-    with Simulation(NETWORK) as simulation:
-        with pytest.raises(DescriptionError, match="no signal modulates it"):
-            _ = simulation["E->E"].signal
-        with pytest.raises(DescriptionError, match="is not plastic"):
-            _ = simulation["I->E"].learning
-        with pytest.raises(DescriptionError, match="is not plastic"):
-            _ = simulation["I->E"].weights
+    message = r"no signal modulates it.*its .* normalise, par"
+    with Simulation(NETWORK) as simulation, pytest.raises(DescriptionError, match=message):
+        _ = simulation["E->E"].signal
+
+
+@pytest.mark.parametrize("storage", ["packed", "procedural"])
+def test_a_static_projection_is_read_as_a_plastic_one(storage: str) -> None:
+    with Simulation(NETWORK, storage=storage) as simulation:
+        for name in ("E->E", "I->E"):
+            synapses, table = simulation[name], simulation[name].connections()
+            np.testing.assert_array_equal(synapses.sources, table["source"])
+            np.testing.assert_array_equal(synapses.targets, table["target"])
+            np.testing.assert_array_equal(synapses.delays, table["delay"])
+            np.testing.assert_array_equal(synapses.weights, table["weight"])
+        assert simulation["I->E"].weights.size == 500
+
+
+@pytest.mark.parametrize("member", ["learning", "signal", "state", "parameters"])
+def test_a_missing_member_is_refused_with_those_that_there_are(member: str) -> None:
+    message = (
+        f"^{member} of projection 'I->E': the projection .*; "
+        "allowed: its connections, delays, record, sources, targets, weights$"
+    )
+    with Simulation(NETWORK) as simulation, pytest.raises(DescriptionError, match=message):
+        getattr(simulation["I->E"], member)

@@ -92,7 +92,7 @@ def test_without_learning_weights_stay() -> None:
     ("name", "value", "message"),
     [
         ("E->A", 1.0, "unknown part of the network 'E->A'; allowed: E, E->E, S, S->E, static; did"),
-        ("static", 1.0, "is not plastic"),
+        ("static", [1.0], "array of the wrong shape"),
         ("S->E", 1.0, "synapse 0 from gid 1 to gid 74: out of range; given 1.0; allowed: >= -90"),
         ("S->E", [-1.0, -2.0, -3.0, -91.0, -4.0, -5.0], "synapse 3 from gid 3 to gid 79"),
         ("S->E", [-1.0], "array of the wrong shape"),
@@ -202,7 +202,7 @@ def test_switch_must_be_one() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("E->E", 1.0, "signal, projection 'E->E': no signal modulates it"),
+        ("E->E", 1.0, "signal of projection 'E->E': no signal modulates it"),
         ("by spikes", 1.0, "no signal modulates it"),
         ("by signal", np.inf, "signal: must be finite; given inf"),
         ("by signals", 1.0, "did you mean 'by signal'?"),

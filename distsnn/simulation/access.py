@@ -1,0 +1,76 @@
+"""What the handles of a network's parts act on, and what a projection has to read and set."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from distsnn.comm import Communicator
+from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.rank_engine import RankEngine
+from distsnn.errors import DescriptionError
+from distsnn.simulation.last_spikes import LastRunSpikes
+from distsnn.simulation.recording_access import Recordings
+from distsnn.simulation.script_changes import ScriptChanges
+from distsnn.simulation.stimulus_control import StimulusControl
+
+
+@dataclass
+class Access:
+    """What handles act on; a reset replaces some of it.
+
+    Attributes
+    ----------
+    engine : RankEngine
+        This rank's engine.
+    communicator : Communicator
+        The ranks.
+    scripted : Scripted
+        What is notified when something is set.
+    inputs : Inputs
+        Stimuli and spike sources.
+    last : LastSpikes
+        The spikes of the last run.
+    recordings : Recordings
+        The network's recordings.
+    handles : dict of (str or (str, str)) to handle
+        Those of all parts by name, made when the first is asked for, and those of parts of
+        populations that were asked for by population and text of the view.
+    """
+
+    engine: RankEngine
+    communicator: Communicator
+    scripted: ScriptChanges
+    inputs: StimulusControl
+    last: LastRunSpikes
+    recordings: Recordings
+    handles: dict[str | tuple[str, str], Any] = field(default_factory=dict)
+
+
+def plastic_delivery(engine: RankEngine, projection: str, *, member: str) -> PlasticDelivery:
+    """Return a plastic projection in action, which a reset replaces.
+
+    Raises
+    ------
+    DescriptionError
+        If the projection is not plastic; the error names what it has in place of the member.
+    """
+    for delivery in engine.plastic:
+        if delivery.projection.name == projection:
+            return delivery
+    raise missing_member(engine, projection, member, "the projection is not plastic")
+
+
+def missing_member(
+    engine: RankEngine, projection: str, member: str, problem: str
+) -> DescriptionError:
+    """Return the error of a member that a projection does not have."""
+    described = engine.layout.network.projection(projection, where=member)
+    members = {"connections", "delays", "record", "sources", "targets", "weights"}
+    if described.scaling_model is not None or described.plasticity_rule is not None:
+        members |= {"parameters", "state"}
+    if described.plasticity_rule is not None:
+        members |= {"learning", "normalise"}
+    return DescriptionError(
+        problem,
+        where=f"{member} of projection {projection!r}",
+        allowed=f"its {', '.join(sorted(members))}",
+    )

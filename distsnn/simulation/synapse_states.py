@@ -1,0 +1,190 @@
+"""States of synapse models, by source, and of plasticity rules, by synapse, between two runs."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.comm import allgather_checked, collective_phase
+from distsnn.engine.source_states import SourceParameters
+from distsnn.errors import DescriptionError, unknown_name_error
+from distsnn.network.checks import Interval, check_range
+from distsnn.network.model import State
+from distsnn.network.values import ValueLike, value_digest
+from distsnn.simulation.access import Access, plastic_delivery
+from distsnn.simulation.state_access import synapse_states
+from distsnn.simulation.synapse_order import SynapseOrder, as_numbers
+
+Floats = npt.NDArray[np.float64]
+
+_DOING = "setting a state"
+
+
+class _States(Mapping[str, Floats]):
+    """States of a projection's synapses by name."""
+
+    _meaning: str
+
+    def __init__(self, access: Access, name: str, states: Mapping[str, State]) -> None:
+        self._access, self._name, self._states = access, name, states
+        self._where = f"state of projection {name!r}"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._states)
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def _check_name(self, name: str) -> State:
+        if not isinstance(name, str) or name not in self._states:
+            raise unknown_name_error("state", str(name), [*self._states], where=self._where)
+        return self._states[name]
+
+    def _checked(
+        self, name: str, described: ValueLike, shape: tuple[int, ...], most: float
+    ) -> float | Floats:
+        state, where = self._check_name(name), f"{self._where}, {name}"
+        value = as_numbers(described, shape, where=where, meaning=self._meaning)
+        check_range(value, Interval(max(state.low, -most), min(state.high, most)), where=where)
+        return value
+
+
+class SynapseModelStates(_States):
+    """States of a projection's synapse model by name, to read and set.
+
+    Values are those of now, float64, shape (n_sources,), in the order of gids. A value that is set
+    acts on the spikes that are sent later; spikes in flight keep their factors.
+
+    Parameters
+    ----------
+    access : Access
+        The simulation.
+    parameters : SourceParameters
+        The projection's parameters.
+    """
+
+    _meaning = "one value per source"
+
+    def __init__(self, access: Access, parameters: SourceParameters) -> None:
+        super().__init__(access, str(parameters.projection.name), parameters.model.states)
+        self._parameters = parameters
+
+    def __getitem__(self, name: str) -> Floats:
+        """Return a state as it is now. Collective.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such state, or ranks use different names.
+        """
+        self._check_name(name)
+        return synapse_states(self._access.engine, self._access.communicator, self._name)[name]
+
+    def __setitem__(self, name: str, described: ValueLike) -> None:
+        """Set a state from the next step on. Collective.
+
+        Parameters
+        ----------
+        name : str
+            The state.
+        described : float or array_like (n_sources,)
+            In the unit of the state.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such state, a value is not allowed, ranks give different values, or the
+            model gives no range for the state, or its kernel module no function ``bring_up``.
+        """
+        access, parameters = self._access, self._parameters
+        with collective_phase(access.communicator, _DOING):
+            self._check_model(name)
+            shape = (parameters.projection.pre.size,)
+            value = self._checked(name, described, shape, np.inf)
+        request = self._where, name, value_digest(value)
+        allgather_checked(access.communicator, lambda: (request, None), where=self._where)
+        for states in access.engine.states_now(parameters):
+            states.set_state(name, np.asarray(value))
+        access.scripted.add(self._name)
+
+    def _check_model(self, name: str) -> None:
+        state, where = self._check_name(name), f"{self._where}, {name}"
+        if not hasattr(self._parameters.kernel, "bring_up"):
+            raise DescriptionError(
+                "cannot be set: its kernel module has no function bring_up",
+                where=where,
+                value=self._parameters.model.kernel,
+            )
+        if not np.isfinite([state.low, state.high]).all():
+            raise DescriptionError(
+                "cannot be set: the model gives no range for it, and sums of input could overflow",
+                where=where,
+                allowed="a model whose State has low and high",
+            )
+
+
+class RuleStates(_States):
+    """States of a plasticity rule by name, to read and set.
+
+    Values are those of now (of rules whose synapses do not evolve between events: those after the
+    last event), float64, shape (n_synapses,), in the order of (source, target), as weights are.
+
+    Parameters
+    ----------
+    access : Access
+        The simulation.
+    order : SynapseOrder
+        The order of the projection's synapses.
+    name : str
+        The projection's name.
+    """
+
+    _meaning = "one value per synapse"
+
+    def __init__(self, access: Access, order: SynapseOrder, name: str) -> None:
+        model = plastic_delivery(access.engine, name, member="state").projection.plasticity_rule
+        assert model is not None
+        super().__init__(access, name, model.synapse_states)
+        self._order = order
+
+    def __getitem__(self, name: str) -> Floats:
+        """Return a state as it is now. Collective.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such state, or ranks use different names.
+        """
+        self._check_name(name)
+        engine = self._access.engine
+        delivery = plastic_delivery(engine, self._name, member="state")
+
+        def local_values() -> Floats:
+            return delivery.read(engine.step, None, None)[name].astype(np.float64)
+
+        return self._order.read(f"state {name}", local_values)
+
+    def __setitem__(self, name: str, described: ValueLike) -> None:
+        """Set a state from the next step on. Collective.
+
+        Parameters
+        ----------
+        name : str
+            The state.
+        described : float or array_like (n_synapses,)
+            In the unit of the state.
+
+        Raises
+        ------
+        DescriptionError
+            If there is no such state, a value is not allowed, or ranks give different values.
+        """
+        access, order = self._access, self._order
+        delivery = plastic_delivery(access.engine, self._name, member="state")
+        shape = order.sources.shape
+        with collective_phase(access.communicator, _DOING):
+            most = float(np.finfo(delivery.rows.weights.dtype).max)
+            value = self._checked(name, described, shape, most)
+        local_values = np.asarray(order.agree(f"state {name}", value))
+        delivery.set_state(name, local_values, access.engine.step)
+        access.scripted.add(self._name)

@@ -1,0 +1,86 @@
+"""On the ranks of this job: a run in which a script sets weights of static synapses.
+
+``static_weights.py OUT begin`` ends the run after a checkpoint, ``static_weights.py OUT resume``
+resumes it. Spikes are in flight whenever weights are set, and when the state is saved.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from distsnn.comm import Communicator, run_program
+from distsnn.network import (
+    FixedIndegree,
+    IafPscExp,
+    Network,
+    Normal,
+    PoissonInput,
+    Population,
+    Projection,
+    RecordSpikes,
+    Uniform,
+)
+from distsnn.simulation import Simulation
+
+# Do not wait for the disk: tests do not cut the power.
+os.fsync = lambda descriptor: None
+
+# With contiguous blocks, the last of three ranks owns no source.
+E = Population("E", 150, IafPscExp())
+OTHERS = Population("I", 100, IafPscExp())
+SOURCES = E[10:140]
+
+
+def network() -> Network:
+    """Return a network with drawn weights, of both signs too, and several synapses of a pair."""
+    delays = Uniform(0.5, 6.0)
+    return Network(
+        [E, OTHERS],
+        [
+            Projection(
+                *(SOURCES, OTHERS, FixedIndegree(20), Normal(60.0, 10.0), delays), name="E->I"
+            ),
+            Projection(E, E, FixedIndegree(10), 40.0, delays),
+            Projection(E, OTHERS, FixedIndegree(300), 1.0, delays, name="many"),
+        ],
+        [PoissonInput(E, 9000.0, 50.0), PoissonInput(OTHERS, 9000.0, 50.0)],
+        [RecordSpikes(E), RecordSpikes(OTHERS)],
+    )
+
+
+def begin(path: Path, **settings: Any) -> None:
+    """Set weights while spikes are in flight, also twice within the longest delay."""
+    with Simulation(network(), seed=7, out=path, partition="contiguous", **settings) as simulation:
+        simulation.run(40.0)
+        simulation["E->I"].weights = 1.5 * simulation["E->I"].weights
+        many = simulation["many"]
+        many.weights = np.round(3.0 * np.sin(np.arange(many.sources.size)))
+        simulation.run(1.3)
+        drawn = simulation["E->I"].weights
+        drawn[::3] *= -1.0
+        simulation["E->I"].weights = drawn
+        simulation.run(1.1)
+        simulation.save()
+
+
+def resume(path: Path, **settings: Any) -> None:
+    """Resume the run, and set weights again, of one projection for the first time."""
+    with Simulation.resume(path, network=network(), **settings) as simulation:
+        simulation.run(1.0)
+        simulation["E->I"].weights = np.abs(simulation["E->I"].weights)
+        simulation["E->E"].weights = 50.0
+        simulation.run(30.0)
+        simulation.save()
+
+
+if __name__ == "__main__":
+    out, part = sys.argv[1:]
+
+    def main(communicator: Communicator) -> int:
+        {"begin": begin, "resume": resume}[part](Path(out), communicator=communicator)
+        return 0
+
+    sys.exit(run_program(main))
