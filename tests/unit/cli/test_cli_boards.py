@@ -125,7 +125,7 @@ def test_contacts_that_do_not_fit_the_memory_are_not_built(
     def never(*_: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(board_slices, "wired_ends", never)
+    monkeypatch.setattr(board_slices, "iterate_network_synapses", never)
     refused = distsnn(*words, "counted")
     assert (refused.code, "allowed: expected, which builds nothing" in refused.message) == (2, True)
     assert distsnn(*words, "expected").code == 0
@@ -248,7 +248,7 @@ def test_models_that_a_board_has_not_are_refused_before_contacts_are_counted(
     def never(*_: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(board_slices, "wired_ends", never)
+    monkeypatch.setattr(board_slices, "iterate_network_synapses", never)
     refused = distsnn("map", "izhikevich2003", "--board", "loihi")
     assert (refused.code, "core.models: cannot run neurons" in refused.message) == (2, True)
 

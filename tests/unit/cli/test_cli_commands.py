@@ -33,7 +33,7 @@ def test_run_records_and_tells_what_it_did(distsnn: Command, model: Path, tmp_pa
     assert "30 neurons, 0 synapses on 1 rank\n" in done.out
     assert str(out) in done.out
     assert "distsnn: 50 of 50 ms" in done.err
-    assert StoreReader(out).metadata["model"]["parameters"]["size"] == 30
+    assert StoreReader(out).metadata["network_source"]["parameters"]["size"] == 30
 
 
 def test_info_shows_a_text_that_no_encoding_has(
@@ -62,7 +62,7 @@ def test_run_of_a_store_repeats_it(distsnn: Command, model: Path, tmp_path: Path
     hashes = [StoreReader(path).spike_hash() for path in (first, again, other)]
     assert StoreReader(first).n_spikes > 0
     assert hashes[0] == hashes[1] != hashes[2]
-    assert StoreReader(again).metadata["model"] == {"kind": "run", "path": str(first)}
+    assert StoreReader(again).metadata["network_source"] == {"kind": "run", "path": str(first)}
     assert read_run_info(again).time_ms == 40.0
 
 

@@ -69,4 +69,4 @@ def test_a_rank_without_blocks() -> None:
     empty = layouts(NETWORK, 2, Assignment(2, np.zeros(n, np.int32)))[1]
     assert (empty.n_local, empty.n_neurons, empty.target_bits) == (0, 0, 1)
     assert empty.counters.size == empty.group_gid.size == empty.owned_blocks.size == 0
-    assert all(empty.in_population(index).size == 0 for index in range(3))
+    assert all(empty.population_neurons(index).size == 0 for index in range(3))

@@ -30,7 +30,7 @@ from distsnn.network import (
 )
 from distsnn.network.blocks import make_blocks
 from distsnn.partition.assignment import Assignment, make_assignment
-from distsnn.simulation import Progress, RunSummary, Simulation, format_duration, simulate
+from distsnn.simulation import Progress, RunSummary, Simulation, phase_timer, simulate
 from distsnn.simulation.build import SimulationSettings, check_same_on_all_ranks
 from distsnn.simulation.launched_simulation import run_request, write_request
 from distsnn.simulation.phase_timer import TickClock, waiting_times
@@ -355,8 +355,8 @@ def test_assignment_must_name_ranks_there_are() -> None:
 def test_ticks_are_turned_into_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     # 2000 ticks in the half second since the clock was made
     now = {"ticks": 1000, "s": 5.0}
-    monkeypatch.setattr(format_duration, "_ticks", lambda: now["ticks"])
-    monkeypatch.setattr(format_duration, "time", SimpleNamespace(perf_counter=lambda: now["s"]))
+    monkeypatch.setattr(phase_timer, "_ticks", lambda: now["ticks"])
+    monkeypatch.setattr(phase_timer, "time", SimpleNamespace(perf_counter=lambda: now["s"]))
     made = TickClock()
     now.update(ticks=3000, s=5.5)
     assert made.seconds(400) == 0.1
@@ -365,9 +365,9 @@ def test_ticks_are_turned_into_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_ticks_go_on_as_time_does() -> None:
     made = TickClock()
-    before, first, began = time.perf_counter(), format_duration._ticks(), time.perf_counter()
+    before, first, began = time.perf_counter(), phase_timer._ticks(), time.perf_counter()
     time.sleep(0.1)
-    ended, last, after = time.perf_counter(), format_duration._ticks(), time.perf_counter()
+    ended, last, after = time.perf_counter(), phase_timer._ticks(), time.perf_counter()
     # however long the machine took to read one clock after the other
     assert 0.95 * (ended - began) <= made.seconds(last - first) <= 1.05 * (after - before)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from distsnn.io.nodes import open_root, write_attributes
 from recorded import assert_same, recorded
 from thread_ranks import run as run_ranks
 
@@ -20,6 +19,7 @@ from distsnn.io.fixed_sums import fixed_sums, from_fixed
 from distsnn.io.reader import StoreReader
 from distsnn.io.sum_reader import SumRecording
 from distsnn.io.summary import read_run_info
+from distsnn.io.zarr_nodes import open_root, write_attributes
 from distsnn.network import (
     IafPscExp,
     Network,
