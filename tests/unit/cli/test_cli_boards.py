@@ -350,7 +350,7 @@ def test_a_run_without_limits_that_matter_has_the_same_spikes(
 def test_a_run_shows_what_limits_do(distsnn: Command, tmp_path: Path) -> None:
     model, mine, out = (tmp_path / name for name in ("driven.py", "mine.yaml", "mapping.json"))
     # what it records is off the board's grid, and not asked for
-    recorded = "recordings=[RecordState(E, 'V_m', every=0.5)], dt=0.5"
+    recorded = "recordings=[RecordState(E, 'V_m', interval=0.5)], dt=0.5"
     model.write_text(DRIVEN.replace("dt=1.0", recorded))
     mine.write_text(SPIN5.read_text().replace("weight_bits: {value: 16", "weight_bits: {value: 1"))
     done = distsnn("map", model, "--board", mine, "--run", 200, "--out", out)

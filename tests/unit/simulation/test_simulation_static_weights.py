@@ -89,7 +89,7 @@ def test_a_changed_run_equals_one_that_was_described_so(
         assert simulation.counters().events == events.events
     assert_same(recorded(changed), recorded(described))
     assert StoreReader(changed).n_spikes > 200
-    assert StoreReader(changed).metadata["scripted"] == ["E->I"]
+    assert StoreReader(changed).metadata["script_changes"] == ["E->I"]
 
 
 @pytest.mark.parametrize("delivery", ["push", "pull"])
@@ -153,7 +153,7 @@ def test_a_reset_keeps_weights_or_returns_to_the_described_ones(tmp_path: Path) 
         simulation.run(60.0)
     assert_same(recorded(tmp_path / "first"), recorded(tmp_path / "again"))
     assert_same(recorded(tmp_path / "described"), recorded(tmp_path / "plain"))
-    assert StoreReader(tmp_path / "again").metadata["scripted"] == ["E->I"]
+    assert StoreReader(tmp_path / "again").metadata["script_changes"] == ["E->I"]
 
 
 @pytest.mark.parametrize(
