@@ -120,11 +120,13 @@ class ChangedWeights(CountedHolder):
         changed["pair"] = columns[:, SOURCE] * n + columns[:, TARGET]
         changed["nth"] = columns[:, NTH]
         order = np.argsort(keys)
-        at = np.minimum(np.searchsorted(keys[order], changed), max(0, keys.size - 1))
-        is_there = keys[order][at] == changed if keys.size else np.zeros(len(columns), np.bool_)
+        position = np.minimum(np.searchsorted(keys[order], changed), max(0, keys.size - 1))
+        is_there = np.zeros(len(columns), np.bool_)
+        if keys.size:
+            is_there = keys[order][position] == changed
         result = described.copy()
         steps = columns[:, DIFFERENCE] * quantum[columns[:, PLANE]]
-        np.add.at(result, order[at[is_there]], steps[is_there])
+        np.add.at(result, order[position[is_there]], steps[is_there])
         return result
 
     def row_sets(self) -> list[RowSet]:
@@ -167,9 +169,9 @@ def input_growth(
     """
     n = layout.network.n_neurons
     columns = np.concatenate([np.empty((0, N_COLUMNS), np.int64), *differences])
-    receptors, at = np.unique(columns[:, PLANE] * n + columns[:, TARGET], return_inverse=True)
+    receptors, receptor = np.unique(columns[:, PLANE] * n + columns[:, TARGET], return_inverse=True)
     sums, growth = np.zeros(receptors.size, np.int64), np.zeros(n_planes, np.int64)
-    np.add.at(sums, at, np.abs(columns[:, DIFFERENCE]))
+    np.add.at(sums, receptor, np.abs(columns[:, DIFFERENCE]))
     np.maximum.at(growth, receptors // n, sums)
     return spikes * growth
 
@@ -208,7 +210,7 @@ def schedule_again(
     steps, gids = flying
     if not deliveries or not steps.size:
         return
-    kept = ring.rows.copy()
+    input_before = ring.rows.copy()
     for k in range(int(steps[0]) - 1, step):
         first, last = np.searchsorted(steps, [k + 1, k + 2]).tolist()
         for delivery in deliveries:
@@ -219,4 +221,4 @@ def schedule_again(
                 received[0][:n], received[1][:n] = gids[low : low + n], k
                 while invoke(delivery.deliver, k, 0, n) == GROW:
                     delivery.double_calendar()
-    ring.rows[:] = kept
+    ring.rows[:] = input_before

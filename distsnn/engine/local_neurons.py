@@ -107,11 +107,11 @@ class LocalNeurons(NeuronHolder):
     @property
     def fields(self) -> tuple[StateField, ...]:
         """The parameters that were set, then the state variables."""
-        name, known = self.population.name, self.population.model.parameters()
+        name, declared = self.population.name, self.population.model.parameters()
         parameters = (
             StateField(
                 *(name, parameter_name(parameter), "neuron", "float64"),
-                unit=known[parameter].unit if parameter in known else "1",
+                unit=declared[parameter].unit if parameter in declared else "1",
             )
             for parameter in sorted(self.changed)
         )
@@ -130,18 +130,18 @@ class LocalNeurons(NeuronHolder):
 
     def put(self, values: Sequence[Values], step: int) -> None:
         """Set the parameters, then the state variables, some of which are kept relative to them."""
-        own, found = self.neurons >= 0, dict(self.parameters)
-        for name, given in zip(sorted(self.changed), values, strict=False):
-            bits = given.view(np.int64)  # 0.0 equals -0.0
+        is_neuron, parameters = self.neurons >= 0, dict(self.parameters)
+        for name, saved_values in zip(sorted(self.changed), values, strict=False):
+            bits = saved_values.view(np.int64)  # 0.0 equals -0.0
             if (bits == bits[0]).all():
-                found[name] = np.asarray(given[0])
+                parameters[name] = np.asarray(saved_values[0])
                 continue
             # padding takes the first value: it must be valid, and is never seen
-            found[name] = np.full(own.size, given[0])
-            found[name][own] = given
+            parameters[name] = np.full(is_neuron.size, saved_values[0])
+            parameters[name][is_neuron] = saved_values
         if self.changed:
             assert self.set_parameters is not None
-            self.set_parameters(found, self.changed)
+            self.set_parameters(parameters, self.changed)
         super().put(values, step)
 
     def offset(self, variable: str, slots: Slots = _ALL) -> Floats:
@@ -155,8 +155,8 @@ class LocalNeurons(NeuronHolder):
     ) -> npt.NDArray[Any]:
         """Return a state's value as it is kept: less its offset, and in its type."""
         integer = self.population.model.states[variable].integer
-        kept = np.asarray(value - self.offset(variable, slots))
-        return kept.astype(np.int32 if integer else self.real)
+        stored = np.asarray(value - self.offset(variable, slots))
+        return stored.astype(np.int32 if integer else self.real)
 
     def draws(
         self, name: str, value: Distribution, slots: Slots, *, step: int, seed: int
@@ -168,8 +168,8 @@ class LocalNeurons(NeuronHolder):
         model = self.population.model
         fields = [*model.parameters(), *model.states]
         # 32 bits: the same draws come again after hundreds of millions of steps
-        at = (fields.index(name) + len(fields) * step) % 2**32
-        return per_neuron(value, self.neurons[slots], PARAMETER, self.index, at, seed)
+        draw_index = (fields.index(name) + len(fields) * step) % 2**32
+        return per_neuron(value, self.neurons[slots], PARAMETER, self.index, draw_index, seed)
 
 
 def make_neurons(
@@ -209,7 +209,7 @@ def make_neurons(
     parameters |= given or {}
     real = population.state_type(layout.network.dt)
     stimulated = np.zeros(neurons.size, real) if current else None
-    made = LocalNeurons(
+    local_neurons = LocalNeurons(
         *(population, index, first, last, neurons, real, {}, parameters, stimulated),
         *(layout.network.dt, set(given or {})),
     )
@@ -220,8 +220,9 @@ def make_neurons(
             start = parameters[state.default]
         else:
             start = np.asarray(float(state.default))
-        made.states[name] = np.broadcast_to(made.to_stored(name, start), neurons.shape).copy()
-    return made
+        stored = local_neurons.to_stored(name, start)
+        local_neurons.states[name] = np.broadcast_to(stored, neurons.shape).copy()
+    return local_neurons
 
 
 def state_fields(population: Population, dt: float) -> tuple[StateField, ...]:
@@ -313,8 +314,8 @@ def update_call(
         call = source_call(layout, neurons.population, neurons.index)
     else:
         call = _neuron_call(layout, neurons, quanta, ring, spiked, seed)
-    for at, array in emitted.items():
-        call.bind(at, array)
+    for position, array in emitted.items():
+        call.bind(position, array)
     return call
 
 
@@ -353,13 +354,13 @@ def _neuron_call(
     for name in kernel.RECEPTORS:
         ring.bind_plane(call, model.receptors.index(name), ring=where.rings[name])
         call.scalars[where.quanta[name]] = quanta.quantum(population.name, name)
-    for name, at in where.states.items():
-        call.bind(at, neurons.states[name], neurons.first)
-    for name, at in where.arrays.items():
+    for name, position in where.states.items():
+        call.bind(position, neurons.states[name], neurons.first)
+    for name, position in where.arrays.items():
         kind = {"count": np.int32, "real": neurons.real, "double": np.float64}[
             kernel.CONSTANTS[name]
         ]
-        call.bind(at, np.ascontiguousarray(constants[name], dtype=kind), neurons.first)
+        call.bind(position, np.ascontiguousarray(constants[name], dtype=kind), neurons.first)
     for name in kernel.CONSTANTS:
         if name in where.scalars:
             call.scalars[where.scalars[name]] = float(constants[name])
@@ -368,14 +369,14 @@ def _neuron_call(
     call.scalars[where.dt] = layout.network.dt
     if where.draws:
         size = neurons.last - neurons.first
-        for at, drawn in zip(where.draws, codegen.draw_kinds(kernel), strict=True):
+        for position, drawn in zip(where.draws, codegen.draw_kinds(kernel), strict=True):
             dtype = np.dtype(np.uint64 if drawn == "bits" else neurons.real)
-            call.bind(at, np.zeros(size, dtype), neurons.first)
-        at = where.streams
-        call.bind(at + neuron_draws.COUNTERS, layout.counters)
-        call.table[at + neuron_draws.POPULATION] = neurons.index
-        call.table[at + neuron_draws.SEED_LOW] = seed & 0xFFFFFFFF
-        call.table[at + neuron_draws.SEED_HIGH] = seed >> 32
+            call.bind(position, np.zeros(size, dtype), neurons.first)
+        first = where.streams
+        call.bind(first + neuron_draws.COUNTERS, layout.counters)
+        call.table[first + neuron_draws.POPULATION] = neurons.index
+        call.table[first + neuron_draws.SEED_LOW] = seed & 0xFFFFFFFF
+        call.table[first + neuron_draws.SEED_HIGH] = seed >> 32
     return call
 
 
@@ -385,12 +386,12 @@ def _check_constants(
     # Such as of a time constant of 0 in equations: in time it would make all states no numbers.
     population, real = neurons.population, neurons.neurons >= 0
     parameters = {
-        name: one[real] if np.ndim(one) else one for name, one in neurons.parameters.items()
+        name: value[real] if np.ndim(value) else value for name, value in neurons.parameters.items()
     }
     for values in constants.values():
         # infinite ones may be bounds that are never reached
         if np.isnan(values[real] if np.ndim(values) else values).any():
-            zeros = [name for name, one in parameters.items() if np.any(one == 0.0)]
+            zeros = [name for name, value in parameters.items() if np.any(value == 0.0)]
             raise DescriptionError(
                 f"{population.model.name} cannot be integrated: something is divided by 0",
                 where=f"population {population.name!r}, parameters",
@@ -403,14 +404,14 @@ def _check_parts(
 ) -> None:
     population, parts = neurons.population, constants.get(codegen.SUB_STEPS, np.ones(()))
     stated = neurons.parameters.get(codegen.SUB_STEPS)
-    known = population.model.parts(dt) if stated is None else int(stated)
-    if np.any(parts > known):
+    max_parts = population.model.parts(dt) if stated is None else int(stated)
+    if np.any(parts > max_parts):
         raise DescriptionError(
             f"the kernel of {population.model.name} integrates a step in more parts than its "
             "description states",
             where=f"population {population.name!r}",
             value=int(np.max(parts)),
-            allowed=f"parameters['{codegen.SUB_STEPS}'] of a SubsteppedNeuron, here {known}",
+            allowed=f"parameters['{codegen.SUB_STEPS}'] of a SubsteppedNeuron, here {max_parts}",
         )
 
 

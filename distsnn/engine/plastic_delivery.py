@@ -109,14 +109,14 @@ class PlasticDelivery(StateHolder):
     ) -> None:
         network, plan = layout.network, rows.row_set.plan
         self.layout, self.rows, self._spikes, self._reach = layout, rows, spikes, max_delay
-        self.projection = one = network.projections[rows.projection]
-        model = one.plasticity_rule
+        self.projection = projection = network.projections[rows.projection]
+        model = projection.plasticity_rule
         assert model is not None
         self.sign = model.sign
         self._kernel, self._bits = rule_module_name(model), (plan.word_bits, ring.bits)
         described = synapse_parameters(layout, rows, seed)
         constants = self.constants_of(described | rows.changed)
-        self._calls = calls = RuleCalls(layout, one, constants)
+        self._calls = calls = RuleCalls(layout, projection, constants)
         self._table = table = calls.table
         axonal = model.axonal_steps(network.dt)
         self.deliver = call = calls.call(plastic.enqueue if axonal else plastic.deliver)
@@ -124,7 +124,7 @@ class PlasticDelivery(StateHolder):
         self.collect = calls.call(plastic.release) if axonal else None
         self._set_weights(model, quanta)
         self.synapses = SynapseStates(calls, rows, self.most)
-        first_source = network.first_gid[one.pre.population]
+        first_source = network.first_gid[projection.pre.population]
         self.sources = SourceTraces(calls, rows.row_set.sources - first_source)
         self.settled = DeliveredTraces(calls)
         self.processed_until = np.zeros(self.sources.last.size, np.int32)
@@ -144,8 +144,8 @@ class PlasticDelivery(StateHolder):
             (plastic.FOUND_LOOP, np.zeros(plastic.BATCH, np.int64)),
             *((calls.where.states[name], array) for name, array in self.synapses.states.items()),
         )
-        for at, array in arrays:
-            call.bind(at, array)
+        for position, array in arrays:
+            call.bind(position, array)
         words = n_draws(calls.rule)
         self._draw_bytes = key_draws(layout, rows, seed, words, call) if words else 0
         ring.bind_plane(call, plan.plane)
@@ -159,7 +159,7 @@ class PlasticDelivery(StateHolder):
         if is_modulated(calls.rule):
             assert isinstance(model, ModulatedSynapse)
             entry_of_spikes = calls.entries.modulate if model.modulator else None
-            self.modulation = ModulatorHistory(network, one, call, entry_of_spikes)
+            self.modulation = ModulatorHistory(network, projection, call, entry_of_spikes)
         self._queue = np.empty((2, 0), np.int64)
         self._double_queue()
         call.grow = self._double_queue
@@ -252,9 +252,9 @@ class PlasticDelivery(StateHolder):
         Bounds of single synapses do not count, as other ranks have other synapses.
         """
         low, high = (self.constants.parameters[name] for name in ("w_min", "w_max"))
-        least = self.least if np.ndim(low) else float(low)
-        most = self.most if np.ndim(high) else min(float(high), self.most)
-        self.limits = least, most
+        min_weight = self.least if np.ndim(low) else float(low)
+        max_weight = self.most if np.ndim(high) else min(float(high), self.most)
+        self.limits = min_weight, max_weight
         self._calls.scalars[plastic.LEAST], self._calls.scalars[plastic.LIMIT] = self.limits
 
     def _targets(self, targets: LocalNeurons) -> PlasticTargets:
@@ -309,7 +309,7 @@ class PlasticDelivery(StateHolder):
         (learns,), *numbers = values
         self.learns = bool(learns)
         self.rows.changed |= {
-            name: given.reshape(()) for name, given in zip(self._numbers, numbers, strict=True)
+            name: value.reshape(()) for name, value in zip(self._numbers, numbers, strict=True)
         }
         self._swept = step  # histories may become full while spikes in flight are noted
 
@@ -322,11 +322,11 @@ class PlasticDelivery(StateHolder):
         """Make the queue of sources' spikes twice as large."""
         used = self._queue.shape[1]
         size = max(_FIRST_QUEUE, 2 * used)
-        more = np.zeros((2, size), np.int64)
-        more[:, :used] = self._queue
-        self._queue = more
-        for at, row in zip((plastic.QUEUE_ROW, plastic.QUEUE_LOOP), more, strict=True):
-            self._table[at] = address(row)
+        queue = np.zeros((2, size), np.int64)
+        queue[:, :used] = self._queue
+        self._queue = queue
+        for position, row in zip((plastic.QUEUE_ROW, plastic.QUEUE_LOOP), queue, strict=True):
+            self._table[position] = address(row)
         self._table[plastic.QUEUE_ROOM] = size
 
     def free_history_space(self) -> None:
@@ -450,30 +450,30 @@ class PlasticDelivery(StateHolder):
         row_of = np.full(self.layout.network.n_neurons, -1)
         row_of[self.rows.row_set.sources] = np.arange(self.processed_until.size)
         steps, rows = flying[0].astype(np.int64), row_of[flying[1]]
-        there = self._calls.arrivals(steps) <= step
-        taken, queued = (rows >= 0) & there, (rows >= 0) & ~there
-        self.sources.spike(rows[taken], steps[taken])
+        has_arrived = self._calls.arrivals(steps) <= step
+        is_delivered, is_queued = (rows >= 0) & has_arrived, (rows >= 0) & ~has_arrived
+        self.sources.spike(rows[is_delivered], steps[is_delivered])
         if self.modulation is not None:
             self.modulation.resume(step, flying)
         self.processed_until[:] = step
         self._swept = step
         self._table[plastic.DELIVERED_UNTIL] = step - self._reach
-        self._table[plastic.QUEUED] = n = int(queued.sum())
+        self._table[plastic.QUEUED] = n = int(is_queued.sum())
         while self._queue.shape[1] < n:
             self._double_queue()
-        self._queue[:, :n] = rows[queued], steps[queued] - 1
+        self._queue[:, :n] = rows[is_queued], steps[is_queued] - 1
 
     @property
     def nbytes(self) -> int:
         """Bytes of the synapses and of all that is kept of their sources and targets."""
-        kept = (
+        arrays = (
             self.sources.traces,
             self.sources.last,
             self.processed_until,
             self.targets.history.records,
         )
         of_synapses = self.rows.nbytes + self.synapses.nbytes + self.per_synapse_bytes
-        return of_synapses + sum(array.nbytes for array in kept)
+        return of_synapses + sum(array.nbytes for array in arrays)
 
     @property
     def events(self) -> int:
@@ -487,14 +487,14 @@ class PlasticDelivery(StateHolder):
             return None
         first, last = self.rows.row_set.row_starts[row : row + 2].tolist()
         weights = self.rows.weights[first:last]
-        least, most = self.limits
-        at = first + int(np.argmin((weights >= least) & (weights <= most)))
-        what = f"its weight has become {float(self.rows.weights[at]):g}"
+        min_weight, max_weight = self.limits
+        position = first + int(np.argmin((weights >= min_weight) & (weights <= max_weight)))
+        problem = f"its weight has become {float(self.rows.weights[position]):g}"
         if sent := int(self._table[plastic.FAULT_SENT]):
-            least, at, what = 0.0, sent - 1, "it transmits a weight"
-        target = int(self.layout.to_gids(self.rows.targets(slice(at, at + 1)))[0])
-        what = (
+            min_weight, position, problem = 0.0, sent - 1, "it transmits a weight"
+        target = int(self.layout.to_gids(self.rows.targets(slice(position, position + 1)))[0])
+        problem = (
             f"projection {self.projection.name!r}, synapse from gid {self.rows.source(first)} to "
-            f"gid {target}: {what}, beyond {least:g} to {most:g}"
+            f"gid {target}: {problem}, beyond {min_weight:g} to {max_weight:g}"
         )
-        return int(self._table[plastic.FAULT_STEP]), target, what
+        return int(self._table[plastic.FAULT_STEP]), target, problem

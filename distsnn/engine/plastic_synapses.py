@@ -109,8 +109,8 @@ class SynapseStates(CountedHolder):
             layout.blocks_of_rank(self._calls.projection.post.population)
         ]
         # narrow numbers are sorted faster
-        found = np.searchsorted(starts, self._rows.targets(), side="right") - 1
-        return found.astype(np.int16), starts.size
+        block = np.searchsorted(starts, self._rows.targets(), side="right") - 1
+        return block.astype(np.int16), starts.size
 
     def counts(self) -> Ints:
         """Return the number of synapses onto each of the rank's blocks."""
@@ -125,8 +125,8 @@ class SynapseStates(CountedHolder):
     def put(self, values: Sequence[Values], step: int) -> None:
         """Set all that is kept of the synapses."""
         order = np.argsort(self._blocks()[0], kind="stable")
-        for own, given in zip(self._values.values(), values, strict=True):
-            own[order] = given
+        for array, saved_values in zip(self._values.values(), values, strict=True):
+            array[order] = saved_values
 
     def read(self, now: int, synapses: Ints | None = None) -> dict[str, Values]:
         """Return copies of weights and states of some synapses, swept up to a step, as then."""

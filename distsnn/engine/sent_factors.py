@@ -47,9 +47,9 @@ class SentFactors(CountedHolder):
 
     def drop(self, until: int) -> None:
         """Drop the spikes up to a step, which have no events ahead of them."""
-        kept = self._step > until
-        self._step, self._gid = self._step[kept], self._gid[kept]
-        self._factor = self._factor[kept]
+        remains = self._step > until
+        self._step, self._gid = self._step[remains], self._gid[remains]
+        self._factor = self._factor[remains]
 
     def counts(self) -> Ints:
         """Return the number of spikes in flight of each of the rank's blocks."""
@@ -90,19 +90,19 @@ class SentFactors(CountedHolder):
             raise ValueError(
                 f"{self._factor.size} factors of {gid.size} spikes of {self._projection.name!r}"
             )
-        found = np.ones(sources.size)
-        found[order] = self._factor
-        own = self._layout.is_local(gid)
-        self._step, self._gid, self._factor = step[own], gid[own], self._factor[own]
-        return found
+        factors = np.ones(sources.size)
+        factors[order] = self._factor
+        is_local = self._layout.is_local(gid)
+        self._step, self._gid, self._factor = step[is_local], gid[is_local], self._factor[is_local]
+        return factors
 
     def _by_block(self, gid: npt.NDArray[np.uint32]) -> npt.NDArray[np.intp]:
         return np.argsort(self._layout.blocks.block_of_gid(gid), kind="stable")
 
 
 def is_source(
-    layout: LocalLayout, one: Projection, gid: npt.NDArray[np.uint32]
+    layout: LocalLayout, projection: Projection, gid: npt.NDArray[np.uint32]
 ) -> npt.NDArray[np.bool_]:
     """Return which neurons are sources of a projection."""
-    first = layout.network.first_gid[one.pre.population]
-    return (gid >= first + one.pre.start) & (gid < first + one.pre.stop)
+    first = layout.network.first_gid[projection.pre.population]
+    return (gid >= first + projection.pre.start) & (gid < first + projection.pre.stop)

@@ -84,14 +84,14 @@ class SourceParameters:
         """
         fields = [*self.model.parameters(), *self.model.states]
         # 32 bits: the same draws come again after hundreds of millions of steps
-        at = (fields.index(name) + len(fields) * step) % 2**32
-        return per_neuron(value, sources, SYNAPSE, self.index, at, self._seed)
+        draw_index = (fields.index(name) + len(fields) * step) % 2**32
+        return per_neuron(value, sources, SYNAPSE, self.index, draw_index, self._seed)
 
     def constants(self, sources: Ints) -> dict[str, Floats]:
         """Return the constants of some sources by name."""
-        given = {name: self.values(name, sources) for name in self.model.parameters()}
-        found: dict[str, Floats] = self.kernel.constants(given, self._dt)
-        return found
+        parameters = {name: self.values(name, sources) for name in self.model.parameters()}
+        constants: dict[str, Floats] = self.kernel.constants(parameters, self._dt)
+        return constants
 
 
 class SourceStates(NeuronHolder):
@@ -148,16 +148,16 @@ class SourceStates(NeuronHolder):
     def set_state(self, name: str, values: Floats) -> None:
         """Set a state, which was brought up to now: of all sources, or one value for each."""
         pre = self.projection.pre
-        own = np.flatnonzero((self.neurons >= pre.start) & (self.neurons < pre.stop))
-        given = values[self.neurons[own] - pre.start] if values.ndim else values
-        self.records[own, self._states.index(name)] = given
+        sources = np.flatnonzero((self.neurons >= pre.start) & (self.neurons < pre.stop))
+        source_values = values[self.neurons[sources] - pre.start] if values.ndim else values
+        self.records[sources, self._states.index(name)] = source_values
 
     def rows_of(self, gid: npt.NDArray[np.uint32]) -> Ints:
         """Return the records of some neurons, -1 for those without; `neurons` are ascending."""
         first = self.parameters.first_gid
-        found = np.searchsorted(self.neurons, gid.astype(np.int64) - first)
-        there = np.append(self.neurons, -1)[found] == gid.astype(np.int64) - first
-        return np.where(there, found, -1)
+        rows = np.searchsorted(self.neurons, gid.astype(np.int64) - first)
+        has_row = np.append(self.neurons, -1)[rows] == gid.astype(np.int64) - first
+        return np.where(has_row, rows, -1)
 
     def arrays(self) -> Iterable[Values]:
         """Return the columns of the states."""
@@ -193,9 +193,9 @@ class OwnStates(SourceStates):
         self._until = 0  # the step up to which spikes are taken
 
     def _make_fields(self) -> None:
-        known = self.parameters.model.parameters()
+        parameters = self.parameters.model.parameters()
         changed = {
-            parameter_name(name): ("float64", known[name].unit)
+            parameter_name(name): ("float64", parameters[name].unit)
             for name in sorted(self.parameters.changed)
         }
         self.fields = (
@@ -224,10 +224,11 @@ class OwnStates(SourceStates):
     def put(self, values: Sequence[Values], step: int) -> None:
         """Set the parameters, then the states, which know of all spikes up to the step."""
         pre, changed = self.projection.pre, self.parameters.changed
-        for name, given in zip(sorted(changed), values, strict=False):
-            own = given[pre.start : pre.stop]
-            bits = own.view(np.int64)  # 0.0 equals -0.0
-            changed[name] = own[0].reshape(()) if (bits == bits[0]).all() else own
+        for name, population_values in zip(sorted(changed), values, strict=False):
+            source_values = population_values[pre.start : pre.stop]
+            bits = source_values.view(np.int64)  # 0.0 equals -0.0
+            is_common = (bits == bits[0]).all()
+            changed[name] = source_values[0].reshape(()) if is_common else source_values
         super().put(values, step)
         self._until = step
 
@@ -261,9 +262,9 @@ class OwnStates(SourceStates):
         neurons, _ = select_source_spikes(self.layout, self.projection, step, gid)
         factors, nth = np.empty(step.size), occurrences(neurons)
         for n in range(int(nth.max(initial=-1)) + 1):
-            at = nth == n  # of each source one spike, whose factor its record has
-            advance(self.kernel.spike.address, self.records, neurons[at], step[at])
-            factors[at] = self.records[neurons[at], -1]
+            is_nth = nth == n  # of each source one spike, whose factor its record has
+            advance(self.kernel.spike.address, self.records, neurons[is_nth], step[is_nth])
+            factors[is_nth] = self.records[neurons[is_nth], -1]
         self.sent.append(step, gid, factors)
 
     def now(self, step: int) -> dict[str, Floats]:
@@ -271,11 +272,11 @@ class OwnStates(SourceStates):
 
         States of a model that cannot be brought up to a step are those after the last spike.
         """
-        kept = self.records.copy()
+        before = self.records.copy()
         if hasattr(self.kernel, "bring_up"):
             self.bring_up(step)
-        found, self.records = self.records, kept
-        return {name: found[:, self._states.index(name)] for name in self.parameters.model.states}
+        records, self.records = self.records, before
+        return {name: records[:, self._states.index(name)] for name in self.parameters.model.states}
 
 
 def occurrences(values: npt.NDArray[np.integer]) -> Ints:
@@ -283,24 +284,28 @@ def occurrences(values: npt.NDArray[np.integer]) -> Ints:
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     first = np.searchsorted(ordered, ordered)
-    found = np.empty(values.size, np.int64)
-    found[order] = np.arange(values.size) - first
-    return found
+    result = np.empty(values.size, np.int64)
+    result[order] = np.arange(values.size) - first
+    return result
 
 
 def select_source_spikes(
-    layout: LocalLayout, one: Projection, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]
+    layout: LocalLayout,
+    projection: Projection,
+    step: npt.NDArray[np.int32],
+    gid: npt.NDArray[np.uint32],
 ) -> tuple[Ints, npt.NDArray[np.int32]]:
     """Return which of a rank's spikes are of a projection's sources: the neuron, and the step.
 
     Neurons count from the rank's first of their population.
     """
-    mine, population = is_source(layout, one, gid), layout.population_index(one.pre.population)
-    neuron = gid[mine].astype(np.int64) - layout.network.first_gid[one.pre.population]
-    return layout.to_local(population, neuron) - layout.first[population], step[mine]
+    name, selected = projection.pre.population, is_source(layout, projection, gid)
+    population = layout.population_index(name)
+    neuron = gid[selected].astype(np.int64) - layout.network.first_gid[name]
+    return layout.to_local(population, neuron) - layout.first[population], step[selected]
 
 
-def synapse_kernel(one: Projection) -> tuple[SynapseModel, ModuleType]:
+def synapse_kernel(projection: Projection) -> tuple[SynapseModel, ModuleType]:
     """Return a projection's synapse model, and its kernel module.
 
     Raises
@@ -308,11 +313,11 @@ def synapse_kernel(one: Projection) -> tuple[SynapseModel, ModuleType]:
     DescriptionError
         If it names no kernel module.
     """
-    model = one.scaling_model
+    model = projection.scaling_model
     if model is None or not model.kernel:
         raise DescriptionError(
             "no kernel computes this synapse model",
-            where=f"projection {one.name!r}, field synapse",
+            where=f"projection {projection.name!r}, field synapse",
             value=type(model).__name__,
             allowed="a model with a class attribute `kernel`, or a class derived from it",
         )
@@ -323,8 +328,8 @@ def source_parameters(layout: LocalLayout, seed: int) -> dict[int, SourceParamet
     """Return the parameters of all projections with a synapse model, by projection."""
     return {
         index: SourceParameters(layout, index, seed)
-        for index, one in enumerate(layout.network.projections)
-        if one.scaling_model is not None
+        for index, projection in enumerate(layout.network.projections)
+        if projection.scaling_model is not None
     }
 
 

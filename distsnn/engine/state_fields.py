@@ -133,15 +133,15 @@ class NeuronHolder(StateHolder):
 
     def take(self, step: int) -> list[Values]:
         """Return copies of the values of the neurons."""
-        own = self.neurons >= 0
-        return [array[own].reshape(-1) for array in self.arrays()]
+        is_neuron = self.neurons >= 0
+        return [array[is_neuron].reshape(-1) for array in self.arrays()]
 
     def put(self, values: Sequence[Values], step: int) -> None:
         """Set the values of the neurons."""
-        own = self.neurons >= 0
-        for field, array, given in zip(self.fields, self.arrays(), values, strict=True):
-            rows = given.reshape(-1, *array.shape[1:])
-            array[own] = rows[self.neurons[own]] if field.everywhere else rows
+        is_neuron = self.neurons >= 0
+        for field, array, saved_values in zip(self.fields, self.arrays(), values, strict=True):
+            rows = saved_values.reshape(-1, *array.shape[1:])
+            array[is_neuron] = rows[self.neurons[is_neuron]] if field.everywhere else rows
 
 
 def parameter_name(parameter: str) -> str:

@@ -47,16 +47,17 @@ def synapse_parameters(layout: LocalLayout, rows: PlasticRows, seed: int) -> dic
     """
     model = layout.network.projections[rows.projection].plasticity_rule
     assert model is not None
-    found: dict[str, Any] = {}
-    for one in fields(model):
-        value = getattr(model, one.name)
+    parameters: dict[str, Any] = {}
+    for field in fields(model):
+        value = getattr(model, field.name)
         if isinstance(value, Distribution):
-            found[one.name] = drawn(layout, rows, one.name, value, seed)
+            parameters[field.name] = drawn(layout, rows, field.name, value, seed)
         elif isinstance(value, np.ndarray):
-            found[one.name] = _given(layout, rows, value)
+            parameters[field.name] = _given(layout, rows, value)
         else:
-            found[one.name] = value if isinstance(value, str) else np.asarray(value, np.float64)
-    return found | {name: np.abs(found[name]) for name in BOUNDS}
+            is_text = isinstance(value, str)
+            parameters[field.name] = value if is_text else np.asarray(value, np.float64)
+    return parameters | {name: np.abs(parameters[name]) for name in BOUNDS}
 
 
 def drawn(
@@ -68,12 +69,13 @@ def drawn(
     description.
     """
     projections = layout.network.projections
-    others = [one.name for one in fields(projections[rows.projection].plasticity_rule)]  # type: ignore[arg-type]
-    others.remove("w_min")
-    place = others.index(name) if name in others else _PLACE_OF_W_MIN
+    rule = projections[rows.projection].plasticity_rule
+    names = [field.name for field in fields(rule)]  # type: ignore[arg-type]
+    names.remove("w_min")
+    place = names.index(name) if name in names else _PLACE_OF_W_MIN
     keys = wiring_draws.object_keys(np.uint64(seed), SYNAPSE, len(projections))
-    at = np.array([place + (step << _PLACE_BITS)])
-    key = wiring_draws.cell_streams(keys[rows.projection], at)[0]
+    draw_index = np.array([place + (step << _PLACE_BITS)])
+    key = wiring_draws.cell_streams(keys[rows.projection], draw_index)[0]
     kind, parameters = distribution_code(value)
     row_set, out = rows.row_set, np.empty(rows.synapses)
     gids = layout.to_gids(np.arange(layout.n_local))
@@ -94,20 +96,20 @@ def first_states(
 
 
 def _given(layout: LocalLayout, rows: PlasticRows, value: Floats) -> Floats:
-    """Return what an array holds for each of a rank's synapses."""
-    one = layout.network.projections[rows.projection]
-    first = layout.network.first_gid
-    sources = rows.row_set.source_of_synapse - (first[one.pre.population] + one.pre.start)
-    if isinstance(one.rule, OneToOne):
+    """Return the value of an array for each of a rank's synapses."""
+    projection, first = layout.network.projections[rows.projection], layout.network.first_gid
+    pre, post, rule = projection.pre, projection.post, projection.rule
+    sources = rows.row_set.source_of_synapse - (first[pre.population] + pre.start)
+    if isinstance(rule, OneToOne):
         return value[sources]
-    targets = layout.to_gids(rows.targets()) - (first[one.post.population] + one.post.start)
-    if isinstance(one.rule, AllToAll):
+    targets = layout.to_gids(rows.targets()) - (first[post.population] + post.start)
+    if isinstance(rule, AllToAll):
         return value[sources, targets]
-    assert isinstance(one.rule, ConnectionList)
+    assert isinstance(rule, ConnectionList)
     # several edges of a pair are in the order in which they were given
-    index = layout.population_index(one.post.population)
-    mine = np.flatnonzero(layout.to_local(index, one.post.start + one.rule.targets) >= 0)
-    edges = mine[np.lexsort((one.rule.targets[mine], one.rule.sources[mine]))]
-    found = np.empty(sources.size)
-    found[np.lexsort((targets, sources))] = value[edges]
-    return found
+    index = layout.population_index(post.population)
+    local_edges = np.flatnonzero(layout.to_local(index, post.start + rule.targets) >= 0)
+    by_source = np.lexsort((rule.targets[local_edges], rule.sources[local_edges]))
+    by_row = np.empty(sources.size)
+    by_row[np.lexsort((targets, sources))] = value[local_edges[by_source]]
+    return by_row
