@@ -145,7 +145,7 @@ class LocalNeurons(NeuronHolder):
         super().put(values, step)
 
     def offset(self, variable: str, slots: Slots = _ALL) -> Floats:
-        """Return what is to be added to a kept state: shape () or one value per slot."""
+        """Return the offset of a stored state: shape () or one value per slot."""
         relative_to = self.population.model.states[variable].relative_to
         offset = np.zeros(()) if relative_to is None else self.parameters[relative_to]
         return offset[slots] if offset.ndim else offset
@@ -163,7 +163,7 @@ class LocalNeurons(NeuronHolder):
     ) -> Floats:
         """Return draws of a parameter or state for some neurons, keyed by the step.
 
-        At step 0 they are those of the description.
+        At step 0 they equal the described values.
         """
         model = self.population.model
         fields = [*model.parameters(), *model.states]

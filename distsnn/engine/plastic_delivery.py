@@ -273,7 +273,7 @@ class PlasticDelivery(StateHolder):
 
     @property
     def state_holders(self) -> list[StateHolder]:
-        """What holds the projection's state. Rows follow it: they hold that of their sources."""
+        """Holders of the projection's state; rows only copy the states of their sources."""
         modulation = [] if self.modulation is None else [self.modulation]
         return [self, self.settled, self.targets, self.synapses, *modulation]
 
@@ -305,7 +305,7 @@ class PlasticDelivery(StateHolder):
         return [np.array([self.learns], np.int32), *numbers]
 
     def put(self, values: Sequence[Values], step: int) -> None:
-        """Set whether it learns, and parameters, before it goes on from a step."""
+        """Set whether it learns, and parameters, before it continues from a step."""
         (learns,), *numbers = values
         self.learns = bool(learns)
         self.rows.changed |= {
@@ -446,7 +446,7 @@ class PlasticDelivery(StateHolder):
             self.learns = on
 
     def resume(self, step: int, flying: Spikes) -> None:
-        """Go on from a step to which synapses were set; sources' spikes in flight are taken."""
+        """Continue from a step to which synapses were set, with the spikes in flight."""
         row_of = np.full(self.layout.network.n_neurons, -1)
         row_of[self.rows.row_set.sources] = np.arange(self.processed_until.size)
         steps, rows = flying[0].astype(np.int64), row_of[flying[1]]

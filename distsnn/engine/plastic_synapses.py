@@ -140,7 +140,7 @@ class SynapseStates(CountedHolder):
         return {"weight": weights} | dict(zip(self.states, states, strict=True))
 
     def bring_up(self, now: int) -> None:
-        """Keep weights and states as they are at a step, which becomes that of the last event."""
+        """Store weights and states of a step, which becomes the step of the last event."""
         if keeps_last_event(self._calls.rule):
             self._carry(now, self.since, self._rows.weights, list(self.states.values()))
             self.since[:] = now

@@ -1,7 +1,7 @@
-"""States of synapse models: what a projection's sources have come to by their spikes.
+"""States of synapse models, which depend on the spikes of a projection's sources.
 
 They are kept twice. Every row whose weights are scaled has a record of its source, which delivery
-advances: a rank needs the spikes that arrive and nothing else, and all ranks come to the same bits.
+advances: a rank needs the spikes that arrive and nothing else, and all ranks compute the same bits.
 The owner of a source also keeps a record, which is saved; it takes the source's spikes when it is
 needed. A spike's factor is decided when the spike is sent. So the factors of spikes in flight are
 saved as well: parameters may have changed since (see `engine.sent_factors`).
@@ -80,7 +80,7 @@ class SourceParameters:
     def draws(self, name: str, value: Value, sources: Ints, *, step: int) -> Floats:
         """Return a value of a parameter or state for some sources; draws are keyed by the step.
 
-        At step 0 they are those of the description.
+        At step 0 they equal the described values.
         """
         fields = [*self.model.parameters(), *self.model.states]
         # 32 bits: the same draws come again after hundreds of millions of steps

@@ -25,7 +25,7 @@ Owner = Literal["neuron", "source", "target", "synapse", "modulator", "stimulus"
 
 @dataclass(frozen=True)
 class StateField:
-    """What is known of a state variable before it has values.
+    """Declaration of a state variable.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class StateHolder(ABC):
         """The fields, the same on all ranks."""
 
     def declare(self, saved: Iterable[StateField]) -> None:  # noqa: B027 (most know all)
-        """Declare those of a checkpoint's fields that only it knows: what was set before it."""
+        """Declare the fields that only the checkpoint has: parameters that were set before it."""
 
     @abstractmethod
     def take(self, step: int) -> list[Values]:

@@ -24,7 +24,7 @@ class Access:
     communicator : Communicator
         The ranks.
     scripted : Scripted
-        What is notified when something is set.
+        Receives the names of parts that are set.
     inputs : Inputs
         Stimuli and spike sources.
     last : LastSpikes

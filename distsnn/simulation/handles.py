@@ -76,7 +76,7 @@ class PopulationHandle:
         """Whether the population's recordings are on, by name; may be set, also all at once.
 
         Names are ``"spikes"``, and those of the recordings of its states. What is off costs
-        nothing. The store tells in which steps a recording was on (`Run.intervals`).
+        nothing. The store contains the steps in which a recording was on (`Run.intervals`).
 
         Raises
         ------
@@ -125,7 +125,7 @@ class PopulationHandle:
     def emit(self, neurons: ValueLike, times: ValueLike | None = None) -> None:
         """Add spikes to those described of a `SpikeSource`. Collective.
 
-        The values of rank 0 count; those of the other ranks are ignored.
+        The values of rank 0 count; values of other ranks are ignored.
 
         Parameters
         ----------
@@ -214,7 +214,7 @@ class StimulusHandle:
     def set(self, **values: ValueLike) -> None:
         """Set one or several values at once, from the next step on. Collective.
 
-        The values of rank 0 count; those of the other ranks are ignored.
+        The values of rank 0 count; values of other ranks are ignored.
 
         Parameters
         ----------
@@ -238,7 +238,7 @@ class StimulusHandle:
     ) -> None:
         """Add spikes to those described of a `SpikeInput`. Collective.
 
-        The values of rank 0 count; those of the other ranks are ignored.
+        The values of rank 0 count; values of other ranks are ignored.
 
         Parameters
         ----------

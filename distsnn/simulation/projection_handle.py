@@ -294,7 +294,7 @@ class ProjectionHandle:
     def signal(self) -> float:
         """The signal that modulates a plastic projection, such as a reward; 0 until it is set.
 
-        When it is set, the value of rank 0 counts; those of the other ranks are ignored.
+        When it is set, the value of rank 0 counts; values of other ranks are ignored.
 
         Raises
         ------

@@ -35,7 +35,7 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
     parameters : SourceParameters
         The projection's parameters.
     scripted : ScriptChanges
-        What is notified when something is set.
+        Receives the names of parts that are set.
     """
 
     def __init__(

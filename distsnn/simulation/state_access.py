@@ -1,4 +1,4 @@
-"""States of neurons and synapses, in the user's units, on all ranks alike."""
+"""States of neurons and synapses, in the user's units, equal on all ranks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class NeuronValues(ABC):
     target : Population, PopulationView or str
         The neurons.
     scripted : ScriptChanges
-        What is notified when values are set.
+        Receives the names of parts that are set.
 
     Raises
     ------

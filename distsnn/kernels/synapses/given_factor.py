@@ -1,6 +1,6 @@
 """The entry of sources whose factors are given: those with which spikes in flight were sent.
 
-Whoever delivers the spikes writes the factor of each into its source's record first.
+The caller writes the factor of each spike into its source's record first.
 """
 
 from distsnn.jit import kernel_entry
