@@ -22,21 +22,19 @@ def max_summand(n_neurons: int) -> float:
     return _MAX_SUM / n_neurons
 
 
-def fixed_sums(values: NDArray[Any], n_neurons: int) -> NDArray[np.int64]:
+def fixed_sums(values: NDArray[Any]) -> NDArray[np.int64]:
     """Return the sums of rows in fixed point.
 
     Parameters
     ----------
     values : ndarray, shape (n_rows, n)
         The values of this rank's neurons.
-    n_neurons : int
-        Number of neurons on all ranks, below 2**32.
 
     Returns
     -------
     ndarray of int64, shape (n_rows, 2)
-        Sums in units of `QUANTA`. All values of a row are finite and at most
-        ``max_summand(n_neurons)``, or the row has no meaning: see `first_unsummable`.
+        Sums in units of `QUANTA`. All values of a row are finite and at most `max_summand` of the
+        number of neurons on all ranks, or the row has no meaning: see `first_unsummable`.
     """
     sums = np.zeros((values.shape[0], len(QUANTA)), np.int64)
     rows = max(1, _BLOCK_VALUES // max(1, values.shape[1]))

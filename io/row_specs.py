@@ -211,7 +211,7 @@ class SumRecordingSpec(StateRecordingSpec):
                 f"{max_summand(self.n_neurons):g}",
                 path=path,
             )
-        return fixed_sums(values, self.n_neurons)
+        return fixed_sums(values)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,7 +68,11 @@ class SumArray:
         self.long_name = f"{reduce} of {attributes.get('long_name', variable)}"
 
     def __getitem__(self, key: Any) -> NDArray[np.float64]:
-        rows = key[0] if isinstance(key, tuple) else key
+        if isinstance(key, tuple):
+            if len(key) != 1:
+                raise IndexError(f"sums have 1 dimension; given {len(key)} indices")
+            (key,) = key
+        rows = key
         if isinstance(rows, slice):
             start, stop, stride = rows.indices(self.shape[0])
             if stride < 1:

@@ -45,7 +45,7 @@ class RunInfo:
         Wall-clock time of building and of running, s, and of running per biological time.
     peak_rss_bytes : list of (int or None)
         Peak resident memory of each rank, bytes.
-    counted : list of (dict or None)
+    counters : list of (dict or None)
         Counters of each rank, as in `distsnn.io.schema`.
     weight_errors : list of dict
         For each projection: ``projection``, ``largest`` relative rounding error, ``share`` of
@@ -87,7 +87,7 @@ class RunInfo:
     run_s: float | None
     real_time_factor: float | None
     peak_rss_bytes: list[int | None]
-    counted: list[dict[str, Any] | None]
+    counters: list[dict[str, Any] | None]
     weight_errors: list[dict[str, Any]]
     spikes: int | None
     rates: dict[str, float | None]
@@ -156,7 +156,7 @@ def read_run_info(path: str | os.PathLike[str]) -> RunInfo:
         run_s=wall.get("run_s"),
         real_time_factor=wall.get("real_time_factor"),
         peak_rss_bytes=[rank.memory.get("peak_rss_bytes") for rank in ranks],
-        counted=[rank.counters or None for rank in ranks],
+        counters=[rank.counters or None for rank in ranks],
         weight_errors=metadata["quanta"].get("errors", []),
         spikes=reader.n_spikes if is_whole else None,
         rates=population_rates(reader) if is_whole else {},

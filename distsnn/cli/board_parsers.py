@@ -59,9 +59,8 @@ def add_board_commands(
     mapper.add_argument(
         "--contacts",
         choices=("expected", "counted"),
-        help="which neurons have a synapse onto which core: expected, of which nothing is built, "
-        "or counted in the network that this seed builds (default: counted where a packet is sent "
-        "to each core)",
+        help="connectivity of neurons and cores: expected from the description, or counted in the "
+        "network that this seed builds (default: counted if a packet is sent to each core)",
     )
     mapper.add_argument("--out", metavar="FILE", help="write the mapping here, as JSON")
     mapper.add_argument(

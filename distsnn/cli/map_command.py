@@ -17,10 +17,10 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command: mapping on the first rank, `--run` on all of them. Collective."""
     with collective_phase(communicator, "making the network"):
         boards = None if options.boards is None else _read_boards(options.boards)
-        network = load_model(options.model, options.set).network
-    seed = 1 if options.seed is None else options.seed
+        model = load_model(options.model, options.set)
+    seed = model.seed if options.seed is None else options.seed
     others = {"boards": boards, "seed": seed, "communicator": communicator}
-    mapped = call_function(map_network, options, network, options.board, **others)
+    mapped = call_function(map_network, options, model.network, options.board, **others)
     if communicator.rank == 0:
         effect = [] if mapped.run is None else _effect_lines(mapped.run, mapped.mapping.board.name)
         print("\n".join([*_report_lines(mapped), *effect]))
@@ -60,7 +60,7 @@ def _report_lines(mapped: NetworkMapping) -> list[str]:
     if "table_entries" in report:
         entries = report["table_entries"]
         lines.append(
-            f"router entries: {entries['uncompressed']:,}, without those that go straight on "
+            f"router entries: {entries['uncompressed']:,}, without default routes "
             f"{entries['without_default']:,}, merged {entries['compressed']:,}; "
             f"the largest table {entries['max_per_node']:,}"
         )
@@ -78,7 +78,7 @@ def _report_lines(mapped: NetworkMapping) -> list[str]:
         else "all limits were checked"
     )
     memory = report["peak_rss_bytes"] / 2**20
-    lines.append(f"{scope}: nothing is wrong ({report['seconds']:.1f} s, {memory:,.0f} MiB)")
+    lines.append(f"{scope}: no violation ({report['seconds']:.1f} s, {memory:,.0f} MiB)")
     return lines
 
 
@@ -88,7 +88,7 @@ def _effect_lines(effect: dict[str, Any], board: str) -> list[str]:
     lines += [f"  {change}" for change in effect["changes"] or ["nothing changes"]]
     if effect["not_applied"]:
         lines.append(f"  not applied, as unknown: {', '.join(effect['not_applied'])}")
-    heads = ["", "spikes/s", "there", "", "CV", "there", ""]
+    heads = ["", "spikes/s", "limited", "", "CV", "limited", ""]
     rows = [
         [f"  {name}", *_pair(*values["rate"]), *_pair(*values["cv"])]
         for name, values in effect["populations"].items()

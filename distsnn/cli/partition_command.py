@@ -12,8 +12,8 @@ from distsnn.tools.models import load_model
 from distsnn.tools.partition_comparison import compare_partitions
 
 _HEADS = (
-    *("strategy", "figures", "imbalance", "pairs source-rank", "spike-rank /s", "synapses cut"),
-    *("contacts", "groups", "epoch ms", "exchanges /s", "MB/s a rank", "MB a rank"),
+    *("strategy", "kind", "imbalance", "pairs source-rank", "spike-rank /s", "synapses cut"),
+    *("rank pairs", "groups", "epoch ms", "exchanges /s", "MB/s a rank", "MB a rank"),
 )
 
 

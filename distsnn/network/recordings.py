@@ -133,8 +133,8 @@ class RecordWeights(Description):
     """Record weights of a plastic projection at regular times.
 
     Synapses are numbered in the order of (source, target); several of a pair are in the order in
-    which they were drawn or given. The row of a step holds what spikes up to this step made of the
-    weights, and not what a script sets then.
+    which they were drawn or given. The row of a step contains the weights after all spikes up to
+    this step, before a script changes them at this step.
 
     Parameters
     ----------

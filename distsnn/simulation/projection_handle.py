@@ -61,7 +61,7 @@ class ProjectionHandle:
 
         Parameters
         ----------
-        source, target : Population, View or str, optional
+        source, target : Population, PopulationView or str, optional
             Neurons to which the connections are limited.
 
         Returns

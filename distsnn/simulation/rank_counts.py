@@ -23,7 +23,7 @@ def exchanges(built: BuildResult) -> dict[str, int]:
 
 
 def rank_counts(built: BuildResult, start_step: int, spikes: int) -> dict[str, Any]:
-    """Return what this rank has counted, as JSON-able data (`distsnn.io.schema`: `counted`).
+    """Return what this rank has counted, as JSON-able data (`distsnn.io.schema`: `counters`).
 
     Parameters
     ----------

@@ -260,7 +260,7 @@ class Recorder:
 
     @contextmanager
     def _keeping_failure(self) -> Iterator[None]:
-        # After a failure the writer only raises it again: the first one is kept.
+        # Later errors may follow from the first one, which is kept.
         try:
             yield
         except StoreError as error:
@@ -330,8 +330,7 @@ class Recorder:
     def close(self, status: str, **attributes: Any) -> None:
         """Commit everything and set this rank's status; rank 0 notes the last step.
 
-        After a failure the writer's thread has ended: committed data stays, and the status has the
-        reason.
+        After a failure, committed data stays, and the status contains the reason.
 
         Raises
         ------

@@ -29,8 +29,7 @@ def load_assignment(
     network : Network
         The network that is assigned.
     ranks : int, optional
-        Number of ranks; None: as many as the file names, by its groups or as owners, of which
-        there is at most one for each block.
+        Number of ranks; None: the number that the groups or the owners in the file imply.
 
     Raises
     ------
@@ -74,7 +73,7 @@ def load_assignment(
                 value=len(rank_list),
                 allowed=f"{n}, of up to {format_count(table.block_size, 'neuron')}; or one rank",
             )
-        max_rank = (ranks or table.n_blocks) - 1
+        max_rank = (ranks or max(table.n_blocks, _ranks_of(groups))) - 1
         owner += [as_integer(rank, where=place, high=max_rank) for rank in rank_list]
     # the last ranks of groups may own nothing
     ranks = ranks or max(max(owner) + 1, _ranks_of(groups))

@@ -136,8 +136,8 @@ def _check_memory(needed: float) -> None:
     free = _free_bytes()
     if needed > free:
         raise DescriptionError(
-            f"neurons and the slices that they reach take about {needed / 2**30:,.1f} GiB, "
-            f"and {free / 2**30:,.1f} GiB of memory are free",
+            "the connectivity of neurons and slices needs about "
+            f"{needed / 2**30:,.1f} GiB of memory, {free / 2**30:,.1f} GiB are free",
             where="contacts",
             value="counted",
             allowed="expected, which builds nothing (without a run), or larger slices",

@@ -30,7 +30,7 @@ class SubmittedJob:
     Parameters
     ----------
     job : BatchJob
-        The description of the job; ``runs`` are its stores.
+        The description of the job; ``run_paths`` are its stores.
     script : str
         Its batch script.
     number : str or None

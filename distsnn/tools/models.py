@@ -118,10 +118,10 @@ def check_not_scripted(reader: StoreReader) -> None:
     names = reader.metadata.get("script_changes", [])
     if names:
         raise DescriptionError(
-            "a script set inputs, states or weights while it ran "
-            f"({', '.join(map(str, names))}), and the store does not hold what it set when",
+            f"a script changed the run ({', '.join(map(str, names))}) and the store does not "
+            "record when",
             where=str(reader.path),
-            allowed="to start the script",
+            allowed="to run the script again",
         )
 
 

@@ -176,7 +176,8 @@ def _run_rates(run: StoreReader) -> Rates:
     if not counts or not all(rank_counters.get("steps") for rank_counters in counts):
         return 1.0
     seconds = 1e-3 * run.dt * counts[0]["steps"]
-    return float(sum(rank_counters["spikes"] for rank_counters in counts) / run.n_neurons / seconds)
+    spikes = sum(rank_counters["own_spikes"] for rank_counters in counts)
+    return float(spikes / run.n_neurons / seconds)
 
 
 def _plot(all_metrics: list[AssignmentMetrics], path: str | os.PathLike[str]) -> None:

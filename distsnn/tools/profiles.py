@@ -121,6 +121,6 @@ def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     checked: dict[str, Any] = {}
     for name, value in pairs:
         if name in checked:
-            raise ValueError(f"{name!r} is there twice")
+            raise ValueError(f"{name!r} occurs twice")
         checked[name] = value
     return checked

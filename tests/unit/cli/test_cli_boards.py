@@ -76,7 +76,7 @@ def test_a_model_is_mapped_and_written(distsnn: Command, pair: Path, tmp_path: P
     )
     assert done.code == 0
     assert "2,300 neurons in 10 slices of up to 256 on 10 of 2,424 cores, 1 chip" in done.out
-    assert "nothing is wrong" in done.out
+    assert "no violation" in done.out
     data = json.loads(out.read_text())
     assert data["report"]["packets_per_s"] == 2000 * 2.0 + 300 * 10.0
     assert data["report"]["peak_rss_bytes"] > 2**26
@@ -298,7 +298,7 @@ def test_a_small_network_is_mapped_onto_every_board(
     model.write_text(RING)
     done = distsnn("map", model, "--board", name, *BOARDS[name], "--out", out)
     assert (done.code, done.err) == (0, "")
-    assert "nothing is wrong" in done.out
+    assert "no violation" in done.out
     data = json.loads(out.read_text())
     assert data["report"]["neurons"] == 600
     assert data["report"]["cores"] >= 3

@@ -169,7 +169,7 @@ def test_table_of_a_run_that_noted_little() -> None:
         run_s=None,
         real_time_factor=None,
         peak_rss_bytes=[None, 2**20],
-        counted=[None, None],
+        counters=[None, None],
         weight_errors=[],
         spikes=0,
         rates={"E": None, "I": 1.23456},

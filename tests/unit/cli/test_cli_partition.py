@@ -264,7 +264,7 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
         ),
         (
             ["partition", "MODEL", "--assignment", "twice.json"],
-            "--assignment twice.json: cannot be read: 'a1' is there twice",
+            "--assignment twice.json: cannot be read: 'a1' occurs twice",
         ),
     ],
 )

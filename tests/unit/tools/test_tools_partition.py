@@ -83,6 +83,17 @@ def test_a_run_has_the_values_of_the_command(
     assert compare_partitions(NETWORK, rates=run)[0].spikes == pytest.approx(metrics[0].spikes)
 
 
+def test_a_run_that_recorded_some_populations_has_the_mean_rate_of_all(tmp_path: Path) -> None:
+    whole, some = tmp_path / "whole.zarr", tmp_path / "some.zarr"
+    recorded = [RecordSpikes(POPULATIONS[0])]
+    few = Network(POPULATIONS, NETWORK.projections, NETWORK.stimuli, recorded)
+    simulate(NETWORK, 50.0, out=whole, progress=False)
+    simulate(few, 50.0, out=some, progress=False)
+    spikes = compare_partitions(whole)[0].spikes
+    assert spikes > 0.0
+    assert compare_partitions(some)[1].spikes == pytest.approx(spikes)
+
+
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
