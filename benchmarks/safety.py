@@ -209,13 +209,13 @@ class Bench:
 
             def deaf() -> float:
                 with (
-                    patch.object(interrupts, "noted", nullcontext),
-                    patch.object(pace, "after", lambda *spent, **own: (RUNNING, 0)),
+                    patch.object(interrupts, "deferred", nullcontext),
+                    patch.object(pace, "agree_after_segment", lambda *spent, **own: (RUNNING, 0)),
                 ):
                     return heeding()
 
             found = compared(self.options.pairs, heeding, deaf)
-            with patch.object(pace, "after", wraps=pace.agree_after_segment) as after:
+            with patch.object(pace, "agree_after_segment", wraps=pace.agree_after_segment) as after:
                 run_s = heeding()
             pieces_per_s = after.call_count / run_s
 

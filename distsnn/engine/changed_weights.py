@@ -21,6 +21,8 @@ from distsnn.engine.spikes_in_flight import Spikes
 from distsnn.engine.state_fields import CountedHolder, StateField, Values, projection_fields
 from distsnn.engine.storage import plan_explicit_row_set
 from distsnn.kernels.delivery import GROW
+from distsnn.network import Network, PopulationView
+from distsnn.network.projections import MAX_DELAY_STEPS
 from distsnn.network.quanta import WeightQuanta
 
 Ints = npt.NDArray[np.int64]
@@ -102,8 +104,29 @@ class ChangedWeights(CountedHolder):
         return [self.differences[np.argsort(self._blocks(), kind="stable")].reshape(-1)]
 
     def put(self, values: Sequence[Values], step: int) -> None:
-        """Set the differences to those that were saved."""
-        self.set(values[0].reshape(-1, N_COLUMNS))
+        """Set the differences to the saved ones.
+
+        Raises
+        ------
+        ValueError
+            If they cannot belong to this rank's synapses of the projection.
+        """
+        columns = values[0].reshape(-1, N_COLUMNS)
+        network, projection = self._layout.network, self.projection
+        receptors = network.population(projection.post.population).model.receptors
+        bounds = {
+            SOURCE: _gids(network, projection.pre),
+            TARGET: _gids(network, projection.post),
+            PLANE: (0, len(receptors)),
+            DELAY: (1, MAX_DELAY_STEPS + 1),
+            DIFFERENCE: (-(2**31), 2**31 + 1),
+        }
+        for column, (start, stop) in bounds.items():
+            if np.any((columns[:, column] < start) | (columns[:, column] >= stop)):
+                raise ValueError(f"differences of weights of {projection.name!r} are out of range")
+        if not np.all(self._layout.is_local(columns[:, TARGET].astype(np.uint32))):
+            raise ValueError(f"differences of weights of {projection.name!r} are of another rank")
+        self.set(columns)
 
     def weights(
         self, sources: Ints, targets: Ints, nth: Ints, described: npt.NDArray[np.float64]
@@ -149,6 +172,11 @@ class ChangedWeights(CountedHolder):
             longest = int(part[:, 3].max())
             builder.add(plan_explicit_row_set(self._layout, plane, longest, "pull", None), part)
         return builder.row_sets
+
+
+def _gids(network: Network, view: PopulationView) -> tuple[int, int]:
+    first = network.first_gid[view.population]
+    return first + view.start, first + view.stop
 
 
 def input_growth(

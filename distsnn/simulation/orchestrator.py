@@ -355,8 +355,7 @@ class Simulation:
         attributes = generation.attributes
         self._scripted.add(*attributes["script_changes"])  # before values are set, in another order
         self._checkpoints.load(generation)
-        weights = self._engine.changed_weights
-        self._inputs.reserve_weights({name: one.differences for name, one in weights.items()})
+        self._reserve_weights()
         with collective_phase(self._communicator, "restoring recordings"):
             switched = attributes.get("recordings", {})
             self._recordings.restore(switched, path=str(generation.folder))
@@ -368,6 +367,11 @@ class Simulation:
             )
         saved_by = format_count(generation.ranks, "rank")
         self._report(f"going on at {self.time_ms:g} ms, saved by {saved_by}")
+
+    def _reserve_weights(self) -> None:
+        """Reserve input for static weights that were set, after the stimuli. Collective."""
+        weights = self._engine.changed_weights.items()
+        self._inputs.reserve_weights({name: changed.differences for name, changed in weights})
 
     def _report(self, text: str, *, always: bool = False) -> None:
         """Print a message with the progress, or always (on rank 0)."""
@@ -588,6 +592,7 @@ class Simulation:
             with collective_phase(communicator, "setting inputs"):
                 self._scripted.add(*names)
                 self._inputs.set_again(values)
+            self._reserve_weights()
             self._heartbeat.exit_reports, self._heartbeat.step = None, 0
             self._begin(out, overwrite=overwrite)
         self._times.build_s = max(communicator.allgather(time.perf_counter() - begin))

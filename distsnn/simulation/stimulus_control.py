@@ -104,9 +104,6 @@ class StimulusControl(StateHolder):
             -communicator.allreduce_max(-engine.input_headroom)
         ).tolist()
         self._of_weights = [0] * len(self._input_headroom)
-        self.reserve_weights(
-            {name: changed.differences for name, changed in engine.changed_weights.items()}
-        )
         self._settable: dict[str, _StimulusState] = {}
         for stimulus in network.stimuli:
             if stimulus.name is not None and isinstance(stimulus, Stimulus):

@@ -181,10 +181,10 @@ import sys
 import numpy as np
 sys.path.insert(0, {folder!r})
 from distsnn.codegen import update
-from distsnn.engine.kernel_calls import Call, invoke
+from distsnn.engine.kernel_calls import KernelCall, invoke
 variant = update.UpdateVariant("my_neuron", "float64", 32, (), (), False)
-where = update.layout(variant)
-call = Call(update.update_entry(variant), np.zeros(where.size, np.int64), 0, 64,
+where = update.update_table_layout(variant)
+call = KernelCall(update.update_entry(variant), np.zeros(where.size, np.int64), 0, 64,
             np.ones(where.n_scalars))
 v = np.zeros(64)
 for at, array in ((0, np.zeros(64, np.uint32)), (1, np.zeros(5, np.int64)),
