@@ -75,7 +75,7 @@ def test_programs_of_closed_loops_run_and_save(
         simulation.run(3.0)
         exec(recordings, {"simulation": simulation})
         assert dict(simulation["motors"].record) == {"spikes": True}
-        exec(saving, known | {"simulation": simulation, "piece": 1000, "rank": 0})
+        exec(saving, known | {"simulation": simulation, "iteration": 1000, "rank": 0})
     with Simulation.restore("run.zarr", out="run.zarr") as simulation:
         saved = np.load(f"loop_{simulation.time_ms:g}.npz")
     assert saved["position"] == known["position"]
