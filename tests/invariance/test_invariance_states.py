@@ -1,4 +1,4 @@
-"""States that a user reads and sets are the same on any number of ranks, and after resuming."""
+"""States, parameters and weights that a script sets: the same on any ranks, and after resuming."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,9 @@ from recorded import assert_same, recorded, state_digest
 
 sys.path.insert(0, str(Path(__file__).parent / "programs"))
 
+import rule_parameters
 import set_states
+import source_parameters
 import static_weights
 import synapse_states
 
@@ -18,6 +20,10 @@ from distsnn.io.reader import StoreReader
 from distsnn.simulation import Simulation
 
 pytestmark = pytest.mark.timeout(300)
+
+# Programs of two parts, by what a script sets in them.
+PARAMETERS = (rule_parameters, source_parameters)
+SYNAPSES = (synapse_states, static_weights)
 
 
 @pytest.mark.ci
@@ -38,9 +44,14 @@ def test_states_set_on_some_ranks_saved_and_set_again_on_others(
 
 
 @pytest.mark.ci
-@pytest.mark.parametrize(("begun", "resumed"), [(2, 3), (3, 1)])
-@pytest.mark.parametrize("program", [synapse_states, static_weights])
-def test_synapses_set_on_some_ranks_and_resumed_on_others(
+@pytest.mark.parametrize(
+    ("program", "begun", "resumed"),
+    [
+        *((program, *ranks) for program in PARAMETERS for ranks in ((2, 1), (3, 2))),
+        *((program, *ranks) for program in SYNAPSES for ranks in ((2, 3), (3, 1))),
+    ],
+)
+def test_values_set_on_some_ranks_and_resumed_on_others(
     tmp_path: Path, program: ModuleType, begun: int, resumed: int
 ) -> None:
     alone, other = tmp_path / "alone.zarr", tmp_path / "other.zarr"

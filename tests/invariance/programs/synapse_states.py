@@ -4,14 +4,12 @@
 resumes it. Spikes are in flight whenever a state is set, and when the state is saved.
 """
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from two_parts import run_part
 
-from distsnn.comm import Communicator, run_program
 from distsnn.network import (
     DopamineSTDP,
     FixedIndegree,
@@ -25,9 +23,6 @@ from distsnn.network import (
     Uniform,
 )
 from distsnn.simulation import Simulation
-
-# Do not wait for the disk: tests do not cut the power.
-os.fsync = lambda descriptor: None
 
 # With contiguous blocks, the last of three ranks owns no source.
 E = Population("E", 150, IafPscExp())
@@ -80,10 +75,4 @@ def resume(path: Path, **settings: Any) -> None:
 
 
 if __name__ == "__main__":
-    out, part = sys.argv[1:]
-
-    def main(communicator: Communicator) -> int:
-        {"begin": begin, "resume": resume}[part](Path(out), communicator=communicator)
-        return 0
-
-    sys.exit(run_program(main))
+    run_part(begin, resume)
