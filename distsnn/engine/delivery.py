@@ -87,7 +87,7 @@ class RowSetDelivery:
         self._table[kernels.ADVANCE] = spike.address
 
     def give_factors(self, rows: npt.NDArray[np.int64], factors: npt.NDArray[np.float64]) -> None:
-        """Set the factors of the next spikes of some rows; there is no row -1."""
+        """Set the factors of the next spikes of some rows; row -1 is ignored."""
         assert self.states is not None
         self.states.records[rows[rows >= 0], -1] = factors[rows >= 0]
 

@@ -68,6 +68,11 @@ class EpochLoop:
             np.int64,
         )
 
+    @property
+    def received(self) -> tuple[npt.NDArray[np.uint32], Ints]:
+        """Spikes to deliver: gids, and the iterations that emitted them."""
+        return self.exchange.received_gid, self.exchange.received_step
+
     def emission_arrays(self) -> dict[int, Values]:
         """Return the arrays that receive emitted spikes, by word of an update call's table."""
         state, first_gid = self.state, 1 + int(self.state[loop.EPOCH_STEPS])
@@ -200,7 +205,7 @@ class EpochLoop:
 
     def deliver(self, gid: npt.NDArray[np.uint32], iteration: int) -> None:
         """Deliver spikes that an iteration emitted, within `only_delivering`, after `collect`."""
-        self.exchange.received_gid[: gid.size] = gid
-        self.exchange.received_step[: gid.size] = iteration
+        received_gid, received_step = self.received
+        received_gid[: gid.size], received_step[: gid.size] = gid, iteration
         self.state[loop.PENDING] = gid.size if self._calls["delivers"] else 0
         self._enter()

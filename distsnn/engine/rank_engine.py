@@ -175,8 +175,7 @@ class RankEngine:
         """
         self.max_delay, self._in_flight = max_delay, SpikesInFlight()
         self._epoch_loop.connect(exchange, epoch_steps)
-        received = self._epoch_loop.exchange.received_gid, self._epoch_loop.exchange.received_step
-        self._connect_synapses(received)
+        self._connect_synapses()
         self.stimuli = Stimuli(self.layout, self.quanta, self.ring, self.neurons, self.seed)
         self._emission_arrays = self._epoch_loop.emission_arrays() | {
             emission.GROUP_GID: self.layout.group_gid,
@@ -193,11 +192,10 @@ class RankEngine:
         self._list_state_holders()
         self.run(0, lambda step, gid: None)
 
-    def _connect_synapses(
-        self, received: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]
-    ) -> None:
-        """Make deliveries of the spikes received, and what follows from them."""
+    def _connect_synapses(self) -> None:
+        """Make deliveries of the received spikes, and the objects that act on them."""
         layout, ring, epoch_loop = self.layout, self.ring, self._epoch_loop
+        received = epoch_loop.received
         row_sets = [
             RowSetDelivery(
                 *(row_set, ring, *received),
@@ -227,7 +225,7 @@ class RankEngine:
             *self.sources.values(),
             *(plastic.settled for plastic in self.plastic),
         ]
-        by_name = {plastic.projection.name: plastic for plastic in self.plastic}
+        by_name = self.plastic_by_name()
         self.scalers = [
             WeightScaler(layout, rule, [by_name[name] for name in rule.projections])
             for rule in layout.network.homeostasis
@@ -245,9 +243,13 @@ class RankEngine:
         self._merges = merge_calls(rows_of_projections, self.plastic_ring, ring)
         self.use_changed_weights(None)
 
+    def plastic_by_name(self) -> dict[str, PlasticDelivery]:
+        """Return the plastic projections by name, once connected; a restart replaces them."""
+        return {str(plastic.projection.name): plastic for plastic in self.plastic}
+
     def use_changed_weights(self, in_flight: Spikes | None) -> None:
         """Deliver with the static weights that were set, also the spikes in flight of all ranks."""
-        received = self._epoch_loop.exchange.received_gid, self._epoch_loop.exchange.received_step
+        received = self._epoch_loop.received
         differences = [
             RowSetDelivery(row_set, self.ring, *received)
             for weights in self.changed_weights.values()
@@ -420,7 +422,7 @@ class RankEngine:
 
     def record_weights(self, selections: Iterable[SynapseSelection]) -> None:
         """Record weights from now on, once connected."""
-        by_name = {plastic.projection.name: plastic for plastic in self.plastic}
+        by_name = self.plastic_by_name()
         self.weight_probes = [
             WeightProbe(by_name[selection.recording.projection], selection)
             for selection in selections

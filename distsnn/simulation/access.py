@@ -23,17 +23,17 @@ class Access:
         This rank's engine.
     communicator : Communicator
         The ranks.
-    scripted : Scripted
+    scripted : ScriptChanges
         Receives the names of parts that are set.
-    inputs : Inputs
+    inputs : StimulusControl
         Stimuli and spike sources.
-    last : LastSpikes
+    last : LastRunSpikes
         The spikes of the last run.
     recordings : Recordings
         The network's recordings.
     handles : dict of (str or (str, str)) to handle
-        Those of all parts by name, made when the first is asked for, and those of parts of
-        populations that were asked for by population and text of the view.
+        Handles of all parts by name, made at the first request, and handles of views by
+        population and text of the view.
     """
 
     engine: RankEngine
@@ -53,10 +53,10 @@ def plastic_delivery(engine: RankEngine, projection: str, *, member: str) -> Pla
     DescriptionError
         If the projection is not plastic; the error names what it has in place of the member.
     """
-    for delivery in engine.plastic:
-        if delivery.projection.name == projection:
-            return delivery
-    raise missing_member(engine, projection, member, "the projection is not plastic")
+    by_name = engine.plastic_by_name()
+    if projection not in by_name:
+        raise missing_member(engine, projection, member, "the projection is not plastic")
+    return by_name[projection]
 
 
 def missing_member(

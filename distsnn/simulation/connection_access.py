@@ -108,7 +108,7 @@ def local_connections(
         records = [*route_file(layout, described, communicator, wanted)]
     elif isinstance(described.rule, ConnectionList):
         records = map(wanted, array_records(described, network.dt))
-    plastic = {delivery.projection.name: delivery for delivery in engine.plastic}
+    plastic = engine.plastic_by_name()
     with collective_phase(communicator, "drawing connections"):
         if projection in plastic:
             return plastic_connections(plastic[projection], engine.step, sources)

@@ -40,7 +40,7 @@ def open_start(
     note : callable
         Takes messages about checkpoints that are not used, and about other versions.
     resumes : bool
-        Whether the store's run continues; otherwise there is no reader.
+        Whether the store's run continues; otherwise the reader is None.
 
     Raises
     ------

@@ -121,8 +121,10 @@ class ProjectionHandle:
     @property
     def _source_parameters(self) -> SourceParameters | None:
         """Parameters of the projection's synapse model, if it has one."""
-        known = self._access.engine.source_parameters.values()
-        return next((one for one in known if one.projection.name == self._name), None)
+        for parameters in self._access.engine.source_parameters.values():
+            if parameters.projection.name == self._name:
+                return parameters
+        return None
 
     @property
     def weights(self) -> Floats:
@@ -142,7 +144,7 @@ class ProjectionHandle:
             quantum, a step's input could overflow, or ranks give different weights.
         """
         access, name = self._access, self._name
-        plastic = {one.projection.name: one for one in access.engine.plastic}
+        plastic = access.engine.plastic_by_name()
         if name in plastic:
             step, delivery = access.engine.step, plastic[name]
             return self._order.read(

@@ -101,7 +101,7 @@ class NeuronValues(ABC):
         Raises
         ------
         DescriptionError
-            If there is no such name, or ranks use different names.
+            If the name is unknown, or ranks use different names.
         """
 
         def own() -> tuple[object, Values]:
@@ -127,7 +127,7 @@ class NeuronValues(ABC):
         Raises
         ------
         DescriptionError
-            If there is no such name, a value is not allowed, or ranks give different values.
+            If the name is unknown, a value is not allowed, or ranks give different values.
         """
         self._set(name, values)
         self._scripted.add(self._neurons.population.name)
@@ -201,7 +201,7 @@ def synapse_states(
     """
 
     def local_states() -> tuple[str, tuple[Ints, dict[str, npt.NDArray[np.float64]]]]:
-        by_name = {str(one.projection.name): one for one in engine.sources.values()}
+        by_name = {str(sources.projection.name): sources for sources in engine.sources.values()}
         if projection not in by_name:
             problem = "projection with a synapse model"
             raise unknown_name_error(problem, projection, by_name, where="synapses")

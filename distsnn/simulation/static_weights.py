@@ -35,7 +35,7 @@ def set_static_weights(
     """Do what setting `ProjectionHandle.weights` of a static projection does. Collective."""
     engine, communicator = access.engine, access.communicator
     where = f"weights of projection {name!r}"
-    index = [one.name for one in engine.layout.network.projections].index(name)
+    index = [projection.name for projection in engine.layout.network.projections].index(name)
     shape = order.sources.shape
     with collective_phase(communicator, _DOING):
         if name not in engine.changed_weights:

@@ -46,7 +46,7 @@ class SynapseOrder:
     def _gather(self) -> "_Order":
         engine, communicator = self._access.engine, self._access.communicator
         allgather_checked(communicator, lambda: (self._where, None), where=self._where)
-        plastic = {delivery.projection.name: delivery for delivery in engine.plastic}
+        plastic = engine.plastic_by_name()
         if self._name in plastic:
             with collective_phase(communicator, "looking for synapses"):
                 rows = plastic[self._name].rows
@@ -55,10 +55,8 @@ class SynapseOrder:
                 local_columns = rows.row_set.source_of_synapse, targets, delays
         else:
             table = local_connections(engine, communicator, self._name)
-            targets, local_columns = (
-                table["target"],
-                (table["source"], table["target"], table["delay"]),
-            )
+            targets = table["target"]
+            local_columns = table["source"], targets, table["delay"]
         check_total(communicator, targets.size, 24, where=self._where)
         parts = communicator.allgather(local_columns)
         sources, targets, delays = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -40,8 +40,8 @@ def _choice(
     engine: RankEngine, communicator: Communicator, recording: RecordWeights
 ) -> SynapseSelection:
     with collective_phase(communicator, "choosing synapses"):
-        by_name = {plastic.projection.name: plastic for plastic in engine.plastic}
-        candidates = _CandidateSynapses(by_name[recording.projection], recording)
+        plastic = engine.plastic_by_name()[recording.projection]
+        candidates = _CandidateSynapses(plastic, recording)
         counts = candidates.counts()
     if recording.synapses.selects_all:
         total = sum(communicator.allgather(int(counts.sum())))

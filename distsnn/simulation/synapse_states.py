@@ -75,7 +75,7 @@ class SynapseModelStates(_States):
         Raises
         ------
         DescriptionError
-            If there is no such state, or ranks use different names.
+            If the state is unknown, or ranks use different names.
         """
         self._check_name(name)
         return synapse_states(self._access.engine, self._access.communicator, self._name)[name]
@@ -93,7 +93,7 @@ class SynapseModelStates(_States):
         Raises
         ------
         DescriptionError
-            If there is no such state, a value is not allowed, ranks give different values, or the
+            If the state is unknown, a value is not allowed, ranks give different values, or the
             model gives no range for the state, or its kernel module no function ``bring_up``.
         """
         access, parameters = self._access, self._parameters
@@ -153,7 +153,7 @@ class RuleStates(_States):
         Raises
         ------
         DescriptionError
-            If there is no such state, or ranks use different names.
+            If the state is unknown, or ranks use different names.
         """
         self._check_name(name)
         engine = self._access.engine
@@ -177,7 +177,7 @@ class RuleStates(_States):
         Raises
         ------
         DescriptionError
-            If there is no such state, a value is not allowed, or ranks give different values.
+            If the state is unknown, a value is not allowed, or ranks give different values.
         """
         access, order = self._access, self._order
         delivery = plastic_delivery(access.engine, self._name, member="state")

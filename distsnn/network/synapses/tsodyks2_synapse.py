@@ -18,7 +18,7 @@ class Tsodyks2(SynapseModel):
         dx/dt = (1 - x)/tau_rec,    du/dt = -u/tau_fac
 
     A spike first raises u by U (1 - u), acts with weight · x · u, and then lowers x by x u. At the
-    start x = 1 and u = 0, so a first spike uses U. With tau_fac = 0 there is no facilitation: every
+    start x = 1 and u = 0, so a first spike uses U. With tau_fac = 0 nothing facilitates: every
     spike uses U.
 
     NEST's x and u are those with which the last spike acted.
