@@ -39,7 +39,6 @@ from distsnn.network import (
 )
 from distsnn.simulation import Simulation
 
-FINE = 0.005  # ms
 SIZE = 64  # neurons of a set
 # Spikes that a set must have to be judged.
 LEAST_SPIKES = 1000
@@ -265,11 +264,16 @@ def spikes(chosen: list[Case], dt: float, time: float, substeps: int | None) -> 
         return [int(simulation[one].spike_counts().sum()) for one in populations]
 
 
-def measure(model: str, dt: float, time: float, substeps: int | None = None) -> dict[str, Any]:
-    """Return the numbers of substeps, the error of all spikes (%), and of each judged set."""
+def measure(
+    model: str, dt: float, time: float, substeps: int | None = None, fine_part: float = 0.005
+) -> dict[str, Any]:
+    """Return the numbers of substeps, the error of all spikes (%), and of each judged set.
+
+    The reference's parts of a step are of `fine_part` ms.
+    """
     chosen = list(cases(model))
     found = np.array(spikes(chosen, dt, time, substeps))
-    fine = np.array(spikes(chosen, dt, time, max(1, round(dt / FINE))))
+    fine = np.array(spikes(chosen, dt, time, max(1, round(dt / fine_part))))
     judged = fine >= LEAST_SPIKES
     errors = 100.0 * (found / np.maximum(fine, 1) - 1.0)
     each = {one.name: float(errors[i]) for i, one in enumerate(chosen) if judged[i]}

@@ -36,7 +36,8 @@ def substeps() -> ModuleType:
 def test_errors_of_rates_are_below_half_a_percent(
     substeps: ModuleType, model: str, dt: float
 ) -> None:
-    found = substeps.measure(model, dt, 2000.0)
+    # parts of 0.01 ms move these errors by less than 0.02 % against the table's 0.005 ms
+    found = substeps.measure(model, dt, 2000.0, fine_part=0.01)
     assert len(found["each"]) >= 8
     # a bursting neuron has a few spikes more or less by chance
     assert abs(found["total"]) < 0.3

@@ -1,7 +1,6 @@
 """Prints hashes of what every neuron and stimulus kernel computes, for lengths around 64 k.
 
-Run in a process of its own for each CPU target: numba reads the target when it is imported. Its
-argument says whether every model is meant, or a few: compiling takes long.
+Run in a process of its own for each CPU target: numba reads the target when it is imported.
 """
 
 import hashlib
@@ -66,8 +65,6 @@ PARAMETERS = {
     **{f"q_stc_{j}": 5.0 for j in (1, 2, 3)},
     **{f"q_sfa_{j}": 0.5 for j in (1, 2, 3)},
 }
-# linear; random, with exponentials; of sub-steps, with divisions
-FEW = ("iaf_psc_exp", "gif_psc_exp", "hh_cond_exp_traub")
 # powers, exponentials between events, and traces alone
 RULES = {
     "power law": STDPPowerLaw(learning_rate=1e-4),
@@ -217,17 +214,16 @@ def _weights(rule: PlasticSynapse) -> npt.NDArray[np.generic]:
     return weights
 
 
-def hashes(every: bool) -> Iterator[tuple[str, str]]:
-    """Yield the name and the hash of everything computed, by every model or by a few."""
+def hashes() -> Iterator[tuple[str, str]]:
+    """Yield the name and the hash of everything computed."""
     least = min(LENGTHS)
-    models = [module.name for module in pkgutil.iter_modules(neurons.__path__)] if every else FEW
     for size in LENGTHS:
-        for model in models:
+        for model in (module.name for module in pkgutil.iter_modules(neurons.__path__)):
             # what has no state does the same in both
             stateless = not get_neuron_model(model).states
             for precision in ("float32",) if stateless else ("float32", "float64"):
                 yield f"{model} {precision} {size}", _neurons(model, precision, size)
-        for own in (ADEX, COBA) if every else (COBA,):
+        for own in (ADEX, COBA):
             for precision in ("float32", "float64"):
                 yield f"{own.name} {precision} {size}", _own(own, precision, size)
         n = -(-size // 64) * 64
@@ -242,7 +238,7 @@ def hashes(every: bool) -> Iterator[tuple[str, str]]:
         yield f"gammas {size}", counts + _hash(gammas.times[:least])
         yield f"noise {size}", _hash(_noise(size)[:least])
         yield f"sines {size}", _hash(_sines(size)[:least])
-    for name, rule in RULES.items() if every else ():
+    for name, rule in RULES.items():
         yield f"weights {name}", _hash(_weights(rule))
     x = np.random.default_rng(4).normal(0.0, 30.0, 5000)
     yield "tsodyks2_synapse", _hash(_short_term_plasticity())
@@ -253,4 +249,4 @@ def hashes(every: bool) -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    json.dump(dict(hashes(every=sys.argv[1] == "every")), sys.stdout)
+    json.dump(dict(hashes()), sys.stdout)

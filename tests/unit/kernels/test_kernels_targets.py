@@ -19,14 +19,8 @@ ROOT = HERE.parents[2]
 TARGETS = {"generic": set(), "haswell": {"avx2", "fma", "bmi2"}}
 # The widest vectors are those of this process, on a machine that has them.
 WIDEST = {"avx512f", "avx512dq", "avx512bw", "avx512vl", "avx512cd"}
-# Three processes compile at once in CI, beside other tests.
-pytestmark = pytest.mark.timeout(600)
-MODELS = (
-    pytest.param(("few", ["generic"]), id="few", marks=pytest.mark.ci),
-    pytest.param(
-        ("every", [*TARGETS]), id="every", marks=[pytest.mark.validation, pytest.mark.timeout(900)]
-    ),
-)
+# Three processes compile every kernel at once in CI, beside other tests.
+pytestmark = [pytest.mark.validation, pytest.mark.timeout(900)]
 
 
 def missing(features: set[str]) -> set[str]:
@@ -38,7 +32,7 @@ def missing(features: set[str]) -> set[str]:
     return features - set(found.group(1).split() if found else ())
 
 
-def start(target: str, models: str) -> subprocess.Popen[str]:
+def start(target: str) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
         "NUMBA_CPU_NAME": target,
@@ -46,7 +40,7 @@ def start(target: str, models: str) -> subprocess.Popen[str]:
         "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "tests", HERE))),
     }
     return subprocess.Popen(
-        [sys.executable, str(HERE / "state_hashes.py"), models],
+        [sys.executable, str(HERE / "state_hashes.py")],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -58,18 +52,16 @@ def start(target: str, models: str) -> subprocess.Popen[str]:
 class Found:
     """Hashes of what this process computed, and the processes that do so for other targets."""
 
-    models: str
     hashes: dict[str, str]
     others: dict[str, subprocess.Popen[str]]
 
 
-@pytest.fixture(scope="module", params=MODELS)
-def found(request: pytest.FixtureRequest) -> Iterator[Found]:
+@pytest.fixture(scope="module")
+def found() -> Iterator[Found]:
     """Compute hashes, for all targets at once: compiling takes long."""
-    models, targets = request.param
-    others = {name: start(name, models) for name in targets if not missing(TARGETS[name])}
+    others = {name: start(name) for name, needed in TARGETS.items() if not missing(needed)}
     try:
-        yield Found(models, dict(hashes(every=models == "every")), others)
+        yield Found(dict(hashes()), others)
     finally:
         for process in others.values():
             process.kill()
@@ -79,7 +71,7 @@ def found(request: pytest.FixtureRequest) -> Iterator[Found]:
 def test_bits_do_not_depend_on_the_length(found: Found) -> None:
     shortened = {re.sub(rf" {size}$", "", name) for name in found.hashes for size in LENGTHS}
     kinds = shortened - set(found.hashes)
-    assert len(kinds) >= {"few": 11, "every": 30}[found.models]
+    assert len(kinds) >= 30
     for kind in kinds:
         assert len({found.hashes[f"{kind} {size}"] for size in LENGTHS}) == 1, kind
     # and different kernels have different hashes
@@ -87,11 +79,10 @@ def test_bits_do_not_depend_on_the_length(found: Found) -> None:
 
 
 def test_bits_do_not_depend_on_the_instruction_set(found: Found) -> None:
-    limit = 500 if found.models == "few" else 800
     for process in found.others.values():
-        out, error = process.communicate(timeout=limit)
+        out, error = process.communicate(timeout=800)
         assert process.returncode == 0, error
         assert json.loads(out) == found.hashes
     lacking = missing(set().union(WIDEST, *TARGETS.values()))
-    if found.models == "every" and lacking:
+    if lacking:
         pytest.skip(f"this machine lacks {', '.join(sorted(lacking))}")
