@@ -1,11 +1,12 @@
 """Errors of spike rates by the step dt: the table in docs/models.md.
 
-    python benchmarks/substeps.py [MODEL ...] [--time MS] [--dt MS ...] [--one]
+    python benchmarks/substeps.py [MODEL ...] [--time MS] [--dt MS ...] [--one] [--rates]
 
 Neurons without synapses between them get Poisson input of five kinds. Each set of parameters runs
 with the substeps that its model chooses (``--one``: with one) and, with the same input, with parts
 of a step of 0.005 ms, both in float64. It prints the numbers of substeps, the error of all spikes
-and the sets with the largest errors.
+and the sets with the largest errors; with ``--rates``, it prints the mean rate of each set instead,
+which depends on dt even with many substeps.
 """
 
 import argparse
@@ -264,6 +265,14 @@ def spikes(chosen: list[Case], dt: float, time: float, substeps: int | None) -> 
         return [int(simulation[one].spike_counts().sum()) for one in populations]
 
 
+def rates(model: str, dt: float, time: float) -> dict[str, float]:
+    """Return the mean rate of each set, spikes/s, with the substeps that the model chooses."""
+    chosen = list(cases(model))
+    seconds = 1e-3 * time * SIZE
+    counts = spikes(chosen, dt, time, None)
+    return {case.name: n / seconds for case, n in zip(chosen, counts, strict=True)}
+
+
 def measure(
     model: str, dt: float, time: float, substeps: int | None = None, fine_part: float = 0.005
 ) -> dict[str, Any]:
@@ -291,11 +300,17 @@ def main() -> None:
     parser.add_argument("--time", type=float, default=4000.0, help="biological time, ms")
     parser.add_argument("--dt", type=float, nargs="*", default=None)
     parser.add_argument("--one", action="store_true", help="one part a step")
+    parser.add_argument("--rates", action="store_true", help="the rate of each set alone")
     options = parser.parse_args()
     for model in options.models:
         # beyond its longest step a model misses spikes whatever its substeps
         longest = MODELS[model]().longest_step()
         for dt in options.dt or [one for one in (0.1, 0.2, 0.5, 1.0) if one <= longest]:
+            if options.rates:
+                each = rates(model, dt, options.time).items()
+                text = ", ".join(f"{name} {rate:.1f}" for name, rate in each)
+                print(f"{model} dt={dt:g} ms, spikes/s: {text}", flush=True)
+                continue
             found = measure(model, dt, options.time, 1 if options.one else None)
             worst = ", ".join(f"{k} {v:+.2f} %" for k, v in list(found["each"].items())[:4])
             print(

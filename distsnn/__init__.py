@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from distsnn.tools.board_mapping import map_network as map_network
     from distsnn.tools.job_submission import SubmittedJob as SubmittedJob
     from distsnn.tools.job_submission import submit_job as submit_job
+    from distsnn.tools.model_reference import describe_model as describe_model
+    from distsnn.tools.model_reference import list_models as list_models
     from distsnn.tools.partition_comparison import compare_partitions as compare_partitions
     from distsnn.tools.profiles import Profile as Profile
     from distsnn.tools.profiling import profile_network as profile_network
@@ -53,6 +55,7 @@ else:  # hidden from type checkers, to which a module with __getattr__ has any n
         ),
         **dict.fromkeys(("NetworkMapping", "map_network"), "distsnn.tools.board_mapping"),
         **dict.fromkeys(("SubmittedJob", "submit_job"), "distsnn.tools.job_submission"),
+        **dict.fromkeys(("describe_model", "list_models"), "distsnn.tools.model_reference"),
         "compare_partitions": "distsnn.tools.partition_comparison",
         "Profile": "distsnn.tools.profiles",
         "profile_network": "distsnn.tools.profiling",

@@ -262,10 +262,14 @@ def printable(text: str) -> str:
 
 def closest_name(name: str, names: Iterable[str]) -> str | None:
     """Return the valid name closest to `name`, or None if no name is close."""
-    candidates = list(names)
-    folded = {candidate.lower(): candidate for candidate in candidates}
-    matches = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
-    return folded[matches[0]] if matches else None
+    return next(iter(closest_names(name, names, 1)), None)
+
+
+def closest_names(name: str, names: Iterable[str], most: int) -> list[str]:
+    """Return the valid names closest to `name`, the closest first, if any is close."""
+    folded = {candidate.lower(): candidate for candidate in names}
+    matches = difflib.get_close_matches(name.lower(), folded, n=most, cutoff=0.5)
+    return [folded[match] for match in matches]
 
 
 def unknown_name_error(

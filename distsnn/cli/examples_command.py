@@ -1,4 +1,4 @@
-"""``distsnn examples``: the models that come with distsnn."""
+"""``distsnn examples``: the example networks that come with distsnn."""
 
 import inspect
 from argparse import Namespace

@@ -130,7 +130,16 @@ def _build(*, prints_help: bool = True) -> tuple[_Parser, dict[str, _Parser]]:
     _add_partition(add("partition", "compare strategies that assign a model to ranks"))
     _add_profile(add("profile", "measure a model's rates in a short run, for partitioning"))
     add_board_commands(add, _add_model, _time, _RATES)
-    add("examples", "list the models that come with distsnn")
+    add("examples", "list the example networks that come with distsnn")
+    models = add("models", "list the models of neurons and synapses, or show one of them")
+    models.add_argument(
+        "name",
+        metavar="NAME",
+        nargs="?",
+        help="a model's class, such as IafPscExp, or its name in NEST, such as iaf_psc_exp: show "
+        "its equations, parameters, state variables, receptors, integration, names in other "
+        "simulators, and papers",
+    )
     # The command of ranks that `simulate(..., ranks=N)` starts.
     add("worker", None).add_argument("folder", metavar="FOLDER")
     return parser, dict(subparsers.choices)

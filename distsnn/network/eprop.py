@@ -9,6 +9,7 @@ from typing import Any
 from distsnn.errors import unknown_name_error
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.neurons.eprop_iaf import EpropIaf
+from distsnn.network.registry import neuron_function
 from distsnn.network.values import ValueLike
 
 # What the surrogate gradient is of the distance from the threshold, in widths, by NEST's names.
@@ -22,6 +23,7 @@ SURROGATE_GRADIENTS: Mapping[str, str] = MappingProxyType(
 )
 
 
+@neuron_function(EpropIaf.peers, surrogate_gradient="exponential")
 def eprop_iaf(
     surrogate_gradient: str = "piecewise_linear", **parameters: ValueLike
 ) -> EquationNeuron:

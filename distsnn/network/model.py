@@ -4,6 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +16,11 @@ from distsnn.network.distributions import Distribution
 from distsnn.network.values import TAIL, Value, as_value, check_value, value_bounds
 
 _KEY = "parameter"
+
+# Simulators whose names of models are declared, with what a model is in each if it has no name.
+PEERS: Mapping[str, str] = MappingProxyType(
+    {"NEST": "none", "Brian2": "equations", "GeNN": "own code"}
+)
 
 # Most parts in which a step is integrated.
 MOST_PARTS = 10_000
@@ -141,10 +147,17 @@ class Model(Description):
         State variables.
     ordered_parameters : tuple of (str, str)
         Pairs of parameters of which the first must be smaller than the second.
+    scheme : str
+        How it is integrated, for its documentation.
+    peers : mapping of str to str
+        Names of this class, without its subclasses, in the simulators of `PEERS`. In a text of
+        several words names are within backticks: ``"`LIF` with `ExpCurr`"``.
     """
 
     name: ClassVar[str]
     parameter_scope: ClassVar[str]
+    scheme: ClassVar[str] = ""
+    peers: ClassVar[Mapping[str, str]] = {}
     states: ClassVar[Mapping[str, State]] = {}
     ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = ()
 
@@ -284,6 +297,11 @@ class Neuron(Model):
     accepts_scaled_weights: ClassVar[bool] = True
     can_spike: ClassVar[bool] = True
     kernel: ClassVar[str] = ""
+
+    @classmethod
+    def receptor_units(cls) -> dict[str, str]:
+        """Return the unit of the weights of each receptor."""
+        return dict.fromkeys(cls.receptors, cls.weight_unit)
 
     @classmethod
     def target_receptors(cls, receptor: str | None, low: float, high: float) -> tuple[str, ...]:

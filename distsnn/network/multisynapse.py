@@ -7,6 +7,7 @@ from typing import Any
 
 from distsnn.errors import DescriptionError
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
+from distsnn.network.registry import neuron_function
 from distsnn.network.values import ValueLike
 
 _TIME, _POTENTIAL = (2.0, "ms", "> 0"), (0.0, "mV")
@@ -35,6 +36,7 @@ _AEIF = {
 }
 
 
+@neuron_function({"NEST": "iaf_psc_exp_multisynapse"}, tau_syn=(0.5, 10.0))
 def iaf_psc_exp_multisynapse(
     tau_syn: Iterable[ValueLike], **parameters: ValueLike
 ) -> EquationNeuron:
@@ -64,6 +66,7 @@ def iaf_psc_exp_multisynapse(
     return _multisynapse("iaf_psc_exp_multisynapse", current, tau_syn, parameters)
 
 
+@neuron_function({"NEST": "iaf_psc_alpha_multisynapse"}, tau_syn=(0.5, 10.0))
 def iaf_psc_alpha_multisynapse(
     tau_syn: Iterable[ValueLike], **parameters: ValueLike
 ) -> EquationNeuron:
@@ -95,6 +98,7 @@ def iaf_psc_alpha_multisynapse(
     return _multisynapse("iaf_psc_alpha_multisynapse", current, tau_syn, parameters)
 
 
+@neuron_function({"NEST": "aeif_cond_alpha_multisynapse"}, E_rev=(0.0, -85.0), tau_syn=(0.5, 10.0))
 def aeif_cond_alpha_multisynapse(
     E_rev: Iterable[ValueLike],
     tau_syn: Iterable[ValueLike],
@@ -144,6 +148,12 @@ def aeif_cond_alpha_multisynapse(
     )
 
 
+@neuron_function(
+    {"NEST": "aeif_cond_beta_multisynapse"},
+    E_rev=(0.0, -85.0),
+    tau_rise=(0.5, 1.0),
+    tau_decay=(2.0, 10.0),
+)
 def aeif_cond_beta_multisynapse(
     E_rev: Iterable[ValueLike],
     tau_rise: Iterable[ValueLike],

@@ -5,12 +5,16 @@ from __future__ import annotations
 from distsnn.network.checks import as_integer
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.neurons.pp_psc_delta import PpPscDelta
+from distsnn.network.registry import neuron_function
 from distsnn.network.values import ValueLike
 
 # Every stage takes a random number in each step, and a product of 5 numbers is never 0 in float32.
 _MOST_STAGES = 5
 
 
+@neuron_function(
+    {"NEST": "`pp_psc_delta` with dead_time_random and a shape of at most 5"}, dead_time_shape=2
+)
 def pp_psc_delta_random(dead_time_shape: int = 1, **parameters: ValueLike) -> EquationNeuron:
     """Return point process neurons with a dead time that is drawn at each spike.
 

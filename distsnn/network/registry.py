@@ -1,13 +1,14 @@
 """Neuron and synapse models by name."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, dataclass_transform
 
 from distsnn.errors import DescriptionError, closest_name, unknown_name_error
-from distsnn.network.base import derived
-from distsnn.network.model import Model, Neuron, SynapseModel, parameter
-from distsnn.network.model_docs import documentation
+from distsnn.network.model import PEERS, Model, Neuron, SynapseModel, parameter
+from distsnn.network.model_docs import document
 
+F = TypeVar("F", bound=Callable[..., Neuron])
 M = TypeVar("M", bound=Model)
 N = TypeVar("N", bound=Neuron)
 S = TypeVar("S", bound=SynapseModel)
@@ -17,6 +18,28 @@ _BUILT_IN = "distsnn.network."
 
 _MODELS: dict[str, type[Neuron]] = {}
 _SYNAPSES: dict[str, type[SynapseModel]] = {}
+
+
+@dataclass(frozen=True)
+class NeuronFunction:
+    """A function that makes a neuron model of its arguments and returns neurons.
+
+    Attributes
+    ----------
+    function : callable
+        The function.
+    peers : mapping of str to str
+        As of `Model`.
+    example : mapping of str to object
+        Arguments with which its documentation shows equations.
+    """
+
+    function: Callable[..., Neuron]
+    peers: Mapping[str, str]
+    example: Mapping[str, Any]
+
+
+_FUNCTIONS: dict[str, NeuronFunction] = {}
 
 
 @dataclass_transform(eq_default=False, frozen_default=True, field_specifiers=(parameter,))
@@ -56,6 +79,30 @@ def synapse_model(cls: type[S]) -> type[S]:
     return _register(model, _SYNAPSES, f"synapse model {cls.__qualname__}")
 
 
+def neuron_function(peers: Mapping[str, str], **example: object) -> Callable[[F], F]:
+    """Make a function that returns neurons known by its name.
+
+    Parameters
+    ----------
+    peers : mapping of str to str
+        Names of these neurons in other simulators, as of `Model`.
+    **example : object
+        Arguments with which its documentation shows equations.
+
+    Raises
+    ------
+    DescriptionError
+        If `peers` names a simulator that is not one of `PEERS`, or has no name.
+    """
+
+    def register_function(function: F) -> F:
+        _check_peers(peers, f"function {function.__name__}")
+        _FUNCTIONS[function.__name__] = NeuronFunction(function, peers, example)
+        return function
+
+    return register_function
+
+
 def _register(model: type[M], models: dict[str, Any], where: str) -> type[M]:
     if not isinstance(getattr(model, "name", None), str):
         raise DescriptionError("a model needs a class attribute `name`", where=where)
@@ -70,8 +117,7 @@ def _register(model: type[M], models: dict[str, Any], where: str) -> type[M]:
             where=where,
             value=model.name,
         )
-    text = model.__doc__ or ""
-    type.__setattr__(model, "__doc__", derived(lambda cls: documentation(cls, text)))
+    document(model, model.__doc__ or "")
     models[model.name] = model
     return model
 
@@ -83,7 +129,7 @@ def register(model: type[Model]) -> None:
 
 
 def check_model(model: type[Model], where: str) -> None:
-    """Check that a class names only parameters and receptors that it has.
+    """Check that a class names only parameters and receptors that it has, and known simulators.
 
     Raises
     ------
@@ -101,6 +147,7 @@ def check_model(model: type[Model], where: str) -> None:
     for name in (name for pair in model.ordered_parameters for name in pair):
         if name not in parameters:
             raise unknown_name_error("parameter", name, parameters, where=f"{where}, ordered")
+    _check_peers(model.peers, where)
     if not issubclass(model, Neuron):
         return
     for field in ("signed_receptors", "allowed_weights"):
@@ -109,6 +156,19 @@ def check_model(model: type[Model], where: str) -> None:
                 raise unknown_name_error(
                     "receptor", receptor, model.receptors, where=f"{where}, {field}"
                 )
+
+
+def _check_peers(peers: Mapping[str, str], where: str) -> None:
+    for peer, names in peers.items():
+        if peer not in PEERS:
+            raise unknown_name_error("simulator", peer, PEERS, where=f"{where}, peers")
+        if not isinstance(names, str) or not names.strip():
+            raise DescriptionError(
+                "must be a name",
+                where=f"{where}, peers, {peer!r}",
+                value=names,
+                allowed="a name, or a text with names within backticks",
+            )
 
 
 def get_neuron_model(name: str) -> type[Neuron]:
@@ -145,6 +205,11 @@ def get_synapse_model(name: str) -> type[SynapseModel]:
 def synapse_models() -> list[type[SynapseModel]]:
     """Return the classes of all synapse models, sorted by name."""
     return [_SYNAPSES[name] for name in sorted(_SYNAPSES)]
+
+
+def neuron_functions() -> dict[str, NeuronFunction]:
+    """Return the functions that return neurons of models of their own, by name, sorted."""
+    return dict(sorted(_FUNCTIONS.items()))
 
 
 def nearest_synapse_class(name: str) -> str | None:

@@ -1,6 +1,7 @@
 """Synapse models beside NEST's of the same name: what every spike adds, and all that follows."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from distsnn.network import (
     ConnectionList,
     IafPscExp,
     Network,
+    PlasticSynapse,
     Population,
     Projection,
     RecordSpikes,
@@ -151,20 +153,29 @@ def test_every_spike_adds_what_it_adds_in_nest(
         **own,
     )["I_syn_ex"]
     sources = Population("sources", N_SOURCES, SpikeSource(step * DT, source))
-    network = Network(
-        [ours, sources],
-        [projection(sources, ours, edges, model)],
-        recordings=[RecordState(ours, "I_syn_ex")],
-    )
-    found = simulated(network, tmp_path / "run.zarr").state("neurons").variables["I_syn_ex"][:, :]
-    added, theirs_added = (
-        current[1:] - DECAY * current[:-1] for current in (np.asarray(found), expected)
-    )
+
+    def currents(synapse: SynapseModel, path: Path) -> np.ndarray:
+        network = Network(
+            [ours, sources],
+            [projection(sources, ours, edges, synapse)],
+            recordings=[RecordState(ours, "I_syn_ex")],
+        )
+        return np.asarray(simulated(network, path).state("neurons").variables["I_syn_ex"][:, :])
+
+    found = currents(model, tmp_path / "run.zarr")
+    added, theirs_added = (current[1:] - DECAY * current[:-1] for current in (found, expected))
     events = theirs_added > 1e-3
     assert events.sum() > 0.8 * sum(np.sum(source == one) for one in edges[0])
     quantum = 2.0**-BITS * edges[2].max()
     np.testing.assert_allclose(added[events], theirs_added[events], rtol=1e-6, atol=quantum)
     np.testing.assert_allclose(found, expected, rtol=0.0, atol=10 * quantum)
+    apart = np.abs(added - theirs_added).max() / edges[2].max()
+    print(f"{name}: events differ by at most {apart:.2g} of the largest weight")
+    if isinstance(model, PlasticSynapse):
+        single = currents(replace(model, precision="float32"), tmp_path / "32.zarr")
+        apart = np.abs(single[1:] - DECAY * single[:-1] - theirs_added).max() / edges[2].max()
+        print(f"float32: by at most {apart:.2g} of the largest weight")
+        assert apart < 2e-7
 
 
 RECURRENT: dict[str, tuple[SynapseModel, dict[str, float | str]]] = {

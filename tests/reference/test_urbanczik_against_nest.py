@@ -288,7 +288,7 @@ def test_potentials_and_weights_are_nests(
     assert all(change < 1e-9 for change in np.reshape(changes, (N, -1))[[3, 4]].ravel())
     # NEST's adaptive integration has a tolerance of 0.001 (mV, nS, pA) in each of its parts
     assert max(differences.values()) < 1e-3
-    assert max(errors) < 1e-4 * max(changes)
+    assert max(errors) < 1e-5 * max(changes)
 
 
 @pytest.mark.ci

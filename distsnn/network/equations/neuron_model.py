@@ -20,6 +20,7 @@ from distsnn.network.equations.declarations import (
 )
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics, parse_dynamics
 from distsnn.network.model import MOST_PARTS, Neuron, State, SubsteppedNeuron, kernel_module_of
+from distsnn.network.model_docs import document
 
 if TYPE_CHECKING:
     from distsnn.network.equations.analysis import Analysis
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
 _BUILT_IN = "distsnn.network.neurons."
 # Further names that a class or its constructor has.
 _RESERVED = ("model", "name", "self")
+# Schemes of `NeuronEquations.method` in words.
+_SCHEMES = {
+    "exact": "exactly",
+    "rosenbrock": "by Rosenbrock's method of one stage",
+    "strang": "by Strang splitting, each part exactly",
+    "exponential_euler": "by exponential Euler",
+    "euler": "by forward Euler",
+    "rk2": "by the midpoint rule",
+    "rk4": "by the classical Runge-Kutta method",
+}
 
 
 class EquationNeuron(Neuron):
@@ -51,6 +62,12 @@ class EquationNeuron(Neuron):
     weight_unit = derived(lambda cls: _weight_unit_of(cls.model.dynamics))
     accepts_current = derived(lambda cls: cls.model.dynamics.uses(STIMULI))
     can_spike = derived(lambda cls: cls.model.dynamics.threshold is not None)
+    scheme = derived(lambda cls: _scheme_of(cls.model))
+
+    @classmethod
+    def receptor_units(cls) -> dict[str, str]:  # noqa: D102 (inherited)
+        inputs = cls.model.dynamics.receptors
+        return {name: receptor.unit_text for name, receptor in inputs.items()}
 
     @classmethod
     def derive(cls) -> None:
@@ -138,6 +155,16 @@ def _states_of(model: "NeuronModel") -> dict[str, State]:
         doc = "steps left of the refractory time"
         states[REFRACTORY] = State("steps", doc, integer=True)
     return states
+
+
+def _scheme_of(model: "NeuronModel") -> str:
+    if not model.dynamics.states:
+        return "Nothing to integrate: there are no state variables."
+    names = _SCHEMES | ({"euler": "by Euler-Maruyama"} if model.analysis.noise else {})
+    methods = (part.split(": ") for part in model.scheme.split("; "))
+    schemes = [f"{states} {names[method]}" for method, states in methods]
+    parts = f", in {model.substeps} parts of a step" if model.substeps > 1 else ""
+    return f"Integrated: {'; '.join(schemes)}{parts}."
 
 
 def _weight_unit_of(dynamics: Dynamics) -> str:
@@ -489,7 +516,9 @@ def _neuron_class(model: NeuronModel) -> type[EquationNeuron]:
     parameters = parameter_fields(
         model.name, model.parameters, min_ranges=model.least_periods, multiples_of_dt=model.periods
     )
-    return cast(type[EquationNeuron], _made_class(model, parameters))
+    neuron = cast(type[EquationNeuron], _made_class(model, parameters))
+    document(neuron, f"Neurons of the model {model.name}, which is written as equations.")
+    return neuron
 
 
 def _made_class(model: NeuronModel, parameters: list[tuple[str, Any, Any]]) -> type:
@@ -499,7 +528,7 @@ def _made_class(model: NeuronModel, parameters: list[tuple[str, Any, Any]]) -> t
         bases=(_MadeNeuron,),
         namespace={
             "__module__": __name__,
-            "__doc__": model.equations,
+            "__doc__": model.name,
             "model": model,
             "name": model.name,
             "signed_receptors": model.signed_receptors,

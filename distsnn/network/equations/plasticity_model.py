@@ -23,6 +23,7 @@ from distsnn.network.equations.plasticity import (
 )
 from distsnn.network.equations.target_states import BOUNDS, MODULATOR, SYNAPSE
 from distsnn.network.model import State, kernel_module_of
+from distsnn.network.model_docs import document
 from distsnn.network.plastic_synapse import (
     AUTO,
     ModulatedSynapse,
@@ -61,6 +62,7 @@ class EquationSynapse(PlasticSynapse):
     model = derived(lambda cls: next(iter(cls.models.values())))
     states = derived(lambda cls: cls.model.states())
     per_synapse = derived(lambda cls: _per_synapse_of(cls))
+    scheme = derived(lambda cls: _scheme_of(cls.model.rule))
 
     @classmethod
     def rules(cls) -> Mapping[str, "RuleEquations"]:
@@ -90,12 +92,14 @@ class EquationSynapse(PlasticSynapse):
 
     @classmethod
     def equation_lines(cls) -> list[str]:
-        """Return the lines of traces and of what spikes do."""
+        """Return the lines of traces and of what spikes do, of each rule."""
         lines = []
-        for title, text in cls.model.fields().items():
-            stripped = [line.strip() for line in text.splitlines() if line.strip()]
-            if stripped:
-                lines += [f"{title.replace('_', ' ')}:", *(f"    {line}" for line in stripped)]
+        for name, model in cls.models.items():
+            lines += [f"# {name}"] if len(cls.models) > 1 else []
+            for title, text in model.fields().items():
+                stripped = [line.strip() for line in text.splitlines() if line.strip()]
+                if stripped:
+                    lines += [f"{title.replace('_', ' ')}:", *(f"    {line}" for line in stripped)]
         return lines
 
     def weight_type(self, weight: Value | None) -> str:  # noqa: D102 (inherited)
@@ -164,6 +168,16 @@ def _models_of(cls: type[EquationSynapse]) -> dict[str, "PlasticityModel"]:
         )
         for name, texts in cls.rules().items()
     }
+
+
+def _scheme_of(rule: Plasticity) -> str:
+    text = "Traces and states of synapses follow exactly from event to event"
+    if rule.watch:
+        text += (
+            "; on step: after each step of the target in which one of the values that it uses is "
+            "not 0"
+        )
+    return f"{text}."
 
 
 def _per_synapse_of(cls: type[EquationSynapse]) -> tuple[str, ...]:
@@ -361,8 +375,9 @@ def _synapse_class(model: PlasticityModel) -> type[EquationSynapse]:
         ),
         namespace={
             "__module__": __name__,
-            "__doc__": "\n".join([model.traces, model.on_pre, model.on_post]),
+            "__doc__": model.name,
             "model": model,
+            "models": {model.name: model},
             "name": model.name,
             "weight_unit": model.weight_unit,
             "per_synapse": rule.per_synapse,
@@ -371,4 +386,5 @@ def _synapse_class(model: PlasticityModel) -> type[EquationSynapse]:
         frozen=True,
         eq=False,
     )
+    document(synapse_class, f"Synapses with the rule {model.name}, which is written as equations.")
     return cast(type[EquationSynapse], synapse_class)

@@ -34,6 +34,7 @@ class AeifCondExp(SubsteppedNeuron, EquationNeuron):
     """
 
     name: ClassVar[str] = "aeif_cond_exp"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "aeif_cond_exp"}
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     allowed_weights: ClassVar[Mapping[str, Interval]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
     equations: ClassVar[NeuronEquations] = NeuronEquations(

@@ -1,5 +1,6 @@
 """Adaptive exponential integrate-and-fire neuron with alpha-shaped synaptic currents."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import NeuronEquations
@@ -20,6 +21,7 @@ class AeifPscAlpha(AeifPscExp):
     """
 
     name: ClassVar[str] = "aeif_psc_alpha"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "aeif_psc_alpha"}
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
         slope = where(Delta_T > 0, 1/Delta_T, 0/mV) : 1/mV

@@ -1,5 +1,6 @@
 """Adaptive exponential integrate-and-fire neuron with what voltage-based plasticity looks at."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
@@ -35,6 +36,7 @@ class AeifPscDeltaClopath(SubsteppedNeuron, EquationNeuron):
     """
 
     name: ClassVar[str] = "aeif_psc_delta_clopath"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "aeif_psc_delta_clopath"}
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
         slope = where(Delta_T > 0, 1/Delta_T, 0/mV) : 1/mV

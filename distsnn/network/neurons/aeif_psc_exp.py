@@ -1,5 +1,6 @@
 """Adaptive exponential integrate-and-fire neuron with exponential synaptic currents."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
@@ -32,6 +33,7 @@ class AeifPscExp(SubsteppedNeuron, EquationNeuron):
     """
 
     name: ClassVar[str] = "aeif_psc_exp"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "aeif_psc_exp"}
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """

@@ -1,5 +1,6 @@
 """Leaky integrator whose threshold adapts to spikes and to the potential."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
@@ -21,6 +22,7 @@ class Amat2PscExp(EquationNeuron):
     """
 
     name: ClassVar[str] = "amat2_psc_exp"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "amat2_psc_exp"}
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """

@@ -1,5 +1,6 @@
 """Leaky integrate-and-fire neuron with what e-prop looks at."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
@@ -34,6 +35,7 @@ class EpropIaf(EquationNeuron):
     """
 
     name: ClassVar[str] = "eprop_iaf"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "eprop_iaf", "GeNN": "own code (mlGeNN)"}
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
         dV_m/dt = -(V_m - E_L)/tau_m + (I_e + I_stim)/C_m : mV  # membrane potential

@@ -1,5 +1,6 @@
 """Leaky integrator that compares its potential with a target signal, for e-prop."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
@@ -27,6 +28,7 @@ class EpropReadout(EquationNeuron):
     """
 
     name: ClassVar[str] = "eprop_readout"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "eprop_readout", "GeNN": "own code (mlGeNN)"}
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
         dV_m/dt = -(V_m - E_L)/tau_m + I_e/C_m : mV  # membrane potential

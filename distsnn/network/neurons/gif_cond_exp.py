@@ -27,6 +27,7 @@ class GifCondExp(SubsteppedNeuron, GifNeuron):
     """
 
     name: ClassVar[str] = "gif_cond_exp"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "gif_cond_exp"}
     allowed_weights: ClassVar[Mapping[str, Interval]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
     equations: ClassVar[NeuronEquations] = gif_equations(
         """

@@ -1,5 +1,6 @@
 """Generalised integrate-and-fire neuron: it adapts, and spikes by chance."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import NeuronEquations
@@ -40,6 +41,7 @@ class GifPscExp(GifNeuron):
     """
 
     name: ClassVar[str] = "gif_psc_exp"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "gif_psc_exp"}
     equations: ClassVar[NeuronEquations] = gif_equations(
         """
         I_syn = I_syn_ex + I_syn_in : pA

@@ -1,5 +1,6 @@
 """Generalised leaky integrate-and-fire neuron with alpha-shaped synaptic currents."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import NeuronEquations
@@ -43,6 +44,7 @@ class GlifPsc(GlifNeuron):
     """
 
     name: ClassVar[str] = "glif_psc"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "glif_psc"}
     equations: ClassVar[NeuronEquations] = glif_equations(
         """
         I_syn = I_syn_ex + I_syn_in : pA

@@ -1,5 +1,6 @@
 """Generalised leaky integrate-and-fire neuron whose synaptic currents are two alpha functions."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import NeuronEquations
@@ -22,6 +23,7 @@ class GlifPscDoubleAlpha(GlifNeuron):
     """
 
     name: ClassVar[str] = "glif_psc_double_alpha"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "glif_psc_double_alpha"}
     equations: ClassVar[NeuronEquations] = glif_equations(
         """
         I_syn = I_fast_ex + I_slow_ex + I_fast_in + I_slow_in : pA

@@ -30,6 +30,7 @@ class HhCondExpTraub(SubsteppedNeuron, EquationNeuron):
     """
 
     name: ClassVar[str] = "hh_cond_exp_traub"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "hh_cond_exp_traub", "GeNN": "TraubMiles"}
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     allowed_weights: ClassVar[Mapping[str, Interval]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
     equations: ClassVar[NeuronEquations] = NeuronEquations(

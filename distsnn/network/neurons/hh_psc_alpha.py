@@ -1,5 +1,6 @@
 """Hodgkin-Huxley neuron with alpha-shaped synaptic currents."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
@@ -26,6 +27,7 @@ class HhPscAlpha(SubsteppedNeuron, EquationNeuron):
     """
 
     name: ClassVar[str] = "hh_psc_alpha"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "hh_psc_alpha"}
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """

@@ -28,6 +28,7 @@ class IafBw2001(SubsteppedNeuron, EquationNeuron):
     """
 
     name: ClassVar[str] = "iaf_bw_2001"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "iaf_bw_2001"}
     allowed_weights: ClassVar[Mapping[str, Interval]] = dict.fromkeys(
         ("AMPA", "GABA", "NMDA"), NOT_NEGATIVE
     )

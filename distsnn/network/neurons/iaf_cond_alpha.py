@@ -28,6 +28,7 @@ class IafCondAlpha(SubsteppedNeuron, EquationNeuron):
     """
 
     name: ClassVar[str] = "iaf_cond_alpha"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "iaf_cond_alpha"}
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     allowed_weights: ClassVar[Mapping[str, Interval]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
     equations: ClassVar[NeuronEquations] = NeuronEquations(

@@ -38,6 +38,10 @@ class IafCondAlphaMc(SubsteppedNeuron, EquationNeuron):
     """
 
     name: ClassVar[str] = "iaf_cond_alpha_mc"
+    peers: ClassVar[Mapping[str, str]] = {
+        "NEST": "iaf_cond_alpha_mc",
+        "Brian2": "equations (`SpatialNeuron` for cables)",
+    }
     allowed_weights: ClassVar[Mapping[str, Interval]] = {
         f"{part}_{kind}": NOT_NEGATIVE
         for part in ("soma", "proximal", "distal")

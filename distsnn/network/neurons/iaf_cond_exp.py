@@ -29,6 +29,7 @@ class IafCondExp(SubsteppedNeuron, EquationNeuron):
     """
 
     name: ClassVar[str] = "iaf_cond_exp"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "iaf_cond_exp", "GeNN": "`LIF` with `ExpCond`"}
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     allowed_weights: ClassVar[Mapping[str, Interval]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
     equations: ClassVar[NeuronEquations] = NeuronEquations(

@@ -24,6 +24,7 @@ class IafCondExpSfaRr(SubsteppedNeuron, EquationNeuron):
     """
 
     name: ClassVar[str] = "iaf_cond_exp_sfa_rr"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "iaf_cond_exp_sfa_rr"}
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     allowed_weights: ClassVar[Mapping[str, Interval]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
     equations: ClassVar[NeuronEquations] = NeuronEquations(

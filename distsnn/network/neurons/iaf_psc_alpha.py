@@ -1,5 +1,6 @@
 """Leaky integrate-and-fire neuron with alpha-shaped synaptic currents."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
@@ -21,6 +22,7 @@ class IafPscAlpha(EquationNeuron):
     """
 
     name: ClassVar[str] = "iaf_psc_alpha"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "iaf_psc_alpha"}
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """

@@ -1,5 +1,6 @@
 """Leaky integrate-and-fire neuron whose potential jumps at an input spike."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
@@ -21,6 +22,7 @@ class IafPscDelta(EquationNeuron):
     """
 
     name: ClassVar[str] = "iaf_psc_delta"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "iaf_psc_delta", "GeNN": "`LIF` with `DeltaCurr`"}
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
         dV_m/dt = -(V_m - E_L)/tau_m + (I_e + I_stim)/C_m : mV  # membrane potential

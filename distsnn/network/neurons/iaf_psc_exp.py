@@ -1,5 +1,6 @@
 """Leaky integrate-and-fire neuron with exponential synaptic currents."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
@@ -22,6 +23,7 @@ class IafPscExp(EquationNeuron):
     """
 
     name: ClassVar[str] = "iaf_psc_exp"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "iaf_psc_exp", "GeNN": "`LIF` with `ExpCurr`"}
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """

@@ -1,5 +1,6 @@
 """Leaky integrate-and-fire neuron whose synapses share one exponential current."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
@@ -21,6 +22,10 @@ class IafPscExpShared(EquationNeuron):
     """
 
     name: ClassVar[str] = "iaf_psc_exp_shared"
+    peers: ClassVar[Mapping[str, str]] = {
+        "NEST": "`iaf_psc_exp` with one time constant",
+        "GeNN": "`LIF` with `ExpCurr`",
+    }
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
         dV_m/dt = -(V_m - E_L)/tau_m + (I_syn + I_e + I_stim)/C_m : mV  # membrane potential

@@ -1,5 +1,6 @@
 """Izhikevich's simple neuron."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
@@ -28,6 +29,7 @@ class Izhikevich(EquationNeuron):
     """
 
     name: ClassVar[str] = "izhikevich"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "izhikevich", "GeNN": "Izhikevich"}
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
         published = 1 - consistent_integration : 1

@@ -1,5 +1,6 @@
 """Leaky integrator that does not spike, to read out what others spike."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
@@ -24,6 +25,7 @@ class LeakyIntegrator(EquationNeuron):
     """
 
     name: ClassVar[str] = "leaky_integrator"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "`iaf_psc_exp` with a threshold out of reach"}
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
         dV_m/dt = -(V_m - E_L)/tau_m + (I_syn + I_e + I_stim)/C_m : mV  # membrane potential

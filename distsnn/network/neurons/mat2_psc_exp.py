@@ -1,5 +1,6 @@
 """Leaky integrator with a threshold that adapts on two time scales and no reset."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
@@ -23,6 +24,7 @@ class Mat2PscExp(EquationNeuron):
     """
 
     name: ClassVar[str] = "mat2_psc_exp"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "mat2_psc_exp"}
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """

@@ -1,5 +1,6 @@
 """Neurons that repeat the spikes they receive."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -22,6 +23,8 @@ class ParrotNeuron(Neuron):
     """
 
     name: ClassVar[str] = "parrot_neuron"
+    scheme: ClassVar[str] = "Nothing to integrate: spikes that arrive in a step leave in it."
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "parrot_neuron", "Brian2": "none", "GeNN": "none"}
     receptors: ClassVar[tuple[str, ...]] = ("spikes",)
     weight_unit: ClassVar[str] = "1"
     accepts_current: ClassVar[bool] = False

@@ -1,5 +1,6 @@
 """Neurons that spike by themselves, as Poisson processes."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.checks import Interval
@@ -19,6 +20,12 @@ class PoissonNeuron(Neuron):
     """
 
     name: ClassVar[str] = "poisson_neuron"
+    scheme: ClassVar[str] = "Nothing to integrate: one random number in each step."
+    peers: ClassVar[Mapping[str, str]] = {
+        "NEST": "`poisson_generator` with a relay",
+        "Brian2": "PoissonGroup",
+        "GeNN": "PoissonNew",
+    }
     accepts_current: ClassVar[bool] = False
 
     rate: Value = parameter(default=0.0, unit="spikes/s", doc="rate", low=0.0)

@@ -43,6 +43,7 @@ class PpCondExpMcUrbanczik(SubsteppedNeuron, EquationNeuron):
     """
 
     name: ClassVar[str] = "pp_cond_exp_mc_urbanczik"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "pp_cond_exp_mc_urbanczik"}
     allowed_weights: ClassVar[Mapping[str, Interval]] = {
         f"{part}_{kind}": NOT_NEGATIVE for part in ("soma", "dendritic") for kind in ("ex", "in")
     }

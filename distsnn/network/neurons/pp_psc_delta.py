@@ -1,5 +1,6 @@
 """Point process neuron: it spikes by chance, at a rate that its potential sets."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.neuron_model import EquationNeuron, NeuronEquations
@@ -28,6 +29,7 @@ class PpPscDelta(EquationNeuron):
     """
 
     name: ClassVar[str] = "pp_psc_delta"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "`pp_psc_delta` without t_ref_remaining"}
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
         dV_m/dt = -V_m/tau_m + (I_e + I_stim)/C_m : mV  # membrane potential

@@ -1,5 +1,6 @@
 """Neurons that emit given spikes."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -38,6 +39,12 @@ class SpikeSource(Neuron):
     """
 
     name: ClassVar[str] = "spike_source"
+    scheme: ClassVar[str] = "Nothing to integrate: spikes are listed."
+    peers: ClassVar[Mapping[str, str]] = {
+        "NEST": "spike_generator",
+        "Brian2": "SpikeGeneratorGroup",
+        "GeNN": "SpikeSourceArray",
+    }
     accepts_current: ClassVar[bool] = False
 
     times: FloatArray

@@ -1,6 +1,6 @@
 """The rule of Bienenstock, Cooper and Munro."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
@@ -32,6 +32,7 @@ class BCM(EquationSynapse):
     """
 
     name: ClassVar[str] = "bcm_synapse"
+    peers: ClassVar[Mapping[str, str]] = {}
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dx/dt = -x/tau_plus : 1 (pre)

@@ -1,6 +1,7 @@
 """Synapses that transmit a spike or not."""
 
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
@@ -20,6 +21,7 @@ class Bernoulli(EquationSynapse):
     """
 
     name: ClassVar[str] = "bernoulli_synapse"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "bernoulli_synapse"}
     equations: ClassVar[RuleEquations] = RuleEquations(
         transmit="where(uniform() < p_transmit, w, 0)"
     )

@@ -1,6 +1,6 @@
 """Plasticity that follows the potential of the target."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import ClassVar
 
@@ -35,6 +35,7 @@ class ClopathSTDP(WatchingEquationSynapse):
     """
 
     name: ClassVar[str] = "clopath_synapse"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "clopath_synapse"}
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dx/dt = -x/tau_x : 1 (pre)

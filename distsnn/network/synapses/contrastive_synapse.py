@@ -1,6 +1,6 @@
 """Contrastive divergence by spikes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from distsnn.errors import DescriptionError
@@ -33,6 +33,7 @@ class ContrastiveSTDP(EquationSynapse, ModulatedSynapse):
     """
 
     name: ClassVar[str] = "contrastive_synapse"
+    peers: ClassVar[Mapping[str, str]] = {}
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dx/dt = -x/tau : 1 (pre)

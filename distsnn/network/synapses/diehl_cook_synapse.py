@@ -1,6 +1,6 @@
 """Plasticity at spikes of the target alone, towards a trace of the source's spikes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
@@ -27,6 +27,7 @@ class DiehlCookSTDP(EquationSynapse):
     """
 
     name: ClassVar[str] = "diehl_cook_synapse"
+    peers: ClassVar[Mapping[str, str]] = {}
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dx/dt = -x/tau_plus : 1 (pre)

@@ -1,5 +1,6 @@
 """e-prop: gradient descent by eligibility traces and learning signals."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.plasticity_model import RuleEquations, WatchingEquationSynapse
@@ -41,6 +42,10 @@ class Eprop(WatchingEquationSynapse):
     """
 
     name: ClassVar[str] = "eprop_synapse"
+    peers: ClassVar[Mapping[str, str]] = {
+        "NEST": "`eprop_synapse` onto eprop_iaf",
+        "GeNN": "own code (mlGeNN)",
+    }
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dz/dt = -z/tau_m : 1 (pre)  # filtered spikes of the source
@@ -106,6 +111,10 @@ class EpropToReadout(WatchingEquationSynapse):
     """
 
     name: ClassVar[str] = "eprop_synapse_to_readout"
+    peers: ClassVar[Mapping[str, str]] = {
+        "NEST": "`eprop_synapse` onto eprop_readout",
+        "GeNN": "own code (mlGeNN)",
+    }
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dz/dt = -z/tau_m : 1 (pre)  # filtered spikes of the source

@@ -1,6 +1,6 @@
 """Spike-timing-dependent plasticity with exponential dependence on the weight."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
@@ -31,6 +31,7 @@ class JonkeSTDP(EquationSynapse):
     """
 
     name: ClassVar[str] = "jonke_synapse"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "jonke_synapse"}
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dx/dt = -x/tau_plus : 1 (pre)

@@ -37,6 +37,11 @@ class NmdaSynapse(SynapseModel):
     """
 
     name: ClassVar[str] = "nmda_synapse"
+    scheme: ClassVar[str] = "Exact from one spike of the source to the next."
+    peers: ClassVar[Mapping[str, str]] = {
+        "NEST": "a part of `iaf_bw_2001`",
+        "Brian2": "equations, not approximated",
+    }
     kernel: ClassVar[str] = kernel_module_of("synapses", "nmda_synapse")
     states: ClassVar[Mapping[str, State]] = {
         "s": State("1", "gating, which a spike raises at once", low=0.0, high=1.0),

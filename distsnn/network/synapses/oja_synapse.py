@@ -1,6 +1,6 @@
 """Hebbian learning with Oja's normalisation."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
@@ -32,6 +32,7 @@ class Oja(EquationSynapse):
     """
 
     name: ClassVar[str] = "oja_synapse"
+    peers: ClassVar[Mapping[str, str]] = {}
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dx/dt = -x/tau_plus : 1 (pre)

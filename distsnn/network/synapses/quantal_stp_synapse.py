@@ -1,6 +1,7 @@
 """Synapses with release sites that release at random, recover, and facilitate."""
 
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
@@ -27,6 +28,7 @@ class QuantalSTP(EquationSynapse):
     """
 
     name: ClassVar[str] = "quantal_stp_synapse"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "quantal_stp_synapse"}
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dempty/dt = 0 : 1 (synapse)  # release sites that were empty after the last spike

@@ -32,6 +32,7 @@ class DopamineSTDP(EquationSynapse, ModulatedSynapse):
     """
 
     name: ClassVar[str] = "stdp_dopamine_synapse"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "stdp_dopamine_synapse"}
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dx/dt = -x/tau_plus : 1 (pre)

@@ -1,6 +1,6 @@
 """Spike-timing-dependent plasticity with a power law of the weight."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
@@ -27,6 +27,7 @@ class STDPPowerLaw(EquationSynapse):
     """
 
     name: ClassVar[str] = "stdp_pl_synapse_hom"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "stdp_pl_synapse_hom"}
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dx/dt = -x/tau_plus : 1 (pre)

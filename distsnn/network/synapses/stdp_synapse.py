@@ -76,9 +76,18 @@ class STDP(EquationSynapse):
 
     Source: Guetig et al. (2003), J Neurosci 23:3697; Morrison, Diesmann & Gerstner (2008), Biol
     Cybern 98:459.
+
+    Parameters
+    ----------
+    pairing : {"all_to_all", "nearest", "restricted", "presynaptic"}
+        Which spikes pair.
     """
 
     name: ClassVar[str] = "stdp_synapse"
+    peers: ClassVar[Mapping[str, str]] = {
+        "NEST": ", ".join(f"`{name}`" for name in (*PAIRINGS.values(), "stdp_synapse_hom")),
+        "GeNN": "`STDP` (nearest pairs, additive)",
+    }
     equations: ClassVar[RuleEquations] = _RULES["all_to_all"]
 
     tau_plus: Value = parameter(default=20.0, unit="ms", doc="decay of x", above=0.0)

@@ -1,6 +1,6 @@
 """Spike-timing-dependent plasticity by triplets of spikes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
@@ -27,6 +27,7 @@ class TripletSTDP(EquationSynapse):
     """
 
     name: ClassVar[str] = "stdp_triplet_synapse"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "stdp_triplet_synapse"}
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dx/dt = -x/tau_plus : 1 (pre)

@@ -1,6 +1,7 @@
 """Synapses with short-term depression and facilitation, each with parameters of its own."""
 
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
@@ -22,6 +23,7 @@ class Tsodyks2BySynapse(EquationSynapse):
     """
 
     name: ClassVar[str] = "tsodyks2_by_synapse"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "tsodyks2_synapse"}
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dx/dt = (1 - x)/tau_rec : 1 (synapse)  # resources available after the last spike

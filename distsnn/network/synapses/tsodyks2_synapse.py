@@ -28,6 +28,8 @@ class Tsodyks2(SynapseModel):
     """
 
     name: ClassVar[str] = "tsodyks2_synapse"
+    scheme: ClassVar[str] = "Exact from one spike of the source to the next."
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "tsodyks2_synapse"}
     kernel: ClassVar[str] = kernel_module_of("synapses", "tsodyks2_synapse")
     states: ClassVar[Mapping[str, State]] = {
         "x": State("1", "resources available", default=1.0, low=0.0, high=1.0),

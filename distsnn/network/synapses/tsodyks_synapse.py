@@ -1,6 +1,7 @@
 """Synapses with short-term depression and facilitation that know the transmitter's clearance."""
 
 import math
+from collections.abc import Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
@@ -26,6 +27,7 @@ class Tsodyks(EquationSynapse):
     """
 
     name: ClassVar[str] = "tsodyks_synapse"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "tsodyks_synapse"}
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dx/dt = (1 - y - x)/tau_rec : 1 (synapse)  # resources available after the last spike

@@ -1,5 +1,6 @@
 """Learning by the dendritic prediction of somatic spiking."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -36,6 +37,7 @@ class UrbanczikSenn(WatchingEquationSynapse):
     """
 
     name: ClassVar[str] = "urbanczik_synapse"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "urbanczik_synapse"}
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dx_L/dt = -x_L/tau_L : 1 (pre)  # spikes of the source, filtered by the membrane

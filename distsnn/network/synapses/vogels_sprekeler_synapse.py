@@ -1,6 +1,6 @@
 """Plasticity of inhibitory synapses that brings their target to a rate."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from distsnn.network.equations.plasticity_model import EquationSynapse, RuleEquations
@@ -29,6 +29,7 @@ class VogelsSTDP(EquationSynapse):
     """
 
     name: ClassVar[str] = "vogels_sprekeler_synapse"
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "vogels_sprekeler_synapse"}
     equations: ClassVar[RuleEquations] = RuleEquations(
         """
         dx/dt = -x/tau : 1 (pre)

@@ -30,8 +30,8 @@ def test_settings_may_come_before_the_model() -> None:
     [
         (
             "rnu model.py",
-            "unknown command 'rnu'; allowed: boards, examples, info, map, partition, profile, "
-            "report, run, submit; did you",
+            "unknown command 'rnu'; allowed: boards, examples, info, map, models, partition, "
+            "profile, report, run, submit; did you",
         ),
         ("run --time 1", "the following arguments are required: MODEL (see distsnn run --help)"),
         ("run m --tim 1", "unknown option '--tim'.*did you mean '--time'"),

@@ -112,7 +112,7 @@ def test_documentation_shows_equations_parameters_and_states() -> None:
     assert "    held: V_m\n" in text and "    initially: V_m = E_L\n" in text
     assert "C_m : float, array_like or Distribution, pF, > 0, default 250.0\n" in text
     assert "t_ref : float, array_like or Distribution, ms, >= 0, multiple of dt, default" in text
-    assert "- V_m (mV): membrane potential\n" in text
+    assert "V_m : mV, initially E_L\n    membrane potential\n" in text
 
 
 @neuron_model

@@ -239,6 +239,19 @@ def test_small_steps_of_learning_are_not_lost(rate: float) -> None:
     np.testing.assert_allclose(found - start, expected - start, rtol=0.01, atol=0.01 * rate * 100.0)
 
 
+@pytest.mark.parametrize(("rate", "error"), [(1e-6, 0.0), (3e-8, 0.042), (1e-9, -1.15)])
+def test_float32_loses_small_steps_of_learning(rate: float, error: float) -> None:
+    """As in the table of docs/plasticity.md."""
+    rule = STDP(
+        learning_rate=rate, alpha=0.7, mu_plus=0.0, mu_minus=0.0, w_max=100.0, precision="float32"
+    )
+    run = Run(learning(rule), STEPS)
+    found, start = run.engine.plastic[0].rows.weights.astype(np.float64), run.start[0]
+    assert (found.size, STEPS * DT) == (275, 630.0)
+    change = (np.array(run.expected(0)[0]) - start).sum()
+    assert (found - start).sum() / change - 1.0 == pytest.approx(error, abs=0.006)
+
+
 def test_large_steps_of_learning_keep_float32() -> None:
     run = Run(learning(STDP(learning_rate=1e-3)), 10)
     assert run.engine.plastic[0].rows.weights.dtype == np.float32

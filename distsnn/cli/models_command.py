@@ -1,0 +1,27 @@
+"""``distsnn models``: the models of neurons and synapses, or the documentation of one."""
+
+from argparse import Namespace
+
+from distsnn.comm import Communicator
+from distsnn.tools.model_reference import describe_model, list_models
+
+
+def execute(options: Namespace, communicator: Communicator) -> int:
+    """Run the command (on the first rank)."""
+    if communicator.rank == 0:
+        print(describe_model(options.name) if options.name else "\n".join(lines()))
+    return 0
+
+
+def lines() -> list[str]:
+    """Return the name, kind, name in NEST and description of each model, in columns."""
+    rows = [("model", "kind", "NEST", "description")]
+    for info in list_models():
+        first, *others = info.nest_names or ["-"]
+        in_nest = f"{first}, ..." if others else first
+        rows.append((info.name, info.kind, in_nest, info.summary))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
