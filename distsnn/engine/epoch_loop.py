@@ -178,16 +178,15 @@ class EpochLoop:
         state[loop.STOP] = stop
         self.complete_until[0] = iteration
 
-    def forget_epochs(self) -> None:
-        """Count epochs from now on."""
-        self.state[loop.EPOCHS] = 0
-
     @contextmanager
     def only_delivering(
         self, collects: Sequence[KernelCall], delivers: Sequence[KernelCall]
     ) -> Iterator[None]:
-        """Make other calls only; meanwhile nothing is updated and no exchange takes place."""
-        before = self._calls, self._tables, self._exchange_call
+        """Make other calls only; meanwhile nothing is updated and no exchange takes place.
+
+        Epochs of this time are not counted.
+        """
+        before, epochs = (self._calls, self._tables, self._exchange_call), self.epochs
         self._calls = {}
         self._tables = dict.fromkeys(self._tables, call_table([]))
         self.set_calls("collects", collects)
@@ -197,6 +196,7 @@ class EpochLoop:
             yield
         finally:
             self._calls, self._tables, self._exchange_call = before
+            self.state[loop.EPOCHS] = epochs
 
     def collect(self, iteration: int) -> None:
         """Run one iteration, within `only_delivering`: delay runs that are due are added."""

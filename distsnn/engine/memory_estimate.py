@@ -150,6 +150,6 @@ def _fields(network: Network) -> list[StateField]:
 
 def _rings(layout: LocalLayout, plans: list[RowSetPlan]) -> float:
     """Return the bytes of input that is still to come, and of the sums of weights."""
-    planes = max(1, *(len(population.model.receptors) for population in layout.network.populations))
     ahead = max((plan.max_delay for plan in plans if not plan.pull), default=0)
-    return planes * (4.0 * (1 << ahead.bit_length() + layout.target_bits) + 8.0 * layout.n_local)
+    slots = 1 << ahead.bit_length() + layout.target_bits
+    return layout.n_planes * (4.0 * slots + 8.0 * layout.n_local)

@@ -53,6 +53,12 @@ class LocalSynapses:
     weight_sums: Ints
 
     @property
+    def max_weight_sums(self) -> Ints:
+        """Maximum of the sums of \\|weights\\| onto a local neuron, quanta, shape (n_planes,)."""
+        maximum: Ints = self.weight_sums.max(axis=1, initial=0)
+        return maximum
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the synapses, and of what those that are not stored are drawn from."""
         static = sum(part.nbytes for part in (*self.row_sets, *self.generators))

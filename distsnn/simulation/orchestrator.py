@@ -57,6 +57,7 @@ from distsnn.simulation.signal_handling import SignalHandler
 from distsnn.simulation.spike_counts import RateLimit
 from distsnn.simulation.spike_output import SpikeOutput, end_status
 from distsnn.simulation.state_store import state_store
+from distsnn.simulation.static_weights import reserve_set_weights
 from distsnn.simulation.stimulus_control import StimulusControl
 from distsnn.units import format_count
 
@@ -355,7 +356,7 @@ class Simulation:
         attributes = generation.attributes
         self._scripted.add(*attributes["script_changes"])  # before values are set, in another order
         self._checkpoints.load(generation)
-        self._reserve_weights()
+        reserve_set_weights(self._access)
         with collective_phase(self._communicator, "restoring recordings"):
             switched = attributes.get("recordings", {})
             self._recordings.restore(switched, path=str(generation.folder))
@@ -367,11 +368,6 @@ class Simulation:
             )
         saved_by = format_count(generation.ranks, "rank")
         self._report(f"going on at {self.time_ms:g} ms, saved by {saved_by}")
-
-    def _reserve_weights(self) -> None:
-        """Reserve input for static weights that were set, after the stimuli. Collective."""
-        weights = self._engine.changed_weights.items()
-        self._inputs.reserve_weights({name: changed.differences for name, changed in weights})
 
     def _report(self, text: str, *, always: bool = False) -> None:
         """Print a message with the progress, or always (on rank 0)."""
@@ -592,7 +588,7 @@ class Simulation:
             with collective_phase(communicator, "setting inputs"):
                 self._scripted.add(*names)
                 self._inputs.set_again(values)
-            self._reserve_weights()
+            reserve_set_weights(self._access)
             self._heartbeat.exit_reports, self._heartbeat.step = None, 0
             self._begin(out, overwrite=overwrite)
         self._times.build_s = max(communicator.allgather(time.perf_counter() - begin))
