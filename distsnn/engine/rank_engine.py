@@ -9,12 +9,11 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine import neuron_parameters, spike_sources
+from distsnn.engine import neuron_values, spike_sources
 from distsnn.engine.changed_weights import ChangedWeights, changed_weights
 from distsnn.engine.currents import CURRENTS
 from distsnn.engine.delivery import ProceduralDelivery, RowSetDelivery
-from distsnn.engine.epoch_loop import EpochLoop
-from distsnn.engine.exchange_interface import SpikeExchange
+from distsnn.engine.epoch_loop import EpochLoop, SpikeExchange
 from distsnn.engine.faults import Fault, neuron_fault
 from distsnn.engine.kernel_calls import KernelCall
 from distsnn.engine.layout import LocalLayout
@@ -25,7 +24,7 @@ from distsnn.engine.local_neurons import (
     spikes_per_step,
     update_call,
 )
-from distsnn.engine.neuron_parameters import Parameters
+from distsnn.engine.neuron_values import Parameters
 from distsnn.engine.plastic_calls import ReceivedSpikes
 from distsnn.engine.plastic_delivery import PlasticDelivery
 from distsnn.engine.plastic_ring import PendingInput, merge_calls, plastic_ring
@@ -391,7 +390,7 @@ class RankEngine:
             Result of `update_with`.
         """
         neurons = self.neurons[population]
-        neuron_parameters.change(neurons, parameters, changed)
+        neuron_values.change_parameters(neurons, parameters, changed)
         for probe in self.probes:
             if probe.recording.target.population == population:
                 probe.follow(neurons)
