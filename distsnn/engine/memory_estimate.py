@@ -8,12 +8,12 @@ import numpy as np
 
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import state_fields as neuron_fields
+from distsnn.engine.plasticity.weight_scaling import state_fields as activity_fields
 from distsnn.engine.row_builder import EDGE_BYTES
 from distsnn.engine.source_states import state_fields as source_fields
 from distsnn.engine.spike_trains import state_fields as gamma_fields
 from distsnn.engine.state_fields import StateField
 from distsnn.engine.storage import RowSetPlan, bytes_per_synapse, distinct_delays, plan_row_sets
-from distsnn.engine.weight_scaling import state_fields as activity_fields
 from distsnn.network import (
     ConnectionFile,
     ConnectionList,

@@ -25,13 +25,15 @@ from distsnn.engine.local_neurons import (
     update_call,
 )
 from distsnn.engine.neuron_values import Parameters
-from distsnn.engine.plastic_calls import ReceivedSpikes
-from distsnn.engine.plastic_delivery import PlasticDelivery
-from distsnn.engine.plastic_ring import PendingInput, merge_calls, plastic_ring
-from distsnn.engine.plastic_sources import DeliveredTraces
+from distsnn.engine.plasticity.calls import ReceivedSpikes
+from distsnn.engine.plasticity.delivery import PlasticDelivery
+from distsnn.engine.plasticity.ring import PendingInput, merge_calls, plastic_ring
+from distsnn.engine.plasticity.rule_constants import RuleConstants
+from distsnn.engine.plasticity.sources import DeliveredTraces
+from distsnn.engine.plasticity.weight_probes import SynapseSelection, WeightProbe
+from distsnn.engine.plasticity.weight_scaling import WeightScaler
 from distsnn.engine.probes import StateProbe, make_state_probes, max_undrained_steps
 from distsnn.engine.redelivery import deliver_again
-from distsnn.engine.rule_constants import RuleConstants
 from distsnn.engine.source_states import (
     OwnStates,
     SourceParameters,
@@ -42,8 +44,6 @@ from distsnn.engine.source_states import (
 from distsnn.engine.spikes_in_flight import Spikes, SpikesInFlight
 from distsnn.engine.state_fields import StateHolder
 from distsnn.engine.stimuli import Stimuli, max_stimulus_input
-from distsnn.engine.weight_probes import SynapseSelection, WeightProbe
-from distsnn.engine.weight_scaling import WeightScaler
 from distsnn.engine.wiring import LocalSynapses
 from distsnn.kernels import emission, loop
 from distsnn.network.quanta import WeightQuanta

@@ -15,7 +15,7 @@ from distsnn.comm.group_exchange import GroupExchange
 from distsnn.engine import wiring
 from distsnn.engine.connections import SourceRankCounts, count_by_source_rank, remote_sources
 from distsnn.engine.layout import LocalLayout
-from distsnn.engine.plastic_rows import PlasticRows
+from distsnn.engine.plasticity.rows import PlasticRows
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.wiring import LocalSynapses, plastic_as_described
 from distsnn.errors import DescriptionError

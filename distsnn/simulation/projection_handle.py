@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import allgather_checked, broadcast_from_rank0, collective_phase
-from distsnn.engine.modulation import ModulatorHistory
-from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.plasticity.delivery import PlasticDelivery
+from distsnn.engine.plasticity.modulation import ModulatorHistory
 from distsnn.engine.source_states import SourceParameters
 from distsnn.errors import DescriptionError
 from distsnn.network import Target

@@ -12,7 +12,7 @@ from decoded import DELAY, PLANE, SOURCE, TARGET, WEIGHT
 from own_rules import TAGGED
 
 from distsnn.engine import connection_table
-from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.plasticity.delivery import PlasticDelivery
 from distsnn.engine.row_builder import make_row_builder
 from distsnn.errors import DescriptionError
 from distsnn.network import (
