@@ -174,8 +174,11 @@ class ThreadExchange(Exchange):
 
 
 def run(size: int, main: Callable[[Communicator], Any]) -> tuple[list[Any], int | None]:
-    """Run `main` on all ranks: what each returned or raised, and the code of an abort."""
-    shared = Shared(size)
+    """Run `main` on all ranks: what each returned or raised, and the code of an abort.
+
+    All heartbeats must have ended. One that goes on may end this process later, in another test.
+    """
+    shared, heartbeats = Shared(size), _heartbeats()
     results: list[Any] = [None] * size
 
     def body(rank: int) -> None:
@@ -190,4 +193,9 @@ def run(size: int, main: Callable[[Communicator], Any]) -> tuple[list[Any], int 
     for thread in threads:
         thread.join(timeout=30)
         assert not thread.is_alive()
+    assert _heartbeats() <= heartbeats, "close each Simulation, and stop each Heartbeat"
     return results, shared.aborted
+
+
+def _heartbeats() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "distsnn-heartbeat"}
