@@ -202,7 +202,7 @@ class Bench:
     def signals(self) -> dict[str, Any]:
         """Compare stretches that heed signals to others."""
         with self.simulation() as simulation:
-            pace, interrupts = simulation._scheduler, simulation._interrupts
+            pace, interrupts = simulation._loop.scheduler, simulation._interrupts
 
             def heeding() -> float:
                 return seconds(self.ranks, lambda: simulation.run(self.options.short))

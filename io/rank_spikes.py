@@ -1,19 +1,18 @@
 """Committed spikes of one rank, by time, and merging of the spikes of several ranks."""
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
+from distsnn.io.committed_arrays import CommittedArray
 from distsnn.io.metadata_checks import check_spikes
 from distsnn.io.node_files import ArrayLayout
 from distsnn.io.spike_index import SpikeTable
 from distsnn.io.zarr_nodes import (
-    ZarrArray,
-    check_chunks_exist,
     location,
     open_array,
     store_errors,
@@ -22,64 +21,6 @@ from distsnn.io.zarr_nodes import (
 )
 
 Spikes = tuple[NDArray[np.int32], NDArray[np.uint32]]
-
-
-@dataclass(frozen=True)
-class CommittedArray:
-    """The committed rows of a zarr array, indexed like an array.
-
-    Attributes
-    ----------
-    array : zarr.Array
-        The array on disk.
-    rows : int
-        The committed rows.
-    """
-
-    array: ZarrArray
-    rows: int
-
-    def __post_init__(self) -> None:
-        if self.array.shape[0] < self.rows:
-            raise StoreError(
-                f"corrupt: {self.rows} rows committed, {self.array.shape[0]} stored",
-                path=location(self.array),
-            )
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the committed rows."""
-        return (self.rows, *self.array.shape[1:])
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the elements."""
-        return np.dtype(self.array.dtype)
-
-    @property
-    def ndim(self) -> int:
-        """Number of dimensions."""
-        return self.array.ndim
-
-    @property
-    def chunk_rows(self) -> int:
-        """Rows per chunk."""
-        return int(self.array.chunks[0])
-
-    def __len__(self) -> int:
-        return self.rows
-
-    def load(self, start: int, stop: int) -> NDArray[Any]:
-        """Return committed rows [start, stop) (StoreError if they are corrupt)."""
-        check_chunks_exist(self.array, start, stop)
-        with store_errors(location(self.array), "corrupt or unreadable"):
-            return np.asarray(self.array[start:stop])
-
-    def __getitem__(self, key: slice) -> NDArray[Any]:
-        start, stop, stride = key.indices(self.rows)
-        if stride < 1:
-            raise IndexError("slices go forward")
-        return self.load(start, max(start, stop))[::stride]
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ import zarr
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError, unknown_name_error
+from distsnn.io.committed_arrays import CommittedArray, SlicedArray
 from distsnn.io.intervals import Intervals
 from distsnn.io.metadata_checks import check_state
 from distsnn.io.node_files import ArrayLayout
-from distsnn.io.rank_spikes import CommittedArray
 from distsnn.io.zarr_nodes import location, open_array, stored_attributes, stored_layout
 
 # Arrays that describe the columns, by the folder of a recording; and of sums of states.
@@ -163,10 +163,8 @@ class RowSegment:
         return self.parts[0].on.samples(start, stop, self.parts[0].interval_steps)
 
 
-class RowArray:
+class RowArray(SlicedArray):
     """One variable of a recording joined over ranks and attempts, read by slices.
-
-    It has the interface of a Dask source: shape, dtype, ndim and indexing by slices and integers.
 
     Attributes
     ----------
@@ -180,8 +178,6 @@ class RowArray:
         Unit and meaning.
     """
 
-    ndim = 2
-
     def __init__(
         self,
         sources: list[tuple[int, int, list[tuple[CommittedArray, Places]]]],
@@ -190,7 +186,7 @@ class RowArray:
         # (first row of the segment in its arrays, number of rows, every rank's array and columns)
         self._sources = sources
         arrays = [array for _, _, ranks in sources for array, _ in ranks]
-        self.shape = (sum(count for _, count, _ in sources), n_columns)
+        self._shape = sum(count for _, count, _ in sources), n_columns
         dtypes = {array.dtype for array in arrays}
         self.dtype = np.result_type(*dtypes) if dtypes else np.dtype(np.float64)
         covered = (sum(place.size for _, place in ranks) for _, _, ranks in sources)
@@ -202,17 +198,9 @@ class RowArray:
         self.units = str(attributes.get("units", ""))
         self.long_name = str(attributes.get("long_name", ""))
 
-    def __getitem__(self, key: tuple[Any, Any]) -> NDArray[Any]:
-        rows, columns = key
-        if isinstance(rows, slice):
-            start, stop, stride = rows.indices(self.shape[0])
-            if stride < 1:
-                raise IndexError("slices go forward")
-            loaded: NDArray[Any] = self.load(start, max(start, stop))[::stride, columns]
-        else:
-            row = range(self.shape[0])[rows]
-            loaded = self.load(row, row + 1)[0, columns]
-        return loaded
+    @property
+    def shape(self) -> tuple[int, int]:  # noqa: D102 (attribute)
+        return self._shape
 
     def load(self, start: int, stop: int) -> NDArray[Any]:
         """Return rows [start, stop) of all columns."""

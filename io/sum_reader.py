@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
+from distsnn.io.committed_arrays import CommittedArray, SlicedArray
 from distsnn.io.fixed_sums import QUANTA, from_fixed
-from distsnn.io.rank_spikes import CommittedArray
 from distsnn.io.state_reader import RowSegment, check_same_steps, named_recording, steps_of
 from distsnn.io.zarr_nodes import location
 
 
-class SumArray:
+class SumArray(SlicedArray):
     """Sums or means of one variable, read by slices.
 
     Parameters
@@ -40,7 +40,6 @@ class SumArray:
         Unit and meaning.
     """
 
-    ndim = 1
     dtype = np.dtype(np.float64)
 
     def __init__(
@@ -61,25 +60,15 @@ class SumArray:
                     f"corrupt: sums are {found}, must be int64 with {len(QUANTA)} columns",
                     path=location(array.array),
                 )
-        self.shape = (sum(count for _, count, _, _ in self._sources),)
+        self._rows = sum(count for _, count, _, _ in self._sources)
         self.block_rows = max((array.chunk_rows for array in every_array), default=1)
         attributes = every_array[0].array.attrs.asdict() if every_array else {}
         self.units = str(attributes.get("units", ""))
         self.long_name = f"{reduce} of {attributes.get('long_name', variable)}"
 
-    def __getitem__(self, key: Any) -> NDArray[np.float64]:
-        if isinstance(key, tuple):
-            if len(key) != 1:
-                raise IndexError(f"sums have 1 dimension; given {len(key)} indices")
-            (key,) = key
-        rows = key
-        if isinstance(rows, slice):
-            start, stop, stride = rows.indices(self.shape[0])
-            if stride < 1:
-                raise IndexError("slices go forward")
-            return self.load(start, max(start, stop))[::stride]
-        row = range(self.shape[0])[rows]
-        return np.asarray(self.load(row, row + 1)[0])
+    @property
+    def shape(self) -> tuple[int]:  # noqa: D102 (attribute)
+        return (self._rows,)
 
     def load(self, start: int, stop: int) -> NDArray[np.float64]:
         """Return rows [start, stop)."""

@@ -1,5 +1,6 @@
-"""Ranks as threads of one process: the communicator protocol without MPI."""
+"""Ranks as threads of one process: the communicator protocol without MPI, spikes included."""
 
+import ctypes
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -9,8 +10,12 @@ from typing import Any, NoReturn
 import numpy as np
 
 from distsnn.comm import Communicator
-from distsnn.comm.exchange import Exchange
+from distsnn.comm.exchange import Exchange, MpiHandles
+from distsnn.comm.exchange_entries import EXCHANGES, RECEIVED_SPIKES
 from distsnn.comm.group_exchange import GroupExchange
+
+# A kernel entry: table, scalars, first, last and step.
+_ENTRY = ctypes.CFUNCTYPE(*[ctypes.c_int64] * 6)
 
 
 class Aborted(BaseException):
@@ -84,7 +89,10 @@ class ThreadRank:
         *,
         yielding: bool | None = None,
     ) -> Exchange | None:
-        return None
+        if self.size == 1:
+            return None
+        sizes = self.allgather(max_spikes)
+        return ThreadExchange(self, sizes, max_spikes_total, epoch_steps)
 
     def exchange_in_groups(
         self,
@@ -95,7 +103,7 @@ class ThreadRank:
         *,
         yielding: bool | None = None,
     ) -> GroupExchange | None:
-        return None
+        raise NotImplementedError("threads have no rank groups")
 
     def gather_exit_codes(self, code: int, timeout_s: float | None) -> tuple[int, ...] | None:
         self.shared.codes[self.rank] = code
@@ -116,9 +124,61 @@ class ThreadRank:
         raise Aborted
 
 
+class ThreadExchange(Exchange):
+    """The exchange of spikes between threads; its kernel entry is a Python function."""
+
+    def __init__(
+        self, rank: ThreadRank, max_spikes_by_rank: list[int], total: int, epoch_steps: int
+    ) -> None:
+        self._rank, self._function = rank, _ENTRY(self._exchange)
+        self._is_counted: np.ndarray | None = None
+        super().__init__(
+            self,  # type: ignore[arg-type]  # of an entry it takes the address only
+            rank=rank.rank,
+            max_spikes_by_rank=max_spikes_by_rank,
+            max_spikes_total=total,
+            epoch_steps=epoch_steps,
+            handles=MpiHandles(),
+            error_text=self._raise_aborted,
+        )
+
+    @property
+    def address(self) -> int:
+        return int(ctypes.cast(self._function, ctypes.c_void_p).value or 0)
+
+    def count_spikes_of(self, neurons: np.ndarray) -> None:
+        self._is_counted = np.unpackbits(neurons.view(np.uint8), bitorder="little") == 1
+
+    @staticmethod
+    def _raise_aborted(code: int) -> NoReturn:
+        raise Aborted
+
+    def _exchange(self, table: int, scalars: int, first: int, last: int, step: int) -> int:
+        # an error must not pass through compiled code
+        try:
+            n, counts = int(self.send_buffer[0]), self.send_buffer[1 : 1 + last - first]
+            gids = self.send_buffer[1 + self.epoch_steps :][:n].view(np.uint32)
+            parts = self._rank.allgather((gids.copy(), np.repeat(np.arange(first, last), counts)))
+        except Aborted:
+            return 1
+        for rank, (gids, _) in enumerate(parts):
+            if rank != self._rank.rank and self._is_counted is not None:
+                self.spikes_from_rank[rank] += np.count_nonzero(self._is_counted[gids])
+        others = [part for rank, part in enumerate(parts) if rank != self._rank.rank]
+        gids, steps = (np.concatenate(column) for column in zip(*others, strict=True))
+        self.received_gid[: gids.size], self.received_step[: gids.size] = gids, steps
+        self.n_received[0] = gids.size
+        self.table[EXCHANGES] += 1
+        self.table[RECEIVED_SPIKES] += gids.size
+        return 0
+
+
 def run(size: int, main: Callable[[Communicator], Any]) -> tuple[list[Any], int | None]:
-    """Run `main` on all ranks: what each returned or raised, and the code of an abort."""
-    shared = Shared(size)
+    """Run `main` on all ranks: what each returned or raised, and the code of an abort.
+
+    All heartbeats must have ended. One that goes on may end this process later, in another test.
+    """
+    shared, heartbeats = Shared(size), _heartbeats()
     results: list[Any] = [None] * size
 
     def body(rank: int) -> None:
@@ -133,4 +193,9 @@ def run(size: int, main: Callable[[Communicator], Any]) -> tuple[list[Any], int 
     for thread in threads:
         thread.join(timeout=30)
         assert not thread.is_alive()
+    assert _heartbeats() <= heartbeats, "close each Simulation, and stop each Heartbeat"
     return results, shared.aborted
+
+
+def _heartbeats() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "distsnn-heartbeat"}

@@ -4,6 +4,10 @@ Input is a sum of integers. Rows with the differences between new and described 
 rows of described weights, therefore give the same sums as rows with the new weights, in whatever
 format these are stored, or drawn. Rows of differences are pulled: the input ring contains nothing
 of them before it is due, so that spikes in flight act with the new weights.
+
+If a synapse model scales the weights, each product of weight and factor is rounded. A synapse then
+has two entries, the new weight and the described weight with the opposite sign. Rounding is
+symmetric, so the second entry cancels the input of the described row exactly.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,16 +15,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.delivery import RowSetDelivery
-from distsnn.engine.kernel_calls import invoke
 from distsnn.engine.layout import LocalLayout
-from distsnn.engine.local_neurons import InputRing
 from distsnn.engine.row_builder import make_row_builder
 from distsnn.engine.row_sets import RowSet
-from distsnn.engine.spikes_in_flight import Spikes
+from distsnn.engine.source_states import occurrences
 from distsnn.engine.state_fields import CountedHolder, StateField, Values, projection_fields
-from distsnn.engine.storage import plan_explicit_row_set
-from distsnn.kernels.delivery import GROW
+from distsnn.engine.storage import plan_explicit_row_set, receptor_planes, scaled_by
 from distsnn.network import Network, PopulationView
 from distsnn.network.projections import MAX_DELAY_STEPS
 from distsnn.network.quanta import WeightQuanta
@@ -51,10 +51,15 @@ class ChangedWeights(CountedHolder):
         The projection.
     is_set : bool
         Whether a script has set weights; the same on all ranks.
+    differences : ndarray of int64, shape (n, N_COLUMNS)
+        The differences, by block of the target, then by source.
+    sum_changes : ndarray of int64, shape (n_planes, n_local), or None
+        Changes of the sums of \\|weights\\| onto the rank's neurons, quanta; None if no script has
+        set weights, or if they were restored and the changes were not yet computed.
     """
 
     def __init__(self, layout: LocalLayout, quanta: WeightQuanta, index: int) -> None:
-        self._layout, self._quanta = layout, quanta
+        self._layout, self._quanta, self._index = layout, quanta, index
         self.projection = layout.network.projections[index]
         self.forget()
 
@@ -62,12 +67,73 @@ class ChangedWeights(CountedHolder):
         """Return to the described weights."""
         self.is_set = False
         self.differences = np.empty((0, N_COLUMNS), np.int64)
+        self.sum_changes: Ints | None = None
 
-    def set(self, differences: Ints) -> None:
-        """Set the differences, shape (n, N_COLUMNS), of synapses onto this rank's neurons."""
-        self.is_set = True
-        order = np.lexsort(differences.T[[PLANE, NTH, TARGET, SOURCE]])
-        self.differences = differences[order]
+    def set(self, differences: Ints, sum_changes: Ints | None = None) -> None:
+        """Set the attributes of these names; the differences may be in any order."""
+        self.is_set, self.sum_changes = True, sum_changes
+        keys = differences.T[[DIFFERENCE, PLANE, NTH, TARGET, SOURCE]]
+        self.differences = differences[np.lexsort([*keys, self._blocks(differences)])]
+
+    def differences_of(
+        self, sources: Ints, targets: Ints, delays: Ints, described: Ints, weights: Ints
+    ) -> Ints:
+        """Return the differences of synapses with new weights, shape (n, N_COLUMNS).
+
+        Parameters
+        ----------
+        sources, targets : ndarray of int64, shape (n_synapses,)
+            Gids of all synapses onto this rank's neurons, in their order.
+        delays : ndarray of int64, shape (n_synapses,)
+            Delays, steps.
+        described, weights : ndarray of int64, shape (n_synapses,)
+            Described and new weights, quanta.
+        """
+        nth = occurrences(sources * self._layout.network.n_neurons + targets)
+        plane_before, plane_after = self._planes(described), self._planes(weights)
+        is_replaced = plane_before != plane_after
+        if self.projection.scaling_model is not None:
+            is_replaced = described != weights
+        added = np.where(is_replaced, weights, weights - described)
+        removed = np.where(is_replaced, -described, 0)
+        synapses = sources, targets, nth
+        joined = np.concatenate(
+            [
+                np.stack([*synapses, plane_after, delays, added], axis=1),
+                np.stack([*synapses, plane_before, delays, removed], axis=1),
+            ]
+        ).astype(np.int64)
+        differences: Ints = joined[joined[:, DIFFERENCE] != 0]
+        return differences
+
+    def changes_of_sums(self, targets: Ints, described: Ints, weights: Ints) -> Ints:
+        """Return the change of the sum of \\|weights\\| onto each local neuron by new weights.
+
+        Parameters
+        ----------
+        targets : ndarray of int64, shape (n_synapses,)
+            Gids of the targets of synapses onto this rank's neurons.
+        described, weights : ndarray of int64, shape (n_synapses,)
+            Described and new weights, quanta.
+
+        Returns
+        -------
+        ndarray of int64, shape (n_planes, n_local), quanta
+        """
+        changes = np.zeros((self._layout.n_planes, self._layout.n_local), np.int64)
+        local = self._local(targets)
+        np.add.at(changes, (self._planes(weights), local), np.abs(weights))
+        np.subtract.at(changes, (self._planes(described), local), np.abs(described))
+        return changes
+
+    def _planes(self, weights: Ints) -> Ints:
+        positive, negative = receptor_planes(self._layout, self.projection)
+        return np.where(weights >= 0, positive, negative)
+
+    def _local(self, targets: Ints) -> Ints:
+        name = self.projection.post.population
+        index, first = self._layout.population_index(name), self._layout.network.first_gid[name]
+        return self._layout.to_local(index, targets - first)
 
     @property
     def fields(self) -> tuple[StateField, ...]:
@@ -88,20 +154,20 @@ class ChangedWeights(CountedHolder):
         keys = {field.key for field in saved}
         self.is_set = any(field.key in keys for field in self._declared)
 
-    def _blocks(self) -> Ints:
+    def _blocks(self, differences: Ints) -> Ints:
         """Return the block of each target among the rank's blocks of the population."""
         owned = self._layout.blocks_of_rank(self.projection.post.population)
-        blocks = self._layout.blocks.block_of_gid(self.differences[:, TARGET])
+        blocks = self._layout.blocks.block_of_gid(differences[:, TARGET])
         return np.searchsorted(owned, blocks)
 
     def counts(self) -> Ints:
         """Return the number of values in each of the rank's blocks."""
         n = self._layout.blocks_of_rank(self.projection.post.population).size
-        return N_COLUMNS * np.bincount(self._blocks(), minlength=n)
+        return N_COLUMNS * np.bincount(self._blocks(self.differences), minlength=n)
 
     def take(self, step: int) -> list[Values]:
         """Return a copy of the differences by block."""
-        return [self.differences[np.argsort(self._blocks(), kind="stable")].reshape(-1)]
+        return [self.differences.reshape(-1).copy()]
 
     def put(self, values: Sequence[Values], step: int) -> None:
         """Set the differences to the saved ones.
@@ -129,9 +195,14 @@ class ChangedWeights(CountedHolder):
         self.set(columns)
 
     def weights(
-        self, sources: Ints, targets: Ints, nth: Ints, described: npt.NDArray[np.float64]
+        self, sources: Ints, targets: Ints, described: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
-        """Return the current weights of synapses with described weights, in the model's unit."""
+        """Return the current weights of synapses with described weights, in the model's unit.
+
+        The synapses of a pair are all of them, in their order.
+        """
+        if not self.is_set:
+            return described
         name = self.projection.post.population
         receptors = self._layout.network.population(name).model.receptors
         quantum = np.array([self._quanta.quantum(name, receptor) for receptor in receptors])
@@ -139,7 +210,8 @@ class ChangedWeights(CountedHolder):
         columns = self.differences
         kind = [("pair", np.int64), ("nth", np.int64)]
         keys, changed = np.empty(sources.size, kind), np.empty(len(columns), kind)
-        keys["pair"], keys["nth"] = sources * n + targets, nth
+        keys["pair"] = sources * n + targets
+        keys["nth"] = occurrences(keys["pair"])
         changed["pair"] = columns[:, SOURCE] * n + columns[:, TARGET]
         changed["nth"] = columns[:, NTH]
         order = np.argsort(keys)
@@ -155,12 +227,10 @@ class ChangedWeights(CountedHolder):
     def row_sets(self) -> list[RowSet]:
         """Return rows of differences, which are pulled."""
         builder, columns = make_row_builder(self._layout, self._quanta, 0), self.differences
-        index = self._layout.population_index(self.projection.post.population)
-        first = self._layout.network.first_gid[self.projection.post.population]
         prepared = np.stack(
             [
                 columns[:, SOURCE],
-                self._layout.to_local(index, columns[:, TARGET] - first),
+                self._local(columns[:, TARGET]),
                 columns[:, DIFFERENCE],
                 columns[:, DELAY],
                 columns[:, PLANE],
@@ -170,7 +240,8 @@ class ChangedWeights(CountedHolder):
         for plane in np.unique(columns[:, PLANE]).tolist():
             part = prepared[prepared[:, 4] == plane]
             longest = int(part[:, 3].max())
-            builder.add(plan_explicit_row_set(self._layout, plane, longest, "pull", None), part)
+            scaled = scaled_by(self.projection, self._index)
+            builder.add(plan_explicit_row_set(self._layout, plane, longest, "pull", scaled), part)
         return builder.row_sets
 
 
@@ -179,74 +250,10 @@ def _gids(network: Network, view: PopulationView) -> tuple[int, int]:
     return first + view.start, first + view.stop
 
 
-def input_growth(
-    layout: LocalLayout, differences: Iterable[Ints], n_planes: int, spikes: int
-) -> Ints:
-    """Return a bound of what differences add to a step's input of a neuron, shape (n_planes,).
-
-    Parameters
-    ----------
-    layout : Layout
-        The rank's neurons.
-    differences : iterable of ndarray of int64, shape (n, N_COLUMNS)
-        Of all projections, onto this rank's neurons.
-    n_planes : int
-        Number of receptor planes.
-    spikes : int
-        Most spikes of a source in a step.
-    """
-    n = layout.network.n_neurons
-    columns = np.concatenate([np.empty((0, N_COLUMNS), np.int64), *differences])
-    receptors, receptor = np.unique(columns[:, PLANE] * n + columns[:, TARGET], return_inverse=True)
-    sums, growth = np.zeros(receptors.size, np.int64), np.zeros(n_planes, np.int64)
-    np.add.at(sums, receptor, np.abs(columns[:, DIFFERENCE]))
-    np.maximum.at(growth, receptors // n, sums)
-    return spikes * growth
-
-
 def changed_weights(layout: LocalLayout, quanta: WeightQuanta) -> dict[str, ChangedWeights]:
-    """Return the differences of all projections whose weights can be set by them, by name."""
+    """Return the differences of all static projections by name."""
     return {
         str(projection.name): ChangedWeights(layout, quanta, index)
         for index, projection in enumerate(layout.network.projections)
-        if projection.plasticity_rule is None and projection.scaling_model is None
+        if projection.plasticity_rule is None
     }
-
-
-def schedule_again(
-    deliveries: Sequence[RowSetDelivery],
-    ring: InputRing,
-    received: tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]],
-    flying: Spikes,
-    step: int,
-) -> None:
-    """Schedule events of spikes in flight that are due at a step or later.
-
-    Parameters
-    ----------
-    deliveries : sequence of RowSetDelivery
-        Deliveries of pulled rows, with empty calendars.
-    ring : InputRing
-        Input, which stays unchanged.
-    received : (ndarray of uint32, ndarray of int64)
-        The list of spikes to deliver.
-    flying : (ndarray of int32, ndarray of uint32)
-        All ranks' spikes in flight, in the order of (step, gid).
-    step : int
-        Iterations done.
-    """
-    steps, gids = flying
-    if not deliveries or not steps.size:
-        return
-    input_before = ring.rows.copy()
-    for k in range(int(steps[0]) - 1, step):
-        first, last = np.searchsorted(steps, [k + 1, k + 2]).tolist()
-        for delivery in deliveries:
-            assert delivery.collect is not None
-            invoke(delivery.collect, k)  # what was due in the past leaves the calendar
-            for low in range(first, last, received[0].size):
-                n = min(last - low, received[0].size)
-                received[0][:n], received[1][:n] = gids[low : low + n], k
-                while invoke(delivery.deliver, k, 0, n) == GROW:
-                    delivery.double_calendar()
-    ring.rows[:] = input_before

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from distsnn.engine.connections import decode_synapses
 from distsnn.engine.edges import Records
 from distsnn.engine.layout import LocalLayout
-from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.plasticity.delivery import PlasticDelivery
 from distsnn.engine.row_builder import NO_EDGES, make_row_builder
 from distsnn.engine.storage import plan_explicit_row_set, receptor_planes
 from distsnn.network import ConnectionList, delay_bounds

@@ -1,12 +1,12 @@
-"""The epoch loop of a rank: its state, its calls and its buffers of spikes (see `kernels.loop`)."""
+"""The epoch loop of a rank: its state, calls, buffers of spikes and exchange (`kernels.loop`)."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.exchange_interface import NoExchange, SpikeExchange
 from distsnn.engine.kernel_calls import KernelCall, address, call_table
 from distsnn.engine.spikes_in_flight import Spikes
 from distsnn.engine.state_fields import Ints, Values
@@ -18,6 +18,51 @@ _MIN_BUFFER = 1 << 16
 
 class EngineError(RuntimeError):
     """The exchange with the other ranks failed."""
+
+
+class SpikeExchange(Protocol):
+    """How an engine sees the other ranks.
+
+    It is one of `distsnn.comm.exchange` or, with `complete_until`, `distsnn.comm.group_exchange`.
+    """
+
+    send_buffer: npt.NDArray[np.int32]
+    received_gid: npt.NDArray[np.uint32]
+    received_step: npt.NDArray[np.int64]
+    n_received: npt.NDArray[np.int64]
+    table: npt.NDArray[np.int64]
+    scalars: npt.NDArray[np.float64]
+
+    @property
+    def complete_until(self) -> npt.NDArray[np.int64] | None:
+        """The loop before which all ranks' spikes are known; None: the epoch's first."""
+
+    @property
+    def address(self) -> int:
+        """Address of the entry."""
+
+    def error_text(self, status: int) -> str:
+        """Return an error's text."""
+
+
+class NoExchange:
+    """The buffers of an engine that has no other ranks."""
+
+    complete_until: None = None
+
+    def __init__(self, most_spikes: int, epoch_steps: int) -> None:
+        # one loop's spikes are taken from the send_buffer before the next's are written over them
+        self.send_buffer = np.zeros(1 + epoch_steps + most_spikes * epoch_steps, np.int32)
+        self.received_gid = np.zeros(most_spikes + 1, np.uint32)
+        self.received_step = np.zeros(most_spikes + 1, np.int64)
+        self.n_received = np.zeros(1, np.int64)
+        self.table = np.zeros(1, np.int64)
+        self.scalars = np.zeros(1)
+        self.address = 0
+
+    def error_text(self, status: int) -> str:
+        """Raise AssertionError: nothing can fail."""
+        raise AssertionError(f"no exchange, yet status {status}")
 
 
 class EpochLoop:
@@ -178,16 +223,15 @@ class EpochLoop:
         state[loop.STOP] = stop
         self.complete_until[0] = iteration
 
-    def forget_epochs(self) -> None:
-        """Count epochs from now on."""
-        self.state[loop.EPOCHS] = 0
-
     @contextmanager
     def only_delivering(
         self, collects: Sequence[KernelCall], delivers: Sequence[KernelCall]
     ) -> Iterator[None]:
-        """Make other calls only; meanwhile nothing is updated and no exchange takes place."""
-        before = self._calls, self._tables, self._exchange_call
+        """Make other calls only; meanwhile nothing is updated and no exchange takes place.
+
+        Epochs of this time are not counted.
+        """
+        before, epochs = (self._calls, self._tables, self._exchange_call), self.epochs
         self._calls = {}
         self._tables = dict.fromkeys(self._tables, call_table([]))
         self.set_calls("collects", collects)
@@ -197,6 +241,7 @@ class EpochLoop:
             yield
         finally:
             self._calls, self._tables, self._exchange_call = before
+            self.state[loop.EPOCHS] = epochs
 
     def collect(self, iteration: int) -> None:
         """Run one iteration, within `only_delivering`: delay runs that are due are added."""

@@ -85,6 +85,12 @@ class LocalLayout:
         return int(self.blocks.size[self.owned_blocks].sum())
 
     @property
+    def n_planes(self) -> int:
+        """Number of receptor planes: most receptors of a population, at least 1."""
+        receptors = (population.model.receptors for population in self.network.populations)
+        return max(1, *map(len, receptors))
+
+    @property
     def target_bits(self) -> int:
         """Bits of a local neuron's number."""
         return max(1, (self.n_local - 1).bit_length())

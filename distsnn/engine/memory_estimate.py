@@ -8,12 +8,12 @@ import numpy as np
 
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import state_fields as neuron_fields
+from distsnn.engine.plasticity.weight_scaling import state_fields as activity_fields
 from distsnn.engine.row_builder import EDGE_BYTES
 from distsnn.engine.source_states import state_fields as source_fields
 from distsnn.engine.spike_trains import state_fields as gamma_fields
 from distsnn.engine.state_fields import StateField
 from distsnn.engine.storage import RowSetPlan, bytes_per_synapse, distinct_delays, plan_row_sets
-from distsnn.engine.weight_scaling import state_fields as activity_fields
 from distsnn.network import (
     ConnectionFile,
     ConnectionList,
@@ -150,6 +150,6 @@ def _fields(network: Network) -> list[StateField]:
 
 def _rings(layout: LocalLayout, plans: list[RowSetPlan]) -> float:
     """Return the bytes of input that is still to come, and of the sums of weights."""
-    planes = max(1, *(len(population.model.receptors) for population in layout.network.populations))
     ahead = max((plan.max_delay for plan in plans if not plan.pull), default=0)
-    return planes * (4.0 * (1 << ahead.bit_length() + layout.target_bits) + 8.0 * layout.n_local)
+    slots = 1 << ahead.bit_length() + layout.target_bits
+    return layout.n_planes * (4.0 * slots + 8.0 * layout.n_local)

@@ -1,6 +1,7 @@
 """The engine of one rank: its neurons, synapses, stimuli and recordings."""
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -8,12 +9,11 @@ from itertools import chain
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine import neuron_parameters, spike_sources
-from distsnn.engine.changed_weights import ChangedWeights, changed_weights, schedule_again
+from distsnn.engine import neuron_values, spike_sources
+from distsnn.engine.changed_weights import ChangedWeights, changed_weights
 from distsnn.engine.currents import CURRENTS
 from distsnn.engine.delivery import ProceduralDelivery, RowSetDelivery
-from distsnn.engine.epoch_loop import EpochLoop
-from distsnn.engine.exchange_interface import SpikeExchange
+from distsnn.engine.epoch_loop import EpochLoop, SpikeExchange
 from distsnn.engine.faults import Fault, neuron_fault
 from distsnn.engine.kernel_calls import KernelCall
 from distsnn.engine.layout import LocalLayout
@@ -24,14 +24,16 @@ from distsnn.engine.local_neurons import (
     spikes_per_step,
     update_call,
 )
-from distsnn.engine.neuron_parameters import Parameters
-from distsnn.engine.plastic_calls import ReceivedSpikes
-from distsnn.engine.plastic_delivery import PlasticDelivery
-from distsnn.engine.plastic_ring import PendingInput, merge_calls, plastic_ring
-from distsnn.engine.plastic_sources import DeliveredTraces
+from distsnn.engine.neuron_values import Parameters
+from distsnn.engine.plasticity.calls import ReceivedSpikes
+from distsnn.engine.plasticity.delivery import PlasticDelivery
+from distsnn.engine.plasticity.ring import PendingInput, merge_calls, plastic_ring
+from distsnn.engine.plasticity.rule_constants import RuleConstants
+from distsnn.engine.plasticity.sources import DeliveredTraces
+from distsnn.engine.plasticity.weight_probes import SynapseSelection, WeightProbe
+from distsnn.engine.plasticity.weight_scaling import WeightScaler
 from distsnn.engine.probes import StateProbe, make_state_probes, max_undrained_steps
 from distsnn.engine.redelivery import deliver_again
-from distsnn.engine.rule_constants import RuleConstants
 from distsnn.engine.source_states import (
     OwnStates,
     SourceParameters,
@@ -42,8 +44,6 @@ from distsnn.engine.source_states import (
 from distsnn.engine.spikes_in_flight import Spikes, SpikesInFlight
 from distsnn.engine.state_fields import StateHolder
 from distsnn.engine.stimuli import Stimuli, max_stimulus_input
-from distsnn.engine.weight_probes import SynapseSelection, WeightProbe
-from distsnn.engine.weight_scaling import WeightScaler
 from distsnn.engine.wiring import LocalSynapses
 from distsnn.kernels import emission, loop
 from distsnn.network.quanta import WeightQuanta
@@ -64,6 +64,9 @@ class RankEngine:
         The synapses onto the rank's neurons.
     seed : int
         The run's seed.
+    max_weight_sums : ndarray of int64, shape (n_planes,), optional
+        Maximum of the sums of \\|weights\\| onto a neuron of all ranks, quanta, so that all ranks
+        have input rows of one type; by default of this rank's neurons.
 
     Attributes
     ----------
@@ -82,7 +85,9 @@ class RankEngine:
     source_parameters : dict of int to SourceParameters
         Parameters of synapse models, by projection; a restart keeps those that were set.
     changed_weights : dict of str to ChangedWeights
-        Static weights that were set, by projection; a restart keeps them.
+        Weights of static projections that were set, by projection; a restart keeps them.
+    max_weight_sums : ndarray of int64, shape (n_planes,)
+        Maximum of the sums of \\|described weights\\| onto a neuron of all ranks, quanta.
     state_holders : list of StateHolder
         Holders of the state, once connected: each variable of a network once, in the order in which
         they can be set.
@@ -91,15 +96,24 @@ class RankEngine:
     max_delay : int
         Maximum delay of the whole network, steps, once connected.
     input_headroom : ndarray of int64, shape (n_planes,)
-        Quanta by which a step's input to a receptor plane may exceed the described input.
+        Quanta by which a step's input to a receptor plane may exceed the described input; the same
+        on all ranks.
     stimuli : Stimuli
         Stimuli, once connected.
     """
 
     def __init__(
-        self, layout: LocalLayout, quanta: WeightQuanta, synapses: LocalSynapses, seed: int
+        self,
+        layout: LocalLayout,
+        quanta: WeightQuanta,
+        synapses: LocalSynapses,
+        seed: int,
+        max_weight_sums: npt.NDArray[np.int64] | None = None,
     ) -> None:
         self.layout, self.quanta, self.synapses, self.seed = layout, quanta, synapses, seed
+        self.max_weight_sums = (
+            synapses.max_weight_sums if max_weight_sums is None else max_weight_sums
+        )
         self.source_parameters = source_parameters(layout, seed)
         self.changed_weights: dict[str, ChangedWeights] = changed_weights(layout, quanta)
         self.restart({})
@@ -150,15 +164,25 @@ class RankEngine:
         ]
         ahead = max((plan.max_delay for plan in plans if not plan.pull), default=0)
         n_rows = 1 << min(ahead, synapses.largest_delay).bit_length()
-        sources = {projection.pre.population for projection in layout.network.projections}
-        spikes = max(
-            (spikes_per_step(self.neurons[source].population) for source in sources), default=0
-        )
-        max_input = spikes * synapses.weight_sums.max(axis=1, initial=0)
+        max_input = self.max_weight_count * self.max_weight_sums
         max_input += max_stimulus_input(layout, self.quanta)
         dtype = np.int32 if max_input.max() < 2**31 else np.int64
         self.input_headroom = np.iinfo(dtype).max - max_input
         return InputRing(np.zeros((max_input.size, n_rows, 1 << layout.target_bits), dtype))
+
+    @property
+    def max_weight_count(self) -> int:
+        """Maximum number of times that a step's input can contain a synapse's weight."""
+        projections = self.layout.network.projections
+        sources = {projection.pre.population for projection in projections}
+        spikes = (spikes_per_step(self.neurons[source].population) for source in sources)
+        factors = (
+            projection.scaling_model.largest_factor()
+            for projection in projections
+            if projection.scaling_model is not None
+        )
+        # a whole number also bounds products that are rounded
+        return max(spikes, default=0) * math.ceil(max([1.0, *factors]))
 
     def connect(self, exchange: SpikeExchange | None, epoch_steps: int, max_delay: int) -> None:
         """Set how spikes are exchanged, and compile (or load) every kernel that is used.
@@ -203,7 +227,6 @@ class RankEngine:
             )
             for row_set in self.synapses.row_sets
         ]
-        self._row_states = [delivery.states for delivery in row_sets if delivery.states is not None]
         self._static: list[RowSetDelivery | ProceduralDelivery] = [
             *row_sets,
             *(
@@ -241,27 +264,63 @@ class RankEngine:
         ]
         self._described = [*self._static, *modulators, *self.plastic]
         self._merges = merge_calls(rows_of_projections, self.plastic_ring, ring)
-        self.use_changed_weights(None)
+        self._deliver_changed_weights()
 
     def plastic_by_name(self) -> dict[str, PlasticDelivery]:
         """Return the plastic projections by name, once connected; a restart replaces them."""
         return {str(plastic.projection.name): plastic for plastic in self.plastic}
 
-    def use_changed_weights(self, in_flight: Spikes | None) -> None:
-        """Deliver with the static weights that were set, also the spikes in flight of all ranks."""
+    def use_changed_weights(
+        self, in_flight: Spikes, factors: Mapping[int, npt.NDArray[np.float64]]
+    ) -> None:
+        """Deliver with the static weights that a script has just set, also the spikes in flight.
+
+        Parameters
+        ----------
+        in_flight : (ndarray of int32, ndarray of uint32)
+            The spikes in flight of all ranks, in the order of (step, gid).
+        factors : mapping of int to ndarray of float64, shape (n_spikes,)
+            Their factors, by projection with a synapse model.
+        """
+        input_before = self.ring.rows.copy()
+        differences = self._deliver_changed_weights()
+        self._deliver_again(differences, self.step, in_flight, factors)
+        self.ring.rows[:] = input_before
+
+    def _deliver_changed_weights(self) -> list[RowSetDelivery]:
+        """Make and return the deliveries of the differences between set and described weights."""
         received = self._epoch_loop.received
-        differences = [
-            RowSetDelivery(row_set, self.ring, *received)
-            for weights in self.changed_weights.values()
-            for row_set in weights.row_sets()
+        described = [
+            delivery.states
+            for delivery in self._static
+            if isinstance(delivery, RowSetDelivery) and delivery.states is not None
         ]
+        differences, self._row_states = [], list(described)
+        for weights in self.changed_weights.values():
+            for row_set in weights.row_sets():
+                states = row_source_states(self.layout, row_set, self.source_parameters)
+                if states is not None:
+                    # the sources have described synapses onto this rank, too
+                    states.copy_records(described)
+                    self._row_states.append(states)
+                differences.append(RowSetDelivery(row_set, self.ring, *received, states))
         deliveries = [*self._described, *differences]
         collects = [delivery.collect for delivery in deliveries if delivery.collect is not None]
         delivers = [*self._archives, *(delivery.deliver for delivery in deliveries)]
         self._epoch_loop.set_calls("collects", [*collects, *self._merges])
         self._epoch_loop.set_calls("delivers", delivers)
-        if in_flight is not None:
-            schedule_again(differences, self.ring, received, in_flight, self.step)
+        return differences
+
+    def _deliver_again(
+        self,
+        deliveries: Sequence[RowSetDelivery | ProceduralDelivery],
+        step: int,
+        in_flight: Spikes,
+        factors: Mapping[int, npt.NDArray[np.float64]],
+        archives: Iterable[KernelCall] = (),
+    ) -> None:
+        arguments = self._epoch_loop, step, in_flight, deliveries, archives, factors
+        deliver_again(*arguments, input_planes=self.ring.rows)
 
     def _list_state_holders(self) -> None:
         for name, neurons in self.neurons.items():
@@ -331,7 +390,7 @@ class RankEngine:
             Result of `update_with`.
         """
         neurons = self.neurons[population]
-        neuron_parameters.change(neurons, parameters, changed)
+        neuron_values.change_parameters(neurons, parameters, changed)
         for probe in self.probes:
             if probe.recording.target.population == population:
                 probe.follow(neurons)
@@ -509,6 +568,13 @@ class RankEngine:
             plastic.process_pending_events(self.step)
         return self.follow()
 
+    def sent_factors(self, in_flight: Spikes) -> dict[int, npt.NDArray[np.float64]]:
+        """Return the factors of this rank's spikes in flight, by projection with a synapse model.
+
+        The spikes are those that `settle` has just returned.
+        """
+        return {index: states.sent.of_spikes(in_flight) for index, states in self.sources.items()}
+
     def follow(self) -> Spikes:
         """Advance the states of this rank's sources by all spikes; return those in flight."""
         in_flight = self._in_flight.remaining()
@@ -529,16 +595,8 @@ class RankEngine:
         for plastic in self.plastic:
             plastic.use_changed()
         factors = {index: sources.sent.resume(in_flight) for index, sources in self.sources.items()}
-        deliver_again(
-            self._epoch_loop,
-            step,
-            in_flight,
-            deliveries=self._static,
-            archives=self._archives,
-            factors=factors,
-            input_planes=self.ring.rows,
-        )
-        self._epoch_loop.forget_epochs()
+        deliveries = [*self._static, *self._deliver_changed_weights()]
+        self._deliver_again(deliveries, step, in_flight, factors, self._archives)
         self._events_before = self._count_events()
         steps, gids = in_flight
         is_local = self.layout.is_local(gids)
@@ -546,7 +604,6 @@ class RankEngine:
             self._in_flight.append(steps[is_local], gids[is_local])
         for plastic in self.plastic:
             plastic.resume(step, in_flight)
-        self.use_changed_weights(in_flight)
 
     def fault(self) -> Fault | None:
         """Return the first fault of a neuron or synapse of this rank, if there is one."""

@@ -1,4 +1,4 @@
-"""Redelivery: after a restart from a checkpoint, spikes in flight are delivered once more."""
+"""Redelivery: spikes in flight are delivered once more, as after a restart from a checkpoint."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -27,7 +27,8 @@ def deliver_again(
 
     The iterations that emitted the spikes are run again without neurons. The input that these
     would have consumed is cleared instead. Pending plastic input is not delivered: it is saved, as
-    weights have changed since the spikes.
+    weights have changed since the spikes. Only pulled rows can be delivered again during a run, as
+    their events that are due later are in calendar queues; the caller keeps the other input.
 
     Parameters
     ----------

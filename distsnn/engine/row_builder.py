@@ -49,10 +49,8 @@ _RULES: dict[type, int] = {
 
 def make_row_builder(layout: LocalLayout, quanta: WeightQuanta, seed: int) -> "RowBuilder":
     """Return the builder of a rank's synapses in a run of a seed, with none so far."""
-    network = layout.network
-    n_planes = max(1, *(len(population.model.receptors) for population in network.populations))
-    keys = wiring_draws.object_keys(np.uint64(seed), WIRING, len(network.projections))
-    return RowBuilder(layout, quanta, keys, np.zeros((n_planes, layout.n_local), np.int64))
+    keys = wiring_draws.object_keys(np.uint64(seed), WIRING, len(layout.network.projections))
+    return RowBuilder(layout, quanta, keys, np.zeros((layout.n_planes, layout.n_local), np.int64))
 
 
 class RowBuilder:

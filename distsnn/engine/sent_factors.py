@@ -65,6 +65,19 @@ class SentFactors(CountedHolder):
         """Take the factors of all ranks' spikes in flight; `resume` follows with the spikes."""
         (self._factor,) = values
 
+    def of_spikes(self, in_flight: Spikes) -> Floats:
+        """Return the factor of each of this rank's spikes in flight; 1 for other neurons' spikes.
+
+        Parameters
+        ----------
+        in_flight : (ndarray of int32, ndarray of uint32)
+            This rank's spikes in flight, all of which have been taken.
+        """
+        sources = is_source(self._layout, self._projection, in_flight[1])
+        factors = np.ones(sources.size)
+        factors[np.flatnonzero(sources)[self._by_block(in_flight[1][sources])]] = self._factor
+        return factors
+
     def resume(self, flying: Spikes) -> Floats:
         """Return the factor of each spike in flight, and keep those of this rank's spikes.
 
@@ -83,17 +96,17 @@ class SentFactors(CountedHolder):
         ValueError
             If there are not as many factors as spikes.
         """
-        sources = is_source(self._layout, self._projection, flying[1])
-        order = np.flatnonzero(sources)[self._by_block(flying[1][sources])]
-        step, gid = flying[0][order], flying[1][order]
-        if self._factor.size != gid.size:
+        step, gid = flying
+        sources = is_source(self._layout, self._projection, gid)
+        if self._factor.size != np.count_nonzero(sources):
             raise ValueError(
-                f"{self._factor.size} factors of {gid.size} spikes of {self._projection.name!r}"
+                f"{self._factor.size} factors of {np.count_nonzero(sources)} spikes of "
+                f"{self._projection.name!r}"
             )
-        factors = np.ones(sources.size)
-        factors[order] = self._factor
-        is_local = self._layout.is_local(gid)
-        self._step, self._gid, self._factor = step[is_local], gid[is_local], self._factor[is_local]
+        factors = self.of_spikes(flying)
+        kept = np.flatnonzero(sources & self._layout.is_local(gid))
+        kept = kept[self._by_block(gid[kept])]
+        self._step, self._gid, self._factor = step[kept], gid[kept], factors[kept]
         return factors
 
     def _by_block(self, gid: npt.NDArray[np.uint32]) -> npt.NDArray[np.intp]:

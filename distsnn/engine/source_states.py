@@ -67,6 +67,26 @@ class SourceParameters:
         self.first_gid = layout.network.first_gid[self.projection.pre.population]
         self.index, self._seed, self._dt = index, seed, layout.network.dt
 
+    @property
+    def can_be_brought_up(self) -> bool:
+        """Whether states can be brought up to a step without a spike, and so be set."""
+        return hasattr(self.kernel, "bring_up")
+
+    def check_settable(self, *, where: str) -> None:
+        """Check that parameters and states may be set during a run.
+
+        Raises
+        ------
+        DescriptionError
+            If the states cannot be brought up to a step.
+        """
+        if not self.can_be_brought_up:
+            raise DescriptionError(
+                "cannot be set during a run: its kernel module has no function bring_up",
+                where=where,
+                value=self.model.kernel,
+            )
+
     def values(self, name: str, sources: Ints) -> Floats:
         """Return a parameter of some sources: shape (), or one value for each.
 
@@ -152,7 +172,14 @@ class SourceStates(NeuronHolder):
         source_values = values[self.neurons[sources] - pre.start] if values.ndim else values
         self.records[sources, self._states.index(name)] = source_values
 
-    def rows_of(self, gid: npt.NDArray[np.uint32]) -> Ints:
+    def copy_records(self, others: "Iterable[SourceStates]") -> None:
+        """Copy the records of the same sources from other states of all projections."""
+        for other in others:
+            if other.parameters is self.parameters:
+                rows = other.rows_of(self.neurons + self.parameters.first_gid)
+                self.records[rows >= 0] = other.records[rows[rows >= 0]]
+
+    def rows_of(self, gid: npt.NDArray[np.integer]) -> Ints:
         """Return the records of some neurons, -1 for those without; `neurons` are ascending."""
         first = self.parameters.first_gid
         rows = np.searchsorted(self.neurons, gid.astype(np.int64) - first)
@@ -273,7 +300,7 @@ class OwnStates(SourceStates):
         States of a model that cannot be brought up to a step are those after the last spike.
         """
         before = self.records.copy()
-        if hasattr(self.kernel, "bring_up"):
+        if self.parameters.can_be_brought_up:
             self.bring_up(step)
         records, self.records = self.records, before
         return {name: records[:, self._states.index(name)] for name in self.parameters.model.states}

@@ -37,9 +37,7 @@ def max_stimulus_input(layout: LocalLayout, quanta: WeightQuanta) -> npt.NDArray
     ndarray of int64, shape (n_planes,)
     """
     network = layout.network
-    bound = np.zeros(
-        max(1, *(len(population.model.receptors) for population in network.populations)), np.int64
-    )
+    bound = np.zeros(layout.n_planes, np.int64)
     for stimulus in network.stimuli:
         if isinstance(stimulus, RateInput):
             plane, weights = receptor_weights(layout, quanta, stimulus, np.asarray(stimulus.weight))

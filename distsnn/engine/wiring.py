@@ -1,7 +1,7 @@
 """Builds a rank's row sets: the synapses onto its own neurons, and no others.
 
 Synapses that do not fit their words, and given edges, are collected and become the last row sets,
-with 8-byte words. Plastic synapses have rows of their own (`engine.plastic_rows`).
+with 8-byte words. Plastic synapses have rows of their own (`engine.plasticity.rows`).
 """
 
 import math
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine import edges, plastic_rows
+from distsnn.engine import edges
 from distsnn.engine.layout import LocalLayout
-from distsnn.engine.plastic_rows import PlasticRows
+from distsnn.engine.plasticity.rows import PlasticRows, build_plastic_rows
 from distsnn.engine.row_builder import NO_EDGES, RowBuilder, make_row_builder
 from distsnn.engine.row_sets import RowSet, SynapseGenerator
 from distsnn.engine.storage import RowSetPlan, plan_explicit_row_set, plan_row_sets
@@ -51,6 +51,12 @@ class LocalSynapses:
     smallest_delay: int
     largest_delay: int
     weight_sums: Ints
+
+    @property
+    def max_weight_sums(self) -> Ints:
+        """Maximum of the sums of \\|weights\\| onto a local neuron, quanta, shape (n_planes,)."""
+        maximum: Ints = self.weight_sums.max(axis=1, initial=0)
+        return maximum
 
     @property
     def nbytes(self) -> int:
@@ -102,9 +108,7 @@ def build_local_synapses(
     for index, projection in enumerate(network.projections):
         pieces = _given_edges(network, index, explicit_edges)
         if projection.plasticity_rule is not None:
-            plastic.append(
-                plastic_rows.build_plastic_rows(layout, quanta, keys, load, index, pieces)
-            )
+            plastic.append(build_plastic_rows(layout, quanta, keys, load, index, pieces))
         elif pieces is not None:
             builder.add_explicit_edges(index, projection, pieces)
     for scaled in list(builder.overflow_synapses):
@@ -141,7 +145,7 @@ def plastic_as_described(
         if projection.plasticity_rule is not None:
             pieces = _given_edges(network, index, explicit_edges)
             load = np.zeros_like(builder.load)
-            yield plastic_rows.build_plastic_rows(layout, quanta, builder.keys, load, index, pieces)
+            yield build_plastic_rows(layout, quanta, builder.keys, load, index, pieces)
 
 
 def _given_edges(

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from distsnn.comm import Communicator
-from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.plasticity.delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError
 from distsnn.simulation.last_spikes import LastRunSpikes

@@ -15,7 +15,7 @@ from distsnn.comm.group_exchange import GroupExchange
 from distsnn.engine import wiring
 from distsnn.engine.connections import SourceRankCounts, count_by_source_rank, remote_sources
 from distsnn.engine.layout import LocalLayout
-from distsnn.engine.plastic_rows import PlasticRows
+from distsnn.engine.plasticity.rows import PlasticRows
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.wiring import LocalSynapses, plastic_as_described
 from distsnn.errors import DescriptionError
@@ -205,8 +205,11 @@ def build(
             memory_bytes=_MEMORY_SHARE * available_bytes() / communicator.node_size,
             explicit_edges=explicit_edges,
         )
-        engine = RankEngine(layout, scales, wired, settings.seed)
         counts = count_by_source_rank(layout, wired)
+    # All ranks need input rows of one type: what may be set must not depend on their number.
+    weight_sums = communicator.allreduce_max(wired.max_weight_sums)
+    with collective_phase(communicator, "building the network"):
+        engine = RankEngine(layout, scales, wired, settings.seed, weight_sums)
     # Only delays between ranks bound an epoch: a rank's own spikes are delivered step by step.
     local_minima = np.array(_min_delays_to_other_ranks(layout, wired, counts))
     nearest, between = (-communicator.allreduce_max(-local_minima)).tolist()

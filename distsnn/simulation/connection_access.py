@@ -8,7 +8,6 @@ from distsnn.comm import Communicator, allgather_checked, collective_phase
 from distsnn.engine.connection_table import Table, plastic_connections, static_connections
 from distsnn.engine.edges import Records, array_records
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.source_states import occurrences
 from distsnn.errors import DescriptionError
 from distsnn.network import ConnectionFile, ConnectionList, PopulationView, Target
 from distsnn.network.populations import as_range
@@ -114,11 +113,9 @@ def local_connections(
             return plastic_connections(plastic[projection], engine.step, sources)
         place = layout, engine.quanta, engine.seed, index
         table = static_connections(*place, records, sources)
-        changed = engine.changed_weights.get(projection)
-        if changed is not None and changed.is_set and not as_described:
-            nth = occurrences(table["source"] * network.n_neurons + table["target"])
-            ends = table["source"], table["target"], nth
-            table["weight"] = changed.weights(*ends, table["weight"])
+        changed = engine.changed_weights[projection]
+        if not as_described:
+            table["weight"] = changed.weights(table["source"], table["target"], table["weight"])
         return table
 
 

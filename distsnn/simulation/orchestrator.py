@@ -1,4 +1,4 @@
-"""The one orchestrator: it builds, drives the engine piece by piece, records and reports."""
+"""The orchestrator: builds a simulation or restores it, and runs, saves, resets and closes it."""
 
 import os
 import time
@@ -14,8 +14,6 @@ import numpy as np
 from distsnn.comm import (
     Communicator,
     collective_phase,
-    mark_collective,
-    raise_if_any_failed,
     require_equal_int,
     world,
 )
@@ -42,21 +40,15 @@ from distsnn.simulation.progress import Progress, make_progress
 from distsnn.simulation.projection_handle import ProjectionHandle
 from distsnn.simulation.recorder import Recorder, versions
 from distsnn.simulation.recording_access import Recordings
+from distsnn.simulation.run_loop import RunLoop
 from distsnn.simulation.run_summary import RunCounters, RunSummary, count, summarize
 from distsnn.simulation.script_changes import ScriptChanges, changed_parts
-from distsnn.simulation.segments import (
-    FAILED,
-    OUT_OF_TIME,
-    SAVE,
-    SIGNALLED,
-    SegmentScheduler,
-    end_step,
-    first_fault,
-)
+from distsnn.simulation.segments import SegmentScheduler, end_step
 from distsnn.simulation.signal_handling import SignalHandler
 from distsnn.simulation.spike_counts import RateLimit
 from distsnn.simulation.spike_output import SpikeOutput, end_status
 from distsnn.simulation.state_store import state_store
+from distsnn.simulation.static_weights import reserve_set_weights
 from distsnn.simulation.stimulus_control import StimulusControl
 from distsnn.units import format_count
 
@@ -188,12 +180,20 @@ class Simulation:
             )
             self._heartbeat.exit_reports = exit_reports_folder(out, self._output.recorder.attempt)
             self._scripted.subscribe(self._output.recorder.record_script_changes)
-        self._scheduler = SegmentScheduler(
-            *(self._policy, self.network.dt, self._engine.max_undrained_steps, self._communicator),
-            epoch_steps=self._built.epochs.global_steps,
-        )
-        self._ceiling = RateLimit(
-            self.network, self._policy.max_rate, self._communicator, self._engine.step
+        engine, communicator, policy = self._engine, self._communicator, self._policy
+        self._loop = RunLoop(
+            engine,
+            communicator,
+            scheduler=SegmentScheduler(
+                *(policy, self.network.dt, engine.max_undrained_steps, communicator),
+                epoch_steps=self._built.epochs.global_steps,
+            ),
+            rate_limit=RateLimit(self.network, policy.max_rate, communicator, engine.step),
+            output=self._output,
+            times=self._times,
+            interrupts=self._interrupts,
+            heartbeat=self._heartbeat,
+            progress=self._progress,
         )
         self._closed = False
 
@@ -302,7 +302,7 @@ class Simulation:
             with collective_phase(self._communicator, "saving"):
                 if recorder is not None:
                     recorder.saved(number)
-        self._scheduler.saved(spent_s)
+        self._loop.scheduler.saved(spent_s)
 
     def _build(
         self,
@@ -355,7 +355,7 @@ class Simulation:
         attributes = generation.attributes
         self._scripted.add(*attributes["script_changes"])  # before values are set, in another order
         self._checkpoints.load(generation)
-        self._reserve_weights()
+        reserve_set_weights(self._access)
         with collective_phase(self._communicator, "restoring recordings"):
             switched = attributes.get("recordings", {})
             self._recordings.restore(switched, path=str(generation.folder))
@@ -367,11 +367,6 @@ class Simulation:
             )
         saved_by = format_count(generation.ranks, "rank")
         self._report(f"going on at {self.time_ms:g} ms, saved by {saved_by}")
-
-    def _reserve_weights(self) -> None:
-        """Reserve input for static weights that were set, after the stimuli. Collective."""
-        weights = self._engine.changed_weights.items()
-        self._inputs.reserve_weights({name: changed.differences for name, changed in weights})
 
     def _report(self, text: str, *, always: bool = False) -> None:
         """Print a message with the progress, or always (on rank 0)."""
@@ -443,64 +438,16 @@ class Simulation:
         end = require_equal_int(
             self._communicator, lambda: self._end(time_ms), "checking the time", where="run, time"
         )
-        self._times.start()
-        self._output.begin(end, self.network.dt)
-        if self._progress is not None:
-            self._progress.start(self.time_ms, end * self.network.dt)
         try:
-            with self._interrupts.deferred():
-                while self._engine.step < end:
-                    self._run_segment(
-                        self._scheduler.segment_end(self._engine.step, end) - self._engine.step
-                    )
-                    if self._progress is not None:
-                        self._progress.update(self.time_ms)
-                    self._times.lap()
+            self._loop.run_until(end, self.save)
         except BaseException as error:
-            self._times.lap()
-            if self._progress is not None:
-                self._progress.stop(self.time_ms)
             self._stop(error)
             raise
-        if self._progress is not None:
-            self._progress.finish(self.time_ms)
-        self._times.lap()
 
     def _end(self, time_ms: float) -> int:
         if self._closed:
             raise DescriptionError("the simulation is closed", where="run")
         return end_step(self._engine.step, time_ms, self.network.dt)
-
-    def _run_segment(self, n_steps: int) -> None:
-        """Run one piece on all ranks, save if it is time to, and stop all together if one has to.
-
-        What `engine.run` itself raises (as when memory runs out) passes through: the other ranks
-        wait in the middle of an exchange, where only the end of the job reaches them.
-        """
-        begin = time.perf_counter()
-        failure = self._output.advance(self._engine, n_steps)
-        self._times.recording_s = self._output.spent_s
-        self._heartbeat.step = self._engine.step
-        fault = self._engine.fault()
-        verdict, signal = self._scheduler.agree_after_segment(
-            n_steps,
-            self._engine.step,
-            time.perf_counter() - begin,
-            failed=fault is not None or failure is not None,
-            signal=self._interrupts.number,
-        )
-        if verdict == FAILED:
-            first = first_fault(self._communicator, fault)
-            raise_if_any_failed(self._communicator, failure or first, "running")
-        window = self._scheduler.rate_window
-        if window is not None and self._engine.step % window == 0:
-            self._ceiling.check(self._output.counts.all, window, step=self._engine.step)
-        store = self._output.recorder.path if self._output.recorder is not None else None
-        if store is not None and verdict >= SAVE:
-            self.save()
-        if verdict in (SIGNALLED, OUT_OF_TIME):
-            number = signal if verdict == SIGNALLED else 0
-            raise mark_collective(self._interrupts.stopping(number, self.time_ms, store))
 
     def close(self) -> RunSummary:
         """Commit and close the recordings and return what the run was. Collective.
@@ -592,7 +539,7 @@ class Simulation:
             with collective_phase(communicator, "setting inputs"):
                 self._scripted.add(*names)
                 self._inputs.set_again(values)
-            self._reserve_weights()
+            reserve_set_weights(self._access)
             self._heartbeat.exit_reports, self._heartbeat.step = None, 0
             self._begin(out, overwrite=overwrite)
         self._times.build_s = max(communicator.allgather(time.perf_counter() - begin))

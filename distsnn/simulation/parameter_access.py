@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import collective_phase, first_on_node
-from distsnn.engine import neuron_parameters
-from distsnn.engine.neuron_parameters import Parameters
+from distsnn.engine import neuron_values
+from distsnn.engine.neuron_values import Parameters
 from distsnn.errors import DescriptionError
 from distsnn.network import Neuron, Value
 from distsnn.network.checks import check_shape
@@ -42,7 +42,7 @@ class NeuronParameters(NeuronValues):
         return tuple(self._neurons.population.model.parameters())
 
     def _read(self, name: str) -> Values:
-        return neuron_parameters.read(self._neurons, name, self._slots)
+        return neuron_values.read_parameter(self._neurons, name, self._slots)
 
     def _set(self, name: str, described: ValueLike) -> None:
         neurons, engine, communicator = self._neurons, self._engine, self._communicator
@@ -53,7 +53,7 @@ class NeuronParameters(NeuronValues):
         with collective_phase(communicator, _DOING):
             step, seed = engine.step, engine.seed
             is_whole = self._size == population.size
-            new = neuron_parameters.with_value(
+            new = neuron_values.with_value(
                 neurons, name, self._slots, local_values, is_whole=is_whole, step=step, seed=seed
             )
         before, after = self._models(name, new)
@@ -83,10 +83,10 @@ class NeuronParameters(NeuronValues):
         neurons = self._neurons
         real = np.flatnonzero(neurons.neurons >= 0)
         own_parameters = {
-            parameter: neuron_parameters.read(neurons, parameter, real)
+            parameter: neuron_values.read_parameter(neurons, parameter, real)
             for parameter in neurons.changed
         }
-        set_now = neuron_parameters.read(replace(neurons, parameters=new), name, real)
+        set_now = neuron_values.read_parameter(replace(neurons, parameters=new), name, real)
         parts = self._communicator.allgather((neurons.neurons[real], own_parameters, set_now))
         places = np.concatenate([part[0] for part in parts])
 
@@ -122,4 +122,4 @@ class NeuronParameters(NeuronValues):
         concern = after.concern(dt)
         if concern and concern != before.concern(dt) and self._communicator.rank == 0:
             warnings.warn(f"population {neurons.population.name!r}: {concern}", stacklevel=5)
-        return neuron_parameters.set_substeps(new, parts)
+        return neuron_values.set_substeps(new, parts)

@@ -4,15 +4,15 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import allgather_checked, broadcast_from_rank0, collective_phase
-from distsnn.engine.modulation import ModulatorHistory
-from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.plasticity.delivery import PlasticDelivery
+from distsnn.engine.plasticity.modulation import ModulatorHistory
 from distsnn.engine.source_states import SourceParameters
 from distsnn.errors import DescriptionError
 from distsnn.network import Target
 from distsnn.network.checks import ANY, POSITIVE, Interval, as_number, check_range
 from distsnn.network.values import ValueLike, value_digest
 from distsnn.simulation.access import Access, missing_member, plastic_delivery
-from distsnn.simulation.connection_access import local_connections, read_connections
+from distsnn.simulation.connection_access import read_connections
 from distsnn.simulation.recording_access import PartRecordings
 from distsnn.simulation.rule_parameters import RuleParameters
 from distsnn.simulation.source_access import SynapseModelParameters
@@ -133,15 +133,16 @@ class ProjectionHandle:
         Synapses are in the order of (source, target); several between the same neurons are in the
         order in which they were drawn or given. Reading gives a copy. A number or an array may be
         assigned. Static weights that are set act on all events that arrive later, also of spikes in
-        flight. They need 48 bytes for each changed synapse, and are delivered beside the described
+        flight; if a synapse model scales the weights, spikes in flight keep their factors. A
+        changed synapse needs 48 bytes (96 if it is scaled), and is delivered beside the described
         weights, however these are stored.
 
         Raises
         ------
         DescriptionError
-            If there are too many for all ranks; when they are set, if a synapse model scales them,
-            a weight is out of its bounds, static weights do not fit the projection's weight
-            quantum, a step's input could overflow, or ranks give different weights.
+            If there are too many for all ranks; when they are set, if a weight is out of its
+            bounds, static weights do not fit the projection's weight quantum, a step's input could
+            overflow, or ranks give different weights.
         """
         access, name = self._access, self._name
         plastic = access.engine.plastic_by_name()
@@ -150,9 +151,11 @@ class ProjectionHandle:
             return self._order.read(
                 "weights", lambda: delivery.sign * delivery.read_weights(step).astype(np.float64)
             )
-        _ = self._order.sources  # all ranks agree on the projection before they read its file
-        table = local_connections(access.engine, access.communicator, name)
-        return self._order.read("weights", lambda: table["weight"])
+        changed, described = access.engine.changed_weights[name], self._order.described
+        return self._order.read(
+            "weights",
+            lambda: changed.weights(*(described[key] for key in ("source", "target", "weight"))),
+        )
 
     @weights.setter
     def weights(self, described: ValueLike) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from distsnn.comm import collective_phase, first_on_node
-from distsnn.engine.plastic_delivery import PlasticDelivery
-from distsnn.engine.synapse_parameters import BOUNDS, Floats, drawn
+from distsnn.engine.plasticity.delivery import PlasticDelivery
+from distsnn.engine.plasticity.synapse_parameters import BOUNDS, Floats, drawn
 from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import Distribution, Value
 from distsnn.network.plastic_synapse import AUTO, LEAST_STEP, PlasticSynapse

@@ -111,12 +111,7 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
         """Return a value if it can be one of the parameter's, alone."""
         self._check_name(name)
         where = f"{self._where}, {name}"
-        if not hasattr(self._parameters.kernel, "bring_up"):
-            raise DescriptionError(
-                "cannot be changed during a run: its kernel module has no function bring_up",
-                where=where,
-                value=self._model.kernel,
-            )
+        self._parameters.check_settable(where=where)
         value = as_value(given, where=where)
         if isinstance(value, np.ndarray):
             check_shape(value, (self._size,), where=where, meaning="one value per source")

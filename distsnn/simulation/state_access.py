@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, allgather_checked, collective_phase
-from distsnn.engine import neuron_states
+from distsnn.engine import neuron_values
 from distsnn.engine.local_neurons import LocalNeurons, Slots
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import unknown_name_error
@@ -162,7 +162,7 @@ class NeuronStates(NeuronValues):
         return tuple(self._neurons.population.model.states)
 
     def _read(self, name: str) -> Values:
-        return neuron_states.read_state(self._neurons, name, self._slots)
+        return neuron_values.read_state(self._neurons, name, self._slots)
 
     def _set(self, name: str, given: ValueLike) -> None:
         with collective_phase(self._communicator, "setting a state"):
@@ -172,7 +172,7 @@ class NeuronStates(NeuronValues):
             value = state_value(given, state, self._size, self._neurons.real, where=where)
         value = self._agreed(name, value)
         step, seed = self._engine.step, self._engine.seed
-        neuron_states.write_state(self._neurons, name, self._slots, value, step=step, seed=seed)
+        neuron_values.write_state(self._neurons, name, self._slots, value, step=step, seed=seed)
 
 
 def synapse_states(

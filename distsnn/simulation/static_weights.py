@@ -1,14 +1,13 @@
 """Weights of static projections, set between two run calls: collective, equal on all ranks."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import collective_phase
-from distsnn.engine.changed_weights import N_COLUMNS
-from distsnn.engine.connection_table import Table
-from distsnn.engine.source_states import occurrences
+from distsnn.engine.changed_weights import ChangedWeights
 from distsnn.engine.storage import receptor_planes
 from distsnn.engine.value_columns import integer_weights
 from distsnn.errors import DescriptionError
@@ -38,33 +37,59 @@ def set_static_weights(
     index = [projection.name for projection in engine.layout.network.projections].index(name)
     shape = order.sources.shape
     with collective_phase(communicator, _DOING):
-        if name not in engine.changed_weights:
-            raise DescriptionError(
-                "weights that a synapse model scales cannot be set",
-                where=where,
-                allowed="a static projection without a synapse model, or a plastic projection",
-            )
         value = as_numbers(described, shape, where=where, meaning="one weight per synapse")
         weights = np.broadcast_to(np.asarray(value, np.float64), shape)
         _check_description(engine.layout.network, index, weights, order, where)
         stored = _stored(access, index, weights, order)
     order.agree("weights", value)
-    table = local_connections(engine, communicator, name, as_described=True)
-    changed = engine.changed_weights[name]
+    changed, table = engine.changed_weights[name], order.described
     with collective_phase(communicator, _DOING):
-        old = integer_weights(engine.layout, engine.quanta, index, table["weight"])
-        differences = _differences(access, index, table, old, stored[order.local_order])
-    access.inputs.reserve_weights({**_all_differences(access), name: differences}, where=where)
-    changed.set(differences)
-    parts = communicator.allgather(engine.settle())
-    steps, gids = (np.concatenate(part) for part in zip(*parts, strict=True))
-    by_step = np.lexsort((gids, steps))
-    engine.use_changed_weights((steps[by_step], gids[by_step]))
+        before = integer_weights(engine.layout, engine.quanta, index, table["weight"])
+        after = stored[order.local_order]
+        delays = np.rint(table["delay"] / engine.layout.network.dt).astype(np.int64)
+        differences = changed.differences_of(
+            table["source"], table["target"], delays, before, after
+        )
+        changes = changed.changes_of_sums(table["target"], before, after)
+    others = [other for other in engine.changed_weights.values() if other is not changed]
+    access.inputs.reserve_weights([*_sum_changes(others), changes], where=where)
+    with collective_phase(communicator, _DOING):
+        in_flight = engine.settle()
+        part = *in_flight, engine.sent_factors(in_flight)
+    steps, gids, factors = zip(*communicator.allgather(part), strict=True)
+    step, gid = np.concatenate(steps), np.concatenate(gids)
+    by_step = np.lexsort((gid, step))
+    with collective_phase(communicator, _DOING):
+        changed.set(differences, changes)
+        engine.use_changed_weights(
+            (step[by_step], gid[by_step]),
+            {key: np.concatenate([each[key] for each in factors])[by_step] for key in factors[0]},
+        )
     access.scripted.add(name)
 
 
-def _all_differences(access: Access) -> dict[str, Ints]:
-    return {name: one.differences for name, one in access.engine.changed_weights.items()}
+def reserve_set_weights(access: Access) -> None:
+    """Reserve input for weights that are set already, as after a restart. Collective.
+
+    Stimuli must have reserved theirs.
+    """
+    engine, layout = access.engine, access.engine.layout
+    names = [projection.name for projection in layout.network.projections]
+    for name, changed in engine.changed_weights.items():
+        if changed.is_set and changed.sum_changes is None:
+            table = local_connections(engine, access.communicator, name, as_described=True)
+            with collective_phase(access.communicator, "restoring weights"):
+                ends = table["source"], table["target"]
+                before, after = (
+                    integer_weights(layout, engine.quanta, names.index(name), weights)
+                    for weights in (table["weight"], changed.weights(*ends, table["weight"]))
+                )
+                changed.sum_changes = changed.changes_of_sums(ends[1], before, after)
+    access.inputs.reserve_weights(_sum_changes(engine.changed_weights.values()))
+
+
+def _sum_changes(weights: Iterable[ChangedWeights]) -> list[Ints]:
+    return [changed.sum_changes for changed in weights if changed.sum_changes is not None]
 
 
 def _check_description(
@@ -114,21 +139,3 @@ def _stored(access: Access, index: int, weights: Floats, order: SynapseOrder) ->
             f"multiples of {step:.6g}: the quantum follows from the described weights",
         )
     return stored
-
-
-def _differences(access: Access, index: int, table: Table, old: Ints, new: Ints) -> Ints:
-    """Return the columns of `engine.changed_weights` of this rank's synapses."""
-    layout = access.engine.layout
-    positive, negative = receptor_planes(layout, layout.network.projections[index])
-    nth = occurrences(table["source"] * layout.network.n_neurons + table["target"])
-    delays = np.rint(table["delay"] / layout.network.dt).astype(np.int64)
-    plane_of_old, plane_of_new = (np.where(w >= 0, positive, negative) for w in (old, new))
-    moved = plane_of_old != plane_of_new
-    columns = [table["source"], table["target"], nth]
-    parts = [
-        np.stack([*columns, plane_of_new, delays, np.where(moved, new, new - old)], axis=1),
-        np.stack([*columns, plane_of_old, delays, np.where(moved, -old, 0)], axis=1),
-    ]
-    joined = np.concatenate(parts).astype(np.int64)
-    differences: Ints = joined[joined[:, N_COLUMNS - 1] != 0]
-    return differences

@@ -9,8 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, broadcast_from_rank0, mark_collective
-from distsnn.engine.changed_weights import input_growth
-from distsnn.engine.local_neurons import spikes_per_step
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.spike_trains import most_counts, receptor_weights
 from distsnn.engine.state_fields import StateField, StateHolder
@@ -99,10 +97,8 @@ class StimulusControl(StateHolder):
     ) -> None:
         self._engine, self._communicator, self._scripted = engine, communicator, scripted
         self._network = network = engine.layout.network
-        # by how many quanta the input of a step may grow on every rank, by receptor plane
-        self._input_headroom: list[int] = (
-            -communicator.allreduce_max(-engine.input_headroom)
-        ).tolist()
+        # by how many quanta the input of a step may grow, by receptor plane
+        self._input_headroom: list[int] = engine.input_headroom.tolist()
         self._of_weights = [0] * len(self._input_headroom)
         self._settable: dict[str, _StimulusState] = {}
         for stimulus in network.stimuli:
@@ -123,36 +119,44 @@ class StimulusControl(StateHolder):
         engine.state_holders.append(self)
         self._described: dict[str, Keys] = {}
 
-    def reserve_weights(
-        self, differences: Mapping[str, npt.NDArray[np.int64]], *, where: str = ""
-    ) -> None:
-        """Let weights of static projections have room for what was set, by projection. Collective.
+    def reserve_weights(self, changes: Iterable[npt.NDArray[np.int64]], *, where: str = "") -> None:
+        """Reserve input for the weights of static projections that were set. Collective.
+
+        Parameters
+        ----------
+        changes : iterable of ndarray of int64, shape (n_planes, n_local)
+            By projection, the change of the sum of \\|weights\\| onto each local neuron, quanta.
+        where : str
+            The context for the error.
 
         Raises
         ------
         DescriptionError
             If a step's input could overflow.
         """
-        engine, n = self._engine, len(self._input_headroom)
-        sources = {projection.pre.population for projection in self._network.projections}
-        spikes = max(
-            (spikes_per_step(engine.neurons[name].population) for name in sources), default=0
-        )
-        local = input_growth(engine.layout, differences.values(), n, spikes)
-        growth = self._communicator.allreduce_max(local).tolist()
-        for plane in range(n):
-            most = self._input_headroom[plane] + self._of_weights[plane]
-            if growth[plane] > most:
+        engine, sums = self._engine, self._engine.synapses.weight_sums
+        for change in changes:
+            sums = sums + change
+        increase = self._communicator.allreduce_max(sums.max(axis=1, initial=0))
+        increase -= engine.max_weight_sums
+        # input that smaller weights leave stays reserved for setting them back
+        growth = (engine.max_weight_count * increase.clip(0)).tolist()
+        most = [
+            headroom + reserved
+            for headroom, reserved in zip(self._input_headroom, self._of_weights, strict=True)
+        ]
+        for plane, quanta in enumerate(growth):
+            if quanta > most[plane]:
                 raise mark_collective(
                     DescriptionError(
                         "a step's input could overflow with the new weights",
                         where=where,
-                        value=f"changes of {growth[plane]} quanta onto a neuron",
-                        allowed=f"up to {most}; describe the projection with its largest weights",
+                        value=f"{quanta} quanta more onto a neuron",
+                        allowed=f"up to {most[plane]}; describe the projection with its largest "
+                        "weights",
                     )
                 )
-        for plane in range(n):
-            self._input_headroom[plane] += self._of_weights[plane] - growth[plane]
+        self._input_headroom[:] = [most[plane] - quanta for plane, quanta in enumerate(growth)]
         self._of_weights = growth
 
     def set(self, name: str, fields: Mapping[str, ValueLike]) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import allgather_checked, collective_phase
+from distsnn.engine.connection_table import Table
 from distsnn.errors import DescriptionError
 from distsnn.network.checks import check_shape
 from distsnn.network.values import Value, ValueLike, as_value, value_digest
@@ -46,7 +47,7 @@ class SynapseOrder:
     def _gather(self) -> "_Order":
         engine, communicator = self._access.engine, self._access.communicator
         allgather_checked(communicator, lambda: (self._where, None), where=self._where)
-        plastic = engine.plastic_by_name()
+        plastic, described = engine.plastic_by_name(), None
         if self._name in plastic:
             with collective_phase(communicator, "looking for synapses"):
                 rows = plastic[self._name].rows
@@ -54,9 +55,9 @@ class SynapseOrder:
                 targets = engine.layout.to_gids(rows.targets())
                 local_columns = rows.row_set.source_of_synapse, targets, delays
         else:
-            table = local_connections(engine, communicator, self._name)
-            targets = table["target"]
-            local_columns = table["source"], targets, table["delay"]
+            described = local_connections(engine, communicator, self._name, as_described=True)
+            targets = described["target"]
+            local_columns = described["source"], targets, described["delay"]
         check_total(communicator, targets.size, 24, where=self._where)
         parts = communicator.allgather(local_columns)
         sources, targets, delays = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -66,7 +67,8 @@ class SynapseOrder:
         places = np.empty(order.size, np.int64)
         places[order] = np.arange(order.size)
         local_order = places[first : first + sizes[communicator.rank]]
-        return _Order(sources[order], targets[order], delays[order], order, local_order)
+        columns = sources[order], targets[order], delays[order]
+        return _Order(*columns, order, local_order, described)
 
     @property
     def sources(self) -> Ints:
@@ -87,6 +89,13 @@ class SynapseOrder:
     def local_order(self) -> Ints:
         """Numbers of this rank's synapses in this order."""
         return self._order.local_order
+
+    @property
+    def described(self) -> Table:
+        """This rank's synapses of a static projection with their described weights."""
+        table = self._order.described
+        assert table is not None
+        return table
 
     def read(self, request: str, local_values: Callable[[], Floats]) -> Floats:
         """Return values of all synapses, in their order.
@@ -150,6 +159,9 @@ class _Order:
         Places of these among the synapses of all ranks, rank by rank.
     local_order : ndarray of int64, shape (n_own_synapses,)
         Numbers of this rank's synapses in this order.
+    described : structured ndarray of shape (n_own_synapses,), or None
+        This rank's synapses with described weights, kept so that they are drawn only once; None
+        for a plastic projection.
     """
 
     sources: Ints
@@ -157,6 +169,7 @@ class _Order:
     delays: Floats
     order: Ints
     local_order: Ints
+    described: Table | None
 
 
 def as_numbers(

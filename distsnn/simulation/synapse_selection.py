@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, collective_phase
-from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.plasticity.delivery import PlasticDelivery
+from distsnn.engine.plasticity.weight_probes import SynapseSelection
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.weight_probes import SynapseSelection
 from distsnn.network import PopulationView, RecordWeights, SynapseRange
 
 Ints = npt.NDArray[np.int64]

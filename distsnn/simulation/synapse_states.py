@@ -109,12 +109,7 @@ class SynapseModelStates(_States):
 
     def _check_model(self, name: str) -> None:
         state, where = self._check_name(name), f"{self._where}, {name}"
-        if not hasattr(self._parameters.kernel, "bring_up"):
-            raise DescriptionError(
-                "cannot be set: its kernel module has no function bring_up",
-                where=where,
-                value=self._parameters.model.kernel,
-            )
+        self._parameters.check_settable(where=where)
         if not np.isfinite([state.low, state.high]).all():
             raise DescriptionError(
                 "cannot be set: the model gives no range for it, and sums of input could overflow",

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from distsnn.comm import Communicator, run_program
-from distsnn.engine import plastic_delivery, target_state_tracker
+from distsnn.engine.plasticity import delivery, target_state_tracker
 from distsnn.network import (
     STDP,
     AeifPscDeltaClopath,
@@ -116,7 +116,7 @@ def main(ranks: Communicator) -> int:
     # Pieces are of whole epochs, however slow the machine.
     segments._MOST_PIECE_S = 1e9
     # Histories are swept at once when they are full: while others' spikes are on their way.
-    plastic_delivery._SWEEP_MS, target_state_tracker._LONG_HISTORY = 1.0, 64
+    delivery._SWEEP_MS, target_state_tracker._LONG_HISTORY = 1.0, 64
     out, part, groups = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
     storage = sys.argv[4] if len(sys.argv) > 4 else "auto"
     made = network()

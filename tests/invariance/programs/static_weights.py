@@ -19,6 +19,7 @@ from distsnn.network import (
     Population,
     Projection,
     RecordSpikes,
+    Tsodyks2,
     Uniform,
 )
 from distsnn.simulation import Simulation
@@ -30,7 +31,7 @@ SOURCES = E[10:140]
 
 
 def network() -> Network:
-    """Return a network with drawn weights, of both signs too, and several synapses of a pair."""
+    """Return a network with weights of both signs, several synapses of a pair, and depression."""
     delays = Uniform(0.5, 6.0)
     return Network(
         [E, OTHERS],
@@ -40,6 +41,11 @@ def network() -> Network:
             ),
             Projection(E, E, FixedIndegree(10), 40.0, delays),
             Projection(E, OTHERS, FixedIndegree(300), 1.0, delays, name="many"),
+            Projection(
+                *(E, OTHERS, FixedIndegree(15), Normal(150.0, 30.0), delays),
+                synapse=Tsodyks2(U=Uniform(0.3, 0.6), tau_rec=60.0, tau_fac=20.0),
+                name="depressed",
+            ),
         ],
         [PoissonInput(E, 9000.0, 50.0), PoissonInput(OTHERS, 9000.0, 50.0)],
         [RecordSpikes(E), RecordSpikes(OTHERS)],
@@ -53,10 +59,14 @@ def begin(path: Path, **settings: Any) -> None:
         simulation["E->I"].weights = 1.5 * simulation["E->I"].weights
         many = simulation["many"]
         many.weights = np.round(3.0 * np.sin(np.arange(many.sources.size)))
+        depressed = simulation["depressed"]
+        depressed.weights = np.round(170.0 * np.cos(np.arange(depressed.sources.size)))
         simulation.run(1.3)
+        depressed.parameters["tau_rec"] = 30.0
         drawn = simulation["E->I"].weights
         drawn[::3] *= -1.0
         simulation["E->I"].weights = drawn
+        depressed.weights = np.abs(depressed.weights)
         simulation.run(1.1)
         simulation.save()
 
@@ -67,6 +77,9 @@ def resume(path: Path, **settings: Any) -> None:
         simulation.run(1.0)
         simulation["E->I"].weights = np.abs(simulation["E->I"].weights)
         simulation["E->E"].weights = 50.0
+        depressed = simulation["depressed"]
+        depressed.state["x"] = 0.8
+        depressed.weights = 0.75 * depressed.weights
         simulation.run(30.0)
         simulation.save()
 

@@ -11,7 +11,7 @@ from synthetic_run import E_L, SIZES, metadata, random_spikes, state_values, wri
 from distsnn.analysis import open_run
 from distsnn.analysis.figure_data import last_window, summary_data
 from distsnn.errors import DescriptionError, StoreError
-from distsnn.io.rank_spikes import CommittedArray
+from distsnn.io.committed_arrays import CommittedArray
 from distsnn.io.run_writer import RunWriter
 
 

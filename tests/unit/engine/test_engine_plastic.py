@@ -12,8 +12,8 @@ from decoded import layouts, scales
 from rewarded import Rewarded
 
 from distsnn.engine import wiring
+from distsnn.engine.plasticity.synapse_parameters import synapse_parameters
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.synapse_parameters import synapse_parameters
 from distsnn.kernels.functions import exp_array
 from distsnn.kernels.plastic import PIECE
 from distsnn.network import (

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from distsnn.engine.kernel_calls import address
-from distsnn.engine.post_history import TargetStepHistory
+from distsnn.engine.plasticity.post_history import TargetStepHistory
 from distsnn.jit import array, kernel
 from distsnn.kernels.plastic import NEVER, insert
 

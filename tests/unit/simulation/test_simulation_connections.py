@@ -12,7 +12,7 @@ from decoded import DELAY, PLANE, SOURCE, TARGET, WEIGHT
 from own_rules import TAGGED
 
 from distsnn.engine import connection_table
-from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.plasticity.delivery import PlasticDelivery
 from distsnn.engine.row_builder import make_row_builder
 from distsnn.errors import DescriptionError
 from distsnn.network import (
@@ -218,8 +218,8 @@ def test_ranks_that_ask_for_different_connections_are_told(tmp_path: Path) -> No
     made = network(tmp_path)
 
     def work(communicator: Any) -> None:
-        simulation = Simulation(made, communicator=communicator, progress=False)
-        simulation["total" if communicator.rank else "indegree"].connections()
+        with Simulation(made, communicator=communicator, progress=False) as simulation:
+            simulation["total" if communicator.rank else "indegree"].connections()
 
     errors, _ = thread_ranks.run(2, work)
     assert all("was given other" in str(error) for error in errors)

@@ -220,10 +220,11 @@ def test_signals_must_be_such(name: str, value: float, message: str) -> None:
 
 
 def _on_ranks(ranks: Communicator) -> list[np.ndarray]:
-    simulation = Simulation(NETWORK, communicator=ranks, policy=RunPolicy(heartbeat=np.inf))
-    synapses = simulation["E->E"]
-    synapses.weights = np.linspace(0.0, 100.0, synapses.sources.size)
-    return [synapses.sources, synapses.targets, synapses.delays, synapses.weights]
+    policy = RunPolicy(heartbeat=np.inf)
+    with Simulation(NETWORK, communicator=ranks, policy=policy) as simulation:
+        synapses = simulation["E->E"]
+        synapses.weights = np.linspace(0.0, 100.0, synapses.sources.size)
+        return [synapses.sources, synapses.targets, synapses.delays, synapses.weights]
 
 
 def test_synapses_are_the_same_on_all_ranks() -> None:

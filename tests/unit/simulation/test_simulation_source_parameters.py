@@ -210,5 +210,5 @@ def test_values_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
     with Simulation(network(Harmonic()), seed=5) as simulation:
         simulation.run(20.0)
         assert simulation["p"].state["n"].max() > 3
-        with pytest.raises(DescriptionError, match=r"gain: cannot be changed.*bring_up"):
+        with pytest.raises(DescriptionError, match=r"gain: cannot be set during a run.*bring_up"):
             simulation["p"].parameters["gain"] = 0.5

@@ -175,11 +175,10 @@ def test_chosen_synapses_are_those_of_all(tmp_path: Path) -> None:
 
 
 def _probed(ranks: Communicator) -> list[tuple[int, np.ndarray, np.ndarray]]:
-    simulation = Simulation(
-        network(*CHOICES), communicator=ranks, policy=RunPolicy(heartbeat=np.inf)
-    )
-    probes = simulation._engine.weight_probes
-    return [(one.total, one.sources, one.targets) for one in probes]
+    policy = RunPolicy(heartbeat=np.inf)
+    with Simulation(network(*CHOICES), communicator=ranks, policy=policy) as simulation:
+        probes = simulation._engine.weight_probes
+        return [(one.total, one.sources, one.targets) for one in probes]
 
 
 def test_chosen_synapses_are_the_same_on_any_ranks() -> None:

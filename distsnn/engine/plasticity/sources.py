@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.plastic_calls import RuleCalls
+from distsnn.engine.plasticity.calls import RuleCalls
 from distsnn.engine.source_states import select_source_spikes
 from distsnn.engine.spikes_in_flight import Spikes
 from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, projection_fields

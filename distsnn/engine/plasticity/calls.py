@@ -9,7 +9,7 @@ from distsnn.codegen.plastic_entries import Entries
 from distsnn.codegen.plasticity import PlasticVariant, plastic_layout, rule_kernel
 from distsnn.engine.kernel_calls import KernelCall, address
 from distsnn.engine.layout import LocalLayout
-from distsnn.engine.rule_constants import Floats, RuleConstants
+from distsnn.engine.plasticity.rule_constants import Floats, RuleConstants
 from distsnn.engine.state_fields import Values
 from distsnn.jit import KernelEntry
 from distsnn.kernels import plastic

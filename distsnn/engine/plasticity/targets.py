@@ -7,9 +7,9 @@ import numpy as np
 from distsnn.codegen.plasticity import follows_targets
 from distsnn.engine.kernel_calls import KernelCall, address
 from distsnn.engine.local_neurons import LocalNeurons
-from distsnn.engine.plastic_calls import RuleCalls
-from distsnn.engine.post_history import TargetSpikeHistory
-from distsnn.engine.rule_constants import RuleConstants
+from distsnn.engine.plasticity.calls import RuleCalls
+from distsnn.engine.plasticity.post_history import TargetSpikeHistory
+from distsnn.engine.plasticity.rule_constants import RuleConstants
 from distsnn.engine.state_fields import (
     Ints,
     NeuronHolder,

@@ -9,9 +9,9 @@ from distsnn.codegen.plasticity import n_levels, observed_states
 from distsnn.codegen.target_state_entries import WatchVariant, delayed_states, target_state_entry
 from distsnn.engine.kernel_calls import KernelCall
 from distsnn.engine.local_neurons import LocalNeurons
-from distsnn.engine.plastic_calls import RuleCalls
-from distsnn.engine.plastic_targets import PlasticTargets
-from distsnn.engine.post_history import TargetStepHistory
+from distsnn.engine.plasticity.calls import RuleCalls
+from distsnn.engine.plasticity.post_history import TargetStepHistory
+from distsnn.engine.plasticity.targets import PlasticTargets
 from distsnn.engine.state_fields import Values, projection_fields
 from distsnn.kernels import plastic
 from distsnn.network.plastic_synapse import StateDrivenSynapse

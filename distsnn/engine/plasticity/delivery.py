@@ -10,13 +10,16 @@ from distsnn.codegen.plasticity import changes_between_events, is_modulated, n_d
 from distsnn.engine.kernel_calls import KernelCall, address, invoke
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import InputRing, LocalNeurons
-from distsnn.engine.modulation import ModulatorHistory
-from distsnn.engine.plastic_calls import ReceivedSpikes, RuleCalls
-from distsnn.engine.plastic_rows import PlasticRows
-from distsnn.engine.plastic_sources import DeliveredTraces, SourceTraces
-from distsnn.engine.plastic_synapses import SynapseStates
-from distsnn.engine.plastic_targets import PlasticTargets, TargetSpikes
-from distsnn.engine.rule_constants import RuleConstants
+from distsnn.engine.plasticity.calls import ReceivedSpikes, RuleCalls
+from distsnn.engine.plasticity.modulation import ModulatorHistory
+from distsnn.engine.plasticity.rows import PlasticRows
+from distsnn.engine.plasticity.rule_constants import RuleConstants
+from distsnn.engine.plasticity.sources import DeliveredTraces, SourceTraces
+from distsnn.engine.plasticity.synapse_draws import key_draws
+from distsnn.engine.plasticity.synapse_parameters import synapse_parameters
+from distsnn.engine.plasticity.synapses import SynapseStates
+from distsnn.engine.plasticity.target_state_tracker import TargetStateTracker
+from distsnn.engine.plasticity.targets import PlasticTargets, TargetSpikes
 from distsnn.engine.spikes_in_flight import Spikes
 from distsnn.engine.state_fields import (
     Ints,
@@ -26,9 +29,6 @@ from distsnn.engine.state_fields import (
     parameter_name,
     projection_fields,
 )
-from distsnn.engine.synapse_draws import key_draws
-from distsnn.engine.synapse_parameters import synapse_parameters
-from distsnn.engine.target_state_tracker import TargetStateTracker
 from distsnn.kernels import plastic
 from distsnn.kernels.delivery import GROW
 from distsnn.network import EquationSynapse, delay_bounds

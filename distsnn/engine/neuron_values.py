@@ -1,12 +1,12 @@
-"""A rank's neuron parameters in the user's units: read, and set between two `run` calls."""
+"""States and parameters of a rank's neurons in the user's units, read and set between run calls."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from distsnn.codegen.update import SUB_STEPS
-from distsnn.engine import neuron_states
 from distsnn.engine.local_neurons import Floats, LocalNeurons, Slots
 from distsnn.network import Distribution, Value
 
@@ -14,7 +14,57 @@ Parameters = dict[str, Floats]
 _ALL = slice(None)
 
 
-def read(neurons: LocalNeurons, name: str, slots: Slots) -> Floats:
+def read_state(
+    neurons: LocalNeurons, variable: str, slots: Slots
+) -> npt.NDArray[np.float64 | np.int64]:
+    """Return a copy of a state variable of some of a rank's neurons.
+
+    Parameters
+    ----------
+    neurons : LocalNeurons
+        A population's neurons on this rank.
+    variable : str
+        The state variable.
+    slots : slice or ndarray of int, shape (n,)
+        Which of them.
+
+    Returns
+    -------
+    ndarray of float64 (int64 if it is a count), shape (n,)
+    """
+    stored = neurons.states[variable][slots]
+    if neurons.population.model.states[variable].integer:
+        return stored.astype(np.int64)
+    return stored.astype(np.float64) + neurons.offset(variable, slots)
+
+
+def write_state(
+    neurons: LocalNeurons, variable: str, slots: Slots, value: Value, *, step: int, seed: int
+) -> None:
+    """Set a state variable of some of a rank's neurons.
+
+    Draws are keyed by the seed, the neuron, the variable and the step; at step 0 they equal the
+    draws of initial values. A value equal to what `read_state` returns leaves the
+    state unchanged: the sum of a state near zero and its offset may have lost bits, which the
+    difference would not restore.
+
+    Parameters
+    ----------
+    neurons, variable, slots
+        As in `read_state`.
+    value : float, ndarray of float64 (n,) or Distribution
+        What can be kept in the variable's type.
+    step, seed : int
+        Loops done, and the run's seed.
+    """
+    if isinstance(value, Distribution):
+        value = neurons.draws(variable, value, slots, step=step, seed=seed)
+    stored = neurons.states[variable]
+    new = neurons.to_stored(variable, value, slots)
+    stored[slots] = np.where(value == read_state(neurons, variable, slots), stored[slots], new)
+
+
+def read_parameter(neurons: LocalNeurons, name: str, slots: Slots) -> Floats:
     """Return a copy of a parameter of some of a rank's neurons: float64, one value for each."""
     return np.broadcast_to(neurons.parameters[name], neurons.neurons.shape)[slots].copy()
 
@@ -51,7 +101,7 @@ def with_value(
         return neurons.parameters | {name: np.asarray(value)}
     if isinstance(value, Distribution):
         value = neurons.draws(name, value, slots, step=step, seed=seed)
-    values = read(neurons, name, _ALL)
+    values = read_parameter(neurons, name, _ALL)
     values[slots] = value
     return neurons.parameters | {name: values}
 
@@ -72,7 +122,9 @@ def set_substeps(parameters: Parameters, parts: int) -> set[str]:
     return {SUB_STEPS}
 
 
-def change(neurons: LocalNeurons, parameters: Parameters, changed: Iterable[str]) -> None:
+def change_parameters(
+    neurons: LocalNeurons, parameters: Parameters, changed: Iterable[str]
+) -> None:
     """Set a population's parameters. States stay as they are in the user's units.
 
     Parameters
@@ -86,7 +138,7 @@ def change(neurons: LocalNeurons, parameters: Parameters, changed: Iterable[str]
     """
     before, changed = neurons.parameters, set(changed)
     moved: list[tuple[str, str, Any]] = [
-        (variable, state.relative_to, neuron_states.read_state(neurons, variable, _ALL))
+        (variable, state.relative_to, read_state(neurons, variable, _ALL))
         for variable, state in neurons.population.model.states.items()
         if state.relative_to in changed
     ]

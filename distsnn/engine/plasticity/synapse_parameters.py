@@ -10,7 +10,7 @@ import numpy.typing as npt
 from distsnn.codegen.plasticity import RuleKernel, initial_states
 from distsnn.counter_rng import SYNAPSE
 from distsnn.engine.layout import LocalLayout
-from distsnn.engine.plastic_rows import PlasticRows
+from distsnn.engine.plasticity.rows import PlasticRows
 from distsnn.kernels import wiring_draws
 from distsnn.kernels.values import draw_by_synapse
 from distsnn.network import AllToAll, ConnectionList, OneToOne, distribution_code

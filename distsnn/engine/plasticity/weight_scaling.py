@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.layout import LocalLayout
-from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.plasticity.delivery import PlasticDelivery
 from distsnn.engine.state_fields import NeuronHolder, StateField, Values
 from distsnn.kernels import activity
 from distsnn.kernels.functions import exp_array

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.codegen.plasticity import changes_between_events, keeps_last_event
-from distsnn.engine.plastic_calls import RuleCalls
-from distsnn.engine.plastic_rows import PlasticRows
+from distsnn.engine.plasticity.calls import RuleCalls
+from distsnn.engine.plasticity.rows import PlasticRows
+from distsnn.engine.plasticity.synapse_parameters import first_states
 from distsnn.engine.state_fields import (
     CountedHolder,
     Ints,
@@ -17,7 +18,6 @@ from distsnn.engine.state_fields import (
     parameter_name,
     projection_fields,
 )
-from distsnn.engine.synapse_parameters import first_states
 from distsnn.kernels import scaling
 
 Floats = npt.NDArray[np.float64]

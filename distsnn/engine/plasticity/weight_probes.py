@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.plastic_delivery import PlasticDelivery
+from distsnn.engine.plasticity.delivery import PlasticDelivery
 from distsnn.engine.probes import MOST_BYTES, MOST_STEPS
 from distsnn.network import RecordWeights
 

@@ -7,7 +7,7 @@ import numpy as np
 from distsnn.engine.kernel_calls import KernelCall
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import InputRing
-from distsnn.engine.plastic_rows import PlasticRows
+from distsnn.engine.plasticity.rows import PlasticRows
 from distsnn.engine.state_fields import CountedHolder, Ints, StateField, Values
 from distsnn.kernels import plastic
 

@@ -6,7 +6,7 @@ import numpy.typing as npt
 from distsnn.counter_rng import TRANSMISSION
 from distsnn.engine.kernel_calls import KernelCall
 from distsnn.engine.layout import LocalLayout
-from distsnn.engine.plastic_rows import PlasticRows
+from distsnn.engine.plasticity.rows import PlasticRows
 from distsnn.kernels import plastic, wiring_draws
 from distsnn.kernels.rule_functions import number_multapses
 
