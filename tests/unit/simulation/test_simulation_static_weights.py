@@ -17,8 +17,10 @@ from distsnn.network import (
     ConnectionList,
     ConnectionRule,
     FixedIndegree,
+    IafBw2001,
     IafPscExp,
     Network,
+    NmdaSynapse,
     Normal,
     ParrotNeuron,
     PoissonInput,
@@ -238,6 +240,28 @@ def test_scaled_weights_act_as_if_described(
         simulation.run(100.0)
     assert_same(recorded(changed), recorded(described))
     assert StoreReader(changed).n_spikes > 200
+
+
+def test_weights_of_nmda_synapses_act_as_if_described() -> None:
+    source = Population("S", 30, SpikeSource(0.5 * np.arange(1, 400), np.arange(399) % 30))
+    target = Population("T", 70, IafBw2001())
+    edges = ConnectionList(np.repeat(np.arange(30), 20), (7 * np.arange(600)) % 70)
+    new = (1.0 + np.arange(600) % 64) / 64.0
+    delays, found = 1.0 + 0.1 * (np.arange(600) % 40), []
+    for weights in (np.ones(600), new):
+        projection = Projection(
+            *(source, target, edges, weights, delays),
+            receptor="NMDA",
+            synapse=NmdaSynapse(),
+            weight_bits=14,
+        )
+        with Simulation(Network([source, target], [projection])) as simulation:
+            order = np.lexsort((edges.targets, edges.sources))
+            simulation["S->T"].weights = new[order]
+            simulation.run(150.0)
+            found.append([simulation["T"].state[name] for name in ("V_m", "s_NMDA")])
+    np.testing.assert_array_equal(*found)
+    assert np.max(found[0][1]) > 1.0
 
 
 @pytest.mark.parametrize("delivery", ["push", "pull"])
