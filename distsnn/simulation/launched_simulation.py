@@ -155,7 +155,7 @@ def _launch(
         write_request(folder, network, request)
         code = launch(
             *(ranks, ["worker", folder]),
-            start_timeout_s=start_timeout((request["policy"] or RunPolicy()).heartbeat),
+            start_timeout_s=start_timeout((request["policy"] or RunPolicy()).heartbeat_timeout),
             oversubscribe=oversubscribe,
         )
         if code == 130:

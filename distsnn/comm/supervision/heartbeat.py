@@ -52,7 +52,7 @@ _START_TIMEOUTS, _MIN_START_TIMEOUT_S = 5.0, 30.0
 _running: dict[Communicator, "Heartbeat"] = {}
 
 
-def check_timeout(timeout_s: float, *, where: str = "heartbeat") -> float:
+def check_timeout(timeout_s: float, *, where: str = "heartbeat_timeout") -> float:
     """Return a timeout of the heartbeat, s.
 
     Raises

@@ -6,7 +6,7 @@ import pytest
 
 from distsnn.cli import parser
 from distsnn.cli.parser import heartbeat_limit, parse
-from distsnn.errors import DescriptionError
+from distsnn.errors import UsageError
 
 
 def test_options_of_a_run() -> None:
@@ -53,7 +53,7 @@ def test_settings_may_come_before_the_model() -> None:
 def test_mistake_is_an_error_with_a_hint(
     words: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(DescriptionError) as caught:
+    with pytest.raises(UsageError) as caught:
         parse(words.split(), prints_help=True)
     pattern = ".*".join(map(re.escape, message.split(".*")))
     assert re.search(pattern, str(caught.value))
@@ -102,11 +102,11 @@ def test_the_workers_command_is_not_shown(capsys: pytest.CaptureFixture[str]) ->
     ("words", "limit"),
     [
         ("run model.py --time 1", 60.0),
-        ("run model.py --time 1 --heartbeat 2min", 120.0),
-        ("run --heartbeat=3 model.py --heart 7", 3.0),
+        ("run model.py --time 1 --heartbeat-timeout 2min", 120.0),
+        ("run --heartbeat-timeout=3 model.py --heart 7", 3.0),
         # mistakes are raised where the whole line is parsed
-        ("run --heartbeat soon", 60.0),
-        ("run --heartbeat", 60.0),
+        ("run --heartbeat-timeout soon", 60.0),
+        ("run --heartbeat-timeout", 60.0),
         ("", 60.0),
     ],
 )

@@ -156,7 +156,7 @@ def test_stored_network_has_no_parameters_when_it_goes_on(distsnn: Command, stop
     done = distsnn("run", "--resume", stopped, "--time", "50", "--set", "rate=1")
     assert (done.code, done.message) == (
         2,
-        f"distsnn: {stopped}: a stored network has no parameters; given '--set rate=1'",
+        f"distsnn: --set: the stored network {stopped} has no parameters; given 'rate=1'",
     )
     assert StoreReader(stopped).spike_hash() == before
 

@@ -17,7 +17,7 @@ import pytest
 
 import distsnn
 from distsnn.comm import SingleProcess
-from distsnn.errors import DescriptionError, RecordingError, StoreError
+from distsnn.errors import DescriptionError, RecordingError, SimulationStateError, StoreError
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import read_run_info
 from distsnn.network import (
@@ -126,7 +126,7 @@ def test_closing_twice_and_running_afterwards(network: Network, tmp_path: Path) 
     simulation.run(20.0)
     first = simulation.close()
     assert simulation.close().spikes == first.spikes
-    with pytest.raises(DescriptionError, match="run: the simulation is closed"):
+    with pytest.raises(SimulationStateError, match="run: the simulation is closed"):
         simulation.run(10.0)
     assert StoreReader(tmp_path / "run.zarr").complete_step == 200
 
@@ -200,7 +200,7 @@ def test_error_in_the_body_marks_the_run_as_failed(network: Network, tmp_path: P
     assert not numbers.complete
     assert numbers.status == ["failed: the user's"]
     assert numbers.recorded_ms == pytest.approx(30.0)
-    with pytest.raises(DescriptionError, match="closed"):
+    with pytest.raises(SimulationStateError, match="closed"):
         simulation.run(1.0)
 
 

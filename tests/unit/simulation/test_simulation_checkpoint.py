@@ -11,7 +11,13 @@ from campaigns import sampled
 from recorded import assert_same, recorded
 
 from distsnn.engine import snapshot
-from distsnn.errors import DescriptionError, RunawayError, StoreError
+from distsnn.errors import (
+    DescriptionError,
+    RunawayError,
+    SimulationStateError,
+    StoreError,
+    UsageError,
+)
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
@@ -265,8 +271,11 @@ def test_checkpoint_with_other_state_variables_is_refused(
 
 def test_nothing_to_save_into(network: Network) -> None:
     simulation = Simulation(network)
-    with pytest.raises(DescriptionError, match="no store to save into"):
+    with pytest.raises(UsageError, match="save: the run has no store; hint: set `store`"):
         simulation.save()
+    simulation.close()
+    with pytest.raises(SimulationStateError, match="save: the simulation is closed"):
+        simulation.save("elsewhere.zarr")
 
 
 def test_checkpoints_at_multiples_of_biological_time(network: Network, tmp_path: Path) -> None:
@@ -281,7 +290,9 @@ def test_checkpoints_at_multiples_of_biological_time(network: Network, tmp_path:
 
 def test_checkpoints_by_the_wall_clock(network: Network, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
-    with Simulation(network, seed=4, out=out, policy=RunPolicy(checkpoint_wall=1e-6)) as simulation:
+    with Simulation(
+        network, seed=4, out=out, policy=RunPolicy(checkpoint_wall_time=1e-6)
+    ) as simulation:
         simulation.run(20.0)
     assert len(generations(out)) == 2
 

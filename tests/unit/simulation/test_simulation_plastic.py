@@ -220,7 +220,7 @@ def test_signals_must_be_such(name: str, value: float, message: str) -> None:
 
 
 def _on_ranks(ranks: Communicator) -> list[np.ndarray]:
-    simulation = Simulation(NETWORK, communicator=ranks, policy=RunPolicy(heartbeat=np.inf))
+    simulation = Simulation(NETWORK, communicator=ranks, policy=RunPolicy(heartbeat_timeout=np.inf))
     synapses = simulation["E->E"]
     synapses.weights = np.linspace(0.0, 100.0, synapses.sources.size)
     return [synapses.sources, synapses.targets, synapses.delays, synapses.weights]
