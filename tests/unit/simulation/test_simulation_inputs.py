@@ -346,9 +346,7 @@ def test_spikes_of_a_run_that_is_too_long_are_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(last_spikes, "MAX_SPIKES", 60)
     with Simulation(network(), seed=9) as simulation:
         simulation.run(END)
-        with pytest.raises(
-            SimulationStateError, match="spikes: .* more than 60 spikes on one rank"
-        ):
+        with pytest.raises(SimulationStateError, match="more than 60 spikes on one rank"):
             simulation["E"].spikes()
         simulation.run(1.0)
         assert 0 < simulation["E"].spikes()[0].size <= 60
