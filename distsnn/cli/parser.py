@@ -223,8 +223,8 @@ def _add_run(run: _Parser) -> None:
         "--heartbeat-timeout",
         metavar="TIME",
         type=_wall,
-        help="end the job if a rank is silent for this time; a rank may take five times as long, "
-        "and at least 30s, to start (default: 60s)",
+        help="abort the job if a rank sends no heartbeat for this time; a rank may take five times "
+        "as long, and at least 30s, to start (default: 60s)",
     )
     run.add_argument("--quiet", action="store_true", help="show neither progress nor a summary")
 

@@ -83,7 +83,9 @@ def _start(
         model = load_model(options.model, options.set)
         time_ms = model.time_ms if options.time is None else options.time
         if time_ms is None:
-            raise UsageError("the biological time is missing: --time MS", where="distsnn run")
+            raise UsageError(
+                "the biological time is missing", where="distsnn run", hint="set --time MS"
+            )
         # an error in the time is raised before the synapses are built
         to_steps(time_ms, model.network.dt, where="--time")
         seed = model.seed if options.seed is None else options.seed
@@ -91,7 +93,7 @@ def _start(
             raise UsageError(
                 "is a run of another network or seed",
                 where=f"--resume auto, {options.out}",
-                allowed="another path, or --overwrite without --resume",
+                hint="choose another path, or set --overwrite without --resume",
             )
         if options.assignment is not None:
             assignment = load_assignment(options.assignment, model.network, communicator.size)
@@ -112,7 +114,9 @@ def _partition(options: Namespace) -> str | Graph | None:
     """Return the strategy that is asked for, None if none is."""
     if options.assignment is not None and options.strategy is not None:
         raise UsageError(
-            "either --strategy or --assignment", where="--strategy", value=options.strategy
+            "--strategy and --assignment exclude each other",
+            where="--strategy",
+            value=options.strategy,
         )
     if options.strategy == "graph":
         profile = read_profile(options.rates)
@@ -180,7 +184,7 @@ def _resume(
                 raise UsageError(
                     "is complete, and of another network",
                     where=f"--resume, {store}",
-                    allowed="another path, or --overwrite without --resume",
+                    hint="choose another path, or set --overwrite without --resume",
                 )
         if not done and options.assignment is not None:
             network = network or Network.from_dict(*reader.network())
@@ -205,18 +209,20 @@ def _check_asked(reader: StoreReader, end_step: int, options: Namespace) -> None
             f"the run is complete at {reader.complete_step * reader.dt:g} ms and has no "
             "checkpoint: it cannot be extended",
             where=f"--resume, {reader.path}",
-            allowed="up to that time; another path; or --overwrite without --resume, to run it "
-            "from the start with --checkpoint-wall-time or --checkpoint-every",
+            allowed="up to that time",
+            hint="choose another path, or run it again: --overwrite without --resume, with "
+            "--checkpoint-wall-time or --checkpoint-every",
         )
     saved = checkpoint_after(reader, end_step)
     if saved is not None:
         raise UsageError(
-            "the run was saved at a later time: it cannot end before"
+            "earlier than the last checkpoint"
             if options.time is not None
-            else "the biological time is missing: --time MS",
+            else "the biological time is missing",
             where="--time" if options.time is not None else f"--resume, {reader.path}",
             value=options.time,
-            allowed=f"{saved * reader.dt:g} ms, which it has reached, or more",
+            allowed=f"at least {saved * reader.dt:g} ms",
+            hint="" if options.time is not None else "set --time MS",
         )
 
 

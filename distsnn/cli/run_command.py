@@ -22,7 +22,8 @@ def execute(options: Namespace, communicator: Communicator) -> int:
                 f"this job has {format_count(communicator.size, 'rank')}",
                 where="--ranks",
                 value=options.ranks,
-                allowed=f"{communicator.size}, or leave it out",
+                allowed=f"{communicator.size}",
+                hint="leave out --ranks",
             )
         check_run_path(options)
         limit_s = options.heartbeat_timeout or DEFAULT_TIMEOUT_S

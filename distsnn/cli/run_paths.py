@@ -23,7 +23,9 @@ def resume_path(options: Namespace) -> str:
         raise UsageError("--resume and --overwrite exclude each other", where="--resume")
     if options.resume == "auto":
         if options.out is None:
-            raise UsageError("needs --out, the run to look for", where="--resume auto")
+            raise UsageError(
+                "the run to look for is missing", where="--resume auto", hint="set --out RUN"
+            )
         # an error in the path has the same message as without --resume
         if not path_exists(options.out):
             check_output_path(options.out)

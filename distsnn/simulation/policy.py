@@ -47,7 +47,7 @@ class RunPolicy:
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not math.isfinite(value) or value <= 0.0:
                 raise DescriptionError(
-                    "must be positive and finite", where=name, value=value, allowed="or None"
+                    "must be positive and finite", where=name, value=value, allowed="> 0, or None"
                 )
         check_timeout(self.heartbeat_timeout)
 

@@ -148,7 +148,8 @@ class StimulusControl(StateHolder):
                         "a step's input could overflow with the new weights",
                         where=where,
                         value=f"changes of {growth[plane]} quanta onto a neuron",
-                        allowed=f"up to {most}; describe the projection with its largest weights",
+                        allowed=f"up to {most}",
+                        hint="describe the projection with its largest weights",
                     )
                 )
         for plane in range(n):

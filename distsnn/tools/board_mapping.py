@@ -176,7 +176,7 @@ def map_network(
                     "the packets of a simulation can be counted with built connectivity only",
                     where="connectivity",
                     value="expected",
-                    allowed="built, with a simulation",
+                    allowed="built",
                 )
             constrained = apply_board_limits(network, board, partial(read_edges, dt=network.dt))
             for simulated in (network, constrained.network):

@@ -140,7 +140,8 @@ def _check_memory(needed: float) -> None:
             f"{needed / 2**30:,.1f} GiB of memory, {free / 2**30:,.1f} GiB are free",
             where="connectivity",
             value="built",
-            allowed="expected, which builds nothing (without a simulation), or larger slices",
+            allowed="expected (without a simulation)",
+            hint="use larger slices",
         )
 
 

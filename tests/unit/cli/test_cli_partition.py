@@ -192,7 +192,10 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
     made = StoreReader(run).attempts[0].assignment
     assert (made["strategy"], made["owner"]) == ("given", [0] * 8)
     refused = distsnn("run", areas, *words, *run_words, "--overwrite", "--strategy", "population")
-    assert (refused.code, "either --strategy or --assignment" in refused.message) == (2, True)
+    assert (refused.code, "--assignment exclude each other" in refused.message) == (
+        2,
+        True,
+    )
     given.write_text(json.dumps(owner))
     resumed = ("--resume", run, "--time", 9, "--assignment", given)
     refused = distsnn("run", *resumed)

@@ -17,7 +17,13 @@ import pytest
 
 import distsnn
 from distsnn.comm import SingleProcess
-from distsnn.errors import DescriptionError, RecordingError, SimulationStateError, StoreError
+from distsnn.errors import (
+    DescriptionError,
+    InputError,
+    RecordingError,
+    SimulationStateError,
+    StoreError,
+)
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import read_run_info
 from distsnn.network import (
@@ -161,7 +167,7 @@ def test_time_that_is_none_is_refused_and_the_simulation_goes_on(
     ],
 )
 def test_wrong_setting_is_refused(network: Network, options: dict, message: str) -> None:
-    with pytest.raises(DescriptionError, match=message):
+    with pytest.raises(InputError, match=message):
         simulate(network, 10.0, **({"progress": False} | options))
 
 
@@ -330,7 +336,7 @@ def test_ranks_must_have_the_same_network_and_seed() -> None:
         (network, SimulationSettings(seed=2)),
     ]
     for other, settings in others:
-        with pytest.raises(DescriptionError, match="rank 1 has another network or seed than rank"):
+        with pytest.raises(DescriptionError, match="the network or seed of rank 1 differs"):
             check_same_on_all_ranks(
                 network, SimulationSettings(), Beside(digest_of(other, settings))
             )
@@ -343,7 +349,7 @@ def test_ranks_must_have_the_same_network_and_seed() -> None:
         "contiguous",
     ):
         settings = SimulationSettings(partition=other)
-        with pytest.raises(DescriptionError, match="rank 1 has another partition or assignment"):
+        with pytest.raises(DescriptionError, match="the partition of rank 1 differs"):
             check_same_on_all_ranks(network, own, Beside(digest_of(network, settings)))
 
 

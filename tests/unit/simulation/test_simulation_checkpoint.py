@@ -149,7 +149,7 @@ def test_the_newest_of_several_saved_states_is_gone_on_from_in_their_own_store(
     numbers = read_run_info(path)
     assert numbers.rates["E"] == pytest.approx(expected_rate)
     assert (numbers.recorded_from_ms, numbers.recorded_ms) == (18.0, 40.0)
-    with pytest.raises(DescriptionError, match="holds a run of its own"):
+    with pytest.raises(DescriptionError, match="contains a run of its own"):
         Simulation(network, seed=4).save(path)
 
 
@@ -253,7 +253,7 @@ def test_synapses_drawn_otherwise_are_refused(
 
     real = snapshot.synapse_digests
     monkeypatch.setattr(snapshot, "synapse_digests", other)
-    with pytest.raises(DescriptionError, match="population 'E', block 1: synapses are not those"):
+    with pytest.raises(DescriptionError, match="population 'E', block 1: the synapses differ"):
         Simulation.restore(out)
 
 
@@ -436,7 +436,7 @@ def test_generation_that_was_gone_on_from_is_kept_whatever_path_led_to_it(
 def test_state_is_not_saved_into_the_store_of_another_run(network: Network, tmp_path: Path) -> None:
     out = saved(network, tmp_path / "run.zarr")
     simulation = Simulation(network, seed=4)
-    with pytest.raises(DescriptionError, match="holds a run of its own"):
+    with pytest.raises(DescriptionError, match="contains a run of its own"):
         simulation.save(out)
     other = Simulation(network, seed=5)
     other.save(tmp_path / "other.zarr")
