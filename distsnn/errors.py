@@ -289,9 +289,12 @@ def printable(text: str) -> str:
 def closest_name(name: str, names: Iterable[str]) -> str | None:
     """Return the valid name closest to `name`, or None if no name is close."""
     candidates = list(names)
-    folded = {candidate.lower(): candidate for candidate in candidates}
+    folded = {candidate.lower() for candidate in candidates}
     matches = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.5)
-    return folded[matches[0]] if matches else None
+    if not matches:
+        return None
+    equal = [candidate for candidate in candidates if candidate.lower() == matches[0]]
+    return max(equal, key=lambda candidate: difflib.SequenceMatcher(None, name, candidate).ratio())
 
 
 Error = TypeVar("Error", bound=InputError)

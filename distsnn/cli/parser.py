@@ -97,6 +97,11 @@ def heartbeat_limit(words: Sequence[str]) -> float:
         return DEFAULT_TIMEOUT_S
 
 
+def command_options(command: str) -> list[argparse.Action]:
+    """Return the options of a command, and its positional arguments."""
+    return _actions(_build()[1][command])
+
+
 def _build(*, prints_help: bool = True) -> tuple[_Parser, dict[str, _Parser]]:
     parser = _Parser(
         prints_help=prints_help,
@@ -268,10 +273,18 @@ def _add_partition(partition: _Parser) -> None:
 def _add_profile(profile: _Parser) -> None:
     _add_model(profile)
     profile.add_argument(
-        "--time", metavar="MS", type=_time, default=200.0, help="measured, ms (%(default)g)"
+        "--time",
+        metavar="MS",
+        type=_time,
+        default=200.0,
+        help="measured biological time, ms (default: %(default)g)",
     )
     profile.add_argument(
-        "--warmup", metavar="MS", type=_time, default=100.0, help="before that, ms (%(default)g)"
+        "--warmup",
+        metavar="MS",
+        type=_time,
+        default=100.0,
+        help="biological time before that, ms (default: %(default)g)",
     )
     profile.add_argument("--out", metavar="FILE", help="write JSON here (default: print it)")
 
@@ -339,7 +352,7 @@ def _add_slurm(group: Any) -> None:
         "--checkpoint-wall-time",
         metavar="TIME",
         default="5min",
-        help="wall time between checkpoints (default: %(default)s)",
+        help="wall-clock time between two checkpoints (default: %(default)s)",
     )
     group.add_argument(
         "--checkpoint-lead",
@@ -449,5 +462,5 @@ def _unexpected_argument(word: str, parser: _Parser) -> UsageError:
     return unknown_name_error("option", name, options, where=parser.prog, error=UsageError)
 
 
-def _actions(parser: _Parser) -> list[Any]:
+def _actions(parser: _Parser) -> list[argparse.Action]:
     return list(parser._actions)

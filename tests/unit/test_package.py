@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import distsnn
@@ -20,7 +21,7 @@ from distsnn import (
     SpikeSource,
     simulate,
 )
-from distsnn.errors import UsageError
+from distsnn.errors import UsageError, closest_name
 from distsnn.extras import MissingExtraError, extra
 
 # Hide the packages of all extras, as in a plain installation.
@@ -37,7 +38,7 @@ class Hidden(MetaPathFinder):
 sys.meta_path.insert(0, Hidden())
 from distsnn import *
 from distsnn.analysis import summary, write_report
-from distsnn.errors import UsageError
+from distsnn.errors import UsageError, closest_name
 from distsnn.extras import MissingExtraError
 
 run = open_run(sys.argv[1])
@@ -131,6 +132,19 @@ def test_a_misspelt_name_is_suggested(name: str, near: str) -> None:
     with pytest.raises(AttributeError, match=f"did you mean '{near}'"):
         getattr(distsnn, name)
     assert not hasattr(distsnn, name)
+
+
+def test_names_without_a_letter_are_suggested() -> None:
+    names = dir(distsnn)
+    suggested = [
+        closest_name(name[:index] + name[index + 1 :], names) == name
+        for name in names
+        for index in range(len(name))
+        if name[:index] + name[index + 1 :] not in names
+    ]
+    # a few are as close to another name: IafCondExp and GifCondExp without their difference
+    assert len(suggested) > 1000
+    assert np.mean(suggested) > 0.99
 
 
 def test_signatures_are_short_and_name_their_types() -> None:
