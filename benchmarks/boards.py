@@ -48,8 +48,8 @@ GRAPHS: dict[str, Callable[[], TrafficGraph]] = {
 _MILLION = str(Path(__file__).parent / "networks" / "random_populations.py")
 COMMANDS = {
     "microcircuit": ("microcircuit", "--neurons-per-core", "256"),
-    "populations": (_MILLION, "--set", "populations=1000", "others=5", "--boards", "3x3"),
-    "random": (_MILLION, "--boards", "3x3"),
+    "populations": (_MILLION, "--set", "populations=1000", "others=5", "--board-grid", "3x3"),
+    "random": (_MILLION, "--board-grid", "3x3"),
 }
 
 

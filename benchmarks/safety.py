@@ -137,7 +137,7 @@ class Bench:
             out=self.out,
             overwrite=True,
             communicator=self.ranks,
-            policy=RunPolicy(checkpoint_wall=options.between),
+            policy=RunPolicy(checkpoint_wall_time=options.between),
         )
         build_s = max(self.ranks.allgather(time.perf_counter() - made))
         save = simulation.save

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from distsnn.analysis import write_report as write_report
     from distsnn.errors import DescriptionError as DescriptionError
     from distsnn.errors import DistsnnError as DistsnnError
+    from distsnn.errors import InputError as InputError
     from distsnn.errors import RankError as RankError
     from distsnn.errors import RunawayError as RunawayError
+    from distsnn.errors import SimulationStateError as SimulationStateError
     from distsnn.errors import StateError as StateError
     from distsnn.errors import Stopped as Stopped
     from distsnn.errors import StoreError as StoreError
+    from distsnn.errors import UsageError as UsageError
     from distsnn.io.summary import RunInfo as RunInfo
     from distsnn.io.summary import read_run_info as read_run_info
     from distsnn.network import *  # noqa: F403
@@ -43,10 +46,12 @@ else:  # hidden from type checkers, to which a module with __getattr__ has any n
     _HOMES = {
         **dict.fromkeys(("Run", "open_run", "raster", "write_report"), "distsnn.analysis"),
         **dict.fromkeys(
-            ("DescriptionError", "DistsnnError", "RankError", "RunawayError", "StateError"),
+            (
+                *("DescriptionError", "DistsnnError", "InputError", "RankError", "RunawayError"),
+                *("SimulationStateError", "StateError", "Stopped", "StoreError", "UsageError"),
+            ),
             "distsnn.errors",
         ),
-        **dict.fromkeys(("Stopped", "StoreError"), "distsnn.errors"),
         **dict.fromkeys(("RunInfo", "read_run_info"), "distsnn.io.summary"),
         "Assignment": "distsnn.partition.assignment",
         "Graph": "distsnn.partition.graph",

@@ -1,11 +1,14 @@
 """Errors with the problem, its place, the given value and the allowed values."""
 
+import copy
 import difflib
+import re
 import reprlib
 import shlex
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from contextlib import contextmanager
 from itertools import islice
-from typing import Any
+from typing import Any, Self, TypeVar, overload
 
 # Maximum lengths of a value and of a text in a message, characters.
 _LONGEST_VALUE, _LONGEST_TEXT = 200, 2000
@@ -22,8 +25,8 @@ class DistsnnError(Exception):
         return "\n".join(map(printable, super().__str__().split("\n")))
 
 
-class DescriptionError(DistsnnError, ValueError):
-    """A network, model or setting that cannot be simulated as described.
+class InputError(DistsnnError):
+    """Base class of errors of input: of a description, of a command or call, of its time.
 
     Parameters
     ----------
@@ -35,9 +38,13 @@ class DescriptionError(DistsnnError, ValueError):
         The given value.
     allowed : str, optional
         Allowed values.
+    hint : str, optional
+        An action that solves the problem.
     nearest : str, optional
         The closest valid name.
     """
+
+    excerpt = ""  # lines after the message
 
     def __init__(
         self,
@@ -46,28 +53,47 @@ class DescriptionError(DistsnnError, ValueError):
         where: str = "",
         value: object = None,
         allowed: str = "",
+        hint: str = "",
         nearest: str | None = None,
     ) -> None:
         self.problem, self.where, self.value = problem, where, value
-        self.allowed, self.nearest = allowed, nearest
-        message = f"{_cut(where)}: {_cut(problem)}" if where else _cut(problem)
-        if value is not None:
-            message += f"; given {shown(value)}"
-        if allowed:
-            message += f"; allowed: {_cut(allowed)}"
-        if nearest is not None:
-            message += f"; did you mean {nearest!r}?"
-        super().__init__(message)
+        self.allowed, self.hint, self.nearest = allowed, hint, nearest
+        super().__init__(self._message())
 
-    def in_context(self, place: str) -> "DescriptionError":
-        """Return the error with a file or field around its place."""
-        return DescriptionError(
-            self.problem,
-            where=f"{place}: {self.where}",
-            value=self.value,
-            allowed=self.allowed,
-            nearest=self.nearest,
-        )
+    def _message(self) -> str:
+        message = f"{_cut(self.where)}: {_cut(self.problem)}" if self.where else _cut(self.problem)
+        if self.value is not None:
+            message += f"; given {shown(self.value)}"
+        if self.allowed:
+            message += f"; allowed: {_cut(self.allowed)}"
+        if self.nearest is not None:
+            message += f"; did you mean {self.nearest!r}?"
+        if self.hint:
+            message += f"; hint: {_cut(self.hint)}"
+        return f"{message}\n{self.excerpt}" if self.excerpt else message
+
+    def set_place(self, where: str) -> None:
+        """Replace the place; the error stays the same object."""
+        self.where = where
+        self.args = (self._message(),)
+
+    def in_context(self, place: str) -> Self:
+        """Return the error with a file, argument or field around its place."""
+        error = copy.copy(self)
+        error.set_place(f"{place}: {self.where}" if self.where else place)
+        return error
+
+
+class DescriptionError(InputError, ValueError):
+    """A network, model, setting or value that cannot be simulated as described."""
+
+
+class UsageError(InputError, ValueError):
+    """A command or call that is not valid: unknown options, arguments that exclude each other."""
+
+
+class SimulationStateError(InputError, RuntimeError):
+    """A call that the present state of a simulation does not allow, such as `run` after `close`."""
 
 
 class StoreError(DistsnnError):
@@ -170,17 +196,17 @@ class RunawayError(DistsnnError):
     ----------
     population : str
         The population.
-    rate, ceiling : float
+    rate, max_rate : float
         Its mean rate in the last window, and the limit, spikes/s.
     at_ms : float
         Biological time of the window's end, ms.
     """
 
-    def __init__(self, population: str, rate: float, ceiling: float, *, at_ms: float) -> None:
-        self.population, self.rate, self.ceiling, self.at_ms = population, rate, ceiling, at_ms
+    def __init__(self, population: str, rate: float, max_rate: float, *, at_ms: float) -> None:
+        self.population, self.rate, self.max_rate, self.at_ms = population, rate, max_rate, at_ms
         super().__init__(
             f"population {population!r}: {rate:.4g} spikes/s at {at_ms:g} ms, "
-            f"above the limit of {ceiling:g} spikes/s"
+            f"above the limit of {max_rate:g} spikes/s"
         )
 
 
@@ -267,17 +293,65 @@ def closest_name(name: str, names: Iterable[str]) -> str | None:
 
 def closest_names(name: str, names: Iterable[str], most: int) -> list[str]:
     """Return the valid names closest to `name`, the closest first, if any is close."""
-    folded = {candidate.lower(): candidate for candidate in names}
+    candidates = list(names)
+    folded = {candidate.lower() for candidate in candidates}
     matches = difflib.get_close_matches(name.lower(), folded, n=most, cutoff=0.5)
-    return [folded[match] for match in matches]
+    similar = difflib.SequenceMatcher(None, name)
+
+    def similarity(candidate: str) -> float:
+        similar.set_seq2(candidate)
+        return similar.ratio()
+
+    # names that differ in their case only
+    return [
+        max((name for name in candidates if name.lower() == match), key=similarity)
+        for match in matches
+    ]
+
+
+Error = TypeVar("Error", bound=InputError)
+
+
+@contextmanager
+def argument_errors(name: str) -> Iterator[None]:
+    """Name an argument in errors of its value that do not begin with its name.
+
+    Parameters
+    ----------
+    name : str
+        The argument.
+    """
+    try:
+        yield
+    except InputError as error:
+        if not re.match(rf"{name}\b", error.where):
+            raise error.in_context(name) from error
+        raise
+
+
+@overload
+def unknown_name_error(
+    kind: str, name: object, names: Iterable[str], *, where: str = ""
+) -> DescriptionError: ...
+
+
+@overload
+def unknown_name_error(
+    kind: str, name: object, names: Iterable[str], *, where: str = "", error: type[Error]
+) -> Error: ...
 
 
 def unknown_name_error(
-    kind: str, name: object, names: Iterable[str], *, where: str = ""
-) -> DescriptionError:
-    """Return the error for a name that is not in `names`, with its closest match."""
+    kind: str,
+    name: object,
+    names: Iterable[str],
+    *,
+    where: str = "",
+    error: type[InputError] = DescriptionError,
+) -> InputError:
+    """Return the error of a class for a name that is not in `names`, with its closest match."""
     valid = sorted(names)
-    return DescriptionError(
+    return error(
         f"unknown {kind} {name!r}",
         where=where,
         allowed=", ".join(valid) or "none",

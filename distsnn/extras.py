@@ -27,7 +27,7 @@ class MissingExtraError(DescriptionError, ImportError):
         self.package, self.extra = package, extra
         super().__init__(
             f"the package {package!r} of the extra {extra!r} is not installed",
-            allowed=f"pip install 'distsnn[{extra}]'",
+            hint=f"pip install 'distsnn[{extra}]'",
         )
 
 

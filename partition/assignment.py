@@ -57,6 +57,7 @@ class Assignment:
                 allowed=f"0 to {self.ranks - 1}",
             )
         object.__setattr__(self, "groups", self._checked_groups())
+        object.__setattr__(self, "settings", dict(self.settings))  # as in `Graph`
 
     def _checked_groups(self) -> tuple[int, ...]:
         sizes: Any = self.groups

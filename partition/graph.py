@@ -63,6 +63,7 @@ class CostModel:
                 f"the costs must be a mapping of model names to ns, not {self.models!r}",
                 where="cost, field models",
             )
+        object.__setattr__(self, "models", dict(self.models))  # launched ranks have no user's class
         model_costs = [(f"models[{name!r}]", value) for name, value in self.models.items()]
         for name, value in [("neuron", self.neuron), ("event", self.event), *model_costs]:
             where = f"cost, field {name}"
@@ -132,12 +133,21 @@ class Graph:
             _FRACTION,
             where=_field_context("imbalance"),
         )
-        if self.rank_speeds is not None:
-            check_range(
-                as_floats(self.rank_speeds, where=_field_context("rank_speeds")),
-                POSITIVE,
-                where=_field_context("rank_speeds"),
+        # copies in types of Python and numpy, as launched ranks do not have the user's classes
+        if isinstance(self.rates, Mapping):
+            rates = {
+                str(name): as_floats(rate, where=f"rates, population {name!r}")
+                for name, rate in self.rates.items()
+            }
+            object.__setattr__(
+                self,
+                "rates",
+                {name: rate if rate.ndim else float(rate) for name, rate in rates.items()},
             )
+        if self.rank_speeds is not None:
+            speeds = as_floats(self.rank_speeds, where=_field_context("rank_speeds"))
+            check_range(speeds, POSITIVE, where=_field_context("rank_speeds"))
+            object.__setattr__(self, "rank_speeds", tuple(np.atleast_1d(speeds).tolist()))
         if self.quality not in _QUALITIES:
             raise unknown_name_error(
                 "quality", self.quality, _QUALITIES, where=_field_context("quality")

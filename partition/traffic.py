@@ -172,7 +172,7 @@ def neuron_rates(network: Network, rates: Rates) -> npt.NDArray[np.float64]:
             raise unknown_name_error("population", name, names, where="rates")
     rate_arrays = []
     for population in network.populations:
-        where = f"rates of population {population.name!r}"
+        where = f"rates, population {population.name!r}"
         if population.name not in rates:
             raise DescriptionError(
                 "the rate is missing", where=where, allowed="spikes/s, at least 0"

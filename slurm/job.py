@@ -22,7 +22,7 @@ OWN_OPTIONS = {
     "open-mode": "",
     "output": "",
     "requeue": "",
-    "signal": "--signal-lead",
+    "signal": "--checkpoint-lead",
     "time": "--time-limit",
     "wrap": "",
 }
@@ -54,11 +54,11 @@ class BatchJob:
         Seed; None for the model's own.
     array : str or None
         Seeds of a job array, as sbatch takes them.
-    checkpoint_wall : str
+    checkpoint_wall_time : str
         Wall time between checkpoints, as ``distsnn run`` takes it.
     run_options : tuple of str
         Further words for ``distsnn run``.
-    signal_lead : int or None
+    checkpoint_lead : int or None
         Seconds before the time limit at which the run is asked to save; None: 120, or a quarter of
         a limit shorter than 8 minutes.
     mpi : str
@@ -91,9 +91,9 @@ class BatchJob:
     time_ms: float | None = None
     seed: int | None = None
     array: str | None = None
-    checkpoint_wall: str = "5min"
+    checkpoint_wall_time: str = "5min"
     run_options: tuple[str, ...] = ()
-    signal_lead: int | None = None
+    checkpoint_lead: int | None = None
     mpi: str = "pmi2"
     sbatch: tuple[tuple[str, str], ...] = ()
     prologue: tuple[str, ...] = ()
@@ -112,7 +112,7 @@ class BatchJob:
         if not 1 <= self.checkpoint_lead_s < limit:
             raise DescriptionError(
                 "the run would be asked to save before it begins, or never",
-                where="signal_lead",
+                where="checkpoint_lead",
                 value=self.checkpoint_lead_s,
                 allowed=f"1 to {limit - 1} s, less than the time limit",
             )
@@ -149,8 +149,8 @@ class BatchJob:
     @property
     def checkpoint_lead_s(self) -> int:
         """Seconds before the time limit at which the run is asked to save."""
-        if self.signal_lead is not None:
-            return self.signal_lead
+        if self.checkpoint_lead is not None:
+            return self.checkpoint_lead
         return min(_LEAD, time_limit_s(self.time_limit) // _LEAD_SHARE)
 
     @property

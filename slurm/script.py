@@ -288,7 +288,7 @@ def _command(job: BatchJob) -> str:
         lines.append(f"--seed {seed}")
     if job.run_options:
         lines.append(shlex.join(job.run_options))
-    lines += ['--out "$run"', f"--checkpoint-wall {shlex.quote(job.checkpoint_wall)}"]
+    lines += ['--out "$run"', f"--checkpoint-wall-time {shlex.quote(job.checkpoint_wall_time)}"]
     lines.append("--resume auto")
     return "\n".join([f"run={run}", "command=(", *(f"  {line}" for line in lines), ")", ""])
 

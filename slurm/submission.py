@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 
-from distsnn.errors import DescriptionError, DistsnnError
+from distsnn.errors import DistsnnError, UsageError
 
 _PATIENCE = 120  # s; a busy controller may take a while, a dead one must not hold us for ever
 
@@ -24,17 +24,17 @@ def submit(script: str) -> str:
 
     Raises
     ------
-    DescriptionError
+    UsageError
         If sbatch is missing or refuses the job.
     DistsnnError
         If it does not answer.
     """
     program = shutil.which("sbatch")
     if program is None:
-        raise DescriptionError(
+        raise UsageError(
             "sbatch is not installed on this machine",
             where="distsnn submit",
-            allowed="a login node of a SLURM cluster, or --dry-run to print the script",
+            hint="use a login node of a SLURM cluster, or --dry-run to print the script",
         )
     try:
         done = subprocess.run(
@@ -43,7 +43,7 @@ def submit(script: str) -> str:
     except subprocess.TimeoutExpired:
         raise DistsnnError(f"sbatch did not answer within {_PATIENCE} s") from None
     if done.returncode != 0:
-        raise DescriptionError(f"sbatch refused the job: {_reason(done.stderr)}")
+        raise UsageError(f"sbatch refused the job: {_reason(done.stderr)}")
     return job_number(done.stdout)
 
 

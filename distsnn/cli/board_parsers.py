@@ -34,7 +34,7 @@ def add_board_commands(
     mapper.add_argument(
         "--board", metavar="BOARD", required=True, help="a board's name, or a YAML file"
     )
-    mapper.add_argument("--boards", metavar="CxR", help="join columns x rows of boards (1x1)")
+    mapper.add_argument("--board-grid", metavar="CxR", help="join columns x rows of boards (1x1)")
     mapper.add_argument("--rates", metavar="FILE", help=f"{rates} (1 spike/s)")
     mapper.add_argument(
         "--neurons-per-core",
@@ -43,33 +43,33 @@ def add_board_commands(
         help="neurons per core, at most (default: what a core takes; needed where that is unknown)",
     )
     mapper.add_argument(
-        "--optimise",
+        "--objective",
         choices=("hops", "congestion", "energy"),
         default="hops",
         help="short ways; also spread over links, where there are several; or little energy "
         "(default: %(default)s)",
     )
     mapper.add_argument(
-        "--run",
+        "--simulate",
         metavar="MS",
         type=time,
         help="also simulate this time with and without the board's limits, and print the "
         "difference (its rates are the default of --rates)",
     )
     mapper.add_argument(
-        "--contacts",
-        choices=("expected", "counted"),
-        help="connectivity of neurons and cores: expected from the description, or counted in the "
-        "network that this seed builds (default: counted if a packet is sent to each core)",
+        "--connectivity",
+        choices=("expected", "built"),
+        help="connectivity of neurons and cores: `expected` from the description, or `built` with "
+        "this seed (default: built if a packet is sent to each core)",
     )
     mapper.add_argument("--out", metavar="FILE", help="write the mapping here, as JSON")
     mapper.add_argument(
-        "--pacman",
+        "--export-pacman",
         metavar="FOLDER",
         help="write placements.json and routing_tables.json here, as SpiNNaker's PACMAN reads them",
     )
     mapper.add_argument(
-        "--sanafe",
+        "--export-sanafe",
         metavar="FILE",
         help="write the section `mappings` of SANA-FE's network files here (JSON, which is YAML)",
     )

@@ -1,14 +1,19 @@
 """Calls of the functions that do what commands do: options become keywords, errors name options."""
 
 import inspect
+import re
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from distsnn.errors import DescriptionError
+from distsnn.errors import InputError
 
 T = TypeVar("T")
+
+# Keywords that the options call by other names, and options without dashes.
+_OPTIONS = {"settings": "set", "partition": "strategy"}
+_POSITIONAL = ("model", "run", "folder", "command", "words")
 
 
 def call_function(
@@ -25,42 +30,35 @@ def call_function(
     arguments, others : object
         Further arguments, and keywords in place of options.
     """
-    names = [
-        name
+    keywords: dict[str, Any] = {
+        name: getattr(options, name)
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY and name in options
-    ]
-    keywords: dict[str, Any] = {name: getattr(options, name) for name in names}
-    with option_errors(options, *names):
+    }
+    with option_errors(options):
         return function(*arguments, **keywords | others)
 
 
 @contextmanager
-def option_errors(options: Namespace, *names: str) -> Iterator[None]:
+def option_errors(options: Namespace) -> Iterator[None]:
     """Name the option where the error of a function names a keyword.
 
     Parameters
     ----------
     options : Namespace
         The command line.
-    names : str
-        Keywords of the function that are options of the command.
     """
     try:
         yield
-    except DescriptionError as error:
-        for name in names:
-            # a keyword, or a keyword and its value: not "rates of population 'E'"
-            if error.where == name or error.where.startswith(f"{name} {getattr(options, name)}"):
-                where = f"--{name.replace('_', '-')}{error.where[len(name) :]}"
-                # the same error: `comm` marks those that all ranks raise
-                DescriptionError.__init__(
-                    error,
-                    error.problem,
-                    where=where,
-                    value=error.value,
-                    allowed=error.allowed,
-                    nearest=error.nearest,
-                )
-                break
+    except InputError as error:
+        match = re.match(r"(?:partition graph, field )?(\w+)(.*)", error.where, re.DOTALL)
+        keyword, rest = ("", "") if match is None else match.groups()
+        name = keyword if keyword in options else _OPTIONS.get(keyword, "")
+        # a keyword, its value or its part: not "rates of population 'E'"
+        names_keyword = (
+            not rest or rest[0] in ":,[" or rest.startswith(f" {vars(options).get(name)}")
+        )
+        if name in options and name not in _POSITIONAL and names_keyword:
+            # the same error: `comm` marks those that all ranks raise
+            error.set_place(f"--{name.replace('_', '-')}{rest}")
         raise

@@ -4,22 +4,23 @@ import re
 from argparse import Namespace
 from typing import Any
 
-from distsnn.cli.function_calls import call_function
+from distsnn.cli.function_calls import call_function, option_errors
 from distsnn.cli.tables import columns
 from distsnn.comm import Communicator, collective_phase
-from distsnn.errors import DescriptionError
+from distsnn.errors import UsageError
 from distsnn.tools.board_mapping import NetworkMapping, map_network
 from distsnn.tools.models import load_model
 from distsnn.units import format_count
 
 
 def execute(options: Namespace, communicator: Communicator) -> int:
-    """Run the command: mapping on the first rank, `--run` on all of them. Collective."""
+    """Run the command: the first rank maps, all ranks simulate (--simulate). Collective."""
     with collective_phase(communicator, "making the network"):
-        boards = None if options.boards is None else _read_boards(options.boards)
-        model = load_model(options.model, options.set)
+        grid = None if options.board_grid is None else _read_grid(options.board_grid)
+        with option_errors(options):
+            model = load_model(options.model, options.set)
     seed = model.seed if options.seed is None else options.seed
-    others = {"boards": boards, "seed": seed, "communicator": communicator}
+    others = {"board_grid": grid, "seed": seed, "communicator": communicator}
     mapped = call_function(map_network, options, model.network, options.board, **others)
     if communicator.rank == 0:
         effect = [] if mapped.run is None else _effect_lines(mapped.run, mapped.mapping.board.name)
@@ -27,12 +28,12 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     return 0
 
 
-def _read_boards(text: str) -> tuple[int, int]:
+def _read_grid(text: str) -> tuple[int, int]:
     """Return columns and rows of boards."""
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
     if match is None:
-        raise DescriptionError(
-            "is not a rectangle of boards", where="--boards", value=text, allowed="such as 3x3"
+        raise UsageError(
+            "is not a rectangle of boards", where="--board-grid", value=text, allowed="such as 3x3"
         )
     return int(match[1]), int(match[2])
 

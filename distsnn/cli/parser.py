@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from distsnn.cli.board_parsers import add_board_commands
 from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S
-from distsnn.errors import DescriptionError, unknown_name_error
+from distsnn.errors import UsageError, unknown_name_error
 
 _EPILOG = """\
 exit codes: 0 done, 2 bad usage or model, 1 failed, 130 interrupted, 85 stopped by SIGTERM, SIGUSR1
@@ -34,7 +34,7 @@ class _Parser(argparse.ArgumentParser):
         self._prints_help = prints_help
 
     def error(self, message: str) -> NoReturn:
-        raise DescriptionError(f"{message} (see {self.prog} --help)", where=self.prog)
+        raise UsageError(f"{message} (see {self.prog} --help)", where=self.prog)
 
     def _print_message(self, message: str, file: Any = None) -> None:
         if self._prints_help:
@@ -58,7 +58,7 @@ def parse(words: Sequence[str], *, prints_help: bool) -> argparse.Namespace:
 
     Raises
     ------
-    DescriptionError
+    UsageError
         If the arguments are not valid.
     SystemExit
         After ``--help`` and ``--version``.
@@ -66,7 +66,9 @@ def parse(words: Sequence[str], *, prints_help: bool) -> argparse.Namespace:
     parser, commands = _build(prints_help=prints_help)
     first = words[0] if words else "--help"
     if not first.startswith("-") and first not in commands:
-        raise unknown_name_error("command", first, _public(commands), where="distsnn")
+        raise unknown_name_error(
+            "command", first, _public(commands), where="distsnn", error=UsageError
+        )
     if not words:
         parser.print_help()
         raise SystemExit(2)
@@ -86,13 +88,18 @@ def parse(words: Sequence[str], *, prints_help: bool) -> argparse.Namespace:
 
 
 def heartbeat_limit(words: Sequence[str]) -> float:
-    """Return ``--heartbeat``, s, or its default, before the command is parsed."""
+    """Return ``--heartbeat-timeout``, s, or its default, before the command is parsed."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--heartbeat", type=_wall, default=DEFAULT_TIMEOUT_S)
+    parser.add_argument("--heartbeat-timeout", type=_wall, default=DEFAULT_TIMEOUT_S)
     try:
-        return float(parser.parse_known_args(words)[0].heartbeat)
+        return float(parser.parse_known_args(words)[0].heartbeat_timeout)
     except argparse.ArgumentError:  # `parse` raises it again
         return DEFAULT_TIMEOUT_S
+
+
+def command_options(command: str) -> list[argparse.Action]:
+    """Return the options of a command, and its positional arguments."""
+    return _actions(_build()[1][command])
 
 
 def _build(*, prints_help: bool = True) -> tuple[_Parser, dict[str, _Parser]]:
@@ -145,7 +152,7 @@ def _build(*, prints_help: bool = True) -> tuple[_Parser, dict[str, _Parser]]:
     return parser, dict(subparsers.choices)
 
 
-def _add_model(command: _Parser) -> None:
+def _add_model(command: _Parser, *, seed: bool = True) -> None:
     command.add_argument("model", metavar="MODEL", nargs="?", help=_MODEL)
     command.add_argument(
         "--set",
@@ -154,7 +161,10 @@ def _add_model(command: _Parser) -> None:
         default=[],
         help="a parameter of the model; may be repeated",
     )
-    command.add_argument("--seed", metavar="S", type=_seed, help="seed of all random numbers (1)")
+    if seed:
+        command.add_argument(
+            "--seed", metavar="S", type=_seed, help="seed of all random numbers (default: 1)"
+        )
 
 
 def _add_run(run: _Parser) -> None:
@@ -206,7 +216,7 @@ def _add_run(run: _Parser) -> None:
         help="biological time between two checkpoints, such as 500ms or 10s",
     )
     run.add_argument(
-        "--checkpoint-wall",
+        "--checkpoint-wall-time",
         metavar="TIME",
         type=_wall,
         help="wall-clock time between two checkpoints, such as 90s, 5min or 1h",
@@ -224,11 +234,11 @@ def _add_run(run: _Parser) -> None:
         help="fail if a population's mean rate exceeds this value, spikes/s",
     )
     run.add_argument(
-        "--heartbeat",
+        "--heartbeat-timeout",
         metavar="TIME",
         type=_wall,
-        help="end the job if a rank is silent for this time; a rank may take five times as long, "
-        "and at least 30s, to start (default: 60s)",
+        help="abort the job if a rank sends no heartbeat for this time; a rank may take five times "
+        "as long, and at least 30s, to start (default: 60s)",
     )
     run.add_argument("--quiet", action="store_true", help="show neither progress nor a summary")
 
@@ -237,9 +247,9 @@ def _add_graph(command: _Parser) -> None:
     """Add options of the strategy `graph`."""
     command.add_argument("--rates", metavar="FILE", help=f"for graph: {_RATES}")
     command.add_argument(
-        "--shares",
+        "--rank-speeds",
         metavar="LIST",
-        type=_shares,
+        type=_rank_speeds,
         help="for graph: speed of each rank, such as 1,1,2, of which only ratios count",
     )
     command.add_argument(
@@ -251,7 +261,7 @@ def _add_graph(command: _Parser) -> None:
 
 
 def _add_partition(partition: _Parser) -> None:
-    _add_model(partition)
+    _add_model(partition, seed=False)  # what is compared are expected values
     partition.add_argument(
         "--ranks", metavar="N", type=_ranks, help="MPI ranks (default: a run's own, else 2)"
     )
@@ -272,10 +282,18 @@ def _add_partition(partition: _Parser) -> None:
 def _add_profile(profile: _Parser) -> None:
     _add_model(profile)
     profile.add_argument(
-        "--time", metavar="MS", type=_time, default=200.0, help="measured, ms (%(default)g)"
+        "--time",
+        metavar="MS",
+        type=_time,
+        default=200.0,
+        help="measured biological time, ms (default: %(default)g)",
     )
     profile.add_argument(
-        "--warmup", metavar="MS", type=_time, default=100.0, help="before that, ms (%(default)g)"
+        "--warmup",
+        metavar="MS",
+        type=_time,
+        default=100.0,
+        help="biological time before that, ms (default: %(default)g)",
     )
     profile.add_argument("--out", metavar="FILE", help="write JSON here (default: print it)")
 
@@ -340,13 +358,13 @@ def _add_slurm(group: Any) -> None:
         "--mpi", metavar="NAME", help="srun's --mpi (default: what the MPI of mpi4py needs)"
     )
     group.add_argument(
-        "--checkpoint-wall",
+        "--checkpoint-wall-time",
         metavar="TIME",
         default="5min",
-        help="wall time between checkpoints (default: %(default)s)",
+        help="wall-clock time between two checkpoints (default: %(default)s)",
     )
     group.add_argument(
-        "--signal-lead",
+        "--checkpoint-lead",
         metavar="S",
         type=_seconds,
         help="seconds before the limit at which to save (120, or a quarter of a short limit)",
@@ -404,7 +422,7 @@ def _rate(text: str) -> float:
     return value
 
 
-def _shares(text: str) -> list[float]:
+def _rank_speeds(text: str) -> list[float]:
     return [_number(number, "a list of numbers, such as 1,1,2") for number in text.split(",")]
 
 
@@ -442,15 +460,16 @@ def _public(commands: dict[str, _Parser]) -> list[str]:
     return [name for name in commands if name != "worker"]
 
 
-def _unexpected_argument(word: str, parser: _Parser) -> DescriptionError:
+def _unexpected_argument(word: str, parser: _Parser) -> UsageError:
     if not word.startswith("-"):
-        return DescriptionError("unexpected argument", where=parser.prog, value=word)
+        return UsageError("unexpected argument", where=parser.prog, value=word)
     valid_options: list[str] = []
     for action in _actions(parser):
         valid_options += action.option_strings
     options = [option for option in valid_options if option.startswith("--")]
-    return unknown_name_error("option", word.partition("=")[0], options, where=parser.prog)
+    name = word.partition("=")[0]
+    return unknown_name_error("option", name, options, where=parser.prog, error=UsageError)
 
 
-def _actions(parser: _Parser) -> list[Any]:
+def _actions(parser: _Parser) -> list[argparse.Action]:
     return list(parser._actions)

@@ -3,7 +3,7 @@
 import json
 from argparse import Namespace
 
-from distsnn.cli.function_calls import call_function
+from distsnn.cli.function_calls import call_function, option_errors
 from distsnn.cli.tables import columns
 from distsnn.comm import Communicator
 from distsnn.errors import printable
@@ -21,7 +21,8 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command (on the first rank)."""
     if communicator.rank != 0:
         return 0
-    model = load_model(options.model, options.set)
+    with option_errors(options):
+        model = load_model(options.model, options.set, repeatable=False)
     network = options.model if model.metadata["kind"] == "run" else model.network
     all_metrics = call_function(compare_partitions, options, network)
     if options.json:

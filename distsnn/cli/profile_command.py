@@ -3,7 +3,7 @@
 import json
 from argparse import Namespace
 
-from distsnn.cli.function_calls import call_function
+from distsnn.cli.function_calls import call_function, option_errors
 from distsnn.comm import Communicator, collective_phase
 from distsnn.tools.models import load_model
 from distsnn.tools.profiling import profile_network
@@ -11,7 +11,7 @@ from distsnn.tools.profiling import profile_network
 
 def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command. Collective."""
-    with collective_phase(communicator, "making the network"):
+    with collective_phase(communicator, "making the network"), option_errors(options):
         model = load_model(options.model, options.set)
     seed = model.seed if options.seed is None else options.seed
     profile = call_function(

@@ -10,7 +10,8 @@ from typing import Any
 from distsnn.cli.run_paths import path_exists, resume_command, resume_path
 from distsnn.cli.tables import run_lines
 from distsnn.comm import Communicator, collective_phase
-from distsnn.errors import DescriptionError, Interrupted, Stopped
+from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S
+from distsnn.errors import Interrupted, Stopped, UsageError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import checkpoint_after, lost_generation
 from distsnn.io.reader import StoreReader
@@ -32,8 +33,11 @@ _LEASE = 120.0  # s
 def simulate(options: Namespace, communicator: Communicator) -> int:
     """Simulate on this rank, and return the exit code. Collective."""
     policy = RunPolicy(
-        *(options.checkpoint_every, options.checkpoint_wall, options.wall_limit, options.max_rate),
-        **({} if options.heartbeat is None else {"heartbeat": options.heartbeat}),
+        checkpoint_every=options.checkpoint_every,
+        checkpoint_wall_time=options.checkpoint_wall_time,
+        wall_limit=options.wall_limit,
+        max_rate=options.max_rate,
+        heartbeat_timeout=options.heartbeat_timeout or DEFAULT_TIMEOUT_S,
     )
     job = Job()
     with collective_phase(communicator, "reading rates"):
@@ -79,15 +83,17 @@ def _start(
         model = load_model(options.model, options.set)
         time_ms = model.time_ms if options.time is None else options.time
         if time_ms is None:
-            raise DescriptionError("the biological time is missing: --time MS", where="distsnn run")
+            raise UsageError(
+                "the biological time is missing", where="distsnn run", hint="set --time MS"
+            )
         # an error in the time is raised before the synapses are built
         to_steps(time_ms, model.network.dt, where="--time")
         seed = model.seed if options.seed is None else options.seed
         if left is not None and not same_run(left, model.network, seed):
-            raise DescriptionError(
+            raise UsageError(
                 "is a run of another network or seed",
                 where=f"--resume auto, {options.out}",
-                allowed="another path, or --overwrite without --resume",
+                hint="choose another path, or set --overwrite without --resume",
             )
         if options.assignment is not None:
             assignment = load_assignment(options.assignment, model.network, communicator.size)
@@ -107,18 +113,22 @@ def _start(
 def _partition(options: Namespace) -> str | Graph | None:
     """Return the strategy that is asked for, None if none is."""
     if options.assignment is not None and options.strategy is not None:
-        raise DescriptionError(
-            "either --strategy or --assignment", where="--strategy", value=options.strategy
+        raise UsageError(
+            "--strategy and --assignment exclude each other",
+            where="--strategy",
+            value=options.strategy,
         )
     if options.strategy == "graph":
         profile = read_profile(options.rates)
         return Graph(
-            profile.rates, options.shares, quality=options.quality, cost=profile.cost_model
+            profile.rates, options.rank_speeds, quality=options.quality, cost=profile.cost_model
         )
-    for name, unset in (("rates", None), ("shares", None), ("quality", "fast")):
+    for name, unset in (("rates", None), ("rank_speeds", None), ("quality", "fast")):
         option_value = getattr(options, name)
         if option_value != unset:
-            raise DescriptionError("is for --strategy graph", where=f"--{name}", value=option_value)
+            raise UsageError(
+                "is for --strategy graph", where=f"--{name.replace('_', '-')}", value=option_value
+            )
     return None if options.strategy is None else str(options.strategy)
 
 
@@ -160,7 +170,7 @@ def _resume(
         if not done:
             _check_asked(reader, end_step, options)
         if options.seed not in (None, int(metadata["seed"])):
-            raise DescriptionError(
+            raise UsageError(
                 "a resumed run keeps its seed",
                 where="--seed",
                 value=options.seed,
@@ -171,10 +181,10 @@ def _resume(
             network = load_model(options.model, options.set).network
             # one that is not done is compared in detail when it is restored
             if done and not same_run(reader, network, int(metadata["seed"])):
-                raise DescriptionError(
+                raise UsageError(
                     "is complete, and of another network",
                     where=f"--resume, {store}",
-                    allowed="another path, or --overwrite without --resume",
+                    hint="choose another path, or set --overwrite without --resume",
                 )
         if not done and options.assignment is not None:
             network = network or Network.from_dict(*reader.network())
@@ -195,22 +205,24 @@ def _check_asked(reader: StoreReader, end_step: int, options: Namespace) -> None
     if reader.complete and not generations(reader.path) and reader.damage is not None:
         raise reader.damage
     if reader.complete and not generations(reader.path):
-        raise DescriptionError(
+        raise UsageError(
             f"the run is complete at {reader.complete_step * reader.dt:g} ms and has no "
             "checkpoint: it cannot be extended",
             where=f"--resume, {reader.path}",
-            allowed="up to that time; another path; or --overwrite without --resume, to run it "
-            "from the start with --checkpoint-wall or --checkpoint-every",
+            allowed="up to that time",
+            hint="choose another path, or run it again: --overwrite without --resume, with "
+            "--checkpoint-wall-time or --checkpoint-every",
         )
     saved = checkpoint_after(reader, end_step)
     if saved is not None:
-        raise DescriptionError(
-            "the run was saved at a later time: it cannot end before"
+        raise UsageError(
+            "earlier than the last checkpoint"
             if options.time is not None
-            else "the biological time is missing: --time MS",
+            else "the biological time is missing",
             where="--time" if options.time is not None else f"--resume, {reader.path}",
             value=options.time,
-            allowed=f"{saved * reader.dt:g} ms, which it has reached, or more",
+            allowed=f"at least {saved * reader.dt:g} ms",
+            hint="" if options.time is not None else "set --time MS",
         )
 
 

@@ -8,7 +8,7 @@ from distsnn.cli.function_calls import option_errors
 from distsnn.cli.run_paths import check_run_path, resume_command
 from distsnn.comm import REPORTED_EXIT_CODES, Communicator, JobResult, detect_launcher, launch
 from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, start_timeout
-from distsnn.errors import DescriptionError, StoreError
+from distsnn.errors import StoreError, UsageError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.reader import StoreReader
 from distsnn.units import format_count
@@ -18,14 +18,15 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     """Run the command on this rank. Collective."""
     if options.ranks is not None and options.ranks != communicator.size:
         if detect_launcher() is not None:
-            raise DescriptionError(
+            raise UsageError(
                 f"this job has {format_count(communicator.size, 'rank')}",
                 where="--ranks",
                 value=options.ranks,
-                allowed=f"{communicator.size}, or leave it out",
+                allowed=f"{communicator.size}",
+                hint="leave out --ranks",
             )
         check_run_path(options)
-        limit_s = DEFAULT_TIMEOUT_S if options.heartbeat is None else options.heartbeat
+        limit_s = options.heartbeat_timeout or DEFAULT_TIMEOUT_S
         # Each rank builds the network for itself, from the same command line.
         code = launch(
             options.ranks,
@@ -38,7 +39,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
     # with numba, which takes a second to import: the process that starts ranks does not need it
     from distsnn.cli.rank_run import simulate
 
-    with option_errors(options, "rates", "assignment"):
+    with option_errors(options):
         return simulate(options, communicator)
 
 

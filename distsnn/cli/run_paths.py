@@ -4,7 +4,7 @@ import shlex
 from argparse import Namespace
 from pathlib import Path
 
-from distsnn.errors import DescriptionError
+from distsnn.errors import UsageError
 from distsnn.io.run_writer import check_output_path, same_path
 from distsnn.io.zarr_nodes import open_root, store_errors
 
@@ -20,18 +20,18 @@ def check_run_path(options: Namespace) -> None:
 def resume_path(options: Namespace) -> str:
     """Return where the run is, or is to be, that --resume asks for."""
     if options.overwrite:
-        raise DescriptionError("--resume and --overwrite exclude each other", where="--resume")
+        raise UsageError("--resume and --overwrite exclude each other", where="--resume")
     if options.resume == "auto":
         if options.out is None:
-            raise DescriptionError("needs --out, the run to look for", where="--resume auto")
+            raise UsageError(
+                "the run to look for is missing", where="--resume auto", hint="set --out RUN"
+            )
         # an error in the path has the same message as without --resume
         if not path_exists(options.out):
             check_output_path(options.out)
         return str(options.out)
     if options.out is not None and not same_path(options.out, options.resume):
-        raise DescriptionError(
-            "a resumed run is recorded where it was", where="--out", value=options.out
-        )
+        raise UsageError("a resumed run is recorded where it was", where="--out", value=options.out)
     open_root(Path(options.resume))  # or a lock, and folders for it, are made where no run is
     return str(options.resume)
 

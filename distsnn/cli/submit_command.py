@@ -4,7 +4,7 @@ from argparse import Namespace
 
 from distsnn.cli.function_calls import call_function
 from distsnn.comm import Communicator
-from distsnn.errors import DescriptionError
+from distsnn.errors import UsageError
 from distsnn.slurm import BatchJob
 from distsnn.slurm.script import log_path
 from distsnn.slurm.templates import template
@@ -25,7 +25,7 @@ def _submit(options: Namespace) -> SubmittedJob:
     for name in ("model", "out", "time_limit"):
         if getattr(options, name) is None:
             place = "MODEL" if name == "model" else f"--{name.replace('_', '-')}"
-            raise DescriptionError(f"{place} is missing", where="distsnn submit")
+            raise UsageError(f"{place} is missing", where="distsnn submit")
     return call_function(
         submit_job,
         options,

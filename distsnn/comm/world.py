@@ -23,7 +23,7 @@ from distsnn.comm.supervision.heartbeat import (
 from distsnn.comm.supervision.job_exit import PIPE_DELAY_S, install_hook, print_message, run_job
 from distsnn.comm.supervision.launch import mpiexec_path
 from distsnn.comm.supervision.launcher import Launcher, detect_launcher
-from distsnn.errors import DescriptionError
+from distsnn.errors import InputError, UsageError
 from distsnn.units import format_count
 
 _REPORT_S = 3.0  # for the first rank to report
@@ -42,7 +42,7 @@ def world() -> Communicator:
 
     Raises
     ------
-    DescriptionError
+    UsageError
         The launcher started several processes that cannot form an MPI job: mpi4py is missing, or
         belongs to another MPI than the launcher.
     """
@@ -52,18 +52,18 @@ def world() -> Communicator:
     if importlib.util.find_spec("mpi4py") is None:
         if launcher is not None and launcher.size == 1:
             return SingleProcess()
-        raise DescriptionError(
+        raise UsageError(
             f"{_launcher_text(launcher)}, but mpi4py is not installed",
             where="MPI",
-            allowed="one process, or pip install 'distsnn[mpi]'",
+            hint="start one process, or pip install 'distsnn[mpi]'",
         )
     try:
         module = importlib.import_module("distsnn.comm.mpi")
     except (ImportError, RuntimeError) as error:
-        raise DescriptionError(
+        raise UsageError(
             f"{_launcher_text(launcher)}, but mpi4py cannot load an MPI library ({error})",
             where="MPI",
-            allowed="the MPI that mpi4py was built for, or pip install 'distsnn[mpi]'",
+            hint="install the MPI that mpi4py was built for, or pip install 'distsnn[mpi]'",
         ) from error
     _check_family(launcher, module.library(), wheel=module.is_wheel())
     communicator: Communicator = module.MPICommunicator()
@@ -104,7 +104,7 @@ def run_program(
         if launcher is not None and not has_supervisor:
             _limit_start(start_timeout(heartbeat_s), launcher.rank, started)
         communicator = world()
-    except DescriptionError as error:
+    except InputError as error:
         started.set()
         # Without a communicator, only the first process of the launcher reports.
         if launcher is None or launcher.rank == 0:
@@ -180,19 +180,19 @@ def _check_family(launcher: Launcher | None, library: str, *, wheel: bool) -> No
         raise _wrong_launcher_error(launcher, library, "is the library of mpi4py")
 
 
-def _wrong_launcher_error(launcher: Launcher, library: str, but: str) -> DescriptionError:
+def _wrong_launcher_error(launcher: Launcher, library: str, but: str) -> UsageError:
     try:
         path = mpiexec_path()
-    except DescriptionError:
+    except InputError:
         path = "mpiexec"
     arguments = f"-n {launcher.size or 'N'} distsnn ..."
     commands = [f"{path} {arguments}", f"srun --mpi={_srun_flag(library)} {arguments}"]
     if launcher.name == "srun":
         commands.reverse()
-    return DescriptionError(
+    return UsageError(
         f"{_launcher_text(launcher)}, but {library} {but}: the launcher belongs to another MPI",
         where="MPI",
-        allowed=", or ".join(commands),
+        hint=f"start it with {', or '.join(commands)}",
     )
 
 

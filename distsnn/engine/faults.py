@@ -41,7 +41,10 @@ def neuron_fault(counts: npt.NDArray[np.int64], network: Network) -> tuple[int, 
     starts = [*network.first_gid.values()]
     population = network.populations[int(np.searchsorted(starts, gid, side="right")) - 1]
     if counts[emission.FAULT] == emission.NO_COUNT:
-        problem = f"it can relay 0 to {emission.MAX_SPIKES} spikes a step, its input is others"
+        problem = (
+            f"its input is not a whole number of spikes from 0 to {emission.MAX_SPIKES}, the range "
+            "that a relay can emit per step"
+        )
     else:
         name = [*population.model.states][int(counts[emission.FAULT_STATE])]
         problem = f"{name} is not finite"

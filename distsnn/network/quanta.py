@@ -259,7 +259,8 @@ def too_wide_for_a_word(
         "the weights differ too much for the words of synapses",
         where=f"population {population!r}, receptor {receptor!r}",
         value=f"a weight of {weight} quanta of 2^{k}{_lost(named, held)}",
-        allowed=f"below 2^{bits - 1} quanta: no such tiny weights, or weight_bits",
+        allowed=f"below 2^{bits - 1} quanta",
+        hint="leave out such tiny weights, or set weight_bits",
     )
 
 

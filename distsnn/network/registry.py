@@ -16,6 +16,7 @@ S = TypeVar("S", bound=SynapseModel)
 # Models of these modules are checked by a test: no start of a program waits for that.
 _BUILT_IN = "distsnn.network."
 
+# Model classes by name, filled where a class is defined: stored descriptions contain names only.
 _MODELS: dict[str, type[Neuron]] = {}
 _SYNAPSES: dict[str, type[SynapseModel]] = {}
 

@@ -191,10 +191,11 @@ def _model_class(kind: str, name: str, classes: Classes, path: str) -> type[Desc
         return named[kind](name)
     except DescriptionError as error:
         raise DescriptionError(
-            f"{error.problem}: if your own file defines the class, name this file as MODEL, also "
-            "with --resume RUN; in Python, import it first",
+            error.problem,
             where=path,
             allowed=error.allowed,
+            hint="if your own file defines the class, name this file as MODEL, also with --resume "
+            "RUN; in Python, import it first",
             nearest=error.nearest,
         ) from error
 
@@ -210,7 +211,8 @@ def _check_found(cls: type, stored_class: type, name: str, path: str) -> None:
             f"{place} is stored by its name, which is also the name of {other}",
             where=path or "network",
             value=name,
-            allowed="a name of its own, and @neuron_model or @synapse_model before a model's class",
+            hint="give it a name of its own, and put @neuron_model or @synapse_model before a "
+            "model's class",
         )
 
 

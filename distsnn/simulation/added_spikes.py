@@ -79,7 +79,8 @@ class AddedSpikes:
         where = f"spikes of {stimulus.name!r}, weights"
         if weights is None and isinstance(stimulus.weight, np.ndarray):
             raise DescriptionError(
-                "are missing, as those described have no weight in common", where=where
+                "the described spikes have different weights: new spikes need their own",
+                where=where,
             )
         weight = as_floats(np.asarray(stimulus.weight if weights is None else weights), where=where)
         if weight.ndim:
@@ -95,10 +96,10 @@ class AddedSpikes:
         for plane, needed in self._needed(self.left().joined(new)).items():
             if needed - self._taken.get(plane, 0) > self._room[plane]:
                 raise DescriptionError(
-                    "sums of a step's input have no room for them",
+                    "the summed input of one step could overflow",
                     where=where,
                     value=float(np.abs(new.weight).max()),
-                    allowed="smaller weights, or a description with spikes as large",
+                    hint="use smaller weights, or describe the SpikeInput with the largest weight",
                 )
         return new
 

@@ -18,7 +18,7 @@ from distsnn.engine.layout import LocalLayout
 from distsnn.engine.plasticity.rows import PlasticRows
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.wiring import LocalSynapses, plastic_as_described
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, UsageError
 from distsnn.jit import collection_paused
 from distsnn.network import (
     AllToAll,
@@ -69,15 +69,15 @@ def check_ranks(ranks: int | None, size: int) -> None:
 
     Raises
     ------
-    DescriptionError
+    UsageError
         If the job has another number of ranks.
     """
     if ranks not in (None, size):
-        raise DescriptionError(
+        raise UsageError(
             f"a Simulation uses the ranks of its job, which has {format_count(size, 'rank')}",
             where="Simulation, ranks",
             value=ranks,
-            allowed=f"simulate(network, time, ranks={ranks!r}), which starts ranks; or "
+            hint=f"call simulate(network, time, ranks={ranks!r}), which starts ranks, or run "
             f"`mpiexec -n {ranks!r} python SCRIPT`",
         )
 
@@ -396,15 +396,15 @@ def check_same_on_all_ranks(
     for rank, other in enumerate(digests):
         if other[0] != digests[0][0]:
             raise DescriptionError(
-                f"rank {rank} has another network or seed than rank 0",
+                f"the network or seed of rank {rank} differs from that of rank 0",
                 where="network",
-                allowed="the same on all ranks: what draws random numbers must seed them",
+                hint="seed the random numbers from which the network is made",
             )
         if other != digests[0]:
             raise DescriptionError(
-                f"rank {rank} has another partition or assignment than rank 0",
+                f"the partition of rank {rank} differs from that of rank 0",
                 where="partition",
-                allowed="the same on all ranks: so must be copies of a file of it",
+                hint="give all ranks the same partition or assignment file",
             )
 
 

@@ -173,8 +173,8 @@ class CheckpointManager:
                 block = int(layout.owned_blocks[other[0]])
                 name = layout.network.populations[int(layout.blocks.population[block])].name
                 raise DescriptionError(
-                    "synapses are not those that the checkpoint was saved with: another version "
-                    "of distsnn, or a machine on which it computes otherwise",
+                    "the synapses differ from those of the checkpoint; possible causes: another "
+                    "version of distsnn, a faulty machine",
                     where=f"{generation.folder}, population {name!r}, block {block}",
                 )
         with collective_phase(communicator, "reading the checkpoint"):
@@ -267,7 +267,9 @@ def check_checkpoint_store(store: Path, network: Network, seed: int) -> None:
         raise DescriptionError(f"is of another network: {differences[0]}", where=str(store))
     if reader.attempts:
         raise DescriptionError(
-            "holds a run of its own", where=str(store), allowed="a new path, or what `save` wrote"
+            "the store contains a run of its own",
+            where=str(store),
+            hint="choose a new path, or a store that `save` wrote",
         )
 
 

@@ -133,7 +133,8 @@ def check_total(communicator: Communicator, n: int, n_bytes: int, *, where: str)
             "too many to send to all ranks at once",
             where=where,
             value=f"{total:,} connections",
-            allowed=f"{most:,}; limit source or target of connections()",
+            allowed=f"at most {most:,}",
+            hint="limit source or target of connections()",
         )
 
 

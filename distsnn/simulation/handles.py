@@ -157,7 +157,7 @@ class PopulationHandle:
             raise DescriptionError(
                 problem,
                 where=f"{member}, {network.view_label(self._view)}",
-                allowed=f"simulation[{self._view.population!r}].{member}{call}",
+                hint=f"use simulation[{self._view.population!r}].{member}{call}",
             )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, allgather_checked
-from distsnn.errors import DescriptionError
+from distsnn.errors import SimulationStateError
 from distsnn.network import Network, PopulationView
 
 Spikes = tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32]]
@@ -47,7 +47,8 @@ class LastRunSpikes:
             self._pieces.append((step, gid))
         else:
             self.discard(
-                f"of one run up to {MAX_SPIKES:,} spikes of a rank are kept, there were more"
+                f"the last run call had more than {MAX_SPIKES:,} spikes on one rank, which are not "
+                "kept"
             )
 
     def of(self, view: PopulationView) -> Spikes:
@@ -70,7 +71,9 @@ class LastRunSpikes:
     def _own(self, view: PopulationView) -> tuple[str, Keys]:
         """Return a text of the view, and this rank's spikes of it as ``step << 32 | gid``."""
         if self._missing is not None:
-            raise DescriptionError(self._missing, where="spikes")
+            raise SimulationStateError(
+                self._missing, where="spikes", hint="read them from the run store"
+            )
         step, gid = self._joined()
         is_local = self._positions(view, gid) >= 0
         return f"{view.population}[{view.text}]", (step[is_local].astype(np.int64) << 32) | gid[

@@ -15,7 +15,7 @@ from typing import Any
 
 from distsnn.comm import EXIT_RESUMABLE, detect_launcher, launch
 from distsnn.comm.supervision.heartbeat import start_timeout
-from distsnn.errors import DescriptionError, RankError, Stopped
+from distsnn.errors import DescriptionError, RankError, Stopped, UsageError
 from distsnn.extras import extra
 from distsnn.io.network_files import load_network, save_network
 from distsnn.network import Network
@@ -101,10 +101,11 @@ def simulate(
         raise DescriptionError("must be a number of ranks", where="ranks", value=ranks)
     if job is None and ranks is not None and ranks > 1:
         if isinstance(progress, Progress):
-            raise DescriptionError(
+            raise UsageError(
                 "a Progress object cannot be sent to launched ranks",
                 where="progress",
-                allowed="True or False; or start the script under mpiexec",
+                allowed="True, False",
+                hint="start the script under mpiexec",
             )
         SimulationSettings(seed, partition, delivery, storage)
         if isinstance(partition, Graph):
@@ -127,11 +128,12 @@ def simulate(
         }
         return _launch(network, ranks, request, oversubscribe)
     if job is not None and ranks is not None and job.size not in (None, ranks):
-        raise DescriptionError(
+        raise UsageError(
             f"this job has {format_count(job.size, 'rank')}",
             where="ranks",
             value=ranks,
-            allowed=f"{job.size}, or leave it out",
+            allowed=f"{job.size}",
+            hint="leave out `ranks`",
         )
     with Simulation(
         network,
@@ -155,7 +157,7 @@ def _launch(
         write_request(folder, network, request)
         code = launch(
             *(ranks, ["worker", folder]),
-            start_timeout_s=start_timeout((request["policy"] or RunPolicy()).heartbeat),
+            start_timeout_s=start_timeout((request["policy"] or RunPolicy()).heartbeat_timeout),
             oversubscribe=oversubscribe,
         )
         if code == 130:
@@ -255,7 +257,8 @@ def _pack_class(kind: type, dumps: Callable[[type], bytes]) -> bytes:
             f"class {kind.__qualname__} of {kind.__module__} cannot be sent to launched ranks: "
             f"{error}",
             where="ranks",
-            allowed="1; or a class in a module that can be imported; or the script under mpiexec",
+            hint="define the class in a module that can be imported, or start the script under "
+            "mpiexec",
         ) from error
 
 
@@ -267,7 +270,7 @@ def _check_kernel(kind: type) -> None:
             f"class {kind.__qualname__} has its kernel in {kernel}, which launched ranks cannot "
             "import",
             where="ranks",
-            allowed="1; or a kernel in a module file",
+            hint="put the kernel into a module file",
         )
 
 

@@ -19,7 +19,7 @@ from distsnn.comm import (
 )
 from distsnn.comm.supervision.heartbeat import Heartbeat
 from distsnn.comm.supervision.job_exit import print_message
-from distsnn.errors import DescriptionError, StoreError, unknown_name_error
+from distsnn.errors import SimulationStateError, StoreError, UsageError, unknown_name_error
 from distsnn.io.checkpoint_reader import CheckpointReader
 from distsnn.io.exit_reports import exit_reports_folder
 from distsnn.io.reader import StoreReader
@@ -130,7 +130,7 @@ class Simulation:
             check_ranks(ranks, self.ranks)
             self.settings = SimulationSettings(seed, partition, delivery, storage)
             self._policy = policy or RunPolicy()
-            self._heartbeat = Heartbeat(self._communicator, self._policy.heartbeat)
+            self._heartbeat = Heartbeat(self._communicator, self._policy.heartbeat_timeout)
             self._policy.checkpoint_steps(network.dt)
             self._policy.check_has_store(recorded=out is not None)
         self._output = SpikeOutput(network, self._communicator)
@@ -265,17 +265,18 @@ class Simulation:
 
         Raises
         ------
-        DescriptionError
-            If the simulation is closed, or has no store to save into.
+        SimulationStateError, UsageError
+            If the simulation is closed; if the run has no store, and none is given.
         StoreError
             If it cannot be written.
         """
         recorder = self._output.recorder
         target = recorder.path if store is None and recorder is not None else store
         with collective_phase(self._communicator, "saving"):
-            if self._closed or target is None:
-                problem = "the simulation is closed" if self._closed else "no store to save into"
-                raise DescriptionError(problem, where="save")
+            if self._closed:
+                raise SimulationStateError("the simulation is closed", where="save")
+            if target is None:
+                raise UsageError("the run has no store", where="save", hint="set `store`")
         assert target is not None
         path = Path(target).resolve()
         if recorder is not None and path != Path(recorder.path).resolve():
@@ -359,7 +360,7 @@ class Simulation:
         with collective_phase(self._communicator, "restoring recordings"):
             switched = attributes.get("recordings", {})
             self._recordings.restore(switched, path=str(generation.folder))
-        self._output.last_run.discard("those before a checkpoint are not kept in it")
+        self._output.last_run.discard("a checkpoint does not contain the spikes before it")
         self._times.run_s = float(attributes["run_s"])
         if self._communicator.rank == 0:
             self._output.counts.recorded += np.asarray(
@@ -424,9 +425,8 @@ class Simulation:
 
         Raises
         ------
-        DescriptionError
-            If the time is negative, off the grid or not the same on all ranks, or the simulation
-            is closed.
+        DescriptionError, SimulationStateError
+            If the time is negative, off the grid or not the same on all ranks; after `close`.
         StoreError
             If a recording cannot be written; all that was committed stays readable.
         KeyboardInterrupt
@@ -446,7 +446,7 @@ class Simulation:
 
     def _end(self, time_ms: float) -> int:
         if self._closed:
-            raise DescriptionError("the simulation is closed", where="run")
+            raise SimulationStateError("the simulation is closed", where="run")
         return end_step(self._engine.step, time_ms, self.network.dt)
 
     def close(self) -> RunSummary:
@@ -507,9 +507,8 @@ class Simulation:
 
         Raises
         ------
-        DescriptionError
-            If the simulation is closed, ranks ask for different things, or an edge file has
-            changed.
+        DescriptionError, SimulationStateError
+            If ranks ask for different things, or an edge file has changed; after `close`.
         StoreError
             If something recorded could not be written, or `out` exists or cannot be written.
 
@@ -550,7 +549,7 @@ class Simulation:
     ) -> int:
         """Check what a reset is asked for; return it as a number, the same on all ranks."""
         if self._closed:
-            raise DescriptionError("the simulation is closed", where="reset")
+            raise SimulationStateError("the simulation is closed", where="reset")
         choices = ("learnt", "described")
         if weights not in choices:
             raise unknown_name_error("choice", str(weights), choices, where="reset, weights")

@@ -117,7 +117,7 @@ class NeuronParameters(NeuronValues):
                 f"a step needs {parts} substeps with these values; more than "
                 f"{MOST_FLOAT32_PARTS} are integrated in float64",
                 where=self._where,
-                allowed='a population with precision="float64"',
+                hint='describe the population with precision="float64"',
             )
         concern = after.concern(dt)
         if concern and concern != before.concern(dt) and self._communicator.rank == 0:

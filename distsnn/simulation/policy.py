@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, check_timeout
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, UsageError
 from distsnn.io.processes import process_start_time
 from distsnn.units import to_steps
 
@@ -24,43 +24,43 @@ class RunPolicy:
     ----------
     checkpoint_every : float or None
         Biological time between two checkpoints, ms; the run must have a store.
-    checkpoint_wall : float or None
+    checkpoint_wall_time : float or None
         Wall time between two checkpoints, s; likewise.
     wall_limit : float or None
         Wall time, since the process was started, within which it must have ended, s.
     max_rate : float or None
-        Ceiling on the mean rate of every population, spikes/s.
-    heartbeat : float
+        Limit of the mean rate of every population, spikes/s.
+    heartbeat_timeout : float
         Time without a heartbeat of a rank after which the job is aborted, s; inf: never.
     """
 
     checkpoint_every: float | None = None
-    checkpoint_wall: float | None = None
+    checkpoint_wall_time: float | None = None
     wall_limit: float | None = None
     max_rate: float | None = None
-    heartbeat: float = DEFAULT_TIMEOUT_S
+    heartbeat_timeout: float = DEFAULT_TIMEOUT_S
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value is None or name == "heartbeat":
+            if value is None or name == "heartbeat_timeout":
                 continue
             number = isinstance(value, int | float) and not isinstance(value, bool)
             if not number or not math.isfinite(value) or value <= 0.0:
                 raise DescriptionError(
-                    "must be positive and finite", where=name, value=value, allowed="or None"
+                    "must be positive and finite", where=name, value=value, allowed="> 0, or None"
                 )
-        check_timeout(self.heartbeat)
+        check_timeout(self.heartbeat_timeout)
 
     def check_has_store(self, *, recorded: bool) -> None:
-        """Raise DescriptionError if a run without a store is to be saved."""
-        for name in ("checkpoint_every", "checkpoint_wall"):
+        """Raise UsageError if a run without a store is to be saved."""
+        for name in ("checkpoint_every", "checkpoint_wall_time"):
             value = getattr(self, name)
             if value is not None and not recorded:
-                raise DescriptionError(
-                    "a run is saved into its store, and this one has none",
+                raise UsageError(
+                    "checkpoints need a run store",
                     where=name,
                     value=value,
-                    allowed="with `out` (--out RUN)",
+                    hint="set `out` (--out RUN)",
                 )
 
     def checkpoint_steps(self, dt: float) -> int | None:

@@ -161,8 +161,6 @@ class Recorder:
     ----------
     attempt : int
         The attempt.
-    closed : bool
-        Whether it is closed.
     start_step : int
         The step after which it begins.
     """
@@ -190,7 +188,6 @@ class Recorder:
             "groups": list(built.assignment.groups),
         }
         self._intervals: dict[str, list[list[int | None]]] = {name: [] for name in off}
-        self.closed = False
         self._run: RunWriter | None = None
         self.failure: RecordingError | None = None
         with collective_phase(communicator, "creating the store"):
@@ -337,7 +334,6 @@ class Recorder:
         RecordingError
             If something recorded could not be written and no failure has been kept.
         """
-        self.closed = True
         if self.failure is not None:
             status = f"failed: {self.failure.problem}"
         with self._raising():

@@ -6,7 +6,12 @@ from typing import Any
 
 from distsnn.comm import Communicator, allgather_checked, collective_phase
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import DescriptionError, StoreError, unknown_name_error
+from distsnn.errors import (
+    DescriptionError,
+    SimulationStateError,
+    StoreError,
+    unknown_name_error,
+)
 from distsnn.network import Network, RecordSpikes, RecordState, RecordWeights
 from distsnn.simulation.script_changes import ScriptChanges
 from distsnn.simulation.spike_output import SpikeOutput
@@ -111,7 +116,9 @@ class Recordings:
         Raises
         ------
         DescriptionError
-            If `on` is not a bool, the simulation is closed, or ranks make different calls.
+            If `on` is not a bool, or ranks make different calls.
+        SimulationStateError
+            If the simulation is closed.
         StoreError
             If the store cannot be written.
         """
@@ -123,8 +130,8 @@ class Recordings:
             names = named()
             if not isinstance(on, bool):
                 raise DescriptionError("must be True or False", where=where, value=on)
-            if output.recorder is not None and output.recorder.closed:
-                raise DescriptionError("the simulation is closed", where=where)
+            if output.closed:
+                raise SimulationStateError("the simulation is closed", where=where)
             return (names, on), names
 
         request = allgather_checked(communicator, asked, where=where)[0]

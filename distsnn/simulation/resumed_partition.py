@@ -59,11 +59,12 @@ def partition_for_resume(reader: StoreReader, ranks: int) -> str | Assignment | 
     if assignment.strategy in STRATEGIES:
         return assignment.strategy
     if assignment.strategy != "graph" or assignment.settings.get("rank_speeds") is not None:
-        subject = "shares of ranks were" if assignment.strategy == "graph" else "the assignment was"
+        subject = "rank speeds were" if assignment.strategy == "graph" else "the assignment was"
         raise DescriptionError(
             f"{subject} given for {format_count(assignment.ranks, 'rank')}",
             where=f"partition of {reader.path}",
             value=format_count(ranks, "rank"),
-            allowed=f"{format_count(assignment.ranks, 'rank')}, or another partition",
+            allowed=format_count(assignment.ranks, "rank"),
+            hint="choose another partition",
         )
     return Graph.from_dict(assignment.settings)

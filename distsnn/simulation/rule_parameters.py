@@ -174,7 +174,7 @@ class RuleParameters(Mapping[str, float | Floats]):
             raise DescriptionError(
                 f"steps of learning would be {step:.3g}, too small for weights of float32",
                 where=f"{self._where}, {name}",
-                allowed='a model with precision="float64"',
+                hint='describe the model with precision="float64"',
             )
 
 

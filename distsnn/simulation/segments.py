@@ -84,7 +84,7 @@ class SegmentScheduler:
         self._policy, self._communicator, self._most_steps = policy, communicator, most_steps
         self._epoch_steps = epoch_steps
         self._save_every = policy.checkpoint_steps(dt)
-        self._save_wall = policy.checkpoint_wall
+        self._save_wall = policy.checkpoint_wall_time
         self.rate_window = policy.rate_window_steps(dt)
         self._piece = self._whole(_FIRST_PIECE_STEPS)
         self._saved_at, self._saving_s = time.monotonic(), _FIRST_SAVING_S

@@ -97,13 +97,13 @@ class SpikeCounts:
 
 
 class RateLimit:
-    """A ceiling on the mean rate of every population over a window.
+    """A limit of the mean rate of every population over a window.
 
     Parameters
     ----------
     network : Network
         The network.
-    ceiling : float or None
+    max_rate : float or None
         spikes/s; None: no limit.
     communicator : Communicator
         The ranks.
@@ -112,9 +112,9 @@ class RateLimit:
     """
 
     def __init__(
-        self, network: Network, ceiling: float | None, communicator: Communicator, step: int
+        self, network: Network, max_rate: float | None, communicator: Communicator, step: int
     ) -> None:
-        self._network, self._ceiling, self._communicator = network, ceiling, communicator
+        self._network, self._max_rate, self._communicator = network, max_rate, communicator
         self._before, self._since = np.zeros(len(network.populations), np.int64), step
 
     def check(self, counts: npt.NDArray[np.int64], window: int, *, step: int) -> None:
@@ -145,7 +145,7 @@ class RateLimit:
         dt = self._network.dt
         for population, count in zip(self._network.populations, new.tolist(), strict=True):
             rate = count / population.size / (span * dt * 1e-3)
-            if self._ceiling is not None and rate > self._ceiling:
+            if self._max_rate is not None and rate > self._max_rate:
                 raise mark_collective(
-                    RunawayError(population.name, rate, self._ceiling, at_ms=step * dt)
+                    RunawayError(population.name, rate, self._max_rate, at_ms=step * dt)
                 )

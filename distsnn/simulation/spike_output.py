@@ -51,6 +51,8 @@ class SpikeOutput:
         The store, where there is one.
     spent_s : float
         Wall time that all this took, s.
+    closed : bool
+        Whether the recordings are closed.
     """
 
     def __init__(self, network: Network, communicator: Communicator) -> None:
@@ -58,6 +60,7 @@ class SpikeOutput:
         self.last_run = LastRunSpikes(network, communicator)
         self.recorder: Recorder | None = None
         self.spent_s = 0.0
+        self.closed = False
         self._communicator, self._locks = communicator, ExitStack()
 
     def lock(
@@ -123,6 +126,7 @@ class SpikeOutput:
         RecordingError
             If something recorded could not be written.
         """
+        self.closed = True
         if self.recorder is None:
             return
         memory = {"peak_rss_bytes": peak_rss_bytes(), "synapse_bytes": built.engine.synapses.nbytes}

@@ -152,8 +152,8 @@ class StimulusControl(StateHolder):
                         "a step's input could overflow with the new weights",
                         where=where,
                         value=f"{quanta} quanta more onto a neuron",
-                        allowed=f"up to {most[plane]}; describe the projection with its largest "
-                        "weights",
+                        allowed=f"up to {most[plane]}",
+                        hint="describe the projection with its largest weights",
                     )
                 )
         self._input_headroom[:] = [most[plane] - quanta for plane, quanta in enumerate(growth)]

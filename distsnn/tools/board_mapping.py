@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.comm import Communicator, broadcast_from_rank0, collective_phase, world
-from distsnn.errors import DescriptionError, unknown_name_error
+from distsnn.errors import DescriptionError, argument_errors, unknown_name_error
 from distsnn.extras import extra
 from distsnn.network import Network
 from distsnn.partition.boards.board import Board, load_board
@@ -77,22 +77,22 @@ def map_network(
     network: Network,
     board: Board | str | os.PathLike[str],
     *,
-    boards: tuple[int, int] | None = None,
+    board_grid: tuple[int, int] | None = None,
     rates: Profile | Rates | str | os.PathLike[str] | None = None,
     neurons_per_core: int | None = None,
-    optimise: str = "hops",
-    run: float | None = None,
-    contacts: str | None = None,
+    objective: str = "hops",
+    simulate: float | None = None,
+    connectivity: str | None = None,
     seed: int = 1,
     out: str | os.PathLike[str] | None = None,
-    pacman: str | os.PathLike[str] | None = None,
-    sanafe: str | os.PathLike[str] | None = None,
+    export_pacman: str | os.PathLike[str] | None = None,
+    export_sanafe: str | os.PathLike[str] | None = None,
     plot: str | os.PathLike[str] | None = None,
     communicator: Communicator | None = None,
 ) -> NetworkMapping:
     """Map a network onto a neuromorphic board, and check the mapping. Collective.
 
-    Rank 0 maps; all ranks simulate with `run`.
+    Rank 0 maps; all ranks simulate with `simulate`.
 
     Parameters
     ----------
@@ -100,28 +100,29 @@ def map_network(
         The network; its recordings are ignored.
     board : Board, str or PathLike
         A board, the name of a built-in board, or the path of a YAML file.
-    boards : pair of int, optional
+    board_grid : pair of int, optional
         Join columns x rows of boards.
     rates : Profile, mapping, float, str or PathLike, optional
-        Rates, spikes/s, as in `compare_partitions`; by default those of `run`, else 1 spike/s.
+        Rates, spikes/s, as in `compare_partitions`; by default those of `simulate`,
+        else 1 spike/s.
     neurons_per_core : int, optional
         Maximum number of neurons per core; by default the limit of the board.
-    optimise : {"hops", "congestion", "energy"}
+    objective : {"hops", "congestion", "energy"}
         Minimise rate x hops, also the maximum link load, or the energy of hops and chips.
-    run : float, optional
+    simulate : float, optional
         Simulate this biological time, ms, with and without the limits of the board, and map the
         limited network.
-    contacts : {"expected", "counted"}, optional
-        Connectivity of neurons and cores: expected from the description, or counted in the network
-        that `seed` builds; by default counted if a packet is sent to each core.
+    connectivity : {"expected", "built"}, optional
+        Connectivity of neurons and cores: expected from the description, or built with `seed`; by
+        default built if a packet is sent to each core.
     seed : int
         Seed of the network, of the run and of the placement.
     out : str or PathLike, optional
         Write the mapping to this JSON file.
-    pacman : str or PathLike, optional
+    export_pacman : str or PathLike, optional
         Write ``placements.json`` and ``routing_tables.json`` into this folder, as SpiNNaker's
         PACMAN reads them.
-    sanafe : str or PathLike, optional
+    export_sanafe : str or PathLike, optional
         Write the section ``mappings`` of SANA-FE's network files to this file.
     plot : str or PathLike, optional
         Plot chips and links: ``plot-chips.png`` and ``plot-links.png`` for ``plot.png``.
@@ -141,47 +142,52 @@ def map_network(
 
     Examples
     --------
-    >>> mapped = map_network(network, "spin5", boards=(3, 3), rates={"E": 4.2})  # doctest: +SKIP
+    >>> mapped = map_network(network, "spin5", rates={"E": 4.2})  # doctest: +SKIP
     >>> mapped.report["chips"], mapped.report["power_W"]["total"]  # doctest: +SKIP
     """
     communicator = communicator or world()
     network = replace(network, recordings=())  # need not be on the board's grid
     constrained = None
     with collective_phase(communicator, "checking the settings"):
-        board = board if isinstance(board, Board) else load_board(os.fspath(board))
-        if boards is not None:
-            board = board.tiled(*boards)
-        if pacman is not None:
-            check_pacman(board)
-        if sanafe is not None:
-            check_sanafe(board)
-        given_rates = read_profile(rates).rates
-        neuron_rates(network, given_rates)
-        check_network(network, board)
-        check_objective(board, optimise)
+        with argument_errors("board"):
+            board = board if isinstance(board, Board) else load_board(os.fspath(board))
+        if board_grid is not None:
+            board = board.tiled(*board_grid)
+        if export_pacman is not None:
+            with argument_errors("export_pacman"):
+                check_pacman(board)
+        if export_sanafe is not None:
+            with argument_errors("export_sanafe"):
+                check_sanafe(board)
+        with argument_errors("rates"):
+            given_rates = read_profile(rates).rates
+            neuron_rates(network, given_rates)
+        with argument_errors("board"):
+            check_network(network, board)
+        check_objective(board, objective)
         check_neurons_per_core(board, neurons_per_core)
-        if contacts not in (None, "expected", "counted"):
+        if connectivity not in (None, "expected", "built"):
             raise unknown_name_error(
-                "connectivity", contacts, ["expected", "counted"], where="contacts"
+                "connectivity", connectivity, ["expected", "built"], where="connectivity"
             )
-        if run is not None:
-            if contacts == "expected" and is_unicast(board):
+        if simulate is not None:
+            if connectivity == "expected" and is_unicast(board):
                 raise DescriptionError(
-                    "packets of a run can only be counted with the synapses that it has",
-                    where="contacts",
+                    "the packets of a simulation can be counted with built connectivity only",
+                    where="connectivity",
                     value="expected",
-                    allowed="counted, with a run",
+                    allowed="built",
                 )
             constrained = apply_board_limits(network, board, partial(read_edges, dt=network.dt))
             for simulated in (network, constrained.network):
-                if to_steps(run, simulated.dt, where="run") < 1:
-                    raise DescriptionError("nothing would run", where="run", value=run)
+                if to_steps(simulate, simulated.dt, where="simulate") < 1:
+                    raise DescriptionError("nothing would run", where="simulate", value=simulate)
     with ExitStack() as stack:
         comparison = None
-        if run is not None and constrained is not None:
+        if simulate is not None and constrained is not None:
             comparison = stack.enter_context(
                 run_with_and_without_limits(
-                    network, constrained, run, seed=seed, communicator=communicator
+                    network, constrained, simulate, seed=seed, communicator=communicator
                 )
             )
             network = constrained.network
@@ -192,7 +198,7 @@ def map_network(
                 board,
                 comparison.rates() if comparison is not None and rates is None else given_rates,
                 neurons_per_core=neurons_per_core,
-                contacts=contacts,
+                connectivity=connectivity,
                 seed=seed,
             )
             mapping = map_graph(
@@ -200,7 +206,7 @@ def map_network(
                 board,
                 models=[population.model.name for population in network.populations],
                 neurons=sliced.neurons_per_core,
-                objective=optimise,
+                objective=objective,
                 seed=seed,
             )
             names = tuple(population.name for population in network.populations)
@@ -209,7 +215,7 @@ def map_network(
             if comparison is not None:
                 data["run"] = comparison.to_dict(mapping, data["report"])
             mapped = NetworkMapping(mapping, names, sliced.neurons_per_core, sliced.limit, data)
-            _write_files(mapped, out, pacman, sanafe, plot)
+            _write_files(mapped, out, export_pacman, export_sanafe, plot)
             return mapped
 
         return broadcast_from_rank0(communicator, map_on_rank0)
@@ -223,12 +229,15 @@ def _write_files(
     plot: str | os.PathLike[str] | None,
 ) -> None:
     if out is not None:
-        save_data(mapped.data, Path(out))
+        with argument_errors("out"):
+            save_data(mapped.data, Path(out))
     if pacman is not None:
-        save_pacman(mapped.mapping, Path(pacman))
+        with argument_errors("export_pacman"):
+            save_pacman(mapped.mapping, Path(pacman))
     if sanafe is not None:
         mappings = sanafe_mappings(mapped.mapping, mapped.populations)
-        save_data({"mappings": mappings}, Path(sanafe))
+        with argument_errors("export_sanafe"):
+            save_data({"mappings": mappings}, Path(sanafe))
     if plot is not None:
         _plot(mapped.data, Path(plot))
 

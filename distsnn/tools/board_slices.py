@@ -50,7 +50,7 @@ def check_neurons_per_core(board: Board, neurons: int | None) -> None:
         raise DescriptionError(
             f"the number of neurons per core of board {board.name!r} is unknown",
             where="neurons_per_core",
-            allowed="a number of neurons",
+            hint="set a number of neurons",
         )
 
 
@@ -60,7 +60,7 @@ def slice_for_board(
     rates: Rates,
     *,
     neurons_per_core: int | None,
-    contacts: str | None,
+    connectivity: str | None,
     seed: int,
 ) -> SlicedNetwork:
     """Return slices that fit a core, for expected or built connectivity.
@@ -75,8 +75,8 @@ def slice_for_board(
         Rates, spikes/s.
     neurons_per_core : int or None
         Maximum number of neurons per core; None: the limit of the board.
-    contacts : {"expected", "counted"} or None
-        Connectivity of neurons and cores; None: counted if a packet is sent to each core.
+    connectivity : {"expected", "built"} or None
+        Connectivity of neurons and cores; None: built if a packet is sent to each core.
     seed : int
         Seed of the network that is built to count.
 
@@ -103,12 +103,12 @@ def slice_for_board(
         return with_built_connectivity(graph, network, table, rates, synapse_ends())
 
     synapse_ends = _synapse_ends(network, seed)
-    counts = unicast if contacts is None else contacts == "counted"
+    builds = unicast if connectivity is None else connectivity == "built"
     size = _network_size(network)
     sliced = slice_to_fit(
-        with_expected, board, neurons_per_core, estimate=counts, network_size=size
+        with_expected, board, neurons_per_core, estimate=builds, network_size=size
     )
-    if not counts:
+    if not builds:
         return sliced
     built = slice_to_fit(with_built, board, sliced.neurons_per_core, network_size=size)
     return built._replace(limit=built.limit or sliced.limit)
@@ -138,9 +138,10 @@ def _check_memory(needed: float) -> None:
         raise DescriptionError(
             "the connectivity of neurons and slices needs about "
             f"{needed / 2**30:,.1f} GiB of memory, {free / 2**30:,.1f} GiB are free",
-            where="contacts",
-            value="counted",
-            allowed="expected, which builds nothing (without a run), or larger slices",
+            where="connectivity",
+            value="built",
+            allowed="expected (without a simulation)",
+            hint="use larger slices",
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.cli.parser import parse
-from distsnn.errors import DescriptionError, DistsnnError
+from distsnn.errors import DescriptionError, DistsnnError, InputError, UsageError, argument_errors
 from distsnn.io.network_files import save_network
 from distsnn.network import Network
 from distsnn.network.serialise import user_classes
@@ -19,7 +19,7 @@ from distsnn.units import to_steps
 
 # Options of a run that the job sets; `run_option` sets others.
 _JOB_OPTIONS = frozenset(
-    ("time", "seed", "out", "set", "ranks", "resume", "checkpoint-wall", "overwrite", "help")
+    ("time", "seed", "out", "set", "ranks", "resume", "checkpoint-wall-time", "overwrite", "help")
 )
 
 
@@ -70,8 +70,8 @@ def submit_job(
     sbatch: Mapping[str, str] | None = None,
     prologue: Sequence[str] = (),
     mpi: str | None = None,
-    checkpoint_wall: str = "5min",
-    signal_lead: int | None = None,
+    checkpoint_wall_time: str = "5min",
+    checkpoint_lead: int | None = None,
 ) -> SubmittedJob:
     """Run a model as a batch job of SLURM.
 
@@ -114,9 +114,9 @@ def submit_job(
         Shell commands that come first, such as ``"module load mpich"``.
     mpi : str, optional
         Name for ``srun --mpi``; by default what the library of mpi4py needs.
-    checkpoint_wall : str
+    checkpoint_wall_time : str
         Wall-clock time between checkpoints.
-    signal_lead : int, optional
+    checkpoint_lead : int, optional
         Seconds before the limit at which to save; by default 120, or a quarter of a short limit.
 
     Returns
@@ -127,8 +127,9 @@ def submit_job(
     Raises
     ------
     DescriptionError
-        If an argument is not valid, the model cannot be built, or sbatch is missing or refuses
-        the job.
+        If an argument is not valid, or the model cannot be built.
+    UsageError
+        If arguments are missing or unknown, or sbatch is missing or refuses the job.
     StoreError
         If a store cannot be read or written.
     DistsnnError
@@ -159,7 +160,7 @@ def submit_job(
         network = loaded.network
         time = loaded.time_ms if time is None else time
     if time is None:
-        raise DescriptionError("is missing, the biological time in ms", where="time")
+        raise UsageError("the biological time is missing", where="time", hint="set it, ms")
     if to_steps(time, network.dt, where="time") < 0:
         raise DescriptionError("must not be negative", where="time", value=time)
     if analyse not in (None, "report") and not Path(analyse).is_file():
@@ -180,14 +181,16 @@ def submit_job(
         time_ms=time,
         seed=seed,
         array=array,
-        checkpoint_wall=checkpoint_wall,
+        checkpoint_wall_time=checkpoint_wall_time,
         run_options=_run_words(name, run_option or {}),
-        signal_lead=signal_lead,
+        checkpoint_lead=checkpoint_lead,
         mpi=choose_mpi_flag(mpi, ntasks),
         sbatch=tuple((sbatch or {}).items()),
         prologue=tuple(prologue),
         folder=str(Path.cwd()),
     )
+    with argument_errors("checkpoint_wall_time"):
+        parse(["run", name, "--checkpoint-wall-time", checkpoint_wall_time], prints_help=False)
     script = job_script(job)
     analysis = None if analyse is None else os.fspath(analyse)
     if dry_run:
@@ -204,7 +207,7 @@ def submit_job(
     try:
         return SubmittedJob(job, script, number, after, submit(after))
     except DistsnnError as error:
-        kind = DescriptionError if isinstance(error, DescriptionError) else DistsnnError
+        kind = UsageError if isinstance(error, InputError) else DistsnnError
         raise kind(f"job {number} is submitted, but not its analysis: {error}") from error
 
 
@@ -219,7 +222,7 @@ def _check_stored(network: Network, settings: Sequence[str]) -> None:
         raise DescriptionError(
             f"a job cannot load the user-defined class {classes[0].__qualname__} from a network",
             where="model",
-            allowed="the path of a Python file that defines build() -> Network",
+            hint="give the path of a Python file that defines build() -> Network",
         )
 
 
@@ -227,12 +230,14 @@ def _run_words(model: str, options: Mapping[str, Any]) -> tuple[str, ...]:
     """Return options as words of ``distsnn run``, whose parser checks them."""
     words: list[str] = []
     for name, value in options.items():
-        if name in _JOB_OPTIONS:
-            raise DescriptionError(
+        if name.replace("_", "-") in _JOB_OPTIONS:
+            raise UsageError(
                 "is given as an option of distsnn submit, or by the job itself",
                 where="run_option",
                 value=name,
             )
-        words += [f"--{name}", str(value)] if str(value) else [f"--{name}"]
-    parse(["run", model, *words], prints_help=False)
+        option = f"--{name.replace('_', '-')}"
+        words += [option, str(value)] if str(value) else [option]
+    with argument_errors("run_option"):
+        parse(["run", model, *words], prints_help=False)
     return tuple(words)

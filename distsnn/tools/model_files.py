@@ -46,7 +46,9 @@ def build_function(module: ModuleType) -> Callable[..., Any]:
     build = getattr(module, "build", None)
     if not callable(build):
         raise DescriptionError(
-            "defines no function build", where=str(module.__file__), allowed="build() -> Network"
+            "the file defines no function build",
+            where=str(module.__file__),
+            hint="define build() -> Network",
         )
     function: Callable[..., Any] = build
     return function

@@ -47,14 +47,14 @@ def arguments(build: Callable[..., Any], settings: Sequence[str], *, where: str)
         name = name.strip()
         if not equals or not name:
             raise DescriptionError(
-                "not a setting", where="--set", value=setting, allowed="NAME=VALUE"
+                "not a setting", where="settings", value=setting, allowed="NAME=VALUE"
             )
         if name in values:
-            raise DescriptionError("set twice", where="--set", value=name)
+            raise DescriptionError("set twice", where="settings", value=name)
         if name not in named and not takes_any:
-            raise unknown_name_error("parameter", name, named, where=where)
+            raise unknown_name_error("parameter", name, named, where=f"settings, {where}")
         default = named[name].default if name in named else inspect.Parameter.empty
-        values[name] = _value(text.strip(), default, where=f"{where}, parameter {name}")
+        values[name] = _value(text.strip(), default, where=f"settings, {where}, parameter {name}")
     missing = [
         name
         for name, parameter in named.items()
@@ -62,7 +62,9 @@ def arguments(build: Callable[..., Any], settings: Sequence[str], *, where: str)
     ]
     if missing:
         raise DescriptionError(
-            f"needs parameter {missing[0]!r}", where=where, allowed=f"--set {missing[0]}=VALUE"
+            f"parameter {missing[0]!r} has no default",
+            where=f"settings, {where}",
+            hint=f"set {missing[0]}=VALUE",
         )
     return values
 

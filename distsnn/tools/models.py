@@ -40,7 +40,7 @@ class Model:
     time_ms: float | None = None
 
 
-def load_model(name: str, settings: Sequence[str]) -> Model:
+def load_model(name: str, settings: Sequence[str], *, repeatable: bool = True) -> Model:
     """Return the model of a name.
 
     Parameters
@@ -51,6 +51,8 @@ def load_model(name: str, settings: Sequence[str]) -> Model:
         written ``./NAME``.
     settings : sequence of str
         Parameters for `build`, each ``NAME=VALUE``.
+    repeatable : bool
+        Whether a run that a script changed is refused, as it cannot be repeated.
 
     Raises
     ------
@@ -72,7 +74,9 @@ def load_model(name: str, settings: Sequence[str]) -> Model:
         return _file(path.resolve(), settings)
     if path.is_dir() and (is_run(path) or is_network(path)):
         check_no_settings(name, settings)
-        return _run(path.resolve()) if is_run(path) else _stored(path.resolve())
+        if is_run(path):
+            return _run(path.resolve(), repeatable=repeatable)
+        return _stored(path.resolve())
     raise _unknown(name, path)
 
 
@@ -104,9 +108,10 @@ def _file(path: Path, settings: Sequence[str]) -> Model:
     return Model(network, description)
 
 
-def _run(path: Path) -> Model:
+def _run(path: Path, *, repeatable: bool) -> Model:
     reader = StoreReader(path, partial=True)  # of which the description alone is needed
-    check_not_scripted(reader)
+    if repeatable:
+        check_not_scripted(reader)
     metadata = reader.metadata
     description = {"kind": "run", "path": str(path)}
     network = Network.from_dict(*reader.network())
@@ -121,7 +126,7 @@ def check_not_scripted(reader: StoreReader) -> None:
             f"a script changed the run ({', '.join(map(str, names))}) and the store does not "
             "record when",
             where=str(reader.path),
-            allowed="to run the script again",
+            hint="run the script again",
         )
 
 
@@ -129,7 +134,7 @@ def check_no_settings(name: str, settings: Sequence[str]) -> None:
     """Raise DescriptionError if parameters are given for a network that is stored."""
     if settings:
         raise DescriptionError(
-            "a stored network has no parameters", where=name, value=f"--set {settings[0]}"
+            f"the stored network {name} has no parameters", where="settings", value=settings[0]
         )
 
 

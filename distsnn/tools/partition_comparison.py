@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.memory_estimate import estimate_memory_bytes
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, argument_errors, unknown_name_error
 from distsnn.extras import extra
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import population_rates
@@ -23,7 +23,7 @@ from distsnn.network.quanta import choose_quanta
 from distsnn.partition.assignment import STRATEGIES, Assignment, make_assignment
 from distsnn.partition.graph import CostModel, Graph
 from distsnn.partition.metrics import AssignmentMetrics, expected_metrics, measured_metrics
-from distsnn.partition.traffic import Rates, build_traffic_graph
+from distsnn.partition.traffic import Rates, build_traffic_graph, neuron_rates
 from distsnn.simulation.edge_routing import file_summaries, read_edges
 from distsnn.simulation.resumed_partition import stored_assignment
 from distsnn.tools.assignments import load_assignment
@@ -40,7 +40,7 @@ def compare_partitions(
     strategy: str | Sequence[str] | None = None,
     assignment: Assignment | str | os.PathLike[str] | None = None,
     rates: Profile | Rates | str | os.PathLike[str] | None = None,
-    shares: Sequence[float] | None = None,
+    rank_speeds: Sequence[float] | None = None,
     quality: str = "fast",
     plot: str | os.PathLike[str] | None = None,
 ) -> list[AssignmentMetrics]:
@@ -60,7 +60,7 @@ def compare_partitions(
         Rates, spikes/s, and costs: what `profile_network` returned; one rate or an array of rates
         for each population; one rate of all neurons; the path of a file that contains a profile or
         rates; or the store of a run. By default the rates of the run, else 1 spike/s.
-    shares : sequence of float, optional
+    rank_speeds : sequence of float, optional
         Relative speed of each rank, for "graph"; by default all are equally fast.
     quality : {"fast", "best"}
         Quality of "graph"; "best" needs mtkahypar.
@@ -90,13 +90,21 @@ def compare_partitions(
         run = StoreReader(network)
         network = Network.from_dict(*run.network())
     ranks = None if ranks is None else as_integer(ranks, where="ranks", low=1)
-    profile = read_profile(rates)
-    if run is not None and rates is None:
-        profile = Profile(_run_rates(run))
-    cost = profile.cost_model
-    graph_strategy = Graph(profile.rates, shares, quality=quality, cost=cost)
+    names = [strategy] if isinstance(strategy, str) else strategy or (*STRATEGIES, "graph")
+    for name in names:
+        if name not in (*STRATEGIES, "graph"):
+            raise unknown_name_error("strategy", name, [*STRATEGIES, "graph"], where="strategy")
+    with argument_errors("rates"):
+        profile = read_profile(rates)
+        if run is not None and rates is None:
+            profile = Profile(_run_rates(run))
+        neuron_rates(network, profile.rates)
+        cost = profile.cost_model
+    graph_strategy = Graph(profile.rates, rank_speeds, quality=quality, cost=cost)
     table, reader = make_blocks(network), partial(read_edges, dt=network.dt)
     graph = build_traffic_graph(network, table, profile.rates, reader)
+    with argument_errors("rates"):
+        cost.of_slices(graph, network)
     all_metrics, assignments = [], []
     stored = None if run is None else stored_assignment(run)
     if run is not None and stored is not None:
@@ -116,8 +124,7 @@ def compare_partitions(
             value=ranks,
             allowed=f"at most {_MOST_RANKS:,}",
         )
-    names = [strategy] if isinstance(strategy, str) else strategy
-    for name in names or (*STRATEGIES, "graph"):
+    for name in names:
         if name == "graph":
             assignments.append(graph_strategy.assign_graph(graph, network, ranks))
         else:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from distsnn.comm import Communicator, collective_phase, world
 from distsnn.errors import DescriptionError
-from distsnn.network import Network, Population
+from distsnn.network import Network, Population, RecordSpikes
 from distsnn.simulation import Simulation
 from distsnn.simulation.run_summary import RunCounters
 from distsnn.tools.profiles import Profile
@@ -95,17 +96,19 @@ def _measure(
     network: Network, time: float, warmup: float, seed: int, communicator: Communicator
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Return the rate of each population, spikes/s, and costs, ns. Collective."""
+    # counters count the spikes of recorded neurons; without a store nothing else is recorded
+    recordings = tuple(RecordSpikes(population) for population in network.populations)
+    network = replace(network, recordings=recordings)
     with Simulation(network, seed=seed, communicator=communicator) as simulation:
         simulation.run(warmup)
         before = simulation.counters()
         simulation.run(time)
         after = simulation.counters()
-        spikes = {
-            population.name: float(simulation[population].spike_counts().sum())
-            for population in network.populations
-        }
     rates = {
-        population.name: 1e3 / time * spikes[population.name] / population.size
+        population.name: 1e3
+        / time
+        * (after.spikes[population.name] - before.spikes[population.name])
+        / population.size
         for population in network.populations
     }
     return rates, _costs(before, after, network.n_neurons * time / network.dt)

@@ -77,7 +77,7 @@ class Board:
         DescriptionError
             If boards of this kind cannot be tiled.
         """
-        where = f"board {self.name!r}, boards"
+        where = f"board_grid, board {self.name!r}"
         return replace(self, topology=tile_boards(self.topology, columns, rows, where=where))
 
     def without(self, dead: DeadParts) -> "Board":
@@ -116,9 +116,7 @@ def load_board(name: str | Path) -> Board:
         return read_board(_BUILTIN / f"{name}.yaml")
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
-        raise unknown_name_error(
-            "board", str(name), builtin_boards(), where="the path of a .yaml file or a name"
-        )
+        raise unknown_name_error("board", str(name), builtin_boards(), where="board")
     return read_board(path)
 
 

@@ -64,7 +64,7 @@ class BoardParameter(Generic[T]):
             raise DescriptionError(
                 f"{purpose} cannot be computed: this board parameter is unknown",
                 where=self.where,
-                allowed="a value with its source, in a copy of the board file",
+                hint="set it, with its source, in a copy of the board file",
             )
         return self.value
 

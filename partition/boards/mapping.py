@@ -196,11 +196,11 @@ def check_objective(board: Board, objective: str) -> None:
         If the objective is unknown, or it is ``congestion`` and the routes of the board are fixed.
     """
     if objective not in OBJECTIVES:
-        raise unknown_name_error("objective", objective, OBJECTIVES, where="map, objective")
+        raise unknown_name_error("objective", objective, OBJECTIVES, where="objective")
     if objective == "congestion" and board.router.scheme.value in (UNICAST, ONE_AXON):
         raise DescriptionError(
             "routes of this board are fixed (x before y): congestion cannot be optimised",
-            where=f"map, objective, board {board.name!r}",
+            where=f"objective, board {board.name!r}",
             value=objective,
             allowed="hops, energy",
         )

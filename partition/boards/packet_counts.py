@@ -74,7 +74,7 @@ def count_packets(mapping: BoardMapping, spikes: Ints) -> PacketCounts:
         raise DescriptionError(
             "packets cannot be counted: the mapping has expected connectivity only",
             where=f"mapping onto {mapping.board.name!r}",
-            allowed="built connectivity (with_built_connectivity)",
+            hint="map with built connectivity (with_built_connectivity)",
         )
     node = machine.node_of_core[mapping.physical_core]
     hops = hops_between(machine)

@@ -125,7 +125,7 @@ def test_run_that_is_going_on_is_not_resumed_by_another(
     small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.zarr"
-    long = words(small, out, "--time", "1000000", "--checkpoint-wall", "0.1s", "--ranks", "2")
+    long = words(small, out, "--time", "1000000", "--checkpoint-wall-time", "0.1s", "--ranks", "2")
     with running(*long) as job:
         wait_for_checkpoint(job, out)
         for options in (("--ranks", "2"), ("--ranks", "1")):

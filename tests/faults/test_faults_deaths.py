@@ -50,7 +50,7 @@ def test_rank_that_dies_in_its_model_is_named(
 
 @pytest.mark.parametrize("ranks", [None, 2])
 def test_rank_stopped_while_the_model_is_built_ends_the_job(small: Path, ranks: int | None) -> None:
-    words = ("--set", "fault=stop", "rank=1", "--time", "100", "--heartbeat", "3s")
+    words = ("--set", "fault=stop", "rank=1", "--time", "100", "--heartbeat-timeout", "3s")
     ended = run("run", small, *words, *(() if ranks else ("--ranks", "2")), ranks=ranks)
     assert re.match(
         r"distsnn: rank 1 \(process \d+ on \S+\) sent no heartbeat for 3 s", the_message(ended)
@@ -108,7 +108,7 @@ def wait_for_exit_report(out: Path) -> None:
 
 def test_rank_stopped_in_mid_run_ends_the_job(small: Path, tmp_path: Path) -> None:
     out, model = tmp_path / "run.zarr", tmp_path / "stalls.py"
-    # a limit of 2 s, as of --heartbeat 2
+    # a limit of 2 s, as of --heartbeat-timeout 2
     model.write_text(
         "import sys\n"
         "from distsnn.comm import run_program\n"
@@ -116,7 +116,8 @@ def test_rank_stopped_in_mid_run_ends_the_job(small: Path, tmp_path: Path) -> No
         f"sys.path.insert(0, {str(small.parent)!r})\n"
         "from small import build\n"
         "def main(ranks):\n"
-        f"    with Simulation(build(), out={str(out)!r}, policy=RunPolicy(heartbeat=2.0)) as one:\n"
+        "    policy = RunPolicy(heartbeat_timeout=2.0)\n"
+        f"    with Simulation(build(), out={str(out)!r}, policy=policy) as one:\n"
         "        one.run(1e6)\n"
         "sys.exit(run_program(main))\n"
     )

@@ -42,7 +42,7 @@ def test_rank_that_is_killed_ends_the_job(small: Path) -> None:
 
 def test_different_networks_on_two_ranks_are_refused(small: Path) -> None:
     ended = run("run", small, "--set", "fault=different", "rank=1", "--time", "10", "--ranks", "2")
-    one_message(ended, "rank 1 has another network or seed than rank 0")
+    one_message(ended, "the network or seed of rank 1 differs from that of rank 0")
     assert ended.code == 2
 
 

@@ -60,7 +60,9 @@ def test_signal_saves_the_run_which_then_goes_on_elsewhere(
     out = tmp_path / "run.zarr"
     options = ("--ranks", "2") if how == "ranks of the command" else ()
     ranks = 2 if how == "mpiexec" else None
-    with running(*words(small, out, *options, "--checkpoint-wall", "0.2s"), ranks=ranks) as job:
+    with running(
+        *words(small, out, *options, "--checkpoint-wall-time", "0.2s"), ranks=ranks
+    ) as job:
         wait_for_checkpoint(job, out)
         sent = job.interrupt(number)
         ended = job.end()
@@ -114,7 +116,7 @@ def test_auto_starts_goes_on_and_leaves_alone(
     small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.zarr"
-    auto = words(small, out, "--resume", "auto", "--checkpoint-wall", "0.2s")
+    auto = words(small, out, "--resume", "auto", "--checkpoint-wall-time", "0.2s")
     with running(*auto) as job:
         wait_for_checkpoint(job, out)
         job.interrupt(signal.SIGUSR1)
@@ -274,7 +276,7 @@ def test_command_that_a_stopped_run_prints_continues_it(
     small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "a run.zarr"
-    options = ("--overwrite", "--ranks", "2", "--checkpoint-wall", "0.2s")
+    options = ("--overwrite", "--ranks", "2", "--checkpoint-wall-time", "0.2s")
     with running(*words(small, out, *options)) as job:
         wait_for_checkpoint(job, out)
         job.interrupt(signal.SIGINT)
@@ -302,7 +304,7 @@ def test_finished_run_whose_launcher_was_killed_is_complete(small: Path, tmp_pat
 
 def test_lost_run_says_how_far_it_was_saved(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
-    long = ("--time", "1000000", "--ranks", "2", "--checkpoint-wall", "0.2s")
+    long = ("--time", "1000000", "--ranks", "2", "--checkpoint-wall-time", "0.2s")
     with running(*words(small, out, *long)) as job:
         wait_for_checkpoint(job, out)
         os.kill(committed_pid(out), signal.SIGKILL)
@@ -356,7 +358,9 @@ def test_auto_does_not_take_the_complete_run_of_another_network_for_done(
 
 def test_run_that_is_going_on_is_left_alone(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
-    auto = words(small, out, "--time", "1000000", "--resume", "auto", "--checkpoint-wall", "1s")
+    auto = words(
+        small, out, "--time", "1000000", "--resume", "auto", "--checkpoint-wall-time", "1s"
+    )
     with running(*auto) as job:
         wait_for_checkpoint(job, out)
         ended = run(*auto)
@@ -399,7 +403,7 @@ def test_resumed_run_reads_as_one_while_it_goes_on(
     small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.zarr"
-    with running(*words(small, out, "--checkpoint-wall", "0.2s", "--time", "1000000")) as job:
+    with running(*words(small, out, "--checkpoint-wall-time", "0.2s", "--time", "1000000")) as job:
         wait_for_checkpoint(job, out)
         job.kill()
     first = StoreReader(out).complete_step

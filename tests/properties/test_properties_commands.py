@@ -58,10 +58,19 @@ VALUES = (
 )
 OPTIONS = (
     *("--time", "--seed", "--out", "--overwrite", "--partition", "--delivery", "--storage"),
-    *("--resume", "--checkpoint-every", "--checkpoint-wall", "--wall-limit", "--max-rate"),
-    *("--heartbeat", "--quiet", "--set", "--json", "--help", "--version", "--dry-run", "--array"),
+    *("--resume", "--checkpoint-every", "--checkpoint-wall-time", "--wall-limit", "--max-rate"),
+    *(
+        "--heartbeat-timeout",
+        "--quiet",
+        "--set",
+        "--json",
+        "--help",
+        "--version",
+        "--dry-run",
+        "--array",
+    ),
     *("--ntasks", "--nodes", "--mpi", "--sbatch", "--prologue", "--analyse", "--template", "--mem"),
-    *("--signal-lead", "--time-limit", "--run-option", "--strategy", "--nonsense", "-h", "-x"),
+    *("--checkpoint-lead", "--time-limit", "--run-option", "--strategy", "--nonsense", "-h", "-x"),
 )
 COMMANDS = ("run", "run", "run", "info", "report", "submit", "examples", "worker", "", "ran")
 

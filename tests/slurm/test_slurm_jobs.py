@@ -28,7 +28,7 @@ def test_slurm_is_there_in_ci() -> None:
 def limited(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
     """Submit jobs that run into their time limit: SLURM's shortest is a minute."""
     folder = tmp_path_factory.mktemp("limited")
-    options = {"time_limit": "1", "signal_lead": 50, "nodes": 1}
+    options = {"time_limit": "1", "checkpoint_lead": 50, "nodes": 1}
     return [
         submit(cluster, folder / "signal.zarr", "steps=450", **options),
         submit(cluster, folder / "deaf.zarr", "steps=950", "deaf=yes", **options),

@@ -187,7 +187,7 @@ def test_time_limits_resume_to_the_same_spikes(
     cluster: Cluster, speed: float, tmp_path: Path
 ) -> None:
     longer = str(round(45 * speed))  # ms: 45 seconds or more; signals come after 5 to 25
-    words = ("--time", longer, "--time-limit", "1", "--signal-lead", "45", *TWO_NODES)
+    words = ("--time", longer, "--time-limit", "1", "--checkpoint-lead", "45", *TWO_NODES)
     job = submit(cluster, tmp_path, *words)
     out = tmp_path / "uninterrupted.zarr"
     cluster.distsnn("run", *SMALL, "--time", longer, "--quiet", "--out", out, cwd=out.parent)
@@ -216,7 +216,7 @@ def test_preemption_resumes_to_the_same_spikes(
 def test_death_of_a_node_resumes_to_the_same_spikes(
     cluster: Cluster, long: str, uninterrupted: str, tmp_path: Path
 ) -> None:
-    words = ("--time", long, "--time-limit", "5", *TWO_NODES, "--checkpoint-wall", "1s")
+    words = ("--time", long, "--time-limit", "5", *TWO_NODES, "--checkpoint-wall-time", "1s")
     job = submit(cluster, tmp_path, *words)
     stopped(cluster, job)
     cluster.until(lambda: bool(generations(job.run)), "a whole checkpoint")

@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import distsnn
 from distsnn import (
     Description,
-    DescriptionError,
     Network,
     Population,
     RecordSpikes,
@@ -21,6 +21,7 @@ from distsnn import (
     SpikeSource,
     simulate,
 )
+from distsnn.errors import UsageError, closest_name
 from distsnn.extras import MissingExtraError, extra
 
 # Hide the packages of all extras, as in a plain installation.
@@ -37,6 +38,7 @@ class Hidden(MetaPathFinder):
 sys.meta_path.insert(0, Hidden())
 from distsnn import *
 from distsnn.analysis import summary, write_report
+from distsnn.errors import UsageError, closest_name
 from distsnn.extras import MissingExtraError
 
 run = open_run(sys.argv[1])
@@ -84,7 +86,7 @@ def test_a_plain_installation_opens_runs_and_names_the_extra_for_the_rest(tmp_pa
     names = ["raster", "write_report", "summary", "populations", "spikes", "rates"]
     assert [line.partition(" ")[0] for line in errors] == names
     for line in errors:
-        assert "is not installed; allowed: pip install 'distsnn[analysis]'" in line
+        assert "is not installed; hint: pip install 'distsnn[analysis]'" in line
 
 
 def test_only_packages_that_are_missing_are_reported_as_such() -> None:
@@ -132,6 +134,19 @@ def test_a_misspelt_name_is_suggested(name: str, near: str) -> None:
     assert not hasattr(distsnn, name)
 
 
+def test_names_without_a_letter_are_suggested() -> None:
+    names = dir(distsnn)
+    suggested = [
+        closest_name(name[:index] + name[index + 1 :], names) == name
+        for name in names
+        for index in range(len(name))
+        if name[:index] + name[index + 1 :] not in names
+    ]
+    # a few are as close to another name: IafCondExp and GifCondExp without their difference
+    assert len(suggested) > 1000
+    assert np.mean(suggested) > 0.99
+
+
 def test_signatures_are_short_and_name_their_types() -> None:
     """What `help` shows first of each class and function fits on a screen."""
     texts = {}
@@ -158,7 +173,7 @@ def test_a_simulation_does_not_start_ranks() -> None:
     text = (
         r"uses the ranks of its job, which has 1 rank; given 2; .*simulate\(.*ranks=2.*mpiexec -n 2"
     )
-    with pytest.raises(DescriptionError, match=text):
+    with pytest.raises(UsageError, match=text):
         Simulation(network, ranks=2)
     with Simulation(network, ranks=1) as simulation:
         assert simulation.ranks == 1

@@ -49,10 +49,11 @@ _WRITE_TIMEOUT_S = 2.0  # for an exit report or the message
 # A start takes longer than a heartbeat: hundreds of ranks load Python from one file server.
 _START_TIMEOUTS, _MIN_START_TIMEOUT_S = 5.0, 30.0
 
+# The heartbeat of each communicator: simulations of a process share its sockets and its thread.
 _running: dict[Communicator, "Heartbeat"] = {}
 
 
-def check_timeout(timeout_s: float, *, where: str = "heartbeat") -> float:
+def check_timeout(timeout_s: float, *, where: str = "heartbeat_timeout") -> float:
     """Return a timeout of the heartbeat, s.
 
     Raises

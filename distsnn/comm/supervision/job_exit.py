@@ -9,8 +9,8 @@ from types import TracebackType
 from distsnn.comm.agreement import COLLECTIVE, error_summary
 from distsnn.comm.protocol import Communicator
 from distsnn.errors import (
-    DescriptionError,
     DistsnnError,
+    InputError,
     RankError,
     RecordingError,
     Stopped,
@@ -51,7 +51,7 @@ def run_job(communicator: Communicator, main: Callable[[], int | None]) -> int:
     Returns
     -------
     int
-        0 done; 85 Stopped; 2 DescriptionError or StoreError, except RecordingError; 130
+        0 done; 85 Stopped; 2 InputError or StoreError, except RecordingError; 130
         interrupted; 1 any other exception; else the value of `main`, or the code of SystemExit.
     """
     try:
@@ -128,7 +128,7 @@ def _code(error: BaseException) -> int:
         return EXIT_RESUMABLE if error.resumable else 1
     if isinstance(error, RecordingError):
         return 1  # the user's request was correct
-    return 2 if isinstance(error, DescriptionError | StoreError) else 1
+    return 2 if isinstance(error, InputError | StoreError) else 1
 
 
 def _exit_status(code: int) -> int:

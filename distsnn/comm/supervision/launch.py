@@ -21,7 +21,7 @@ from distsnn.comm.supervision.job_exit import print_message
 from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES, detect_launcher
 from distsnn.comm.supervision.launcher_output import OutputForwarder
 from distsnn.comm.supervision.supervised_job import JobResult, SupervisedJob
-from distsnn.errors import DescriptionError
+from distsnn.errors import UsageError
 from distsnn.units import format_count
 
 _EXEC_WITH_PARENT_DEATH_SIGNAL = """
@@ -62,7 +62,7 @@ def mpiexec_path() -> str:
 
     Raises
     ------
-    DescriptionError
+    UsageError
         mpiexec was not found.
     """
     # Not resolved: in a virtual environment the interpreter is a link out of it.
@@ -70,10 +70,10 @@ def mpiexec_path() -> str:
     path = shutil.which("mpiexec", path=os.pathsep.join(map(str, folders)))
     path = path or shutil.which("mpiexec")
     if path is None:
-        raise DescriptionError(
+        raise UsageError(
             "several ranks need MPI, and mpiexec was not found",
             where="MPI",
-            allowed=f"one rank, or {_INSTALL}",
+            hint=f"use one rank, or {_INSTALL}",
         )
     return path
 
@@ -129,7 +129,7 @@ def launch(
 
     Raises
     ------
-    DescriptionError
+    UsageError
         mpi4py or mpiexec is missing, `ranks` is not positive or more than 16 per core, or this
         process is itself one of several ranks.
     """
@@ -187,30 +187,30 @@ def launch(
 
 def _check(ranks: int, max_ranks: float) -> None:
     if ranks < 1:
-        raise DescriptionError(
+        raise UsageError(
             "number of ranks must be positive", where="ranks", value=ranks, allowed="1 or more"
         )
     if ranks > max_ranks:
-        raise DescriptionError(
+        raise UsageError(
             f"more than {_MAX_RANKS_PER_CORE} ranks per core",
             where="ranks",
             value=ranks,
-            allowed=f"1 to {max_ranks:g} with the cores of this process, or more with "
-            "--oversubscribe (in Python oversubscribe=True)",
+            allowed=f"1 to {max_ranks:g} with the cores of this process",
+            hint="set oversubscribe=True (--oversubscribe) to start more",
         )
     if importlib.util.find_spec("mpi4py") is None:
-        raise DescriptionError(
+        raise UsageError(
             "several ranks need MPI, and mpi4py is not installed",
             where="MPI",
-            allowed=f"one rank, or {_INSTALL}",
+            hint=f"use one rank, or {_INSTALL}",
         )
     started_by = detect_launcher()
     if started_by is not None and started_by.size != 1:
-        raise DescriptionError(
+        raise UsageError(
             f"this process already runs under {started_by.name} and cannot start more ranks",
             where="ranks",
             value=ranks,
-            allowed="no number of ranks under an MPI launcher",
+            hint="leave out `ranks`",
         )
 
 

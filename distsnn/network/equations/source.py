@@ -109,8 +109,8 @@ class EquationError(DescriptionError):
     ) -> None:
         self.line, self.column = span.source.line_and_column(span.start)
         where = f"{span.source.name}, line {self.line}, column {self.column}"
+        self.excerpt = span.with_carets()
         super().__init__(problem, where=where, allowed=allowed, nearest=nearest)
-        self.args = (f"{self.args[0]}\n{span.with_carets()}",)
 
 
 def unknown_at(kind: str, name: str, names: list[str], span: Span) -> EquationError:

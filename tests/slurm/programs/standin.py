@@ -24,7 +24,7 @@ def main() -> int:
     options.add_argument("model")
     options.add_argument("--set", action="append", default=[])
     options.add_argument("--out", type=Path)
-    for ignored in ("--time", "--seed", "--checkpoint-wall", "--resume"):
+    for ignored in ("--time", "--seed", "--checkpoint-wall-time", "--resume"):
         options.add_argument(ignored)
     given = options.parse_args()
     settings = dict(one.split("=") for one in given.set)

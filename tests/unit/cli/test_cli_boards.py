@@ -71,7 +71,7 @@ def test_a_model_is_mapped_and_written(distsnn: Command, pair: Path, tmp_path: P
     (tmp_path / "rates.json").write_text('{"E": 2.0, "I": 10.0}')
     out, plot = tmp_path / "mapping.json", tmp_path / "shown.png"
     done = distsnn(
-        *("map", pair, "--board", "spin5", "--boards", "1x3", "--set", "size=2000"),
+        *("map", pair, "--board", "spin5", "--board-grid", "1x3", "--set", "size=2000"),
         *("--rates", tmp_path / "rates.json", "--out", out, "--plot", plot),
     )
     assert done.code == 0
@@ -92,7 +92,7 @@ def test_on_loihi_the_neurons_that_have_a_synapse_there_count(
     model.write_text(DRIVEN)
     mine = tmp_path / "mine.yaml"
     mine.write_text(LOIHI.read_text().replace("in_axons: {value: 4096", "in_axons: {value: 120"))
-    done = distsnn("map", model, "--board", mine, "--run", 200, "--out", out)
+    done = distsnn("map", model, "--board", mine, "--simulate", 200, "--out", out)
     assert (done.code, done.err) == (0, "")
     assert "with more neurons a core would exceed its limit of in_axons" in done.out
     assert "of 120 a core (neurons with a synapse there: built)" in done.out
@@ -101,14 +101,14 @@ def test_on_loihi_the_neurons_that_have_a_synapse_there_count(
     made, said = data["run"]["measured"], data["run"]["predicted"]
     assert made["packets"] == pytest.approx(said["packets"])
     assert made["hops"] == pytest.approx(said["hops"])
-    words = "map", model, "--board", mine, "--contacts", "expected"
+    words = "map", model, "--board", mine, "--connectivity", "expected"
     assert "(neurons with a synapse there: expected)" in distsnn(*words).out
-    refused = distsnn(*words, "--run", 200)
-    assert (refused.code, "allowed: counted, with a run" in refused.message) == (2, True)
+    refused = distsnn(*words, "--simulate", 200)
+    assert (refused.code, "allowed: built" in refused.message) == (2, True)
     mine.write_text(LOIHI.read_text().replace("in_axons: {value: 4096", "in_axons: {value: 3"))
     refused = distsnn("map", model, "--board", mine)
     assert (refused.code, "it needs at least 500 cores" in refused.message) == (2, True)
-    refused = distsnn("map", model, "--board", mine, "--boards", "2x2")
+    refused = distsnn("map", model, "--board", mine, "--board-grid", "2x2")
     assert (refused.code, "a single neuron exceeds the in_axons limit" in refused.message) == (
         2,
         True,
@@ -118,7 +118,7 @@ def test_on_loihi_the_neurons_that_have_a_synapse_there_count(
 def test_contacts_that_do_not_fit_the_memory_are_not_built(
     distsnn: Command, pair: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = "map", pair, "--board", "loihi", "--contacts"
+    words = "map", pair, "--board", "loihi", "--connectivity"
     # 2,000 neurons and slices, 12 bytes each; their graph has four pairs of slices
     monkeypatch.setattr(board_slices, "available_bytes", lambda: 20_000.0)
 
@@ -126,14 +126,16 @@ def test_contacts_that_do_not_fit_the_memory_are_not_built(
         raise AssertionError
 
     monkeypatch.setattr(board_slices, "iterate_network_synapses", never)
-    refused = distsnn(*words, "counted")
-    assert (refused.code, "allowed: expected, which builds nothing" in refused.message) == (2, True)
+    refused = distsnn(*words, "built")
+    assert (refused.code, "allowed: expected (without a sim" in refused.message) == (2, True)
     assert distsnn(*words, "expected").code == 0
 
 
 def test_what_other_tools_read_is_written(distsnn: Command, pair: Path, tmp_path: Path) -> None:
     folder, out, sanafe = tmp_path / "made" / "pacman", tmp_path / "all.json", tmp_path / "sana"
-    assert distsnn("map", pair, "--board", "spin3", "--pacman", folder, "--out", out).code == 0
+    assert (
+        distsnn("map", pair, "--board", "spin3", "--export-pacman", folder, "--out", out).code == 0
+    )
     slices = json.loads(out.read_text())["slices"]
     places = json.loads((folder / "placements.json").read_text())
     assert [(one["x"], one["y"], one["p"]) for one in places] == [
@@ -142,15 +144,15 @@ def test_what_other_tools_read_is_written(distsnn: Command, pair: Path, tmp_path
     tables = json.loads((folder / "routing_tables.json").read_text())
     assert len(tables) == 4
     assert {"key", "mask", "spinnaker_route", "defaultable"} == tables[0]["entries"][0].keys()
-    assert distsnn("map", pair, "--board", "loihi", "--sanafe", sanafe).code == 0
+    assert distsnn("map", pair, "--board", "loihi", "--export-sanafe", sanafe).code == 0
     groups = [next(iter(one)) for one in yaml.safe_load(sanafe.read_text())["mappings"]]
     assert groups == ["E.0..999", "I.0..299"]
     (tmp_path / "file").write_text("")
     for words, message in (
-        (("loihi", "--pacman", folder), "the board has no routing tables"),
-        (("spin3", "--sanafe", sanafe), "the routers of the board copy packets"),
-        (("spin3", "--pacman", tmp_path / "file" / "in"), "cannot be made"),
-        (("loihi", "--sanafe", tmp_path / "none" / "one"), "cannot be written"),
+        (("loihi", "--export-pacman", folder), "the board has no routing tables"),
+        (("spin3", "--export-sanafe", sanafe), "the routers of the board copy packets"),
+        (("spin3", "--export-pacman", tmp_path / "file" / "in"), "cannot be made"),
+        (("loihi", "--export-sanafe", tmp_path / "none" / "one"), "cannot be written"),
     ):
         refused = distsnn("map", pair, "--board", *words)
         assert (refused.code, message in refused.message) == (2, True)
@@ -159,13 +161,13 @@ def test_what_other_tools_read_is_written(distsnn: Command, pair: Path, tmp_path
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("loihi", "--pacman", "FOLDER"), "loihi: the board has no routing tables"),
-        (("spin3", "--sanafe", "FILE"), "spin3: the routers of the board copy packets"),
+        (("loihi", "--export-pacman", "FOLDER"), "loihi: the board has no routing tables"),
+        (("spin3", "--export-sanafe", "FILE"), "spin3: the routers of the board copy packets"),
         # their cores are not on tiles
-        (("truenorth", "--sanafe", "FILE"), "truenorth: SANA-FE does not number the cores"),
-        (("loihi2", "--sanafe", "FILE"), "allowed: loihi, or a board like it"),
+        (("truenorth", "--export-sanafe", "FILE"), "truenorth: SANA-FE does not number the cores"),
+        (("loihi2", "--export-sanafe", "FILE"), "allowed: loihi, or a board like it"),
         (("spin3", "--rates", "none.json"), "--rates none.json: cannot be read"),
-        (("spin3", "--rates", "FEW"), "rates of population 'I': the rate is missing"),
+        (("spin3", "--rates", "FEW"), "--rates, population 'I': the rate is missing"),
     ],
 )
 def test_what_cannot_be_written_or_read_is_refused_before_anything_is_run(
@@ -185,7 +187,7 @@ def test_what_cannot_be_written_or_read_is_refused_before_anything_is_run(
     paths = {one: str(tmp_path / one) for one in ("FOLDER", "FILE", "FEW")}
     out = tmp_path / "out.json"
     board, *others = (paths.get(word, word) for word in words)
-    for run in ((), ("--run", 100)):
+    for run in ((), ("--simulate", 100)):
         refused = distsnn("map", pair, "--board", board, *others, "--out", out, *run)
         assert (refused.code, message in refused.message) == (2, True), refused.message
     assert not out.exists()
@@ -197,7 +199,7 @@ def test_learning_is_refused_where_a_board_cannot(distsnn: Command, tmp_path: Pa
     model.write_text(text.replace("Projection\n", "Projection, STDP\n", 1))
     refused = distsnn("map", model, "--board", "truenorth")
     assert (refused.code, "'E->E', field synapse: the board's" in refused.message) == (2, True)
-    done = distsnn("map", model, "--board", "spin3", "--set", "size=100", "--run", 100)
+    done = distsnn("map", model, "--board", "spin3", "--set", "size=100", "--simulate", 100)
     assert (done.code, done.err) == (0, "")
     assert "plastic weights have these bits" in done.out
 
@@ -205,16 +207,19 @@ def test_learning_is_refused_where_a_board_cannot(distsnn: Command, tmp_path: Pa
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--board", "spin5", "--boards", "3by3"], "--boards: is not a rectangle of boards"),
+        (
+            ["--board", "spin5", "--board-grid", "3by3"],
+            "--board-grid: is not a rectangle",
+        ),
         (["--board", "akida", "--neurons-per-core", "64"], "thresholds without memory"),
         (["--board", "akida"], "thresholds without memory"),
         # both reasons are told
         (["--board", "akida"], "nor a recurrent network: layers feed forward"),
-        (["--board", "loihi2", "--optimise", "hop"], "invalid choice: 'hop'"),
-        (["--board", "loihi", "--optimise", "congestion"], "congestion cannot be optimised"),
+        (["--board", "loihi2", "--objective", "hop"], "invalid choice: 'hop'"),
+        (["--board", "loihi", "--objective", "congestion"], "congestion cannot be optimised"),
         (["--board", "spinnaker2"], "--neurons-per-core: the number of neurons per core"),
         (
-            ["--board", "loihi", "--boards", "2x1", "--sanafe", "none"],
+            ["--board", "loihi", "--board-grid", "2x1", "--export-sanafe", "none"],
             "SANA-FE's model of Loihi has one chip",
         ),
         ([], "--board"),
@@ -238,7 +243,7 @@ def test_what_cannot_be_mapped_is_refused_before_anything_is_run(
 
 @pytest.mark.parametrize("what", OBJECTIVES)
 def test_every_objective_can_be_named(distsnn: Command, pair: Path, what: str) -> None:
-    done = distsnn("map", pair, "--board", "spin3", "--optimise", what)
+    done = distsnn("map", pair, "--board", "spin3", "--objective", what)
     assert (done.code, done.err) == (0, "")
 
 
@@ -284,9 +289,9 @@ BOARDS = {
     "spin3": (),
     "spinnaker2": ("--neurons-per-core", 50),
     "loihi": ("--neurons-per-core", 50),
-    "loihi2": ("--boards", "2x2", "--neurons-per-core", 2),
+    "loihi2": ("--board-grid", "2x2", "--neurons-per-core", 2),
     "truenorth": (),
-    "dynapse2": ("--boards", "2x2", "--neurons-per-core", 50),
+    "dynapse2": ("--board-grid", "2x2", "--neurons-per-core", 50),
 }
 
 
@@ -307,13 +312,13 @@ def test_a_small_network_is_mapped_onto_every_board(
     assert sum(one["neurons"] for one in data["slices"]) == 600
 
 
-@pytest.mark.parametrize("words", [("truenorth",), ("dynapse2", "--boards", "2x2")])
+@pytest.mark.parametrize("words", [("truenorth",), ("dynapse2", "--board-grid", "2x2")])
 def test_bits_of_which_nobody_knows_the_scale_limit_nothing(
     distsnn: Command, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     model, out = tmp_path / "ring.py", tmp_path / "mapping.json"
     model.write_text(RING)
-    done = distsnn("map", model, "--board", *words, "--run", 100, "--out", out)
+    done = distsnn("map", model, "--board", *words, "--simulate", 100, "--out", out)
     assert (done.code, done.err) == (0, "")
     run = json.loads(out.read_text())["run"]
     assert "core.weight_scale" in run["not_applied"]
@@ -327,7 +332,7 @@ def test_a_run_without_limits_that_matter_has_the_same_spikes(
 ) -> None:
     model, out = tmp_path / "driven.py", tmp_path / "mapping.json"
     model.write_text(DRIVEN)
-    words = "map", model, "--neurons-per-core", 16, "--run", 200, "--out", out
+    words = "map", model, "--neurons-per-core", 16, "--simulate", 200, "--out", out
     done = distsnn(*words, "--board", "spin5")
     assert (done.code, done.err) == (0, "")
     assert "nothing changes" in done.out
@@ -353,12 +358,12 @@ def test_a_run_shows_what_limits_do(distsnn: Command, tmp_path: Path) -> None:
     recorded = "recordings=[RecordState(E, 'V_m', interval=0.5)], dt=0.5"
     model.write_text(DRIVEN.replace("dt=1.0", recorded))
     mine.write_text(SPIN5.read_text().replace("weight_bits: {value: 16", "weight_bits: {value: 1"))
-    done = distsnn("map", model, "--board", mine, "--run", 200, "--out", out)
+    done = distsnn("map", model, "--board", mine, "--simulate", 200, "--out", out)
     assert (done.code, done.err) == (0, "")
     assert "weights of 1 bit: 4 of 4 projections" in done.out
     run = json.loads(out.read_text())["run"]
     assert not run["same_spikes"]
     assert all(own["rate"][0] != own["rate"][1] for own in run["populations"].values())
     for time in (0.5, 0):
-        refused = distsnn("map", model, "--board", "spin5", "--run", time)
-        assert (refused.code, "--run" in refused.message) == (2, True)
+        refused = distsnn("map", model, "--board", "spin5", "--simulate", time)
+        assert (refused.code, "--simulate" in refused.message) == (2, True)

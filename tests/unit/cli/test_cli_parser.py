@@ -5,8 +5,8 @@ import re
 import pytest
 
 from distsnn.cli import parser
-from distsnn.cli.parser import heartbeat_limit, parse
-from distsnn.errors import DescriptionError
+from distsnn.cli.parser import command_options, heartbeat_limit, parse
+from distsnn.errors import UsageError
 
 
 def test_options_of_a_run() -> None:
@@ -53,7 +53,7 @@ def test_settings_may_come_before_the_model() -> None:
 def test_mistake_is_an_error_with_a_hint(
     words: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(DescriptionError) as caught:
+    with pytest.raises(UsageError) as caught:
         parse(words.split(), prints_help=True)
     pattern = ".*".join(map(re.escape, message.split(".*")))
     assert re.search(pattern, str(caught.value))
@@ -102,13 +102,35 @@ def test_the_workers_command_is_not_shown(capsys: pytest.CaptureFixture[str]) ->
     ("words", "limit"),
     [
         ("run model.py --time 1", 60.0),
-        ("run model.py --time 1 --heartbeat 2min", 120.0),
-        ("run --heartbeat=3 model.py --heart 7", 3.0),
+        ("run model.py --time 1 --heartbeat-timeout 2min", 120.0),
+        ("run --heartbeat-timeout=3 model.py --heart 7", 3.0),
         # mistakes are raised where the whole line is parsed
-        ("run --heartbeat soon", 60.0),
-        ("run --heartbeat", 60.0),
+        ("run --heartbeat-timeout soon", 60.0),
+        ("run --heartbeat-timeout", 60.0),
         ("", 60.0),
     ],
 )
 def test_limit_of_silence_is_known_before_commands_are_parsed(words: str, limit: float) -> None:
     assert heartbeat_limit(words.split()) == limit
+
+
+def test_options_of_one_name_have_one_meaning_in_all_commands() -> None:
+    """They take values of one kind, and the same text means the same value."""
+    texts = {"MS": "5", "N": "3", "S": "7", "LIST": "1,2", "TIME": "5min", "HZ": "5"}
+    kinds: dict[str, dict[str, tuple[object, object]]] = {}
+    commands = ("run", "submit", "partition", "profile", "map", "info", "report", "boards")
+    for command in commands:
+        for action in command_options(command):
+            convert = action.type if callable(action.type) else str
+            value = convert(texts.get(str(action.metavar), "text")) if action.type else None
+            # `run` converts a wall-clock time, and `submit` writes it into its script
+            value = None if action.metavar == "TIME" else value
+            for option in action.option_strings:
+                kinds.setdefault(option, {})[command] = (action.metavar, value)
+    shared = {option: by_command for option, by_command in kinds.items() if len(by_command) > 1}
+    assert len(shared) >= 14
+    # a command writes its result to `--out`: a run, a page or a file
+    assert {kind for kind, _ in shared.pop("--out").values()} == {"RUN", "FILE"}
+    assert {option for option, found in shared.items() if len({*map(str, found.values())}) > 1} == (
+        set()
+    )

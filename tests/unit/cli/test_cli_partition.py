@@ -79,7 +79,7 @@ def test_groups_are_told_with_both_epochs(distsnn: Command, areas: Path) -> None
 
 def test_faster_ranks_get_more(distsnn: Command, areas: Path, tmp_path: Path) -> None:
     plot = tmp_path / "plot.png"
-    words = ("--strategy", "graph", "--strategy", "round_robin", "--shares", "1,3", "--json")
+    words = ("--strategy", "graph", "--strategy", "round_robin", "--rank-speeds", "1,3", "--json")
     found = json.loads(distsnn("partition", areas, *words, "--plot", plot).out)
     assert [one["neurons"] for one in found] == [[64, 192], [128, 128]]
     assert found[0]["imbalance"] == pytest.approx(0.0)
@@ -192,7 +192,10 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
     made = StoreReader(run).attempts[0].assignment
     assert (made["strategy"], made["owner"]) == ("given", [0] * 8)
     refused = distsnn("run", areas, *words, *run_words, "--overwrite", "--strategy", "population")
-    assert (refused.code, "either --strategy or --assignment" in refused.message) == (2, True)
+    assert (refused.code, "--assignment exclude each other" in refused.message) == (
+        2,
+        True,
+    )
     given.write_text(json.dumps(owner))
     resumed = ("--resume", run, "--time", 9, "--assignment", given)
     refused = distsnn("run", *resumed)
@@ -204,16 +207,26 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["partition", "MODEL", "--strategy", "grap"], "unknown strategy 'grap'.*mean 'graph'"),
-        (["partition", "MODEL", "--quality", "bset"], "unknown quality 'bset'.*mean 'best'"),
+        (
+            ["partition", "MODEL", "--strategy", "grap"],
+            "--strategy: unknown strategy 'grap'.*mean 'graph'",
+        ),
+        (
+            ["partition", "MODEL", "--quality", "bset"],
+            "--quality: unknown quality 'bset'.*mean 'best'",
+        ),
         (["partition", "MODEL", "--ranks", "0"], "0: must be at least 1"),
         (["partition"], "the following arguments are required: MODEL"),
+        (["partition", "MODEL", "--seed", "3"], "distsnn partition: unknown option '--seed'"),
         (["partition", "MODEL", "--rates", "none.json"], "--rates none.json: cannot be read"),
         (["partition", "MODEL", "--rates", "MODEL"], "areas.py: cannot be read"),
         (["partition", "MODEL", "--rates", "deep.json"], "deep.json: cannot be read"),
         (["partition", "MODEL", "--rates", "list.json"], "list.json: holds no rates"),
         (["partition", "MODEL", "--rates", "cost.json"], "cost.json: holds no cost"),
-        (["partition", "MODEL", "--rates", "few.json"], "population 'a1': the rate is missing"),
+        (
+            ["partition", "MODEL", "--rates", "few.json"],
+            "--rates.* population 'a1': the rate is missing",
+        ),
         (
             ["partition", "MODEL", "--rates", "null.json"],
             "--rates null.json: cost, field models: the costs must be a mapping .* to ns, not None",
@@ -227,11 +240,20 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
             "--rates long.json: rate of population 'a0': a number of 400 digits is too large",
         ),
         (["run", "MODEL", "--time", "5", "--rates", "few.json"], "--rates: is for --strategy grap"),
-        (["run", "MODEL", "--time", "5", "--shares", "1,2"], "--shares: is for --strategy graph"),
+        (
+            ["run", "MODEL", "--time", "5", "--rank-speeds", "1,2"],
+            "--rank-speeds: is for --st",
+        ),
         (["run", "MODEL", "--time", "5", "--quality", "best"], "--quality: is for --strategy grap"),
-        (["partition", "MODEL", "--shares", "1,x"], "'x' is not a list of numbers, such as 1,1,2"),
-        (["partition", "MODEL", "--shares", "1,0"], "field rank_speeds.*0"),
-        (["partition", "MODEL", "--shares", "1,1,2"], r"field rank_speeds.*\(3,\)"),
+        (
+            ["partition", "MODEL", "--rank-speeds", "1,x"],
+            "'x' is not a list of numbers, such as 1,1,2",
+        ),
+        (
+            ["partition", "MODEL", "--rank-speeds", "1,0"],
+            r"--rank-speeds\[1\]: out of range; given 0",
+        ),
+        (["partition", "MODEL", "--rank-speeds", "1,1,2"], r"--rank-speeds: .*\(3,\)"),
         (["profile", "MODEL", "--out", "few.json"], "--out: exists already"),
         (["partition", "MODEL", "--assignment", "no.json"], "--assignment no.json: cannot be read"),
         (["partition", "MODEL", "--assignment", "list.json"], "holds no ranks of populations"),

@@ -105,8 +105,7 @@ def test_run_does_not_end_before_what_is_saved(
     done = distsnn("run", "--resume", stopped, "--time", "30")
     assert done.code == 2
     assert done.message == (
-        "distsnn: --time: the run was saved at a later time: it cannot end before; given 30.0; "
-        "allowed: 40 ms, which it has reached, or more"
+        "distsnn: --time: earlier than the last checkpoint; given 30.0; allowed: at least 40 ms"
     )
     reader = StoreReader(stopped)
     assert (reader.complete, len(reader.attempts), reader.spike_hash()) == (False, 2, before)
@@ -141,7 +140,9 @@ def test_state_that_a_script_saved_needs_a_time(
         simulation.save(other)
     done = distsnn("run", "--resume", other)
     assert done.code == 2
-    assert "the biological time is missing: --time MS; allowed: 42 ms" in done.message
+    assert (
+        "the biological time is missing; allowed: at least 42 ms; hint: set --time" in done.message
+    )
     shown = distsnn("info", other).out
     assert "not complete; ranks: none has recorded yet\n" in shown
     assert "peak memory       not known\n" in shown
@@ -156,7 +157,7 @@ def test_stored_network_has_no_parameters_when_it_goes_on(distsnn: Command, stop
     done = distsnn("run", "--resume", stopped, "--time", "50", "--set", "rate=1")
     assert (done.code, done.message) == (
         2,
-        f"distsnn: {stopped}: a stored network has no parameters; given '--set rate=1'",
+        f"distsnn: --set: the stored network {stopped} has no parameters; given 'rate=1'",
     )
     assert StoreReader(stopped).spike_hash() == before
 

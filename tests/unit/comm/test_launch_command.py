@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from distsnn.comm import JobResult, launch, mpiexec_path
-from distsnn.errors import DescriptionError
+from distsnn.errors import UsageError
 
 # A stand-in for mpiexec that shows what it was asked, and ends with a code.
 FAKE = """#!/bin/sh
@@ -44,9 +44,7 @@ def test_mpiexec_on_path_comes_second(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert mpiexec_path() == str(fake_mpiexec)
     monkeypatch.setenv("PATH", str(elsewhere))
-    with pytest.raises(
-        DescriptionError, match=r"mpiexec was not found.*pip install 'distsnn\[mpi\]'"
-    ):
+    with pytest.raises(UsageError, match=r"mpiexec was not found.*pip install 'distsnn\[mpi\]'"):
         mpiexec_path()
 
 
@@ -77,13 +75,13 @@ def test_ranks_start_on_this_node_inside_an_allocation_too(
 @pytest.mark.usefixtures("fake_mpiexec")
 @pytest.mark.parametrize("ranks", [0, -2])
 def test_number_of_ranks_must_be_positive(ranks: int) -> None:
-    with pytest.raises(DescriptionError, match="must be positive"):
+    with pytest.raises(UsageError, match="must be positive"):
         launch(ranks, [])
 
 
 def test_missing_mpi4py_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DescriptionError, match=r"mpi4py.*pip install 'distsnn\[mpi\]'"):
+    with pytest.raises(UsageError, match=r"mpi4py.*pip install 'distsnn\[mpi\]'"):
         launch(2, [])
 
 
@@ -91,7 +89,7 @@ def test_missing_mpi4py_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_rank_launches_no_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PMI_RANK", "1")
     monkeypatch.setenv("PMI_SIZE", "2")
-    with pytest.raises(DescriptionError, match="already runs under mpiexec"):
+    with pytest.raises(UsageError, match="already runs under mpiexec"):
         launch(2, [])
 
 
@@ -111,7 +109,7 @@ def test_more_ranks_than_cores_are_warned_of_and_far_more_refused(
     assert "share" not in capsys.readouterr().err
     launch(4, [])
     assert "distsnn: warning: 4 ranks share 2 cores" in capsys.readouterr().err
-    with pytest.raises(DescriptionError, match=r"more than 16 ranks per core.*given 33.*1 to 32"):
+    with pytest.raises(UsageError, match=r"more than 16 ranks per core.*given 33.*1 to 32"):
         launch(33, [])
     assert launch(33, [], oversubscribe=True) == 5
 

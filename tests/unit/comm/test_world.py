@@ -9,7 +9,7 @@ import pytest
 import distsnn.comm
 from distsnn.comm import SingleProcess, run_program, world
 from distsnn.comm.supervision.launcher import LAUNCHER_PREFIXES
-from distsnn.errors import DescriptionError
+from distsnn.errors import UsageError
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +57,7 @@ print(ranks.size, "mpi4py" in sys.modules)
 def test_several_processes_without_mpi4py_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PMI_RANK", "0")
     monkeypatch.setenv("PMI_SIZE", "2")
-    with pytest.raises(DescriptionError, match="mpiexec started 2 processes") as caught:
+    with pytest.raises(UsageError, match="mpiexec started 2 processes") as caught:
         world()
     assert "pip install 'distsnn[mpi]'" in str(caught.value)
 

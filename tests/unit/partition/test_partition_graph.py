@@ -1,8 +1,12 @@
 """The graph strategy: clusters by delay, refinement, balance."""
 
 import ctypes
+import pickle
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -269,6 +273,35 @@ def test_settings_are_described_and_made_again() -> None:
     assert (again.rates, again.cost) == ({"a": 1.5, "b": 4.0}, CostModel(2.0, 3.0))
     dear = CostModel(2.0, 3.0, {"hh": 9.0})
     assert Graph.from_dict(Graph(cost=dear).to_dict()).cost == dear
+
+
+class UserMapping(Mapping[str, Any]):
+    """A mapping of a script, which no other process knows."""
+
+    def __init__(self, **values: Any) -> None:
+        self.values_by_name = values
+
+    def __getitem__(self, name: str) -> Any:
+        return self.values_by_name[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_by_name)
+
+    def __len__(self) -> int:
+        return len(self.values_by_name)
+
+
+def test_launched_ranks_need_no_class_of_the_user() -> None:
+    rates, models = UserMapping(a0=[1.0, 2.0], a1=4), UserMapping(iaf_psc_exp=2.0)
+    made = Graph(rates, deque([1.0, 2.0]), cost=CostModel(models=models))
+    assert b"UserMapping" not in pickle.dumps(made)
+    assert b"deque" not in pickle.dumps(made)
+    assert made.to_dict()["rates"] == {"a0": 1.5, "a1": 4.0}
+    assert (made.to_dict()["rank_speeds"], made.cost.models) == ([1.0, 2.0], {"iaf_psc_exp": 2.0})
+    assignment = Assignment(1, np.zeros(1, np.int32), settings=models)
+    assert b"UserMapping" not in pickle.dumps(assignment)
+    with pytest.raises(DescriptionError, match=r"rates, population 'a0': must be an array of num"):
+        Graph(UserMapping(a0="many"))
 
 
 def test_shares_must_be_one_for_each_rank() -> None:

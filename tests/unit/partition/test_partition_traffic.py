@@ -119,11 +119,11 @@ def test_rates_make_spikes_and_events() -> None:
 @pytest.mark.parametrize(
     ("rates", "message"),
     [
-        ({"E": 1.0}, "rates of population 'I': the rate is missing"),
+        ({"E": 1.0}, "rates, population 'I': the rate is missing"),
         ({"E": 1.0, "I": 1.0, "Ee": 2.0}, "unknown population 'Ee'.*did you mean 'E'"),
-        ({"E": -1.0, "I": 1.0}, "rates of population 'E'.*-1"),
-        ({"E": np.ones(149), "I": 1.0}, r"rates of population 'E'.*\(149,\)"),
-        ({"E": np.nan, "I": 1.0}, "rates of population 'E'.*nan"),
+        ({"E": -1.0, "I": 1.0}, "rates, population 'E'.*-1"),
+        ({"E": np.ones(149), "I": 1.0}, r"rates, population 'E'.*\(149,\)"),
+        ({"E": np.nan, "I": 1.0}, "rates, population 'E'.*nan"),
     ],
 )
 def test_bad_rates_are_told(rates: dict, message: str) -> None:

@@ -17,7 +17,13 @@ import pytest
 
 import distsnn
 from distsnn.comm import SingleProcess
-from distsnn.errors import DescriptionError, RecordingError, StoreError
+from distsnn.errors import (
+    DescriptionError,
+    InputError,
+    RecordingError,
+    SimulationStateError,
+    StoreError,
+)
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import read_run_info
 from distsnn.network import (
@@ -126,7 +132,7 @@ def test_closing_twice_and_running_afterwards(network: Network, tmp_path: Path) 
     simulation.run(20.0)
     first = simulation.close()
     assert simulation.close().spikes == first.spikes
-    with pytest.raises(DescriptionError, match="run: the simulation is closed"):
+    with pytest.raises(SimulationStateError, match="run: the simulation is closed"):
         simulation.run(10.0)
     assert StoreReader(tmp_path / "run.zarr").complete_step == 200
 
@@ -161,7 +167,7 @@ def test_time_that_is_none_is_refused_and_the_simulation_goes_on(
     ],
 )
 def test_wrong_setting_is_refused(network: Network, options: dict, message: str) -> None:
-    with pytest.raises(DescriptionError, match=message):
+    with pytest.raises(InputError, match=message):
         simulate(network, 10.0, **({"progress": False} | options))
 
 
@@ -200,7 +206,7 @@ def test_error_in_the_body_marks_the_run_as_failed(network: Network, tmp_path: P
     assert not numbers.complete
     assert numbers.status == ["failed: the user's"]
     assert numbers.recorded_ms == pytest.approx(30.0)
-    with pytest.raises(DescriptionError, match="closed"):
+    with pytest.raises(SimulationStateError, match="closed"):
         simulation.run(1.0)
 
 
@@ -330,7 +336,7 @@ def test_ranks_must_have_the_same_network_and_seed() -> None:
         (network, SimulationSettings(seed=2)),
     ]
     for other, settings in others:
-        with pytest.raises(DescriptionError, match="rank 1 has another network or seed than rank"):
+        with pytest.raises(DescriptionError, match="the network or seed of rank 1 differs"):
             check_same_on_all_ranks(
                 network, SimulationSettings(), Beside(digest_of(other, settings))
             )
@@ -343,7 +349,7 @@ def test_ranks_must_have_the_same_network_and_seed() -> None:
         "contiguous",
     ):
         settings = SimulationSettings(partition=other)
-        with pytest.raises(DescriptionError, match="rank 1 has another partition or assignment"):
+        with pytest.raises(DescriptionError, match="the partition of rank 1 differs"):
             check_same_on_all_ranks(network, own, Beside(digest_of(network, settings)))
 
 

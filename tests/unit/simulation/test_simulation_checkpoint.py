@@ -11,7 +11,13 @@ from campaigns import sampled
 from recorded import assert_same, recorded
 
 from distsnn.engine import snapshot
-from distsnn.errors import DescriptionError, RunawayError, StoreError
+from distsnn.errors import (
+    DescriptionError,
+    RunawayError,
+    SimulationStateError,
+    StoreError,
+    UsageError,
+)
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
@@ -143,7 +149,7 @@ def test_the_newest_of_several_saved_states_is_gone_on_from_in_their_own_store(
     numbers = read_run_info(path)
     assert numbers.rates["E"] == pytest.approx(expected_rate)
     assert (numbers.recorded_from_ms, numbers.recorded_ms) == (18.0, 40.0)
-    with pytest.raises(DescriptionError, match="holds a run of its own"):
+    with pytest.raises(DescriptionError, match="contains a run of its own"):
         Simulation(network, seed=4).save(path)
 
 
@@ -247,7 +253,7 @@ def test_synapses_drawn_otherwise_are_refused(
 
     real = snapshot.synapse_digests
     monkeypatch.setattr(snapshot, "synapse_digests", other)
-    with pytest.raises(DescriptionError, match="population 'E', block 1: synapses are not those"):
+    with pytest.raises(DescriptionError, match="population 'E', block 1: the synapses differ"):
         Simulation.restore(out)
 
 
@@ -265,8 +271,11 @@ def test_checkpoint_with_other_state_variables_is_refused(
 
 def test_nothing_to_save_into(network: Network) -> None:
     simulation = Simulation(network)
-    with pytest.raises(DescriptionError, match="no store to save into"):
+    with pytest.raises(UsageError, match="save: the run has no store; hint: set `store`"):
         simulation.save()
+    simulation.close()
+    with pytest.raises(SimulationStateError, match="save: the simulation is closed"):
+        simulation.save("elsewhere.zarr")
 
 
 def test_checkpoints_at_multiples_of_biological_time(network: Network, tmp_path: Path) -> None:
@@ -281,7 +290,9 @@ def test_checkpoints_at_multiples_of_biological_time(network: Network, tmp_path:
 
 def test_checkpoints_by_the_wall_clock(network: Network, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
-    with Simulation(network, seed=4, out=out, policy=RunPolicy(checkpoint_wall=1e-6)) as simulation:
+    with Simulation(
+        network, seed=4, out=out, policy=RunPolicy(checkpoint_wall_time=1e-6)
+    ) as simulation:
         simulation.run(20.0)
     assert len(generations(out)) == 2
 
@@ -425,7 +436,7 @@ def test_generation_that_was_gone_on_from_is_kept_whatever_path_led_to_it(
 def test_state_is_not_saved_into_the_store_of_another_run(network: Network, tmp_path: Path) -> None:
     out = saved(network, tmp_path / "run.zarr")
     simulation = Simulation(network, seed=4)
-    with pytest.raises(DescriptionError, match="holds a run of its own"):
+    with pytest.raises(DescriptionError, match="contains a run of its own"):
         simulation.save(out)
     other = Simulation(network, seed=5)
     other.save(tmp_path / "other.zarr")

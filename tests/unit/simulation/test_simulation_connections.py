@@ -167,7 +167,7 @@ def test_a_table_that_no_message_could_hold_is_refused(
 ) -> None:
     monkeypatch.setattr(connection_access, "_MOST_BYTES", 32 * 499)
     with Simulation(network(tmp_path), progress=False) as simulation:
-        with pytest.raises(DescriptionError, match="given '500 connections'; allowed: 499; limit"):
+        with pytest.raises(DescriptionError, match="given '500 connections'; allowed: at most 499"):
             simulation["total"].connections()
         assert simulation["total"].connections(E[50:60]).size < 499
 

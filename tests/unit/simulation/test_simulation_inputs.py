@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from distsnn.cli import main
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, SimulationStateError
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
     ConstantCurrent,
@@ -346,7 +346,7 @@ def test_spikes_of_a_run_that_is_too_long_are_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(last_spikes, "MAX_SPIKES", 60)
     with Simulation(network(), seed=9) as simulation:
         simulation.run(END)
-        with pytest.raises(DescriptionError, match="spikes: of one run up to 60 spikes of a rank"):
+        with pytest.raises(SimulationStateError, match="more than 60 spikes on one rank"):
             simulation["E"].spikes()
         simulation.run(1.0)
         assert 0 < simulation["E"].spikes()[0].size <= 60
@@ -414,7 +414,7 @@ def test_what_was_set_is_saved_and_restored(tmp_path: Path) -> None:
         expected = loop(simulation, END)
     assert sum(step.size for step, _ in expected) > 100
     with Simulation.restore(path, out=tmp_path / "run.zarr") as simulation:
-        with pytest.raises(DescriptionError, match="before a checkpoint"):
+        with pytest.raises(SimulationStateError, match="a checkpoint does not contain"):
             simulation["E"].spikes()
         found = loop(simulation, END)
         for left, right in zip(found, expected, strict=True):

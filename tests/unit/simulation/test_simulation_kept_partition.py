@@ -49,7 +49,7 @@ def test_shares_are_for_as_many_ranks(network: Network, tmp_path: Path) -> None:
     made = partition_for_resume(reader, 1)
     assert isinstance(made, Assignment)
     assert made.settings["rank_speeds"] == [2.0]
-    with pytest.raises(DescriptionError, match=r"shares of ranks were given for 1 rank.*2 ranks"):
+    with pytest.raises(DescriptionError, match=r"rank speeds were given for 1 rank.*2 ranks"):
         partition_for_resume(reader, 2)
 
 

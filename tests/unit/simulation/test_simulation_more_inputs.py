@@ -381,7 +381,7 @@ def test_spikes_beyond_the_room_of_sums_are_refused_until_others_have_come() -> 
         weight = 0.7 * room * simulation._engine.quanta.quantum("E", "ex")
         simulation["events"].emit([5], 3.0, weight)
         assert 0 < simulation._inputs._input_headroom[plane] < 0.31 * room
-        with pytest.raises(DescriptionError, match="have no room for them"):
+        with pytest.raises(DescriptionError, match="the summed input of one step could overflow"):
             simulation["events"].emit([5], 3.0, weight)
         simulation["events"].emit([6], 3.0, weight)  # sums are those of each neuron
         simulation.run(3.0)
@@ -395,7 +395,7 @@ def test_spikes_beyond_the_room_of_sums_are_refused_until_others_have_come() -> 
         ((["x"],), "spikes of 'events', neurons"),
         (([90],), r"neurons\[0\]: index out of range; given 90; allowed: 0 to 89"),
         (([0], 0.0, 1.0), r"times\[0\]: out of range"),
-        (([0], 1.0), "'events', weights: are missing, as those described have no weight in"),
+        (([0], 1.0), "'events', weights: the described spikes have different weights"),
         (([0], 1.0, [1.0, 2.0]), "weights: array of the wrong shape"),
         (([0], 1.0, np.nan), "weights: must be finite"),
     ],

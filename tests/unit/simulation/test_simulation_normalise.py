@@ -60,7 +60,7 @@ def test_same_on_any_ranks(ranks: int) -> None:
     # spikes take ranks apart without an exchange between threads: weights as drawn
     def main(communicator: Communicator | None = None) -> list[npt.NDArray[np.float64]]:
         with Simulation(
-            NETWORK, communicator=communicator, policy=RunPolicy(heartbeat=np.inf)
+            NETWORK, communicator=communicator, policy=RunPolicy(heartbeat_timeout=np.inf)
         ) as simulation:
             both = [simulation[name] for name in ("E->E", "S->E")]
             for synapses, total in zip(both, (TOTALS, -90.0), strict=True):
@@ -101,7 +101,7 @@ def test_total_that_cannot_be_is_refused(name: str, total: object, message: str)
 def test_different_totals_on_two_ranks_are_refused() -> None:
     def main(communicator: Communicator) -> None:
         with Simulation(
-            NETWORK, communicator=communicator, policy=RunPolicy(heartbeat=np.inf)
+            NETWORK, communicator=communicator, policy=RunPolicy(heartbeat_timeout=np.inf)
         ) as simulation:
             simulation["E->E"].normalise(80.0 + communicator.rank)
 

@@ -220,7 +220,7 @@ def test_signals_must_be_such(name: str, value: float, message: str) -> None:
 
 
 def _on_ranks(ranks: Communicator) -> list[np.ndarray]:
-    policy = RunPolicy(heartbeat=np.inf)
+    policy = RunPolicy(heartbeat_timeout=np.inf)
     with Simulation(NETWORK, communicator=ranks, policy=policy) as simulation:
         synapses = simulation["E->E"]
         synapses.weights = np.linspace(0.0, 100.0, synapses.sources.size)

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from distsnn.comm import SingleProcess
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, UsageError
 from distsnn.network import Network
 from distsnn.simulation import Simulation, simulate
 from distsnn.simulation import policy as policies
@@ -21,7 +21,9 @@ from distsnn.simulation.segments import (
 )
 
 
-@pytest.mark.parametrize("name", ["checkpoint_every", "checkpoint_wall", "wall_limit", "max_rate"])
+@pytest.mark.parametrize(
+    "name", ["checkpoint_every", "checkpoint_wall_time", "wall_limit", "max_rate"]
+)
 @pytest.mark.parametrize("value", [0, -1.0, math.nan, math.inf, True, "1"])
 def test_settings_must_be_positive_numbers(name: str, value: object) -> None:
     with pytest.raises(DescriptionError, match=name):
@@ -51,13 +53,13 @@ def test_a_run_ends_early_enough_to_save(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not RunPolicy(wall_limit=200.0).out_of_time(1e9)
 
 
-@pytest.mark.parametrize("name", ["checkpoint_every", "checkpoint_wall"])
+@pytest.mark.parametrize("name", ["checkpoint_every", "checkpoint_wall_time"])
 def test_run_without_a_store_cannot_be_saved(network: Network, name: str) -> None:
     policy = RunPolicy(**{name: 5.0})
-    refused = rf"{name}: a run is saved into its store.*given 5\.0; allowed: .*--out"
-    with pytest.raises(DescriptionError, match=refused):
+    refused = rf"{name}: checkpoints need a run store; given 5\.0; hint: .*--out"
+    with pytest.raises(UsageError, match=refused):
         Simulation(network, policy=policy)
-    with pytest.raises(DescriptionError, match=refused):
+    with pytest.raises(UsageError, match=refused):
         simulate(network, 1.0, ranks=2, policy=policy, progress=False)
 
 

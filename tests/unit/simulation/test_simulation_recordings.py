@@ -32,7 +32,7 @@ from thread_ranks import run
 
 from distsnn.analysis import open_run, write_report
 from distsnn.comm import Communicator
-from distsnn.errors import DescriptionError, StoreError
+from distsnn.errors import DescriptionError, SimulationStateError, StoreError
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import read_run_info
 from distsnn.network import IafPscExp, Network, Population, RecordState
@@ -181,7 +181,7 @@ def test_statistics_divide_by_recorded_time_or_refuse(
 
 def test_what_is_wrong_is_refused(tmp_path: Path) -> None:
     def main(communicator: Communicator) -> list[str]:
-        given = {"communicator": communicator, "policy": RunPolicy(heartbeat=np.inf)}
+        given = {"communicator": communicator, "policy": RunPolicy(heartbeat_timeout=np.inf)}
         problems = []
         with Simulation(network(), seed=SEED, out=tmp_path / "r.zarr", **given) as simulation:
             record = simulation["E"].record
@@ -197,7 +197,8 @@ def test_what_is_wrong_is_refused(tmp_path: Path) -> None:
             try_to("E", "spikes", communicator.rank == 0)
             simulation.run(1.0)
             assert all(record.values())
-        try_to("E", "E", False)
+        with pytest.raises(SimulationStateError, match=r"record.*: the simulation is closed"):
+            simulation["E"].record["E"] = False
         return problems
 
     found, _ = run(2, main)
@@ -206,17 +207,25 @@ def test_what_is_wrong_is_refused(tmp_path: Path) -> None:
             "must be True or False",
             "unknown recording 'spike'; allowed: E, spikes; did you mean 'spikes'",
             "rank 1 was given other",
-            "the simulation is closed",
         ]
     ):
         assert text in found[0][number], found[0]
     with Simulation(network(), seed=SEED) as simulation:
         with pytest.raises(DescriptionError, match="nothing of it is recorded"):
             simulation["E->I"].record = False
-        with pytest.raises(DescriptionError, match=r"allowed: simulation\['E'\].record"):
+        with pytest.raises(DescriptionError, match=r"hint: use simulation\['E'\].record"):
             _ = simulation[network().populations[0][:5]].record
     with pytest.raises(DescriptionError, match="the name belongs to recordings of spikes"):
         Network([Population("spikes", 3, IafPscExp())], recordings=[RecordState("spikes", "V_m")])
+
+
+def test_recordings_of_a_closed_simulation_without_a_store_are_not_switched() -> None:
+    with Simulation(network(), seed=SEED) as simulation:
+        simulation["E"].record["E"] = False
+        simulation.run(1.0)
+    with pytest.raises(SimulationStateError, match="the simulation is closed"):
+        simulation["E"].record["E"] = True
+    assert simulation["E"].record["E"] is False
 
 
 @pytest.mark.parametrize(

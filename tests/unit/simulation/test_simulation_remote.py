@@ -276,7 +276,7 @@ def test_classes_that_cannot_be_sent_are_refused_before_ranks_start() -> None:
     cells = Population("E", 5, IafPscExp())
     with pytest.raises(DescriptionError, match=r"Locked.* cannot be sent to .*lock") as error:
         simulate(Network([cells], [], [Locked(cells, 1.0, 1.0)]), 1.0, ranks=2, progress=False)
-    assert "module" in error.value.allowed
+    assert "module" in error.value.hint
 
 
 def test_a_kernel_that_ranks_cannot_import_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from recorded import assert_same, recorded
 from thread_ranks import run
 
 from distsnn.comm import Communicator
-from distsnn.errors import DescriptionError, StoreError
+from distsnn.errors import DescriptionError, SimulationStateError, StoreError, UsageError
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
 from distsnn.network import (
@@ -231,12 +231,12 @@ def test_what_cannot_be_is_refused(tmp_path: Path) -> None:
         simulation.reset(out=taken)
     simulation.run(5.0)  # it goes on
     simulation.close()
-    with pytest.raises(DescriptionError, match="reset: the simulation is closed"):
+    with pytest.raises(SimulationStateError, match="reset: the simulation is closed"):
         simulation.reset()
     saving = Simulation(
         learning(), out=tmp_path / "r.zarr", policy=RunPolicy(checkpoint_every=10.0)
     )
-    with pytest.raises(DescriptionError, match="checkpoint_every: a run is saved into its store"):
+    with pytest.raises(UsageError, match="checkpoint_every: checkpoints need a run store"):
         saving.reset()
     saving.reset(out=tmp_path / "s.zarr")
     saving.close()

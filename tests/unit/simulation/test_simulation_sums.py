@@ -57,7 +57,7 @@ def network() -> Network:
 
 
 def simulated(path: Path, **given: Any) -> Path:
-    quiet = RunPolicy(heartbeat=np.inf)
+    quiet = RunPolicy(heartbeat_timeout=np.inf)
     with Simulation(network(), seed=3, out=path, policy=quiet, **given) as simulation:
         for length in (7.3, TIME - 7.3):
             simulation.run(length)
@@ -117,7 +117,7 @@ def test_resumed_run_has_the_sums_of_the_whole(alone: Path, tmp_path: Path) -> N
     path = tmp_path / "run.zarr"
 
     def begin(communicator: Communicator) -> None:
-        quiet = RunPolicy(heartbeat=np.inf)
+        quiet = RunPolicy(heartbeat_timeout=np.inf)
         given = {"communicator": communicator, "policy": quiet}
         with Simulation(network(), seed=3, out=path, **given) as simulation:
             simulation.run(7.3)
@@ -158,7 +158,7 @@ def bad(value: float, others: float = -60.0) -> Network:
 @pytest.mark.parametrize("ranks", [1, 3])
 def test_value_that_cannot_be_summed_ends_the_run_on_all_ranks(tmp_path: Path, ranks: int) -> None:
     def work(communicator: Communicator) -> None:
-        quiet = RunPolicy(heartbeat=np.inf)
+        quiet = RunPolicy(heartbeat_timeout=np.inf)
         given = {"out": tmp_path / "run.zarr", "communicator": communicator, "policy": quiet}
         with Simulation(bad(1e15), **given) as simulation:
             simulation.run(20.0)

@@ -104,7 +104,7 @@ def _checksum(mask: np.ndarray) -> str:
 
 def _work(ranks: Communicator) -> list[Any]:
     with Simulation(
-        network(True), communicator=ranks, policy=RunPolicy(heartbeat=np.inf)
+        network(True), communicator=ranks, policy=RunPolicy(heartbeat_timeout=np.inf)
     ) as simulation:
         part, whole = simulation[E[MASK]], simulation["E"]
         assert simulation[E[MASK]] is part and simulation[E[::2]] is not part

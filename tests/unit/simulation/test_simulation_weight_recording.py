@@ -175,7 +175,7 @@ def test_chosen_synapses_are_those_of_all(tmp_path: Path) -> None:
 
 
 def _probed(ranks: Communicator) -> list[tuple[int, np.ndarray, np.ndarray]]:
-    policy = RunPolicy(heartbeat=np.inf)
+    policy = RunPolicy(heartbeat_timeout=np.inf)
     with Simulation(network(*CHOICES), communicator=ranks, policy=policy) as simulation:
         probes = simulation._engine.weight_probes
         return [(one.total, one.sources, one.targets) for one in probes]

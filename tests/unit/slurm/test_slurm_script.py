@@ -183,7 +183,7 @@ def test_command_of_a_job() -> None:
         "--seed 3",
         "--delivery push",
         '--out "$run"',
-        "--checkpoint-wall 5min",
+        "--checkpoint-wall-time 5min",
         "--resume auto",
     ]
     assert "\nrun=runs/b.zarr\n" in script
@@ -231,7 +231,7 @@ def test_analysis_waits_for_the_job_and_gets_all_runs() -> None:
     [("60", None, 120), ("8", None, 120), ("2", None, 30), ("60", 7, 7)],
 )
 def test_seconds_before_the_limit(limit: str, lead: int | None, seconds: int) -> None:
-    assert a_job(time_limit=limit, signal_lead=lead).checkpoint_lead_s == seconds
+    assert a_job(time_limit=limit, checkpoint_lead=lead).checkpoint_lead_s == seconds
 
 
 @pytest.mark.parametrize(
@@ -239,11 +239,11 @@ def test_seconds_before_the_limit(limit: str, lead: int | None, seconds: int) ->
     [
         ({"ntasks": 0}, "^ntasks: must be 1 or more"),
         ({"nodes": 3, "ntasks": 2}, "^nodes: more nodes than tasks"),
-        ({"time_limit": "2", "signal_lead": 120}, "^signal_lead: .*allowed: 1 to 119 s"),
-        ({"signal_lead": 0}, "^signal_lead"),
+        ({"time_limit": "2", "checkpoint_lead": 120}, "^checkpoint_lead: .*allowed: 1 to 119 s"),
+        ({"checkpoint_lead": 0}, "^checkpoint_lead"),
         ({"array": "1-3", "seed": 4}, "^seed: the array's numbers are the seeds"),
         ({"mpi": "pmi2; rm"}, "^mpi: not a name"),
-        ({"sbatch": (("signal", "B:USR2@3"),)}, "has an option of its own, --signal-lead"),
+        ({"sbatch": (("signal", "B:USR2@3"),)}, "has an option of its own, --checkpoint-lead"),
         ({"sbatch": (("no-requeue", ""),)}, "is needed as it is"),
         ({"out": 'a"b.zarr'}, "^out: cannot be the name"),
         ({"out": "/"}, "^out: cannot be the name"),

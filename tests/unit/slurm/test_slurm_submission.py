@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from distsnn.cli import main
-from distsnn.errors import DescriptionError, DistsnnError
+from distsnn.errors import DescriptionError, DistsnnError, UsageError
 from distsnn.slurm import known_flags, mpi_flag, submit
 from distsnn.slurm.submission import job_number
 
@@ -80,13 +80,13 @@ def test_script_is_submitted(program: Callable[[str, str], None], tmp_path: Path
 
 def test_refusal_of_sbatch_is_told(program: Callable[[str, str], None]) -> None:
     program("sbatch", "echo 'sbatch: error: Invalid partition name specified' >&2; exit 1")
-    with pytest.raises(DescriptionError, match=r"^sbatch refused the job: Invalid partition name"):
+    with pytest.raises(UsageError, match=r"^sbatch refused the job: Invalid partition name"):
         submit("x")
 
 
 def test_machine_without_sbatch_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DescriptionError, match=r"sbatch is not installed.*--dry-run"):
+    with pytest.raises(UsageError, match=r"sbatch is not installed.*--dry-run"):
         submit("x")
 
 
@@ -121,7 +121,7 @@ def test_dry_run_submits_nothing(tmp_path: Path, monkeypatch, capsys) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--out r.zarr", "--time: is missing, the biological time in ms"),
+        ("--out r.zarr", "--time: the biological time is missing"),
         ("--time 5", "--out is missing"),
         ("--time 5.05 --out r.zarr", "--time: "),
         ("--time 5 --out r.zarr --set exitatory=3", "did you mean 'excitatory'"),

@@ -52,13 +52,29 @@ def plain(data: dict[str, Any]) -> dict[str, Any]:
     ("words", "board", "keywords"),
     [
         (
-            ["spin5", "--boards", "1x3", "--optimise", "congestion", "--neurons-per-core", 100],
+            [
+                "spin5",
+                "--board-grid",
+                "1x3",
+                "--objective",
+                "congestion",
+                "--neurons-per-core",
+                100,
+            ],
             "spin5",
-            {"boards": (1, 3), "optimise": "congestion", "neurons_per_core": 100},
+            {"board_grid": (1, 3), "objective": "congestion", "neurons_per_core": 100},
         ),
-        (["loihi", "--contacts", "expected"], load_board("loihi"), {"contacts": "expected"}),
+        (
+            ["loihi", "--connectivity", "expected"],
+            load_board("loihi"),
+            {"connectivity": "expected"},
+        ),
         (["loihi", "--seed", 3], "loihi", {"seed": 3, "rates": Profile(RATES)}),
-        (["spin3", "--run", 100, "--seed", 3], "spin3", {"run": 100.0, "seed": 3, "rates": None}),
+        (
+            ["spin3", "--simulate", 100, "--seed", 3],
+            "spin3",
+            {"simulate": 100.0, "seed": 3, "rates": None},
+        ),
     ],
 )
 def test_a_network_has_the_data_of_the_command(
@@ -67,20 +83,20 @@ def test_a_network_has_the_data_of_the_command(
     save_network(tmp_path / "network", NETWORK)
     path, rates = tmp_path / "mapping.json", tmp_path / "rates.json"
     rates.write_text(json.dumps(RATES))
-    options = [] if "--run" in words else ["--rates", rates]
+    options = [] if "--simulate" in words else ["--rates", rates]
     command = ["map", tmp_path / "network", "--board", *words, *options, "--out", path]
     assert main([*map(str, command)]) == 0
     mapped = map_network(NETWORK, board, **{"rates": rates, **keywords})
     data = mapped.to_dict()
     assert plain(data) == plain(json.loads(path.read_text()))
     assert mapped.report["neurons"] == 500
-    assert (mapped.run is not None) == ("run" in keywords)
+    assert (mapped.run is not None) == ("simulate" in keywords)
     assert mapped.mapping.check() == []
     assert mapped.populations == ("E", "I")
 
 
 def test_a_run_shows_the_effect_of_the_board() -> None:
-    mapped = map_network(NETWORK, "spin5", run=100.0)
+    mapped = map_network(NETWORK, "spin5", simulate=100.0)
     assert mapped.run is not None
     rates = mapped.run["populations"]
     assert rates["E"]["rate"][0] > 0.0 and rates["E"]["rate"][1] > 0.0
@@ -92,12 +108,12 @@ def test_a_run_shows_the_effect_of_the_board() -> None:
 
 def test_files_are_written(tmp_path: Path) -> None:
     out, pacman, plot = tmp_path / "mapping.json", tmp_path / "pacman", tmp_path / "plot.png"
-    mapped = map_network(NETWORK, "spin3", out=out, pacman=pacman, plot=plot)
+    mapped = map_network(NETWORK, "spin3", out=out, export_pacman=pacman, plot=plot)
     assert json.loads(out.read_text()) == json.loads(json.dumps(mapped.to_dict()))
     assert {path.name for path in pacman.iterdir()} == {"placements.json", "routing_tables.json"}
     assert {path.name for path in tmp_path.glob("*.png")} == {"plot-chips.png", "plot-links.png"}
     sanafe = tmp_path / "sanafe"
-    map_network(NETWORK, "loihi", sanafe=sanafe)
+    map_network(NETWORK, "loihi", export_sanafe=sanafe)
     assert [*json.loads(sanafe.read_text())] == ["mappings"]
 
 
@@ -118,31 +134,51 @@ def test_every_rank_gets_the_mapping_or_the_error(tmp_path: Path) -> None:
 def test_a_run_on_two_ranks_has_the_same_effect(tmp_path: Path) -> None:
     save_network(tmp_path / "network", NETWORK)
     path = tmp_path / "mapping.json"
-    words = ("--board", "spin5", "--run", "100", "--out", str(path))
+    words = ("--board", "spin5", "--simulate", "100", "--out", str(path))
     ended = run("map", str(tmp_path / "network"), *words, ranks=2)
     assert ended.code == 0, ended.err
-    mapped = map_network(NETWORK, "spin5", run=100.0)
+    mapped = map_network(NETWORK, "spin5", simulate=100.0)
     assert plain(json.loads(path.read_text())) == plain(mapped.to_dict())
 
 
 @pytest.mark.parametrize(
     ("board", "keywords", "message"),
     [
-        ("spinn5", {}, r"unknown board 'spinn5'.*did you mean 'spin5'"),
+        ("spinn5", {}, r"^board: unknown board 'spinn5'.*did you mean 'spin5'"),
         ("spinnaker2", {}, r"^neurons_per_core: the number of neurons per core .* is unknown"),
         ("spin5", {"neurons_per_core": 0}, r"^neurons_per_core: out of range; given 0"),
-        ("spin5", {"boards": (0, 3)}, r"board 'spin5', boards: .*given .*0"),
-        ("spin5", {"optimise": "hop"}, r"unknown objective 'hop'.*did you mean 'hops'"),
-        ("spin5", {"contacts": "count"}, r"^contacts: unknown connectivity 'count'.*'counted'"),
+        ("spin5", {"board_grid": (0, 3)}, r"^board_grid, board 'spin5': .*given .*0"),
+        (
+            "spin5",
+            {"objective": "hop"},
+            r"^objective: unknown objective 'hop'.*did you mean 'hops'",
+        ),
+        (
+            "spin5",
+            {"connectivity": "build"},
+            r"^connectivity: unknown connectivity 'build'.*'built'",
+        ),
         ("spin5", {"rates": "no.json"}, r"^rates no.json: cannot be read"),
-        ("spin5", {"rates": {"E": 1.0}}, r"population 'I': the rate is missing"),
-        ("spin5", {"run": 0.0}, r"^run: nothing would run; given 0.0"),
-        ("spin5", {"run": 0.5}, r"^run: time is not on the grid"),
-        ("loihi", {"run": 5.0, "contacts": "expected"}, r"^contacts: packets of a run"),
+        ("spin5", {"rates": {"E": 1.0}}, r"^rates, population 'I': the rate is missing"),
+        ("spin5", {"simulate": 0.0}, r"^simulate: nothing would run; given 0.0"),
+        ("spin5", {"simulate": 0.5}, r"^simulate: time is not on the grid"),
+        (
+            "loihi",
+            {"simulate": 5.0, "connectivity": "expected"},
+            r"^connectivity: the packets of a",
+        ),
         ("spin3", {"plot": "none/plot.png"}, r"^plot: cannot be written: .*none/plot-chips.png"),
         ("spin3", {"plot": "plot.pgn"}, r"^plot: cannot be written: Format 'pgn'"),
-        ("loihi", {"pacman": "folder"}, r"the board has no routing tables"),
-        ("spin5", {"sanafe": "file"}, r"the routers of the board copy packets"),
+        (
+            "loihi",
+            {"export_pacman": "folder"},
+            r"^export_pacman: loihi: the board has no routing tables",
+        ),
+        (
+            "spin5",
+            {"export_sanafe": "file"},
+            r"^export_sanafe: spin5: the routers of the board copy packets",
+        ),
     ],
 )
 def test_an_error_names_the_keyword(

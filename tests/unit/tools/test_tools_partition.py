@@ -18,12 +18,14 @@ from distsnn import (
     Profile,
     Projection,
     RecordSpikes,
+    Simulation,
     StoreError,
     compare_partitions,
     simulate,
 )
 from distsnn.cli import main
 from distsnn.io.network_files import save_network
+from distsnn.io.reader import StoreReader
 
 POPULATIONS = [Population(f"area {index}", 128, IafPscExp()) for index in range(3)]
 NETWORK = Network(
@@ -53,9 +55,9 @@ def test_a_network_has_the_values_of_the_command(
     profile.write_text(json.dumps({"rates": RATES, "cost": {"event": 3.0}}))
     assignment.write_text(json.dumps({"area 0": [0, 1], "area 1": 1, "area 2": 2}))
     words = ("partition", tmp_path / "network", "--rates", profile)
-    options = {"ranks": 3, "shares": [1, 2, 1], "strategy": ["graph", "contiguous"]}
+    options = {"ranks": 3, "rank_speeds": [1, 2, 1], "strategy": ["graph", "contiguous"]}
     expected = printed(
-        *(capfd, *words, "--ranks", 3, "--shares", "1,2,1", "--assignment", assignment),
+        *(capfd, *words, "--ranks", 3, "--rank-speeds", "1,2,1", "--assignment", assignment),
         *("--strategy", "graph", "--strategy", "contiguous"),
     )
     assert [metrics["strategy"] for metrics in expected] == ["given", "graph", "contiguous"]
@@ -83,6 +85,21 @@ def test_a_run_has_the_values_of_the_command(
     assert compare_partitions(NETWORK, rates=run)[0].spikes == pytest.approx(metrics[0].spikes)
 
 
+def test_a_run_that_a_script_changed_is_compared(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.zarr"
+    drive = PoissonInput(POPULATIONS[0], 12000.0, 60.0, name="drive")
+    driven = Network(POPULATIONS, NETWORK.projections, [drive], NETWORK.recordings)
+    with Simulation(driven, out=path) as simulation:
+        simulation["drive"].set(rate=9000.0)
+        simulation.run(20.0)
+    assert StoreReader(path).metadata["script_changes"] == ["drive"]
+    metrics = compare_partitions(path)
+    assert metrics[0].kind == "measured"
+    assert [row.to_dict() for row in metrics] == printed(capfd, "partition", path)
+
+
 def test_a_run_that_recorded_some_populations_has_the_mean_rate_of_all(tmp_path: Path) -> None:
     whole, some = tmp_path / "whole.zarr", tmp_path / "some.zarr"
     recorded = [RecordSpikes(POPULATIONS[0])]
@@ -99,15 +116,15 @@ def test_a_run_that_recorded_some_populations_has_the_mean_rate_of_all(tmp_path:
     [
         ({"ranks": 0}, r"^ranks: out of range; given 0; allowed: an integer >= 1"),
         ({"ranks": 10**6}, r"^ranks: too many ranks .*; allowed: at most 65,536"),
-        ({"strategy": "grap"}, r"unknown strategy 'grap'.*did you mean 'graph'"),
+        ({"strategy": "grap"}, r"^strategy: unknown strategy 'grap'.*did you mean 'graph'"),
         ({"rates": "no.json"}, r"^rates no.json: cannot be read"),
-        ({"rates": {"area 0": 1.0}}, r"population 'area 1': the rate is missing"),
+        ({"rates": {"area 0": 1.0}}, r"^rates, population 'area 1': the rate is missing"),
         ({"assignment": "no.json"}, r"^assignment no.json: cannot be read"),
         (
             {"assignment": Assignment(2, np.zeros(5, np.int32))},
-            r"does not match .*; given '2 ranks, 5 blocks'; allowed: 2 ranks, 6 blocks",
+            r"^assignment: .*; given '2 ranks, 5 blocks'; allowed: 2 ranks, 6 blocks",
         ),
-        ({"shares": [1.0]}, r"field rank_speeds"),
+        ({"rank_speeds": [1.0]}, r"field rank_speeds"),
         ({"plot": "no/plot.png"}, r"^plot: cannot be written: .*given 'no/plot.png'"),
     ],
 )

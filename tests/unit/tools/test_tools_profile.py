@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from command_jobs import run
 
@@ -17,11 +18,13 @@ from distsnn import (
     Population,
     Profile,
     Projection,
+    SpikeInput,
     compare_partitions,
     profile_network,
 )
 from distsnn.cli import main
 from distsnn.io.network_files import save_network
+from distsnn.simulation import last_spikes
 from distsnn.tools.profiles import read_profile
 
 E, OTHER = Population("E", 200, IafPscExp()), Population("I", 64, HhCondExpTraub())
@@ -48,6 +51,19 @@ def test_rates_are_those_of_the_command(tmp_path: Path, capfd: pytest.CaptureFix
     assert profile.cost_model.event == profile.cost["event"]
     (metrics,) = compare_partitions(NETWORK, strategy="population", rates=profile)
     assert metrics.spikes == pytest.approx(200 * profile.rates["E"] + 64 * profile.rates["I"])
+
+
+def test_more_spikes_than_a_run_call_keeps_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = profile_network(NETWORK, **TIMES).rates
+    monkeypatch.setattr(last_spikes, "MAX_SPIKES", 10)
+    assert profile_network(NETWORK, **TIMES).rates == whole
+    assert whole["E"] * 200 * 0.05 > 100  # spikes in 50 ms
+
+
+def test_spikes_of_the_warmup_are_not_counted() -> None:
+    early = Network([E], stimuli=[SpikeInput(E[:10], np.full(10, 5.0), np.arange(10), 1e5)])
+    assert profile_network(early, time=10.0, warmup=20.0).rates == {"E": 0.0}
+    assert profile_network(early, time=20.0, warmup=0.0).rates["E"] > 1.0
 
 
 @pytest.mark.ci

@@ -51,9 +51,9 @@ def test_text_takes_the_type_of_the_default(text: str, value: object) -> None:
     ("settings", "message"),
     [
         (["sise=3"], "m: unknown parameter 'sise'; allowed: .*; did you mean 'size'"),
-        (["size"], "--set: not a setting; given 'size'; allowed: NAME=VALUE"),
+        (["size"], "settings: not a setting; given 'size'; allowed: NAME=VALUE"),
         (["=3"], "not a setting"),
-        (["size=1", "size=2"], "--set: set twice; given 'size'"),
+        (["size=1", "size=2"], "settings: set twice; given 'size'"),
         (["size=many"], "m, parameter size: must be an integer; given 'many'"),
         (["size=1.5"], "must be an integer"),
         (["size=inf"], "must be an integer"),
@@ -70,7 +70,10 @@ def test_parameter_without_a_default_is_asked_for() -> None:
     def needs(scale: float, *, shape: int = 1) -> None:
         raise AssertionError("never called")
 
-    with pytest.raises(DescriptionError, match=r"m: needs parameter 'scale'.*--set scale=VALUE"):
+    with pytest.raises(
+        DescriptionError,
+        match=r"settings, m: parameter 'scale' has no default; hint: set",
+    ):
         arguments(needs, ["shape=2"], where="m")
     assert arguments(needs, ["scale=0.5", "shape=2"], where="m") == {"scale": 0.5, "shape": 2}
     assert defaults(needs) == {"shape": 1}
