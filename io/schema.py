@@ -48,7 +48,7 @@ _ROWS = (
 GROUPS: tuple[GroupSpec, ...] = (
     GroupSpec(
         "",
-        "One run: everything needed to read it, and to repeat it.",
+        "One run: everything that you need to read it and to repeat it.",
         (
             Attribute("format", "str", f"always {FORMAT!r}"),
             Attribute("format_version", "int", f"{FORMAT_VERSION}; other versions are refused"),
@@ -312,7 +312,9 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute("host", "str", "name of its compute node"),
             Attribute("pid", "int", "its process number"),
             Attribute("time", "str", "time of day at which its end was detected, ISO 8601"),
-            Attribute("cause", "str", "how it ended, a text that follows its name"),
+            Attribute(
+                "cause", "str", "how the rank ended, as a clause that follows the name of the rank"
+            ),
             Attribute("step", "int", "its last reported step", required=False),
             Attribute("signal", "int", "signal that ended it, if known", required=False),
         ),
@@ -349,7 +351,8 @@ ARRAYS: tuple[ArraySpec, ...] = (
         ("float64",),
         ("part",),
         "1",
-        "value of 1 in each column of sums or means, which have no gid: 2^-12 and 2^-43",
+        "value of the integer 1 in each column of a sum or mean: 2^-12 and 2^-43; such "
+        "recordings have no gid",
         _NAN,
     ),
     ArraySpec(
@@ -357,10 +360,10 @@ ARRAYS: tuple[ArraySpec, ...] = (
         ("float32", "float64", "int32", "int64"),
         ("time", "neuron"),
         "",
-        "recorded variable, in absolute units (a variable cannot be called gid). With quantum "
-        "(then not this): int64; the sum over this rank's neurons is the sum over columns of "
-        "quantum times value. Integers are added over ranks; a mean is the sum divided by the "
-        "number of neurons",
+        "recorded variable, not relative to E_L (a variable cannot be called gid). If the group "
+        "has `quantum` instead of `gid`: two columns of int64, and the sum over this rank's "
+        "neurons is the sum over columns of quantum times value. Add the integers of all ranks "
+        "first; a mean is the sum divided by the number of neurons",
         {**_NAN, **_LOWEST},
     ),
     ArraySpec(
