@@ -243,7 +243,7 @@ def schedule_again(
         first, last = np.searchsorted(steps, [k + 1, k + 2]).tolist()
         for delivery in deliveries:
             assert delivery.collect is not None
-            invoke(delivery.collect, k)  # what was due in the past leaves the calendar
+            invoke(delivery.collect, k)  # delay runs of the past leave the calendar queue
             for low in range(first, last, received[0].size):
                 n = min(last - low, received[0].size)
                 received[0][:n], received[1][:n] = gids[low : low + n], k

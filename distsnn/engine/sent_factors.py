@@ -66,7 +66,7 @@ class SentFactors(CountedHolder):
         (self._factor,) = values
 
     def resume(self, flying: Spikes) -> Floats:
-        """Return the factor of each spike in flight, and keep those of this rank's spikes.
+        """Return the factor of each spike in flight, and keep the factors of this rank's spikes.
 
         Parameters
         ----------

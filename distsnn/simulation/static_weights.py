@@ -64,7 +64,7 @@ def set_static_weights(
 
 
 def _all_differences(access: Access) -> dict[str, Ints]:
-    return {name: one.differences for name, one in access.engine.changed_weights.items()}
+    return {name: changed.differences for name, changed in access.engine.changed_weights.items()}
 
 
 def _check_description(
@@ -79,10 +79,10 @@ def _check_description(
         *(np.asarray(gid).astype(np.int32) for gid in (order.sources - pre, order.targets - post))
     )
     try:
-        made = replace(
+        changed = replace(
             projection, rule=edges, weight=weights.copy(), delay=order.delays, weight_bits=None
         )
-        Network(network.populations, [made], dt=network.dt)
+        Network(network.populations, [changed], dt=network.dt)
     except DescriptionError as error:
         raise error.in_context(where) from None
 

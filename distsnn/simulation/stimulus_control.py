@@ -126,7 +126,7 @@ class StimulusControl(StateHolder):
     def reserve_weights(
         self, differences: Mapping[str, npt.NDArray[np.int64]], *, where: str = ""
     ) -> None:
-        """Let weights of static projections have room for what was set, by projection. Collective.
+        """Reserve input headroom for changed weights of static projections. Collective.
 
         Raises
         ------
@@ -141,14 +141,15 @@ class StimulusControl(StateHolder):
         local = input_growth(engine.layout, differences.values(), n, spikes)
         growth = self._communicator.allreduce_max(local).tolist()
         for plane in range(n):
-            most = self._input_headroom[plane] + self._of_weights[plane]
-            if growth[plane] > most:
+            allowed_growth = self._input_headroom[plane] + self._of_weights[plane]
+            if growth[plane] > allowed_growth:
                 raise mark_collective(
                     DescriptionError(
                         "a step's input could overflow with the new weights",
                         where=where,
                         value=f"changes of {growth[plane]} quanta onto a neuron",
-                        allowed=f"up to {most}; describe the projection with its largest weights",
+                        allowed=f"up to {allowed_growth}; describe the projection with its "
+                        "largest weights",
                     )
                 )
         for plane in range(n):

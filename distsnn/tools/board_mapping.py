@@ -103,7 +103,7 @@ def map_network(
     boards : pair of int, optional
         Join columns x rows of boards.
     rates : Profile, mapping, float, str or PathLike, optional
-        Rates, spikes/s, as in `compare_partitions`; by default those of `run`, else 1 spike/s.
+        Rates, spikes/s, as in `compare_partitions`; default: the rates of `run`, else 1 spike/s.
     neurons_per_core : int, optional
         Maximum number of neurons per core; by default the limit of the board.
     optimise : {"hops", "congestion", "energy"}
