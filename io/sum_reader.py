@@ -55,9 +55,9 @@ class SumArray(SlicedArray):
         every_array = [array for _, _, arrays, _ in self._sources for array in arrays]
         for array in every_array:
             if array.dtype != np.int64 or array.shape[1:] != (len(QUANTA),):
-                found = f"{array.dtype}, shape {array.shape}"
+                layout = f"{array.dtype}, shape {array.shape}"
                 raise StoreError(
-                    f"corrupt: sums are {found}, must be int64 with {len(QUANTA)} columns",
+                    f"corrupt: sums are {layout}, must be int64 with {len(QUANTA)} columns",
                     path=location(array.array),
                 )
         self._rows = sum(count for _, count, _, _ in self._sources)

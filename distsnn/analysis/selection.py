@@ -38,7 +38,7 @@ class Neurons:
     ----------
     names : tuple of str
         The populations, one a range or several.
-    of : ndarray of int64, shape (n_ranges,)
+    range_population : ndarray of int64, shape (n_ranges,)
         Index of each range's population in `names`.
     start, stop : ndarray of int64, shape (n_ranges,)
         The gids [start, stop) of each range, ascending.
@@ -47,7 +47,7 @@ class Neurons:
     """
 
     names: tuple[str, ...]
-    of: NDArray[np.int64]
+    range_population: NDArray[np.int64]
     start: NDArray[np.int64]
     stop: NDArray[np.int64]
     first_gid: NDArray[np.int64]
@@ -61,7 +61,7 @@ class Neurons:
     def sizes(self) -> NDArray[np.int64]:
         """Number of recorded neurons of each population, shape (n_populations,)."""
         sizes = np.zeros(len(self.names), np.int64)
-        np.add.at(sizes, self.of, self.stop - self.start)
+        np.add.at(sizes, self.range_population, self.stop - self.start)
         return sizes
 
     @property
@@ -73,10 +73,10 @@ class Neurons:
     @property
     def population_index(self) -> NDArray[np.int64]:
         """Index into `names` of each neuron, shape (count,)."""
-        return np.repeat(self.of, self.stop - self.start)
+        return np.repeat(self.range_population, self.stop - self.start)
 
     def locate(self, gid: NDArray[np.uint32]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Return the number of each neuron, and whether it is one of these."""
+        """Return the number of each neuron, and whether these ranges contain it."""
         gids = gid.astype(np.int64)
         which = np.searchsorted(self.start, gids, side="right") - 1
         inside = (which >= 0) & (gids < self.stop[which])
@@ -87,12 +87,16 @@ class Neurons:
         """Return the first `n` neurons of each population."""
         left = np.full(len(self.names), n, np.int64)
         stop = self.stop.copy()
-        for index, population in enumerate(self.of):
+        for index, population in enumerate(self.range_population):
             stop[index] = min(stop[index], self.start[index] + left[population])
             left[population] -= stop[index] - self.start[index]
         keep = stop > self.start
         return Neurons(
-            self.names, self.of[keep], self.start[keep], stop[keep], self.first_gid[keep]
+            self.names,
+            self.range_population[keep],
+            self.start[keep],
+            stop[keep],
+            self.first_gid[keep],
         )
 
 

@@ -177,7 +177,7 @@ def make_neurons(
     index: int,
     seed: int,
     current: bool,
-    given: Mapping[str, Floats] | None = None,
+    changed_parameters: Mapping[str, Floats] | None = None,
 ) -> LocalNeurons:
     """Draw the parameters and initial states of a population's local neurons.
 
@@ -191,8 +191,8 @@ def make_neurons(
         The run's seed.
     current : bool
         Whether current stimuli reach the population.
-    given : mapping of str to ndarray of float64, optional
-        Values of parameters in place of those described.
+    changed_parameters : mapping of str to ndarray of float64, optional
+        Values of parameters that a script has set; they replace the described values.
     """
     population = layout.network.populations[index]
     model, neurons = population.model, layout.population_neurons(index)
@@ -206,12 +206,12 @@ def make_neurons(
     first, last = int(layout.first[index]), int(layout.last[index])
     if isinstance(model, SubsteppedNeuron):
         parameters[codegen.SUB_STEPS] = np.asarray(float(model.parts(layout.network.dt)))
-    parameters |= given or {}
+    parameters |= changed_parameters or {}
     real = population.state_type(layout.network.dt)
     stimulated = np.zeros(neurons.size, real) if current else None
     local_neurons = LocalNeurons(
         *(population, index, first, last, neurons, real, {}, parameters, stimulated),
-        *(layout.network.dt, set(given or {})),
+        *(layout.network.dt, set(changed_parameters or {})),
     )
     for name, state in model.states.items():
         if name in population.initial:

@@ -416,7 +416,7 @@ class RankEngine:
             Names of the new parameters.
         """
         plastic.rows.changed |= {name: constants.parameters[name] for name in changed}
-        # also if this rank's constants are equal: those of another rank may differ
+        # also if this rank's constants are equal, because another rank's may differ
         plastic.change(constants, self.step, self.settle())
 
     def set_source_parameters(

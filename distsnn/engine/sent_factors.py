@@ -79,7 +79,7 @@ class SentFactors(CountedHolder):
         return factors
 
     def resume(self, flying: Spikes) -> Floats:
-        """Return the factor of each spike in flight, and keep those of this rank's spikes.
+        """Return the factor of each spike in flight, and keep the factors of this rank's spikes.
 
         Parameters
         ----------

@@ -71,7 +71,7 @@ class StateField:
 
     @property
     def shared(self) -> bool:
-        """Whether values are those of the network: the same for all blocks and on all ranks."""
+        """Whether the values belong to the whole network: equal for all blocks and ranks."""
         return self.owner in ("modulator", "script")
 
     @property
@@ -158,9 +158,10 @@ def projection_fields(
     sizes: Mapping[str, int] = MappingProxyType({}),
     count_name: str = "",
 ) -> tuple[StateField, ...]:
-    """Declare variables of a projection, of which types and units are given by name.
+    """Declare variables of a projection, with types and units by name.
 
-    Those of its sources are saved with their population, all others with the targets'.
+    Variables of sources are saved with the source population, all others with the target
+    population.
     """
     view = projection.pre if owner == "source" else projection.post
     return tuple(

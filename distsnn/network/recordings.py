@@ -74,9 +74,9 @@ class RecordState(Description):
             interval = as_number(interval, where=f"{where}, field interval")
         names = _names(variables, where=f"{where}, field variables")
         if reduce is not None and reduce not in get_args(Reduction):
-            known = get_args(Reduction)
+            allowed = get_args(Reduction)
             raise unknown_name_error(
-                "reduction", str(reduce), known, where=f"{where}, field reduce"
+                "reduction", str(reduce), allowed, where=f"{where}, field reduce"
             )
         self._fill(target=view, variables=names, interval=interval, name=name, reduce=reduce)
 

@@ -127,13 +127,13 @@ def check_total(communicator: Communicator, n: int, n_bytes: int, *, where: str)
     DescriptionError
         If the connections are too many.
     """
-    total, most = sum(communicator.allgather(n)), _MOST_BYTES // n_bytes
-    if total > most:
+    total, max_connections = sum(communicator.allgather(n)), _MOST_BYTES // n_bytes
+    if total > max_connections:
         raise DescriptionError(
             "too many to send to all ranks at once",
             where=where,
             value=f"{total:,} connections",
-            allowed=f"at most {most:,}",
+            allowed=f"at most {max_connections:,}",
             hint="limit source or target of connections()",
         )
 

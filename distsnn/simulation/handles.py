@@ -75,14 +75,15 @@ class PopulationHandle:
     def record(self) -> PartRecordings:
         """Whether the population's recordings are on, by name; may be set, also all at once.
 
-        Names are ``"spikes"``, and those of the recordings of its states. What is off costs
-        nothing. The store contains the steps in which a recording was on (`Run.intervals`).
+        Names are ``"spikes"``, and the names of the recordings of its states. A recording
+        that is off costs nothing. The store contains the steps in which a recording was on
+        (`Run.intervals`).
 
         Raises
         ------
         DescriptionError
-            If this is the handle of a part of a population; when it is set, if there is no such
-            recording, ranks give different values, or the simulation is closed.
+            If this is the handle of a part of a population; when it is set, if the recording does
+            not exist, ranks give different values, or the simulation is closed.
 
         Examples
         --------
@@ -137,11 +138,11 @@ class PopulationHandle:
         Raises
         ------
         DescriptionError
-            On rank 0, if the population is no `SpikeSource`, there is no such neuron, a time is
+            On rank 0, if the population is not a `SpikeSource`, a neuron does not exist, a time is
             past or off the grid, or a neuron would spike twice in a step; on all ranks, if this is
             the handle of a part of a population.
         RankError
-            On the others.
+            On the other ranks.
 
         Examples
         --------
@@ -252,10 +253,10 @@ class StimulusHandle:
         Raises
         ------
         DescriptionError
-            On rank 0, if the stimulus is no `SpikeInput`, there is no such neuron, a time is past
-            or off the grid, or weights are missing or too large for the sums of a step's input.
+            On rank 0, if the stimulus is not a `SpikeInput`, a neuron does not exist, a time is
+            past or off the grid, or weights are missing or too large for the input sums of a step.
         RankError
-            On the others.
+            On the other ranks.
         """
         self._access.inputs.emit(self._name, neurons, times, weights)
 
@@ -276,7 +277,7 @@ def handle(access: Access, key: object) -> Handle:
     Raises
     ------
     DescriptionError
-        If there is no such part.
+        If the network does not have this part.
     """
     network = access.engine.layout.network
     handles: dict[str | tuple[str, str], Handle] = access.handles
@@ -306,18 +307,20 @@ def handle(access: Access, key: object) -> Handle:
             allowed="a name, a Population, a PopulationView or a Projection",
         )
     if name not in handles:
-        names = [known for known in handles if isinstance(known, str)]
+        names = [handle for handle in handles if isinstance(handle, str)]
         raise unknown_name_error("part of the network", name, names, where=_WHERE)
     return handles[name]
 
 
-def _name_of(network: Network, given: Projection) -> str:
+def _name_of(network: Network, projection: Projection) -> str:
     """Return the name that a projection has in a network."""
-    if given.name is not None:
-        return given.name
-    pre, post = (network.resolve_view(end, where=_WHERE) for end in (given.pre, given.post))
+    if projection.name is not None:
+        return projection.name
+    pre, post = (
+        network.resolve_view(end, where=_WHERE) for end in (projection.pre, projection.post)
+    )
     same = [
-        str(known.name) for known in network.projections if (known.pre, known.post) == (pre, post)
+        str(other.name) for other in network.projections if (other.pre, other.post) == (pre, post)
     ]
     if len(same) != 1:
         raise DescriptionError(

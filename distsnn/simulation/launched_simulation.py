@@ -214,8 +214,8 @@ def run_request(folder: str, rank: int) -> None:
 def pack_classes(network: Network) -> list[bytes]:
     """Return the user-defined classes of a network as bytes, from which ranks make them again.
 
-    A class that ranks can import is stored by its name. All others, such as those of a script, a
-    notebook or a function, are stored with their code and its references.
+    A class that ranks can import is stored by its name. A class of a script, a notebook or a
+    function is stored with its code and the objects to which this refers.
 
     Parameters
     ----------

@@ -107,7 +107,7 @@ def find_newest_checkpoint(
                     left_out = _check_recorded(generation, reader, _saved_step(store, older))
             except StoreError as error:
                 damage = str(error)
-        damages = [found for found in communicator.allgather(damage) if found is not None]
+        damages = [text for text in communicator.allgather(damage) if text is not None]
         if not damages:
             assert generation is not None
             if left_out is not None:

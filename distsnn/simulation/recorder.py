@@ -133,7 +133,9 @@ _TELLING_S = 1.0
 
 
 class Recorder:
-    """The store of a run: created by rank 0, appended to by every rank. Collective methods say so.
+    """The store of a run, which rank 0 creates and every rank appends to.
+
+    Docstrings state which methods are collective.
 
     Parameters
     ----------
@@ -375,7 +377,7 @@ def state_specs(engine: RankEngine) -> list[StateRecordingSpec]:
             )
             for name in recording.variables
         }
-        given: dict[str, Any] = {
+        shared_fields: dict[str, Any] = {
             "name": recording.name,
             "variables": variables,
             "dtype": neurons.real,
@@ -384,9 +386,9 @@ def state_specs(engine: RankEngine) -> list[StateRecordingSpec]:
             "first_step": (engine.step // probe.interval_steps + 1) * probe.interval_steps,
         }
         if recording.reduce:
-            specs.append(SumRecordingSpec(n_neurons=recording.target.size, **given))
+            specs.append(SumRecordingSpec(n_neurons=recording.target.size, **shared_fields))
         else:
-            specs.append(StateRecordingSpec(**given))
+            specs.append(StateRecordingSpec(**shared_fields))
     return specs
 
 

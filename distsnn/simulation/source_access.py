@@ -73,14 +73,14 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
         value = self._parameters.values(name, np.arange(self._size))
         return value.copy() if value.ndim else float(value)
 
-    def __setitem__(self, name: str, given: ValueLike) -> None:
+    def __setitem__(self, name: str, described: ValueLike) -> None:
         """Set a parameter from the next step on. Collective.
 
         Parameters
         ----------
         name : str
             The name.
-        given : float, array_like (n_sources,) or Distribution
+        described : float, array_like (n_sources,) or Distribution
             In the unit of the name. Draws belong to seed, source and time: at time 0 they are those
             of the description.
 
@@ -92,11 +92,11 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
         """
         engine, parameters = self._engine, self._parameters
         with collective_phase(self._communicator, "setting a parameter"):
-            value = self._checked(name, given)
+            value = self._checked(name, described)
             new = parameters.draws(name, value, np.arange(self._size), step=engine.step)
             self._check_model(name, new)
-        asked = self._where, name, value_digest(value)
-        allgather_checked(self._communicator, lambda: (asked, None), where=self._where)
+        request = self._where, name, value_digest(value)
+        allgather_checked(self._communicator, lambda: (request, None), where=self._where)
         engine.set_source_parameters(parameters, {name: new})
         self._scripted.add(str(parameters.projection.name))
 
@@ -107,12 +107,12 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
     def __contains__(self, name: object) -> bool:
         return name in self._model.parameters()
 
-    def _checked(self, name: str, given: ValueLike) -> Value:
+    def _checked(self, name: str, described: ValueLike) -> Value:
         """Return a value if it can be one of the parameter's, alone."""
         self._check_name(name)
         where = f"{self._where}, {name}"
         self._parameters.check_settable(where=where)
-        value = as_value(given, where=where)
+        value = as_value(described, where=where)
         if isinstance(value, np.ndarray):
             check_shape(value, (self._size,), where=where, meaning="one value per source")
         check_value(value, self._model.parameters()[name].allowed, where=where)
@@ -123,12 +123,12 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
         values: dict[str, Any] = {**self, name: new if new.ndim else float(new)}
         after = replace(self._model, **values)
         after.check(self._size, where=self._where)
-        most = self._model.largest_factor()
-        if after.largest_factor() > most:
+        described_factor = self._model.largest_factor()
+        if after.largest_factor() > described_factor:
             raise DescriptionError(
                 "a spike could add more than sums of input have room for",
                 where=f"{self._where}, {name}",
                 value=f"up to {after.largest_factor():.6g} times the weight",
-                allowed=f"up to {most:.6g} times, as described; describe the projection with the "
-                "values that have the largest effect, and set others",
+                allowed=f"up to {described_factor:.6g} times, as described; describe the "
+                "projection with the values that have the largest effect, and set others",
             )

@@ -62,11 +62,13 @@ class NeuronValues(ABC):
             self._population = view.population
             positions = view.positions(self._neurons.neurons)
             slots = np.flatnonzero(positions >= 0)
-            own = positions[slots]
-            self._slots, self._own = _compact(slots), _compact(own)
-        self._places = _compact(
+            local_positions = positions[slots]
+            self._slots, self._positions = _compact(slots), _compact(local_positions)
+        self._all_positions = _compact(
             np.concatenate(
-                allgather_checked(communicator, lambda: (self._where, own), where=self._where)
+                allgather_checked(
+                    communicator, lambda: (self._where, local_positions), where=self._where
+                )
             )
         )
 
@@ -87,7 +89,7 @@ class NeuronValues(ABC):
         """Return the values of this rank's neurons."""
 
     @abstractmethod
-    def _set(self, name: str, given: ValueLike) -> None:
+    def _set(self, name: str, described: ValueLike) -> None:
         """Set values; collective."""
 
     def __getitem__(self, name: str) -> Values:
@@ -110,7 +112,7 @@ class NeuronValues(ABC):
 
         joined = np.concatenate(allgather_checked(self._communicator, own, where=self._where))
         values = np.empty_like(joined)
-        values[self._places] = joined
+        values[self._all_positions] = joined
         return values
 
     def __setitem__(self, name: str, values: ValueLike) -> None:
@@ -139,9 +141,9 @@ class NeuronValues(ABC):
     def _agreed(self, name: str, value: Value) -> Value:
         """Return this rank's part of a value, which must be the same on all ranks. Collective."""
         if self._communicator.size > 1:
-            given = (self._where, name, value_digest(value))
-            allgather_checked(self._communicator, lambda: (given, None), where=self._where)
-        return value[self._own] if isinstance(value, np.ndarray) else value
+            request = (self._where, name, value_digest(value))
+            allgather_checked(self._communicator, lambda: (request, None), where=self._where)
+        return value[self._positions] if isinstance(value, np.ndarray) else value
 
 
 class NeuronStates(NeuronValues):
@@ -164,12 +166,12 @@ class NeuronStates(NeuronValues):
     def _read(self, name: str) -> Values:
         return neuron_values.read_state(self._neurons, name, self._slots)
 
-    def _set(self, name: str, given: ValueLike) -> None:
+    def _set(self, name: str, described: ValueLike) -> None:
         with collective_phase(self._communicator, "setting a state"):
             self._check_name(name)
             state = self._neurons.population.model.states[name]
             where = f"{self._where}, {name}"
-            value = state_value(given, state, self._size, self._neurons.real, where=where)
+            value = state_value(described, state, self._size, self._neurons.real, where=where)
         value = self._agreed(name, value)
         step, seed = self._engine.step, self._engine.seed
         neuron_values.write_state(self._neurons, name, self._slots, value, step=step, seed=seed)
@@ -197,7 +199,8 @@ def synapse_states(
     Raises
     ------
     DescriptionError
-        If there is no such projection, it has no synapse model, or ranks name different ones.
+        If the projection does not exist or has no synapse model, or ranks name different
+        projections.
     """
 
     def local_states() -> tuple[str, tuple[Ints, dict[str, npt.NDArray[np.float64]]]]:
@@ -206,10 +209,10 @@ def synapse_states(
             problem = "projection with a synapse model"
             raise unknown_name_error(problem, projection, by_name, where="synapses")
         engine.follow()
-        own, pre = by_name[projection], by_name[projection].projection.pre
-        is_source = (own.neurons >= pre.start) & (own.neurons < pre.stop)
-        states = own.now(engine.step)
-        sources = own.neurons[is_source] - pre.start
+        local_sources, pre = by_name[projection], by_name[projection].projection.pre
+        is_source = (local_sources.neurons >= pre.start) & (local_sources.neurons < pre.stop)
+        states = local_sources.now(engine.step)
+        sources = local_sources.neurons[is_source] - pre.start
         return projection, (sources, {name: states[name][is_source] for name in states})
 
     parts = allgather_checked(communicator, local_states, where="synapses")

@@ -104,10 +104,10 @@ def _check_description(
         *(np.asarray(gid).astype(np.int32) for gid in (order.sources - pre, order.targets - post))
     )
     try:
-        made = replace(
+        changed = replace(
             projection, rule=edges, weight=weights.copy(), delay=order.delays, weight_bits=None
         )
-        Network(network.populations, [made], dt=network.dt)
+        Network(network.populations, [changed], dt=network.dt)
     except DescriptionError as error:
         raise error.in_context(where) from None
 

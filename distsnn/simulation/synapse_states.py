@@ -41,19 +41,21 @@ class _States(Mapping[str, Floats]):
         return self._states[name]
 
     def _checked(
-        self, name: str, described: ValueLike, shape: tuple[int, ...], most: float
+        self, name: str, described: ValueLike, shape: tuple[int, ...], largest: float
     ) -> float | Floats:
         state, where = self._check_name(name), f"{self._where}, {name}"
         value = as_numbers(described, shape, where=where, meaning=self._meaning)
-        check_range(value, Interval(max(state.low, -most), min(state.high, most)), where=where)
+        check_range(
+            value, Interval(max(state.low, -largest), min(state.high, largest)), where=where
+        )
         return value
 
 
 class SynapseModelStates(_States):
     """States of a projection's synapse model by name, to read and set.
 
-    Values are those of now, float64, shape (n_sources,), in the order of gids. A value that is set
-    acts on the spikes that are sent later; spikes in flight keep their factors.
+    Current values, float64, shape (n_sources,), in the order of gids. A value that is set acts on
+    the spikes that are sent later; spikes in flight keep their factors.
 
     Parameters
     ----------
@@ -121,8 +123,8 @@ class SynapseModelStates(_States):
 class RuleStates(_States):
     """States of a plasticity rule by name, to read and set.
 
-    Values are those of now (of rules whose synapses do not evolve between events: those after the
-    last event), float64, shape (n_synapses,), in the order of (source, target), as weights are.
+    Current values (values after the last event, for rules whose synapses do not evolve between
+    events), float64, shape (n_synapses,), in the order of (source, target), as weights are.
 
     Parameters
     ----------
@@ -178,8 +180,8 @@ class RuleStates(_States):
         delivery = plastic_delivery(access.engine, self._name, member="state")
         shape = order.sources.shape
         with collective_phase(access.communicator, _DOING):
-            most = float(np.finfo(delivery.rows.weights.dtype).max)
-            value = self._checked(name, described, shape, most)
+            largest = float(np.finfo(delivery.rows.weights.dtype).max)
+            value = self._checked(name, described, shape, largest)
         local_values = np.asarray(order.agree(f"state {name}", value))
         delivery.set_state(name, local_values, access.engine.step)
         access.scripted.add(self._name)

@@ -51,7 +51,7 @@ def compare_partitions(
     network : Network, str or PathLike
         A network, or the store of a run, whose measured and expected values come first.
     ranks : int, optional
-        Number of MPI ranks, at most 65,536; by default those of the run or of `assignment`, else 2.
+        Number of MPI ranks, at most 65,536; default: as in the run or in `assignment`, else 2.
     strategy : str or sequence of str, optional
         Strategies to compare: "round_robin", "contiguous", "population" or "graph"; by default all.
     assignment : Assignment, str or PathLike, optional

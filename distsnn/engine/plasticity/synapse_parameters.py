@@ -18,10 +18,10 @@ from distsnn.network.distributions import Distribution
 
 Floats = npt.NDArray[np.float64]
 
-# Draws belong to a parameter's place among the fields. That of w_min is far from all others, which
-# so have the draws that they had before there was one.
+# Draws depend on a parameter's place among the fields. The place of w_min is far from all others,
+# so that the draws of the other parameters do not depend on whether a rule has w_min.
 _PLACE_OF_W_MIN = 1 << 16
-# Draws of later steps have places beyond.
+# Draws of later steps have larger places.
 _PLACE_BITS = 17
 # Kept as magnitudes.
 BOUNDS = ("w_min", "w_max")
@@ -42,8 +42,8 @@ def synapse_parameters(layout: LocalLayout, rows: PlasticRows, seed: int) -> dic
     Returns
     -------
     dict of str to ndarray of float64, shape () or (n_synapses,), or str
-        Drawn parameters belong to seed, source and target, given ones are those of the synapses;
-        the bounds are magnitudes.
+        Drawn parameters depend on seed, source and target; listed parameters have one value per
+        synapse. The bounds are magnitudes.
     """
     model = layout.network.projections[rows.projection].plasticity_rule
     assert model is not None
@@ -65,8 +65,8 @@ def drawn(
 ) -> Floats:
     """Return draws of a parameter for each of a rank's synapses, shape (n_synapses,).
 
-    They belong to seed, source, target, parameter and step; at step 0 they are those of the
-    description.
+    The draws depend on seed, source, target, parameter and step; at step 0 they equal the draws of
+    the description.
     """
     projections = layout.network.projections
     rule = projections[rows.projection].plasticity_rule

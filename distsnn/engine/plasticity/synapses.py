@@ -34,7 +34,7 @@ class SynapseStates(CountedHolder):
         The projection's calls.
     rows : PlasticRows
         Its synapses.
-    most : float
+    largest_weight : float
         The largest weight (magnitude) that can be transmitted.
 
     Attributes
@@ -49,8 +49,8 @@ class SynapseStates(CountedHolder):
         The steps of last events.
     """
 
-    def __init__(self, calls: RuleCalls, rows: PlasticRows, most: float) -> None:
-        self._calls, self._rows, self._most = calls, rows, most
+    def __init__(self, calls: RuleCalls, rows: PlasticRows, largest_weight: float) -> None:
+        self._calls, self._rows, self._largest_weight = calls, rows, largest_weight
         rule, constants = calls.rule, calls.constants.values
         self.states = first_states(rule, constants, rows.synapses, calls.precision)
         self.since = np.zeros(rows.synapses if keeps_last_event(rule) else 0, np.int32)
@@ -64,7 +64,7 @@ class SynapseStates(CountedHolder):
         """Use the current bounds of the projection."""
         parameters = self._calls.constants.parameters
         self.lower = np.atleast_1d(parameters["w_min"])
-        self.upper = np.atleast_1d(np.minimum(parameters["w_max"], self._most))
+        self.upper = np.atleast_1d(np.minimum(parameters["w_max"], self._largest_weight))
 
     def clip(self) -> None:
         """Set weights beyond their bounds to these bounds."""
