@@ -25,9 +25,6 @@ _VALUE = "float, array_like or Distribution"
 # Maximum length of lines that are made here.
 _WIDTH = 96
 
-# Docstrings of classes whose documentation is made of them.
-_DOCSTRINGS: dict[type, str] = {}
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -80,7 +77,7 @@ def document(model: type[Model], docstring: str) -> None:
     docstring : str
         What the class itself says.
     """
-    _DOCSTRINGS[model] = docstring
+    type.__setattr__(model, "_docstring", docstring)
     type.__setattr__(model, "__doc__", derived(documentation))
 
 
@@ -193,9 +190,7 @@ def sections(
 
 def class_docstring(model: type) -> str:
     """Return what a class itself says, without what is made of its declarations."""
-    if model in _DOCSTRINGS:
-        return _DOCSTRINGS[model]
-    text = vars(model).get("__doc__")
+    text = vars(model).get("_docstring", vars(model).get("__doc__"))
     return text if isinstance(text, str) else ""
 
 

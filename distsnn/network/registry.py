@@ -16,7 +16,7 @@ S = TypeVar("S", bound=SynapseModel)
 # Models of these modules are checked by a test: no start of a program waits for that.
 _BUILT_IN = "distsnn.network."
 
-# Model classes by name, filled where a class is defined: stored descriptions contain names only.
+# Models by name, filled where one is defined: stored descriptions contain names only.
 _MODELS: dict[str, type[Neuron]] = {}
 _SYNAPSES: dict[str, type[SynapseModel]] = {}
 
@@ -40,7 +40,7 @@ class NeuronFunction:
     example: Mapping[str, Any]
 
 
-_FUNCTIONS: dict[str, NeuronFunction] = {}
+_FUNCTIONS: dict[str, NeuronFunction] = {}  # of neurons, by their names
 
 
 @dataclass_transform(eq_default=False, frozen_default=True, field_specifiers=(parameter,))

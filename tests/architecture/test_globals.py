@@ -16,6 +16,7 @@ ALLOWED = {
     ("comm/supervision/heartbeat.py", "_running"),
     ("comm/supervision/liveness_socket.py", "_supervisor"),
     ("io/run_lock.py", "_held_locks"),
+    ("network/registry.py", "_FUNCTIONS"),
     ("network/registry.py", "_MODELS"),
     ("network/registry.py", "_SYNAPSES"),
     ("partition/boards/core_targets.py", "_found_targets"),
