@@ -110,6 +110,20 @@ def derived(make: Callable[[Any], Any]) -> Any:
     return _Derived(make)
 
 
+def class_that_sets(cls: type, name: str) -> Any:
+    """Return a class, or its first base class, whose body sets an attribute.
+
+    Raises
+    ------
+    AttributeError
+        If none does, so that tools such as `help` pass over attributes of abstract classes.
+    """
+    for base_class in cls.__mro__:
+        if name in vars(base_class):
+            return base_class
+    raise AttributeError(f"class {cls.__name__} has no attribute {name!r}")
+
+
 def _short_signature(cls: type) -> inspect.Signature:
     """Return the signature of a class, in which annotations have the names that its module uses."""
     signature = inspect.signature(cls.__init__)  # type: ignore[misc]

@@ -1,7 +1,9 @@
 """What the handles of a network's parts act on, and what a projection has to read and set."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+import numpy.typing as npt
 
 from distsnn.comm import Communicator
 from distsnn.engine.plasticity.delivery import PlasticDelivery
@@ -11,6 +13,29 @@ from distsnn.simulation.last_spikes import LastRunSpikes
 from distsnn.simulation.recording_access import Recordings
 from distsnn.simulation.script_changes import ScriptChanges
 from distsnn.simulation.stimulus_control import StimulusControl
+
+Array = TypeVar("Array", bound=npt.NDArray[Any])
+
+
+class PartHandle:
+    """Base of handles: an attribute that a handle does not have is refused, not added."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not name.startswith("_") and not hasattr(type(self), name):
+            raise AttributeError(
+                f"{type(self).__name__} has no attribute {name!r}; hint: a state variable is set "
+                f"by state[{name!r}] = ..., a parameter by parameters[{name!r}] = ..."
+            )
+        super().__setattr__(name, value)
+
+
+def read_only(values: Array) -> Array:
+    """Return values read from the simulation, whose elements cannot be set.
+
+    They are a copy: an assignment to an element would not reach the simulation.
+    """
+    values.flags.writeable = False
+    return values
 
 
 @dataclass

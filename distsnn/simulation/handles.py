@@ -13,7 +13,7 @@ from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import Network, Population, PopulationView, Projection
 from distsnn.network.stimuli import PerNeuron, Piecewise
 from distsnn.network.values import ValueLike
-from distsnn.simulation.access import Access
+from distsnn.simulation.access import Access, PartHandle
 from distsnn.simulation.last_spikes import Spikes
 from distsnn.simulation.parameter_access import NeuronParameters
 from distsnn.simulation.projection_handle import ProjectionHandle
@@ -25,7 +25,7 @@ Ints = npt.NDArray[np.int64]
 _WHERE = "simulation[...]"
 
 
-class PopulationHandle:
+class PopulationHandle(PartHandle):
     """Some neurons of a population, such as ``simulation["E"]`` or ``simulation[E[:50]]``.
 
     Parameters
@@ -187,7 +187,7 @@ class StimulusParameters(Mapping[str, PerNeuron | Piecewise]):
         self._access.inputs.set(self._name, {name: value})
 
 
-class StimulusHandle:
+class StimulusHandle(PartHandle):
     """A named stimulus, such as ``simulation["drive"]``.
 
     Parameters
@@ -197,11 +197,6 @@ class StimulusHandle:
     name : str
         The stimulus's name.
 
-    Attributes
-    ----------
-    parameters : StimulusParameters
-        Its values by name, to read and set.
-
     Examples
     --------
     >>> simulation["drive"].parameters["rate"] = 8000.0  # doctest: +SKIP
@@ -210,7 +205,11 @@ class StimulusHandle:
 
     def __init__(self, access: Access, name: str) -> None:
         self._access, self._name = access, name
-        self.parameters = StimulusParameters(access, name)
+
+    @property
+    def parameters(self) -> StimulusParameters:
+        """Values of the stimulus by name, to read and set."""
+        return StimulusParameters(self._access, self._name)
 
     def set(self, **values: ValueLike) -> None:
         """Set one or several values at once, from the next step on. Collective.

@@ -11,7 +11,7 @@ from distsnn.errors import DescriptionError
 from distsnn.network import Target
 from distsnn.network.checks import ANY, POSITIVE, Interval, as_number, check_range
 from distsnn.network.values import ValueLike, value_digest
-from distsnn.simulation.access import Access, missing_member, plastic_delivery
+from distsnn.simulation.access import Access, PartHandle, missing_member, plastic_delivery
 from distsnn.simulation.connection_access import read_connections
 from distsnn.simulation.recording_access import PartRecordings
 from distsnn.simulation.rule_parameters import RuleParameters
@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-class ProjectionHandle:
+class ProjectionHandle(PartHandle):
     """The synapses of a projection, such as ``simulation["E->I"]``.
 
     It is the same class for static, procedural and plastic synapses. A member that the projection
@@ -131,11 +131,11 @@ class ProjectionHandle:
         """Weights, in the target model's unit, shape (n_synapses,).
 
         Synapses are in the order of (source, target); several between the same neurons are in the
-        order in which they were drawn or given. Reading gives a copy. A number or an array may be
-        assigned. Static weights that are set act on all events that arrive later, also of spikes in
-        flight; if a synapse model scales the weights, spikes in flight keep their factors. A
-        changed synapse needs 48 bytes (96 if it is scaled), and is delivered beside the described
-        weights, however these are stored.
+        order in which they were drawn or given. Reading gives a copy whose elements cannot be
+        set; a number or an array may be assigned. Static weights that are set act on all events
+        that arrive later, also of spikes in flight; if a synapse model scales the weights, spikes
+        in flight keep their factors. A changed synapse needs 48 bytes (96 if it is scaled), and is
+        delivered beside the described weights, however these are stored.
 
         Raises
         ------

@@ -14,6 +14,7 @@ from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import Value
 from distsnn.network.checks import check_shape
 from distsnn.network.values import ValueLike, as_value, check_value, value_digest
+from distsnn.simulation.access import read_only
 from distsnn.simulation.script_changes import ScriptChanges
 
 Floats = npt.NDArray[np.float64]
@@ -71,7 +72,7 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
         """
         self._check_name(name)
         value = self._parameters.values(name, np.arange(self._size))
-        return value.copy() if value.ndim else float(value)
+        return read_only(value.copy()) if value.ndim else float(value)
 
     def __setitem__(self, name: str, described: ValueLike) -> None:
         """Set a parameter from the next step on. Collective.

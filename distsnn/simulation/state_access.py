@@ -15,6 +15,7 @@ from distsnn.errors import unknown_name_error
 from distsnn.network import Target, Value
 from distsnn.network.populations import state_value
 from distsnn.network.values import ValueLike, value_digest
+from distsnn.simulation.access import read_only
 from distsnn.simulation.script_changes import ScriptChanges
 
 Ints = npt.NDArray[np.int64]
@@ -113,7 +114,7 @@ class NeuronValues(ABC):
         joined = np.concatenate(allgather_checked(self._communicator, own, where=self._where))
         values = np.empty_like(joined)
         values[self._all_positions] = joined
-        return values
+        return read_only(values)
 
     def __setitem__(self, name: str, values: ValueLike) -> None:
         """Set values; they take effect at the next step.

@@ -11,7 +11,7 @@ from distsnn.engine.connection_table import Table
 from distsnn.errors import DescriptionError
 from distsnn.network.checks import check_shape
 from distsnn.network.values import Value, ValueLike, as_value, value_digest
-from distsnn.simulation.access import Access
+from distsnn.simulation.access import Access, read_only
 from distsnn.simulation.connection_access import check_total, local_connections
 
 Floats = npt.NDArray[np.float64]
@@ -67,7 +67,7 @@ class SynapseOrder:
         places = np.empty(order.size, np.int64)
         places[order] = np.arange(order.size)
         local_order = places[first : first + sizes[communicator.rank]]
-        columns = sources[order], targets[order], delays[order]
+        columns = read_only(sources[order]), read_only(targets[order]), read_only(delays[order])
         return _Order(*columns, order, local_order, described)
 
     @property
@@ -112,7 +112,7 @@ class SynapseOrder:
         parts = allgather_checked(
             self._access.communicator, lambda: (call, local_values()), where=self._where
         )
-        return np.asarray(np.concatenate(parts)[order])
+        return read_only(np.concatenate(parts)[order])
 
     def agree(self, request: str, value: Value) -> Value:
         """Return this rank's part of a value, which must be the same on all ranks.

@@ -11,7 +11,7 @@ from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.checks import Interval, check_range
 from distsnn.network.model import State
 from distsnn.network.values import ValueLike, value_digest
-from distsnn.simulation.access import Access, plastic_delivery
+from distsnn.simulation.access import Access, plastic_delivery, read_only
 from distsnn.simulation.state_access import synapse_states
 from distsnn.simulation.synapse_order import SynapseOrder, as_numbers
 
@@ -80,7 +80,8 @@ class SynapseModelStates(_States):
             If the state is unknown, or ranks use different names.
         """
         self._check_name(name)
-        return synapse_states(self._access.engine, self._access.communicator, self._name)[name]
+        states = synapse_states(self._access.engine, self._access.communicator, self._name)
+        return read_only(states[name])
 
     def __setitem__(self, name: str, described: ValueLike) -> None:
         """Set a state from the next step on. Collective.

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import os
+import pydoc
 import subprocess
 import sys
 from pathlib import Path
@@ -166,6 +167,14 @@ def test_signatures_are_short_and_name_their_types() -> None:
     assert "weight: ValueLike | None = None" in texts["Projection"]
     assert "receptors: Mapping[str, str] = {}" in texts["NeuronModel"]
     assert "precision: Precision = 'float32'" in texts["Population"]
+
+
+def test_help_shows_every_public_name() -> None:
+    for name in dir(distsnn):
+        value = getattr(distsnn, name)
+        text = pydoc.plain(pydoc.render_doc(value))
+        assert name in text or not callable(value), name
+    assert "tau_syn_ex" in pydoc.render_doc(distsnn.IafPscExp())
 
 
 def test_a_simulation_does_not_start_ranks() -> None:

@@ -6,7 +6,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from distsnn.errors import DescriptionError, unknown_name_error
-from distsnn.network.base import Description, FrozenMapping, derived
+from distsnn.network.base import Description, FrozenMapping, class_that_sets, derived
 from distsnn.network.checks import NOT_NEGATIVE, POSITIVE, Interval, as_integer, as_number
 from distsnn.network.equations.declarations import (
     EquationModelBase,
@@ -121,10 +121,7 @@ def _model_of(cls: type[EquationNeuron]) -> "NeuronModel":
     A subclass without a text has its base's, whatever it makes of the parameters.
     """
     if "equations" not in vars(cls):
-        base: Any = next(
-            base_class for base_class in cls.__mro__ if "equations" in vars(base_class)
-        )
-        inherited: NeuronModel = base.model
+        inherited: NeuronModel = class_that_sets(cls, "equations").model
         return inherited
     texts = {
         base_class.name: getattr(cls.equations, base_class.name)

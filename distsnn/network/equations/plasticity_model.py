@@ -7,7 +7,7 @@ from functools import cache, cached_property
 from typing import Any, ClassVar, cast
 
 from distsnn.errors import DescriptionError
-from distsnn.network.base import Description, FrozenMapping, derived
+from distsnn.network.base import Description, FrozenMapping, class_that_sets, derived
 from distsnn.network.equations.declarations import (
     EquationModelBase,
     as_parameters,
@@ -148,10 +148,7 @@ def _models_of(cls: type[EquationSynapse]) -> dict[str, "PlasticityModel"]:
     A subclass without a text has its base's, whatever it makes of the parameters.
     """
     if "equations" not in vars(cls):
-        base: Any = next(
-            base_class for base_class in cls.__mro__ if "equations" in vars(base_class)
-        )
-        inherited: dict[str, PlasticityModel] = base.models
+        inherited: dict[str, PlasticityModel] = class_that_sets(cls, "equations").models
         return inherited
     model_class = _BuiltInRule if cls.kernel else PlasticityModel
     parameters = {

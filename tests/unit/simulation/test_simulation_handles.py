@@ -166,3 +166,22 @@ def test_a_missing_member_is_refused_with_those_that_there_are(member: str) -> N
     )
     with Simulation(NETWORK) as simulation, pytest.raises(DescriptionError, match=message):
         getattr(simulation["I->E"], member)
+
+
+@pytest.mark.parametrize(
+    ("key", "name"), [("E", "V_m"), ("E", "spike"), ("E->E", "weight"), ("drive", "rate")]
+)
+def test_an_attribute_that_a_handle_does_not_have_is_refused(key: str, name: str) -> None:
+    with Simulation(NETWORK) as simulation:
+        message = rf"Handle has no attribute '{name}'; hint: .* state\['{name}'\] = "
+        with pytest.raises(AttributeError, match=message):
+            setattr(simulation[key], name, -60.0)
+
+
+def test_elements_of_what_was_read_cannot_be_set() -> None:
+    with Simulation(NETWORK) as simulation:
+        cells, synapses = simulation["E"], simulation["E->E"]
+        values = [cells.state["V_m"], cells.parameters["V_th"], synapses.weights]
+        for read in (*values, synapses.sources, synapses.targets, synapses.delays):
+            with pytest.raises(ValueError, match="read-only"):
+                read[0] = 0

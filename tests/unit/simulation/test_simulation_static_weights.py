@@ -198,7 +198,8 @@ def test_synapses_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
         weights = simulation["E->I"].weights
         simulation["E->I"].weights = 2.0 * weights
         np.testing.assert_array_equal(simulation["E->I"].weights, 2.0 * weights)
-        simulation["E->I"].weights[:] = 0.0
+        with pytest.raises(ValueError, match="read-only"):
+            simulation["E->I"].weights[:] = 0.0
         np.testing.assert_array_equal(simulation["E->I"].weights, 2.0 * weights)
     assert len(drawn) == 1
 

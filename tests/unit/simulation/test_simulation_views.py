@@ -110,7 +110,7 @@ def _work(ranks: Communicator) -> list[Any]:
         assert simulation[E[MASK]] is part and simulation[E[::2]] is not part
         part.state["V_m"] = np.linspace(-69.0, -56.0, MASK.sum())
         part.parameters["tau_m"] = 12.0
-        simulation["noise"].rate = 2.0 * RATES[::2]
+        simulation["noise"].parameters["rate"] = 2.0 * RATES[::2]
         before = whole.state["V_m"], whole.parameters["tau_m"]
         simulation.run(20.0)
         counts = whole.spike_counts()
