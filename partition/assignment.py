@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.blocks import BlockTable
+from distsnn.network.checks import as_integer
 from distsnn.units import format_count
 
 
@@ -20,7 +21,7 @@ class Assignment:
     ----------
     ranks : int
         Number of ranks. A rank may own no block.
-    owner : ndarray of int32, shape (n_blocks,)
+    owner : array_like of int, shape (n_blocks,)
         Owner of each block, 0 to ``ranks - 1``.
     strategy : str
         Name of the partition strategy.
@@ -33,7 +34,8 @@ class Assignment:
     Raises
     ------
     DescriptionError
-        If an owner is not a rank, or the sizes of groups do not add up to the number of ranks.
+        If the owners are no list of integers, an owner is not a rank, or the sizes of groups do
+        not add up to the number of ranks.
     """
 
     ranks: int
@@ -43,10 +45,16 @@ class Assignment:
     groups: Sequence[int] = ()
 
     def __post_init__(self) -> None:
-        if self.ranks < 1:
+        as_integer(self.ranks, where="assignment, field ranks", low=1)
+        owner = np.asarray(self.owner)
+        if owner.ndim != 1 or owner.dtype.kind not in "iu":
             raise DescriptionError(
-                "the number of ranks must be at least 1", where="assignment", value=self.ranks
+                "must have one rank per block",
+                where="assignment, field owner",
+                value=self.owner,
+                allowed="a list or array of integers",
             )
+        object.__setattr__(self, "owner", owner)
         is_invalid = (self.owner < 0) | (self.owner >= self.ranks)
         if is_invalid.any():
             block = int(np.argmax(is_invalid))
@@ -56,6 +64,7 @@ class Assignment:
                 value=int(self.owner[block]),
                 allowed=f"0 to {self.ranks - 1}",
             )
+        object.__setattr__(self, "owner", owner.astype(np.int32, copy=False))
         object.__setattr__(self, "groups", self._checked_groups())
         object.__setattr__(self, "settings", dict(self.settings))  # as in `Graph`
 
@@ -125,6 +134,13 @@ STRATEGIES: dict[str, Strategy] = {
 }
 
 
+def check_strategy(name: str) -> None:
+    """Raise DescriptionError if there is no partition strategy of this name."""
+    names = [*STRATEGIES, "graph"]
+    if name not in names:
+        raise unknown_name_error("strategy", str(name), names, where="partition")
+
+
 def make_assignment(table: BlockTable, ranks: int, strategy: str | Assignment) -> Assignment:
     """Compute the assignment of a strategy, or check that a given assignment fits.
 
@@ -143,8 +159,5 @@ def make_assignment(table: BlockTable, ranks: int, strategy: str | Assignment) -
                 allowed=f"{format_count(ranks, 'rank')}, {format_count(table.n_blocks, 'block')}",
             )
         return strategy
-    if strategy not in STRATEGIES:
-        raise unknown_name_error(
-            "strategy", str(strategy), [*STRATEGIES, "graph"], where="partition"
-        )
+    check_strategy(strategy)
     return STRATEGIES[strategy](table, ranks)

@@ -108,6 +108,14 @@ def receptor_planes(layout: LocalLayout, projection: Projection) -> tuple[int, i
     return model.receptors.index(positive), model.receptors.index(negative)
 
 
+def check_choices(delivery: str, storage: str) -> None:
+    """Raise DescriptionError if there is no such delivery strategy or storage format."""
+    if delivery not in DELIVERIES:
+        raise unknown_name_error("delivery", str(delivery), DELIVERIES, where="delivery")
+    if storage not in STORAGES:
+        raise unknown_name_error("storage", str(storage), STORAGES, where="storage")
+
+
 def plan_row_sets(
     layout: LocalLayout,
     quanta: WeightQuanta,
@@ -137,10 +145,7 @@ def plan_row_sets(
     DescriptionError
         If a name is unknown, or words cannot hold what a forced choice asks for.
     """
-    if delivery not in DELIVERIES:
-        raise unknown_name_error("delivery", delivery, DELIVERIES, where="delivery")
-    if storage not in STORAGES:
-        raise unknown_name_error("storage", storage, STORAGES, where="storage")
+    check_choices(delivery, storage)
     if storage == "auto" and _stored_bytes(layout) > memory_bytes:
         storage = "procedural"
     _check_size(layout, storage, memory_bytes)

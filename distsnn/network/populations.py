@@ -1,6 +1,5 @@
 """Populations of neurons, and views of neurons of one population."""
 
-import operator
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from distsnn.network.checks import (
     Interval,
     as_indices,
     as_integer,
-    check_range,
     check_shape,
 )
 from distsnn.network.distributions import Distribution
@@ -104,6 +102,24 @@ class PopulationView(Description):
     def size(self) -> int:
         """Number of neurons."""
         return self.stop - self.start if self.neurons is None else self.neurons.size
+
+    # views of single neurons do not make a view a sequence
+    __iter__: ClassVar[None] = None
+
+    def __getitem__(self, item: SupportsIndex | slice | npt.ArrayLike) -> "PopulationView":
+        """Return the view of some of these neurons, which are numbered from 0."""
+        where = f"view of population {self.population!r}"
+        if self.stop == TO_END:
+            raise DescriptionError(
+                "the number of neurons is unknown before the view is part of a network",
+                where=where,
+                value=item,
+                hint="index the Population",
+            )
+        members = np.arange(self.start, self.stop) if self.neurons is None else self.neurons
+        return PopulationView(
+            self.population, neurons=members[np.asarray(_chosen(item, self.size, where=where))]
+        )
 
     @property
     def index(self) -> slice | IntArray:
@@ -248,35 +264,46 @@ class Population(Description):
     __iter__: ClassVar[None] = None
 
     def __getitem__(self, item: SupportsIndex | slice | npt.ArrayLike) -> PopulationView:
-        where = f"population {self.name!r}"
-        if isinstance(item, slice):
-            for end in (item.start, item.stop):
-                if end is not None:
-                    as_integer(end, where=f"{where}, slice", low=-self.size, high=self.size)
-            step = 1 if item.step is None else as_integer(item.step, where=f"{where}, step", low=1)
-            start, stop, _ = item.indices(self.size)
-            if step == 1:
-                return PopulationView(self.name, start, stop)
-            return PopulationView(self.name, neurons=np.arange(start, stop, step))
-        if isinstance(item, SupportsIndex) and not isinstance(item, bool | np.ndarray):
-            item = np.array([operator.index(item)])
-        neurons = np.asarray(item)
-        if neurons.dtype == np.bool_:
-            check_shape(
-                neurons, (self.size,), where=f"{where}, mask", meaning="one value per neuron"
-            )
-            neurons = np.flatnonzero(neurons)
-        if neurons.dtype.kind not in "iu" or neurons.ndim != 1:
-            raise DescriptionError(
-                "not an index of neurons",
-                where=where,
-                value=item,
-                allowed="E[5], E[start:stop:step], E[[1, 5]] or a mask of one bool per neuron",
-            )
-        check_range(neurons, Interval(-self.size, self.size - 1), where=f"{where}, index")
-        return PopulationView(
-            self.name, neurons=np.where(neurons < 0, neurons + self.size, neurons)
+        chosen = _chosen(item, self.size, where=f"population {self.name!r}")
+        if isinstance(chosen, range) and chosen.step == 1:
+            return PopulationView(self.name, chosen.start, chosen.stop)
+        return PopulationView(self.name, neurons=np.asarray(chosen))
+
+
+def _chosen(
+    item: SupportsIndex | slice | npt.ArrayLike, size: int, *, where: str
+) -> range | IntArray:
+    """Return the indices, each 0 to size - 1, that an index of `size` neurons chooses."""
+    if isinstance(item, slice):
+        for end in (item.start, item.stop):
+            if end is not None:
+                as_integer(end, where=f"{where}, slice", low=-size, high=size)
+        if item.step is not None:
+            as_integer(item.step, where=f"{where}, step", low=1)
+        return range(*item.indices(size))
+    neurons = np.asarray(item)
+    is_number = isinstance(item, SupportsIndex) and not isinstance(item, np.ndarray)
+    if is_number and neurons.dtype.kind in "iu":
+        neurons = neurons[None]
+    elif neurons.dtype == np.bool_ and neurons.ndim:
+        check_shape(neurons, (size,), where=f"{where}, mask", meaning="one value per neuron")
+        neurons = np.flatnonzero(neurons)
+    if neurons.dtype.kind not in "iu" or neurons.ndim != 1:
+        raise DescriptionError(
+            "not an index of neurons",
+            where=where,
+            value=item,
+            allowed="E[5], E[start:stop:step], E[[1, 5]] or a mask of one bool per neuron",
         )
+    outside = (neurons < -size) | (neurons >= size)
+    if outside.any():
+        raise DescriptionError(
+            "no such neuron",
+            where=f"{where}, index",
+            value=int(neurons[outside][0]),
+            allowed=f"{-size} to {size - 1}",
+        )
+    return np.where(neurons < 0, neurons + size, neurons)
 
 
 def _checked_initial(

@@ -17,6 +17,7 @@ from distsnn.engine.connections import SourceRankCounts, count_by_source_rank, r
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.plasticity.rows import PlasticRows
 from distsnn.engine.rank_engine import RankEngine
+from distsnn.engine.storage import check_choices
 from distsnn.engine.wiring import LocalSynapses, plastic_as_described
 from distsnn.errors import DescriptionError, UsageError
 from distsnn.jit import collection_paused
@@ -36,7 +37,7 @@ from distsnn.network import (
 )
 from distsnn.network.blocks import BlockTable, make_blocks
 from distsnn.network.quanta import WeightQuanta, choose_quanta
-from distsnn.partition.assignment import Assignment, make_assignment
+from distsnn.partition.assignment import Assignment, check_strategy, make_assignment
 from distsnn.partition.delays import (
     MAX_EPOCH_STEPS,
     EpochLengths,
@@ -110,6 +111,9 @@ class SimulationSettings:
             raise DescriptionError(
                 "out of range", where="seed", value=self.seed, allowed="0 to 2^64 - 1"
             )
+        if not isinstance(self.partition, Assignment | Graph):
+            check_strategy(self.partition)
+        check_choices(self.delivery, self.storage)
 
     def to_dict(self) -> dict[str, object]:
         """Return the settings as JSON-able data."""

@@ -46,6 +46,24 @@ def test_other_items_are_refused(neurons, item):
         neurons[item]
 
 
+def test_an_error_shows_the_neuron_that_does_not_exist(neurons):
+    with pytest.raises(DescriptionError, match="no such neuron; given 100; allowed: -100 to 99"):
+        neurons[[1, 100]]
+    with pytest.raises(DescriptionError, match="not an index of neurons; given True"):
+        neurons[True]
+
+
+def test_a_view_has_views(neurons):
+    assert neurons[20:50][3] == neurons[23]
+    assert neurons[20:50][-10:] == neurons[40:50]
+    assert neurons[::10][[1, 3]] == neurons[[10, 30]]
+    assert neurons[[4, 7, 9]][np.array([True, False, True])] == neurons[[4, 9]]
+    with pytest.raises(DescriptionError, match=r"view of population 'E', index: .* given 3"):
+        neurons[[4, 7, 9]][3]
+    with pytest.raises(DescriptionError, match="number of neurons is unknown"):
+        PopulationView("E")[3]
+
+
 @pytest.mark.parametrize(
     ("item", "members", "text"),
     [

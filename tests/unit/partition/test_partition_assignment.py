@@ -79,7 +79,11 @@ def test_given_assignments_are_checked() -> None:
     assert "block 2" in str(caught.value)
     with pytest.raises(DescriptionError, match="not a rank"):
         Assignment(2, np.array([0, -1]))
-    with pytest.raises(DescriptionError, match="at least 1"):
+    assert Assignment(2, [0, 1, 1, 0]).owner.dtype == np.int32
+    for owner in ([0.5, 1.0], [[0, 1]], "01"):
+        with pytest.raises(DescriptionError, match="owner: must have one rank per block"):
+            Assignment(2, owner)
+    with pytest.raises(DescriptionError, match="ranks: out of range; given 0"):
         Assignment(0, np.array([0]))
 
 

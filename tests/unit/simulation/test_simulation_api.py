@@ -159,6 +159,8 @@ def test_time_that_is_none_is_refused_and_the_simulation_goes_on(
         ({"seed": 1.0}, "seed: must be an integer"),
         ({"seed": True}, "seed: must be an integer"),
         ({"partition": "robin"}, "partition: unknown strategy 'robin'"),
+        ({"partition": "robin", "ranks": 2}, "partition: unknown strategy 'robin'"),
+        ({"storage": "packt", "ranks": 2}, "storage: unknown storage 'packt'.*mean 'packed'"),
         ({"delivery": "pus"}, r"unknown delivery 'pus'.*did you mean 'push'"),
         ({"storage": "pack"}, r"unknown storage 'pack'.*did you mean 'packed'"),
         ({"ranks": 0}, "ranks: must be a number of ranks; given 0"),
