@@ -62,7 +62,7 @@ def test_wrong_mpi_is_refused_with_the_right_command(
     said = [line for line in done.stderr.splitlines() if line.startswith("distsnn: ")]
     assert len(said) == 1, done.stderr
     assert "srun started 2 processes, but MPICH" in said[0] and why in said[0]
-    assert "allowed: srun --mpi=pmi2 -n 2 distsnn ..." in said[0]
+    assert "hint: start it with srun --mpi=pmi2 -n 2 distsnn ..." in said[0]
 
 
 def test_unknown_partition_is_told(cluster: Cluster, tmp_path: Path) -> None:
