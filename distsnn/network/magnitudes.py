@@ -57,7 +57,7 @@ class RoundingError:
     def __str__(self) -> str:
         return (
             f"{100.0 * self.share:.3g} % of the weights ({100.0 * self.part:.3g} % of their total) "
-            f"would have a relative error of more than 2^-{RELATIVE_BITS}"
+            f"may have a relative error of more than 2^-{RELATIVE_BITS}"
         )
 
     @classmethod

@@ -36,6 +36,7 @@ from distsnn.network import (
     Projection,
 )
 from distsnn.network.blocks import BlockTable, make_blocks
+from distsnn.network.magnitudes import FEW
 from distsnn.network.quanta import WeightQuanta, choose_quanta
 from distsnn.partition.assignment import Assignment, check_strategy, make_assignment
 from distsnn.partition.delays import (
@@ -199,6 +200,8 @@ def build(
         scales = choose_quanta(network, files)
     # Quantiles come from the C library, whose last bits may differ between nodes: rank 0's count.
     scales = WeightQuanta.from_dict(communicator.bcast(scales.to_dict()))
+    if communicator.rank == 0:
+        _warn_of_rounding(network, scales)
     with collective_phase(communicator, "building the network"):
         wired = wiring.build_local_synapses(
             layout,
@@ -311,6 +314,18 @@ def _warn(network: Network) -> None:
         concern = population.model.concern(network.dt)
         if concern:
             warnings.warn(f"population {population.name!r}: {concern}", stacklevel=2)
+
+
+def _warn_of_rounding(network: Network, quanta: WeightQuanta) -> None:
+    """Warn of each projection of which many weights are rounded coarsely, unless it says so."""
+    for projection in network.projections:
+        error = quanta.errors[projection.name or ""]
+        if error.share > FEW and projection.weight_bits is None:
+            warnings.warn(
+                f"projection {projection.name!r}: the weights differ by too many orders of "
+                f"magnitude: {error}; the smallest act as 0",
+                stacklevel=2,
+            )
 
 
 def _make_assignment(

@@ -1,5 +1,7 @@
 """Small weights beside large ones: each acts with its own value, or the network is refused."""
 
+import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from distsnn.network import (
     Tsodyks2,
 )
 from distsnn.network.magnitudes import FEW, NEGLIGIBLE
+from distsnn.simulation import Simulation
 
 E = Population("E", 200, IafPscExp())
 ONE = Population("one", 1, IafPscExp())
@@ -139,6 +142,17 @@ def test_weights_that_a_synapse_model_scales() -> None:
         assert alone.exponent["D", "delta"] > 0
         least = {1.0: 0}.get(weight, -4 if isinstance(weight, Lognormal) else -1)
         assert 2.0 ** quanta.exponent["D", "delta"] / 2 <= 2.0 ** (least - 6 - 10)
+
+
+@pytest.mark.parametrize(("sigma", "bits", "warns"), [(3.0, None, 0), (4.0, None, 1), (4.0, 8, 0)])
+def test_draws_of_which_many_are_inexact_warn(sigma: float, bits: int | None, warns: int) -> None:
+    network = _drawn(Lognormal(0.0, sigma), weight_bits=bits, name="wide")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Simulation(network, progress=False).close()
+    texts = [str(warning.message) for warning in caught]
+    pattern = r"projection 'wide': .*: 88.7 % of the weights \(0.266 % of their total\) may have"
+    assert sum(re.match(pattern, text) is not None for text in texts) == warns
 
 
 def test_weights_beyond_the_widest_word_are_refused_with_figures() -> None:

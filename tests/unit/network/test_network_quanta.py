@@ -311,7 +311,7 @@ def test_a_range_that_no_sum_can_hold_is_refused_with_figures(given):
     with pytest.raises(DescriptionError) as error:
         of(*projections)
     share, part = ("80", "4e-37") if given == "array" else ("100", "100")
-    assert f"{share} % of the weights ({part} % of their total) would have a relative" in str(
+    assert f"{share} % of the weights ({part} % of their total) may have a relative" in str(
         error.value
     )
     assert "in projection 'wide'" in str(error.value)
