@@ -267,37 +267,76 @@ class Part:
 
     def _exponential_euler(self) -> dict[sympy.Symbol, str]:
         write = self._with_means()
-        return {name: self._relaxed(name, STEP, write) for name in self._analysis.not_exact}
+        return self._relaxed([*self._analysis.not_exact], STEP, write)
 
     def _strang(self) -> dict[sympy.Symbol, str]:
         """Return the states by Strang's splitting: half a substep of the first, others, first."""
         first, *others = self._analysis.not_exact
         write = self._with_means()
-        texts: dict[sympy.Symbol, str] = {}
-        for name, time in [(first, STEP * _HALF), *((state, STEP) for state in others)]:
-            texts[name] = self._relaxed(name, time, write.with_values(self._mean_values | texts))
-            if name in self._held:
-                test = self._held[name]
-                texts[name] = write.assign_local(
-                    f"{self._before[name]} if {test} else {texts[name]}"
-                )
+        half = self._relaxed([first], STEP * _HALF, write)
+        texts = self._restored(half, write)
+        for group in self._independent(others):
+            write = write.with_values(self._mean_values | texts)
+            texts |= self._restored(self._relaxed(group, STEP, write), write)
         write = write.with_values(self._mean_values | texts)
-        return texts | {first: self._relaxed(first, STEP * _HALF, write)}
+        return texts | self._relaxed([first], STEP * _HALF, write)
 
-    def _relaxed(self, name: sympy.Symbol, time: sympy.Expr, write: ExpressionWriter) -> str:
-        """Return a state after a time in which all others are constant; it is linear in itself."""
-        form = self._analysis.growth[name]
-        growth = form.factors.get(name, sympy.Integer(0))
-        if name not in self._analysis.relaxing:
-            growth = write.as_symbol(growth)
-            slope = growth * name + form.remainder
-            return write(name + time * function("exprel")(time * growth) * slope)
-        # the leak divided by its constant factor, such as 1/C_m, which cancels in the steady state
-        varying = filter(write.varies, growth.free_symbols)
-        factor, leak = growth.as_independent(*varying, as_Add=False)
-        leak = write.as_symbol(-leak)
-        end = write.as_symbol(form.remainder / factor / leak)
-        return write(end + (name - end) * function("exp")(-time * factor * leak))
+    def _independent(self, names: list[sympy.Symbol]) -> list[list[sympy.Symbol]]:
+        """Return the states in groups of consecutive states that do not depend on each other."""
+        groups: list[list[sympy.Symbol]] = []
+        for name in names:
+            used = self._analysis.derivatives[name].free_symbols
+            if groups and not used & {*groups[-1]}:
+                groups[-1].append(name)
+            else:
+                groups.append([name])
+        return groups
+
+    def _restored(
+        self, texts: dict[sympy.Symbol, str], write: ExpressionWriter
+    ) -> dict[sympy.Symbol, str]:
+        """Return the code of states after a time, of which clamped states keep their values."""
+        return {
+            name: write.assign_local(f"{self._before[name]} if {self._held[name]} else {text}")
+            if name in self._held
+            else text
+            for name, text in texts.items()
+        }
+
+    def _relaxed(
+        self, names: list[sympy.Symbol], time: sympy.Expr, write: ExpressionWriter
+    ) -> dict[sympy.Symbol, str]:
+        """Return states after a time in which all others are constant; each is linear in itself.
+
+        Each calculation is a chain of divisions and exponentials that wait for each other. The same
+        links of all chains are neighbours, so that the processor works on all chains at once.
+        """
+        growths, ends = {}, {}
+        for name in names:
+            form = self._analysis.growth[name]
+            growth = form.factors.get(name, sympy.Integer(0))
+            if name not in self._analysis.relaxing:
+                growths[name] = sympy.Integer(1), write.as_symbol(growth)
+                continue
+            # the leak divided by its constant factor, such as 1/C_m, which cancels in the steady
+            # state
+            varying = filter(write.varies, growth.free_symbols)
+            factor, leak = growth.as_independent(*varying, as_Add=False)
+            growths[name] = factor, write.as_symbol(-leak)
+        for name, (factor, leak) in growths.items():
+            remainder = self._analysis.growth[name].remainder
+            if name in self._analysis.relaxing:
+                ends[name] = write.as_symbol(remainder / factor / leak)
+            else:
+                ends[name] = leak * name + remainder
+        texts = {}
+        for name, (factor, rate) in growths.items():
+            if name in self._analysis.relaxing:
+                decay = function("exp")(-time * factor * rate)
+                texts[name] = write(ends[name] + (name - ends[name]) * decay)
+            else:
+                texts[name] = write(name + time * function("exprel")(time * rate) * ends[name])
+        return texts
 
     def _with_means(self) -> ExpressionWriter:
         """Return a writer that uses the means of exactly integrated states over the substep.

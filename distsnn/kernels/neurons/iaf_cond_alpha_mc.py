@@ -85,14 +85,14 @@ CONSTANTS = {
     "c_I_e_p": "real",
     "k44": "real",
     "k45": "real",
+    "k46": "real",
     "c_E_ex_s": "real",
     "c_E_in_s": "real",
     "c_I_e_s": "real",
-    "k49": "real",
-    "k50": "real",
     "c_E_ex_d": "real",
     "c_E_in_d": "real",
     "c_I_e_d": "real",
+    "k53": "real",
     "k54": "real",
     "k55": "real",
     "k56": "real",
@@ -223,14 +223,14 @@ def propagators(parameters, dt):
     c_I_e_p = p["I_e_p"]
     k44 = -0.5 * h / p["C_m_p"]
     k45 = p["g_L_s"] + p["g_sp"]
+    k46 = p["g_L_d"] + p["g_pd"]
     c_E_ex_s = p["E_ex_s"] - p["E_L_s"]
     c_E_in_s = p["E_in_s"] - p["E_L_s"]
     c_I_e_s = p["I_e_s"]
-    k49 = -h / p["C_m_s"]
-    k50 = p["g_L_d"] + p["g_pd"]
     c_E_ex_d = p["E_ex_d"] - p["E_L_d"]
     c_E_in_d = p["E_in_d"] - p["E_L_d"]
     c_I_e_d = p["I_e_d"]
+    k53 = -h / p["C_m_s"]
     k54 = -h / p["C_m_d"]
     k55 = exp_array(1.0) / p["tau_syn_ex_d"]
     k56 = exp_array(1.0) / p["tau_syn_in_d"]
@@ -277,14 +277,14 @@ def propagators(parameters, dt):
         "c_I_e_p": c_I_e_p,
         "k44": k44,
         "k45": k45,
+        "k46": k46,
         "c_E_ex_s": c_E_ex_s,
         "c_E_in_s": c_E_in_s,
         "c_I_e_s": c_I_e_s,
-        "k49": k49,
-        "k50": k50,
         "c_E_ex_d": c_E_ex_d,
         "c_E_in_d": c_E_in_d,
         "c_I_e_d": c_I_e_d,
+        "k53": k53,
         "k54": k54,
         "k55": k55,
         "k56": k56,
@@ -353,14 +353,14 @@ def integrate(
     c_I_e_p,
     k44,
     k45,
+    k46,
     c_E_ex_s,
     c_E_in_s,
     c_I_e_s,
-    k49,
-    k50,
     c_E_ex_d,
     c_E_in_d,
     c_I_e_d,
+    k53,
     k54,
     k55,
     k56,
@@ -395,37 +395,37 @@ def integrate(
     t20 = t15 + t19
     t21 = V_m_p if held else t20
     t22 = mean_g_ex_s + mean_g_in_s + k45
-    t23 = c_E_ex_s * mean_g_ex_s
-    t24 = c_E_in_s * mean_g_in_s
-    t25 = t21 + c_E_L_p
-    t26 = c_g_sp * t25
-    t27 = current + t23 + t24 + t26 + c_I_e_s
-    t28 = (t27) / t22
-    t29 = V_m_s - t28
-    t30 = k49 * t22
-    t31 = exp(t30)
-    t32 = t29 * t31
-    t33 = t28 + t32
-    t34 = V_m_s if held else t33
-    t35 = mean_g_ex_d + mean_g_in_d + k50
-    t36 = c_E_ex_d * mean_g_ex_d
-    t37 = c_E_in_d * mean_g_in_d
-    t38 = c_E_L_d - t21
-    t39 = c_g_pd * t38
-    t40 = t36 + t37 + c_I_e_d - t39
-    t41 = (t40) / t35
-    t42 = V_m_d - t41
-    t43 = k54 * t35
-    t44 = exp(t43)
-    t45 = t42 * t44
-    t46 = t41 + t45
-    t47 = V_m_d if held else t46
+    t23 = mean_g_ex_d + mean_g_in_d + k46
+    t24 = c_E_ex_s * mean_g_ex_s
+    t25 = c_E_in_s * mean_g_in_s
+    t26 = t21 + c_E_L_p
+    t27 = c_g_sp * t26
+    t28 = current + t24 + t25 + t27 + c_I_e_s
+    t29 = (t28) / t22
+    t30 = c_E_ex_d * mean_g_ex_d
+    t31 = c_E_in_d * mean_g_in_d
+    t32 = c_E_L_d - t21
+    t33 = c_g_pd * t32
+    t34 = t30 + t31 + c_I_e_d - t33
+    t35 = (t34) / t23
+    t36 = V_m_s - t29
+    t37 = k53 * t22
+    t38 = exp(t37)
+    t39 = t36 * t38
+    t40 = t29 + t39
+    t41 = V_m_d - t35
+    t42 = k54 * t23
+    t43 = exp(t42)
+    t44 = t41 * t43
+    t45 = t35 + t44
+    t46 = V_m_s if held else t40
+    t47 = V_m_d if held else t45
     t48 = mean_g_ex_p + mean_g_in_p + k36
     t49 = c_E_ex_p * mean_g_ex_p
     t50 = c_E_in_p * mean_g_in_p
     t51 = t47 + c_E_L_d
     t52 = c_g_pd * t51
-    t53 = c_E_L_p - t34
+    t53 = c_E_L_p - t46
     t54 = c_g_sp * t53
     t55 = t49 + t50 + t52 + c_I_e_p - t54
     t56 = (t55) / t48
@@ -435,7 +435,7 @@ def integrate(
     t60 = t57 * t59
     t61 = t56 + t60
     new_V_m_p = V_m_p if held else flush_subnormal(t61)
-    new_V_m_s = V_m_s if held else flush_subnormal(t34)
+    new_V_m_s = V_m_s if held else flush_subnormal(t46)
     new_V_m_d = V_m_d if held else flush_subnormal(t47)
     new_g_ex_s = flush_subnormal(decay_g_ex_s * g_ex_s + g_ex_s_by_dg_ex_s * dg_ex_s)
     new_dg_ex_s = flush_subnormal(decay_g_ex_s * dg_ex_s)
@@ -532,14 +532,14 @@ def step(
     c_I_e_p,
     k44,
     k45,
+    k46,
     c_E_ex_s,
     c_E_in_s,
     c_I_e_s,
-    k49,
-    k50,
     c_E_ex_d,
     c_E_in_d,
     c_I_e_d,
+    k53,
     k54,
     k55,
     k56,

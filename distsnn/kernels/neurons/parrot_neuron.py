@@ -1,4 +1,7 @@
-"""Relay: emits the arriving number of spikes, in the step in which they arrive."""
+"""Relay: emits the arriving number of spikes, in the step in which they arrive.
+
+Written by hand: the neuron has no dynamics, and may spike several times in a step.
+"""
 
 from collections.abc import Mapping
 

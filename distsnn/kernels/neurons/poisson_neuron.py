@@ -1,4 +1,7 @@
-"""Poisson process: a spike in a step with a given probability."""
+"""Poisson process: a spike in a step with a given probability.
+
+Written by hand: the neuron has no dynamics that equations would describe.
+"""
 
 from collections.abc import Mapping
 

@@ -11,6 +11,8 @@ to the decayed s; γ is the lower incomplete gamma function. Its series gives, w
     k_0 = x exp(-x) (1/a + x/(a (a + 1)) + x²/(a (a + 1) (a + 2)) + ...)
 
 in which all terms are positive. The factor is the jump.
+
+Written by hand: equations describe states of synapses and targets, not of sources.
 """
 
 import numpy as np

@@ -3,6 +3,8 @@
 x and u are those just after the step `last`, that of the last spike or a later one. Time constants
 are in steps. Before the first spike x = 1 and u = 0; for any `last`, this spike then has the factor
 U. The factor is x·u, 0 to 1.
+
+Written by hand: equations describe states of synapses and targets, not of sources.
 """
 
 import numpy as np
