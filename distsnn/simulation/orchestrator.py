@@ -486,10 +486,10 @@ class Simulation:
     ) -> RunSummary:
         """Go back to t = 0, as for another trial, and end the recording so far. Collective.
 
-        What a script has set stays: parameters of neurons, values of stimuli, whether projections
-        learn, and which recordings are on. States, traces and signals are as at first, and spikes
-        that were added by `emit` are gone. The network then runs as one that was described with
-        these values.
+        What a script has set stays: parameters of neurons, rules and synapse models, values of
+        stimuli, whether projections learn, and which recordings are on. States, traces and signals
+        are as at first, and spikes that were added by `emit` are gone. The network then runs as one
+        that was described with these values.
 
         Parameters
         ----------

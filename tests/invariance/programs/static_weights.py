@@ -63,7 +63,7 @@ def begin(path: Path, **settings: Any) -> None:
         depressed.weights = np.round(170.0 * np.cos(np.arange(depressed.sources.size)))
         simulation.run(1.3)
         depressed.parameters["tau_rec"] = 30.0
-        drawn = simulation["E->I"].weights
+        drawn = simulation["E->I"].weights.copy()
         drawn[::3] *= -1.0
         simulation["E->I"].weights = drawn
         depressed.weights = np.abs(depressed.weights)
