@@ -1,16 +1,17 @@
-"""Trials with changed parameters, weights and recordings: the same on 1 to 7 ranks."""
+"""Trials with changed parameters, weights and recordings: the same on any ranks, also if killed."""
 
 import sys
 from pathlib import Path
 
 import pytest
-from command_jobs import run_program
+from command_jobs import Job, run_program
 from recorded import assert_same, recorded, state_digest
 
 sys.path.insert(0, str(Path(__file__).parent / "programs"))
 
 import changes_and_resets
 
+from distsnn.comm import mpiexec_path
 from distsnn.io.reader import StoreReader
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.ci]
@@ -38,6 +39,22 @@ def test_trials_are_the_same_on_any_ranks(
     run_program(changes_and_resets.__file__, begun, out, "begin")
     run_program(changes_and_resets.__file__, resumed, out, "resume")
     assert [len(one.ranks) for one in StoreReader(out).attempts] == [begun, resumed]
+    for name in STORES:
+        assert_same(recorded(alone / name), recorded(tmp_path / name))
+    assert state_digest(alone / "trial.zarr") == state_digest(out)
+
+
+def test_a_killed_trial_continues_from_its_checkpoint(alone: Path, tmp_path: Path) -> None:
+    out = tmp_path / "trial.zarr"
+    program = [sys.executable, changes_and_resets.__file__, str(out), "killed"]
+    job = Job([mpiexec_path(), "-n", "3", *program], None)
+    try:
+        ended = job.end()
+    finally:
+        job.kill()
+    # killed, after no error of its own
+    assert ended.code != 0 and not ended.err, ended.err
+    run_program(changes_and_resets.__file__, 2, out, "resume")
     for name in STORES:
         assert_same(recorded(alone / name), recorded(tmp_path / name))
     assert state_digest(alone / "trial.zarr") == state_digest(out)

@@ -1,15 +1,20 @@
 """On the ranks of this job: trials in which a script sets values, and switches recordings.
 
-``changes_and_resets.py OUT begin`` ends after a checkpoint in the middle of the last trial,
-``resume`` continues it. The trials before are recorded beside OUT.
+``changes_and_resets.py OUT begin`` ends after a checkpoint in the middle of the last trial, in
+``killed`` the last rank is killed some time later, ``resume`` continues the trial. The trials
+before are recorded beside OUT.
 """
 
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from two_parts import run_part
 
+from distsnn.comm import Communicator
 from distsnn.network import (
     STDP,
     AllToAll,
@@ -81,8 +86,8 @@ def second_half(simulation: Simulation) -> None:
     simulation.run(10.0)
 
 
-def begin(path: Path, **settings: Any) -> None:
-    """Simulate a trial with learnt and one with described weights, and half of a third."""
+def begin(path: Path, then: Callable[[Simulation], None] | None = None, **settings: Any) -> None:
+    """Simulate a trial, another with learnt weights, and half of one with described weights."""
     trials = (path.with_name(f"{path.stem} {number}.zarr") for number in (1, 2))
     with Simulation(network(), seed=2, out=next(trials), **settings) as simulation:
         first_half(simulation)
@@ -93,6 +98,21 @@ def begin(path: Path, **settings: Any) -> None:
         simulation.reset(weights="described", out=path)
         first_half(simulation)
         simulation.save()
+        if then is not None:
+            then(simulation)
+
+
+def killed(path: Path, communicator: Communicator) -> None:
+    """Do the same, set more, simulate on, and kill the last rank."""
+
+    def be_killed(simulation: Simulation) -> None:
+        simulation["E"].parameters["V_th"] = -54.0
+        simulation.run(5.0)
+        if communicator.rank == communicator.size - 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        simulation.run(1e6)
+
+    begin(path, be_killed, communicator=communicator)
 
 
 def resume(path: Path, **settings: Any) -> None:
@@ -103,4 +123,4 @@ def resume(path: Path, **settings: Any) -> None:
 
 
 if __name__ == "__main__":
-    run_part(begin, resume)
+    run_part(begin, killed, resume)

@@ -12,12 +12,13 @@ from distsnn.comm import Communicator, run_program
 os.fsync = lambda descriptor: None
 
 
-def run_part(begin: Callable[..., None], resume: Callable[..., None]) -> NoReturn:
-    """Run the part that the command line names, on the ranks of this job."""
-    out, part = sys.argv[1:]
+def run_part(*parts: Callable[..., None]) -> NoReturn:
+    """Run the function that the command line names, on the ranks of this job."""
+    out, name = sys.argv[1:]
+    (part,) = (part for part in parts if part.__name__ == name)
 
     def main(communicator: Communicator) -> int:
-        {"begin": begin, "resume": resume}[part](Path(out), communicator=communicator)
+        part(Path(out), communicator=communicator)
         return 0
 
     sys.exit(run_program(main))
