@@ -8,7 +8,7 @@ import numpy.typing as npt
 from distsnn.comm import Communicator
 from distsnn.engine.plasticity.delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, closest_name
 from distsnn.simulation.last_spikes import LastRunSpikes
 from distsnn.simulation.recording_access import Recordings
 from distsnn.simulation.script_changes import ScriptChanges
@@ -22,9 +22,11 @@ class PartHandle:
 
     def __setattr__(self, name: str, value: object) -> None:
         if not name.startswith("_") and not hasattr(type(self), name):
+            near = closest_name(name, [own for own in dir(self) if not own.startswith("_")])
             raise AttributeError(
                 f"{type(self).__name__} has no attribute {name!r}; hint: a state variable is set "
                 f"by state[{name!r}] = ..., a parameter by parameters[{name!r}] = ..."
+                + (f"; did you mean {near!r}?" if near else "")
             )
         super().__setattr__(name, value)
 

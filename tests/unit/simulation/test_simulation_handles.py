@@ -169,11 +169,17 @@ def test_a_missing_member_is_refused_with_those_that_there_are(member: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("key", "name"), [("E", "V_m"), ("E", "spike"), ("E->E", "weight"), ("drive", "rate")]
+    ("key", "name", "end"),
+    [
+        ("E", "V_m", r"\.\.\.$"),
+        ("E", "recrod", "mean 'record'"),
+        ("E->E", "weight", "mean 'weights'"),
+        ("drive", "rate", ""),
+    ],
 )
-def test_an_attribute_that_a_handle_does_not_have_is_refused(key: str, name: str) -> None:
+def test_an_attribute_that_a_handle_does_not_have_is_refused(key: str, name: str, end: str) -> None:
     with Simulation(NETWORK) as simulation:
-        message = rf"Handle has no attribute '{name}'; hint: .* state\['{name}'\] = "
+        message = rf"Handle has no attribute '{name}'; hint: .* state\['{name}'\] = .*{end}"
         with pytest.raises(AttributeError, match=message):
             setattr(simulation[key], name, -60.0)
 
