@@ -174,7 +174,7 @@ def test_a_user_defined_rule_has_the_same_documentation(models: None) -> None:
     class Rule(EquationSynapse):
         """Hebb's rule of a user."""
 
-        name: ClassVar[str] = "rule_of_a_test"
+        name: ClassVar[str] = "documented_rule"
         equations: ClassVar[RuleEquations] = RuleEquations(
             "dx/dt = -x/tau : 1 (pre)\ndc/dt = -c/tau : 1 (synapse)  # tag",
             on_pre="x += 1; c += 1",
