@@ -302,9 +302,9 @@ def closest_names(name: str, names: Iterable[str], most: int) -> list[str]:
         similar.set_seq2(candidate)
         return similar.ratio()
 
-    # names that differ in their case only
+    # of names that differ in their case only, the one in the case that was given
     return [
-        max((name for name in candidates if name.lower() == match), key=similarity)
+        max((each for each in candidates if each.lower() == match), key=similarity)
         for match in matches
     ]
 

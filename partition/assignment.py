@@ -1,6 +1,6 @@
 """Assignments of blocks to ranks, and the simple partition strategies that compute them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ class Assignment:
     Raises
     ------
     DescriptionError
-        If the owners are no list of integers, an owner is not a rank, or the sizes of groups do
+        If the owners are not a list of integers, an owner is not a rank, or the sizes of groups do
         not add up to the number of ranks.
     """
 
@@ -54,14 +54,13 @@ class Assignment:
                 value=self.owner,
                 allowed="a list or array of integers",
             )
-        object.__setattr__(self, "owner", owner)
-        is_invalid = (self.owner < 0) | (self.owner >= self.ranks)
+        is_invalid = (owner < 0) | (owner >= self.ranks)
         if is_invalid.any():
             block = int(np.argmax(is_invalid))
             raise DescriptionError(
                 "the owner is not a rank",
                 where=f"assignment, block {block}",
-                value=int(self.owner[block]),
+                value=int(owner[block]),
                 allowed=f"0 to {self.ranks - 1}",
             )
         object.__setattr__(self, "owner", owner.astype(np.int32, copy=False))
@@ -134,11 +133,16 @@ STRATEGIES: dict[str, Strategy] = {
 }
 
 
-def check_strategy(name: str) -> None:
-    """Raise DescriptionError if there is no partition strategy of this name."""
-    names = [*STRATEGIES, "graph"]
+# Also the strategy `partition.graph.Graph`, which needs more than blocks and ranks.
+STRATEGY_NAMES = (*STRATEGIES, "graph")
+
+
+def check_strategy(
+    name: str, names: Iterable[str] = STRATEGY_NAMES, *, where: str = "partition"
+) -> None:
+    """Raise DescriptionError if the name of a partition strategy is unknown."""
     if name not in names:
-        raise unknown_name_error("strategy", str(name), names, where="partition")
+        raise unknown_name_error("strategy", str(name), STRATEGY_NAMES, where=where)
 
 
 def make_assignment(table: BlockTable, ranks: int, strategy: str | Assignment) -> Assignment:
@@ -159,5 +163,5 @@ def make_assignment(table: BlockTable, ranks: int, strategy: str | Assignment) -
                 allowed=f"{format_count(ranks, 'rank')}, {format_count(table.n_blocks, 'block')}",
             )
         return strategy
-    check_strategy(strategy)
+    check_strategy(strategy, STRATEGIES)
     return STRATEGIES[strategy](table, ranks)

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 
+from distsnn.cli.tables import columns
 from distsnn.comm import Communicator
 from distsnn.tools.model_reference import describe_model, list_models
 
@@ -15,13 +16,9 @@ def execute(options: Namespace, communicator: Communicator) -> int:
 
 def lines() -> list[str]:
     """Return the name, kind, name in NEST and description of each model, in columns."""
-    rows = [("model", "kind", "NEST", "description")]
+    rows = []
     for info in list_models():
         first, *others = info.nest_names or ["-"]
         in_nest = f"{first}, ..." if others else first
         rows.append((info.name, info.kind, in_nest, info.summary))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return columns(("model", "kind", "NEST", "description"), rows, of_numbers=False)

@@ -237,6 +237,7 @@ def _add_run(run: _Parser) -> None:
         "--heartbeat-timeout",
         metavar="TIME",
         type=_wall,
+        default=DEFAULT_TIMEOUT_S,
         help="abort the job if a rank sends no heartbeat for this time; a rank may take five times "
         "as long, and at least 30s, to start (default: 60s)",
     )

@@ -10,7 +10,6 @@ from typing import Any
 from distsnn.cli.run_paths import path_exists, resume_command, resume_path
 from distsnn.cli.tables import run_lines
 from distsnn.comm import Communicator, collective_phase
-from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S
 from distsnn.errors import Interrupted, Stopped, UsageError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import checkpoint_after, lost_generation
@@ -37,7 +36,7 @@ def simulate(options: Namespace, communicator: Communicator) -> int:
         checkpoint_wall_time=options.checkpoint_wall_time,
         wall_limit=options.wall_limit,
         max_rate=options.max_rate,
-        heartbeat_timeout=options.heartbeat_timeout or DEFAULT_TIMEOUT_S,
+        heartbeat_timeout=options.heartbeat_timeout,
     )
     job = Job()
     with collective_phase(communicator, "reading rates"):

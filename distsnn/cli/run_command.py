@@ -7,7 +7,7 @@ from pathlib import Path
 from distsnn.cli.function_calls import option_errors
 from distsnn.cli.run_paths import check_run_path, resume_command
 from distsnn.comm import REPORTED_EXIT_CODES, Communicator, JobResult, detect_launcher, launch
-from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, start_timeout
+from distsnn.comm.supervision.heartbeat import start_timeout
 from distsnn.errors import StoreError, UsageError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.reader import StoreReader
@@ -26,12 +26,11 @@ def execute(options: Namespace, communicator: Communicator) -> int:
                 hint="leave out --ranks",
             )
         check_run_path(options)
-        limit_s = options.heartbeat_timeout or DEFAULT_TIMEOUT_S
         # Each rank builds the network for itself, from the same command line.
         code = launch(
             options.ranks,
             options.words,
-            start_timeout_s=start_timeout(limit_s),
+            start_timeout_s=start_timeout(options.heartbeat_timeout),
             oversubscribe=options.oversubscribe,
             complete_result=_Result(options).complete,
         )

@@ -71,14 +71,16 @@ def info_lines(info: RunInfo) -> list[str]:
     return [info.path, *(f"  {name:{width}}  {text}" for name, text in rows)]
 
 
-def columns(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table's lines: the first column to the left, numbers to the right."""
+def columns(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], *, of_numbers: bool = True
+) -> list[str]:
+    """Return a table's lines: numbers to the right, the first column and texts to the left."""
     widths = [max(len(row[index]) for row in (heads, *rows)) for index in range(len(heads))]
     return [
         "  ".join(
-            text.rjust(width) if index else text.ljust(width)
+            text.rjust(width) if index and of_numbers else text.ljust(width)
             for index, (text, width) in enumerate(zip(row, widths, strict=True))
-        )
+        ).rstrip()
         for row in (heads, *rows)
     ]
 

@@ -109,7 +109,7 @@ def receptor_planes(layout: LocalLayout, projection: Projection) -> tuple[int, i
 
 
 def check_choices(delivery: str, storage: str) -> None:
-    """Raise DescriptionError if there is no such delivery strategy or storage format."""
+    """Raise DescriptionError if the name of a delivery strategy or storage format is unknown."""
     if delivery not in DELIVERIES:
         raise unknown_name_error("delivery", str(delivery), DELIVERIES, where="delivery")
     if storage not in STORAGES:

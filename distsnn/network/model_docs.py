@@ -115,7 +115,7 @@ def as_markdown(parts: Iterable[Section]) -> str:
             lines += ["```text", *section.lines, "```"]
         else:
             # a block after two colons is code in Markdown because it is indented
-            lines += [f"{line[:-1]}" if line.endswith("::") else line for line in section.lines]
+            lines += [line[:-1] if line.endswith("::") else line for line in section.lines]
         if section.title == "Parameters":
             lines += ["| parameter | unit, range, default | meaning |", "|---|---|---|"]
             lines += map(_row, section.entries)

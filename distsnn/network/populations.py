@@ -116,10 +116,8 @@ class PopulationView(Description):
                 value=item,
                 hint="index the Population",
             )
-        members = np.arange(self.start, self.stop) if self.neurons is None else self.neurons
-        return PopulationView(
-            self.population, neurons=members[np.asarray(_chosen(item, self.size, where=where))]
-        )
+        members = range(self.start, self.stop) if self.neurons is None else self.neurons
+        return _view_of(self.population, members, item, where=where)
 
     @property
     def index(self) -> slice | IntArray:
@@ -264,23 +262,35 @@ class Population(Description):
     __iter__: ClassVar[None] = None
 
     def __getitem__(self, item: SupportsIndex | slice | npt.ArrayLike) -> PopulationView:
-        chosen = _chosen(item, self.size, where=f"population {self.name!r}")
-        if isinstance(chosen, range) and chosen.step == 1:
-            return PopulationView(self.name, chosen.start, chosen.stop)
-        return PopulationView(self.name, neurons=np.asarray(chosen))
+        return _view_of(self.name, range(self.size), item, where=f"population {self.name!r}")
 
 
-def _chosen(
-    item: SupportsIndex | slice | npt.ArrayLike, size: int, *, where: str
-) -> range | IntArray:
-    """Return the indices, each 0 to size - 1, that an index of `size` neurons chooses."""
-    if isinstance(item, slice):
-        for end in (item.start, item.stop):
-            if end is not None:
-                as_integer(end, where=f"{where}, slice", low=-size, high=size)
-        if item.step is not None:
-            as_integer(item.step, where=f"{where}, step", low=1)
-        return range(*item.indices(size))
+def _view_of(
+    population: str,
+    members: range | IntArray,
+    item: SupportsIndex | slice | npt.ArrayLike,
+    *,
+    where: str,
+) -> PopulationView:
+    """Return the view of those members, neurons of a population, that an index chooses."""
+    if not isinstance(item, slice):
+        chosen = _checked_index(item, len(members), where=where)
+        # of all neurons of a large population no array is made
+        neurons = chosen + members.start if isinstance(members, range) else members[chosen]
+        return PopulationView(population, neurons=neurons)
+    for end in (item.start, item.stop):
+        if end is not None:
+            as_integer(end, where=f"{where}, slice", low=-len(members), high=len(members))
+    if item.step is not None:
+        as_integer(item.step, where=f"{where}, step", low=1)
+    part = members[item]
+    if isinstance(part, range) and part.step == 1:
+        return PopulationView(population, part.start, part.stop)
+    return PopulationView(population, neurons=np.asarray(part))
+
+
+def _checked_index(item: SupportsIndex | npt.ArrayLike, size: int, *, where: str) -> IntArray:
+    """Return indices of `size` neurons, each 0 to size - 1."""
     neurons = np.asarray(item)
     is_number = isinstance(item, SupportsIndex) and not isinstance(item, np.ndarray)
     if is_number and neurons.dtype.kind in "iu":

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.memory_estimate import estimate_memory_bytes
-from distsnn.errors import DescriptionError, argument_errors, unknown_name_error
+from distsnn.errors import DescriptionError, argument_errors
 from distsnn.extras import extra
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import population_rates
@@ -20,10 +20,10 @@ from distsnn.network import Network
 from distsnn.network.blocks import BlockTable, make_blocks
 from distsnn.network.checks import as_integer
 from distsnn.network.quanta import choose_quanta
-from distsnn.partition.assignment import STRATEGIES, Assignment, make_assignment
+from distsnn.partition.assignment import STRATEGY_NAMES, Assignment, check_strategy, make_assignment
 from distsnn.partition.graph import CostModel, Graph
 from distsnn.partition.metrics import AssignmentMetrics, expected_metrics, measured_metrics
-from distsnn.partition.traffic import Rates, build_traffic_graph, neuron_rates
+from distsnn.partition.traffic import Rates, build_traffic_graph
 from distsnn.simulation.edge_routing import file_summaries, read_edges
 from distsnn.simulation.resumed_partition import stored_assignment
 from distsnn.tools.assignments import load_assignment
@@ -90,15 +90,13 @@ def compare_partitions(
         run = StoreReader(network)
         network = Network.from_dict(*run.network())
     ranks = None if ranks is None else as_integer(ranks, where="ranks", low=1)
-    names = [strategy] if isinstance(strategy, str) else strategy or (*STRATEGIES, "graph")
+    names = [strategy] if isinstance(strategy, str) else strategy or STRATEGY_NAMES
     for name in names:
-        if name not in (*STRATEGIES, "graph"):
-            raise unknown_name_error("strategy", name, [*STRATEGIES, "graph"], where="strategy")
+        check_strategy(name, where="strategy")
     with argument_errors("rates"):
         profile = read_profile(rates)
         if run is not None and rates is None:
             profile = Profile(_run_rates(run))
-        neuron_rates(network, profile.rates)
         cost = profile.cost_model
     graph_strategy = Graph(profile.rates, rank_speeds, quality=quality, cost=cost)
     table, reader = make_blocks(network), partial(read_edges, dt=network.dt)

@@ -104,13 +104,10 @@ def _measure(
         before = simulation.counters()
         simulation.run(time)
         after = simulation.counters()
-    rates = {
-        population.name: 1e3
-        / time
-        * (after.spikes[population.name] - before.spikes[population.name])
-        / population.size
-        for population in network.populations
-    }
+    rates = {}
+    for population in network.populations:
+        spikes = after.spikes[population.name] - before.spikes[population.name]
+        rates[population.name] = 1e3 / time * spikes / population.size
     return rates, _costs(before, after, network.n_neurons * time / network.dt)
 
 

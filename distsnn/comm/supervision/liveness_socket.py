@@ -32,7 +32,7 @@ run_detached()
 """
 _MAX_DESCRIPTOR = 1024
 _MONITOR_START_TIMEOUT_S = 10.0
-# The channel of this process: its closing tells the supervisor that the process ended.
+# The channel of this process, which closes when the process ends: so the supervisor notices it.
 _supervisor: Channel | None = None
 
 

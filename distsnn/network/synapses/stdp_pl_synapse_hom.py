@@ -19,8 +19,8 @@ class STDPPowerLaw(EquationSynapse):
         at a spike of the target:  w -> w + learning_rate w^mu x
         at a spike of the source:  w -> w - alpha learning_rate w y
 
-    A spike adds 1 to its trace; x decays with tau_plus, y with tau_minus. As in NEST there is no
-    bound above 0 unless one is given. NEST's name of `learning_rate` is lambda; tau_minus is a
+    A spike adds 1 to its trace; x decays with tau_plus, y with tau_minus. As in NEST, weights have
+    no upper bound unless `w_max` is set. NEST's name of `learning_rate` is lambda; tau_minus is a
     parameter of its neurons. The unit of w^mu is left out: weights are numbers in their unit.
 
     Source: Morrison, Aertsen & Diesmann (2007), Neural Comput 19:1437.

@@ -74,6 +74,8 @@ def test_given_assignments_are_checked() -> None:
         make_assignment(_table(200), 3, given)
     with pytest.raises(DescriptionError, match="round_robin"):
         make_assignment(table, 3, "round-robin")
+    with pytest.raises(DescriptionError, match="unknown strategy 'graph'"):
+        make_assignment(table, 3, "graph")  # it needs the network, too
     with pytest.raises(DescriptionError, match="not a rank") as caught:
         Assignment(2, np.array([0, 1, 2, 5]))
     assert "block 2" in str(caught.value)
