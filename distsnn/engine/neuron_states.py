@@ -4,20 +4,21 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.local_neurons import LocalNeurons, Slots
+from distsnn.engine.sub_expressions import sampled_states, sub_expression
 from distsnn.network import Distribution, Value
 
 
 def read_state(
     neurons: LocalNeurons, variable: str, slots: Slots
 ) -> npt.NDArray[np.float64 | np.int64]:
-    """Return a copy of a state variable of some of a rank's neurons.
+    """Return a copy of a state variable, or a sub-expression, of some of a rank's neurons.
 
     Parameters
     ----------
     neurons : LocalNeurons
         A population's neurons on this rank.
     variable : str
-        The state variable.
+        The state variable or sub-expression.
     slots : slice or ndarray of int, shape (n,)
         Which of them.
 
@@ -25,6 +26,13 @@ def read_state(
     -------
     ndarray of float64 (int64 if it is a count), shape (n,)
     """
+    if variable not in neurons.states:
+        model = neurons.population.model
+        states = {
+            state: read_state(neurons, state, slots).astype(np.float64)
+            for state in sampled_states(model, [variable])
+        }
+        return sub_expression(neurons, variable, states, slots).astype(np.float64)
     stored = neurons.states[variable][slots]
     if neurons.population.model.states[variable].integer:
         return stored.astype(np.int64)

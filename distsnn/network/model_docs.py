@@ -6,7 +6,7 @@ The sections are numpydoc's. Docstrings of classes do not repeat their declarati
 import inspect
 
 from distsnn.network.checks import ANY
-from distsnn.network.model import Model, Parameter
+from distsnn.network.model import Model, Neuron, Parameter
 
 
 def documentation(model: type[Model], text: str) -> str:
@@ -32,6 +32,11 @@ def documentation(model: type[Model], text: str) -> str:
     if model.states:
         lines += ["", "Notes", "-----", "State variables:", ""]
         lines += [f"- {name} ({state.unit}): {state.doc}" for name, state in model.states.items()]
+    found = model.readable() if issubclass(model, Neuron) else {}
+    following = {name: value for name, value in found.items() if name not in model.states}
+    if following:
+        lines += ["", "Sub-expressions that are recorded and read:", ""]
+        lines += [f"- {name} ({value.unit}): {value.doc}" for name, value in following.items()]
     return "\n".join([*lines, ""])
 
 
