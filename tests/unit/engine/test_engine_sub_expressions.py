@@ -48,8 +48,8 @@ def test_one_value_for_all_neurons_is_that_of_each() -> None:
     # a rank whose neurons share a parameter's value may keep one number
     states = {"V_m": np.linspace(-70.0, -50.0, N)[None], "g": np.linspace(0.1, 9.0, N)[None]}
     found = []
-    for given in (2.0, np.full(N, 2.0)):
-        cells = Population("cells", N, MODEL(k=given))
+    for given in (3.0, np.full(N, 3.0)):
+        cells = Population("cells", N, MODEL(k=given), precision="float64")
         (layout,) = layouts(Network([cells]), 1)
         neurons = make_neurons(layout, 0, 3, False)
         slots = np.flatnonzero(neurons.neurons >= 0)

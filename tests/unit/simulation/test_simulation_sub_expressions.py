@@ -12,7 +12,7 @@ from thread_ranks import run as run_ranks
 
 from distsnn.cli.main import main
 from distsnn.comm import Communicator, SingleProcess
-from distsnn.engine.probes import max_undrained_steps
+from distsnn.engine import probes
 from distsnn.errors import DescriptionError
 from distsnn.io.fixed_sums import fixed_sums, from_fixed
 from distsnn.io.reader import StoreReader
@@ -112,6 +112,14 @@ def test_currents_are_those_of_recorded_states(alone: Path) -> None:
     expected = single["g_ex"] * (np.linspace(-5.0, 5.0, 210) - v) + single["g_in"] * (-85.0 - v)
     np.testing.assert_allclose(single["I_syn"], expected, rtol=1e-6)
     assert values(alone, "alone")["I_syn"].tobytes() == single["I_syn"][2::3, ::3].tobytes()
+
+
+def test_values_are_computed_in_parts_of_any_size(
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # three rows of 70 neurons, one of 210
+    monkeypatch.setattr(probes, "_MOST_VALUES", 230)
+    assert_same(recorded(alone), recorded(simulated(tmp_path / "run.zarr")))
 
 
 def test_sums_and_means_are_those_of_all_values(alone: Path) -> None:
@@ -304,7 +312,9 @@ def test_built_in_models_have_synaptic_currents() -> None:
 def test_buffers_are_for_states_that_are_sampled() -> None:
     def steps(*variables: str) -> int:
         cells = Population("cells", 40_000, IafCondExp())
-        return max_undrained_steps(Network([cells], recordings=[RecordState(cells, variables)]))
+        return probes.max_undrained_steps(
+            Network([cells], recordings=[RecordState(cells, variables)])
+        )
 
     # of I_syn three states are sampled
     assert steps("I_syn") == steps("V_m", "g_ex", "g_in") < steps("I_syn_ex") < steps("V_m")
