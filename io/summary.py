@@ -58,6 +58,9 @@ class RunInfo:
     recorded_intervals_ms : dict of str to list
         For each switched recording, as named by `reader.StoreReader.intervals`: [after, until] of
         its intervals, ms.
+    recorded_states : dict of str to dict
+        For each recording of states: ``population``, ``variables``, ``interval_ms`` and ``reduce``
+        ("sum", "mean" or None).
     substeps : dict of str to (int or None)
         Parts of a time step in which each population is integrated.
     precision : dict of str to dict
@@ -92,6 +95,7 @@ class RunInfo:
     spikes: int | None
     rates: dict[str, float | None]
     recorded_intervals_ms: dict[str, list[list[float]]]
+    recorded_states: dict[str, Any]
     substeps: dict[str, int | None]
     precision: dict[str, dict[str, str | None]]
     spike_hash: str | None
@@ -161,6 +165,15 @@ def read_run_info(path: str | os.PathLike[str]) -> RunInfo:
         spikes=reader.n_spikes if is_whole else None,
         rates=population_rates(reader) if is_whole else {},
         recorded_intervals_ms=_switched(reader),
+        recorded_states={
+            row["name"]: {
+                "population": row["population"],
+                "variables": row["variables"],
+                "interval_ms": row["interval_steps"] * reader.dt,
+                "reduce": row.get("reduce"),
+            }
+            for row in metadata["recorded_states"]
+        },
         substeps={row["name"]: row.get("substeps") for row in metadata["populations"]},
         precision={
             "states": {row["name"]: row.get("precision") for row in metadata["populations"]},

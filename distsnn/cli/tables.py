@@ -53,6 +53,7 @@ def info_lines(info: RunInfo) -> list[str]:
         ("ranks", _count(info.ranks)),
         ("time", f"{_ms(info.time_ms)}, {_recorded(info)} recorded"),
         *_messages("recorded", _switched(info.recorded_intervals_ms)),
+        *_messages("states", _recorded_states(info.recorded_states)),
         ("step", f"{info.dt:g} ms"),
         ("substeps", _named(info.substeps)),
         ("state precision", _named(info.precision["states"])),
@@ -104,6 +105,16 @@ def _switched(intervals: dict[str, list[list[float]]]) -> list[str]:
         texts = [f"({after:.10g}, {until:.10g}]" for after, until in its[:_MOST_MESSAGES]]
         suffix = f" and {len(its) - len(texts)} more" if len(its) > len(texts) else ""
         lines.append(f"{name} in {', '.join(texts)}{suffix} ms" if its else f"{name} never")
+    return lines
+
+
+def _recorded_states(recordings: dict[str, Any]) -> list[str]:
+    """Return what each recording of states contains."""
+    lines = []
+    for name, row in recordings.items():
+        reduced = f", {row['reduce']} over neurons" if row["reduce"] else ""
+        variables = ", ".join(row["variables"])
+        lines.append(f"{name}: {variables} every {row['interval_ms']:.10g} ms{reduced}")
     return lines
 
 

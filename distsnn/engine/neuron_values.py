@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from distsnn.codegen.update import SUB_STEPS
 from distsnn.engine.local_neurons import Floats, LocalNeurons, Slots
+from distsnn.engine.sub_expressions import sampled_states, sub_expression
 from distsnn.network import Distribution, Value
 
 Parameters = dict[str, Floats]
@@ -17,14 +18,14 @@ _ALL = slice(None)
 def read_state(
     neurons: LocalNeurons, variable: str, slots: Slots
 ) -> npt.NDArray[np.float64 | np.int64]:
-    """Return a copy of a state variable of some of a rank's neurons.
+    """Return a copy of a state variable, or a sub-expression, of some of a rank's neurons.
 
     Parameters
     ----------
     neurons : LocalNeurons
         A population's neurons on this rank.
     variable : str
-        The state variable.
+        The state variable or sub-expression.
     slots : slice or ndarray of int, shape (n,)
         Which of them.
 
@@ -32,6 +33,13 @@ def read_state(
     -------
     ndarray of float64 (int64 if it is a count), shape (n,)
     """
+    if variable not in neurons.states:
+        model = neurons.population.model
+        states = {
+            state: read_state(neurons, state, slots).astype(np.float64)
+            for state in sampled_states(model, [variable])
+        }
+        return sub_expression(neurons, variable, states, slots).astype(np.float64)
     stored = neurons.states[variable][slots]
     if neurons.population.model.states[variable].integer:
         return stored.astype(np.int64)

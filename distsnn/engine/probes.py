@@ -10,12 +10,15 @@ import numpy.typing as npt
 from distsnn.engine.kernel_calls import KernelCall
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import LocalNeurons
+from distsnn.engine.sub_expressions import sampled_states, sub_expression
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import Network, RecordState
 
 # Loops that may run before samples are drained, and the memory that their buffers may take.
 MOST_STEPS = 1024
 MOST_BYTES = 64 * 2**20
+# Values of a sub-expression that are computed at a time.
+_MOST_VALUES = 2**16
 
 
 @dataclass(eq=False)
@@ -26,6 +29,8 @@ class StateProbe:
     ----------
     recording : RecordState
         The recording.
+    neurons : LocalNeurons
+        The population's neurons on this rank.
     interval_steps : int
         Loops between samples; sampled after loop k where (k + 1) is a multiple.
     gids : ndarray of uint32, shape (n,)
@@ -33,11 +38,12 @@ class StateProbe:
     slots : ndarray of int, shape (n,)
         Where they are among the population's neurons.
     offsets : dict of str to ndarray of float64, shape () or (n,)
-        Offset of each variable's samples, from the first to the last.
+        Offset of each state variable's samples, from the first to the last.
     moved : dict of str to ndarray of float64, shape () or (n,)
         By how much the states' own offsets have moved from these.
     samples : dict of str to ndarray, shape (capacity, n)
-        Samples; the first `n_rows` rows are new.
+        Samples of state variables, also of those that only sub-expressions depend on; the first
+        `rows` rows are new.
     calls : list of KernelCall
         Its entries.
     on : bool
@@ -45,6 +51,7 @@ class StateProbe:
     """
 
     recording: RecordState
+    neurons: LocalNeurons
     interval_steps: int
     gids: npt.NDArray[np.uint32]
     slots: npt.NDArray[np.intp]
@@ -70,12 +77,27 @@ class StateProbe:
 
     def drain(self) -> dict[str, npt.NDArray[Any]]:
         """Return the new rows of every variable and forget them (the arrays are reused)."""
-        new = {}
-        for name, samples in self.samples.items():
-            new[name] = samples[: int(self.rows[name][0])]
-            if name in self.moved:
-                new[name] = new[name] + self.moved[name]
-            self.rows[name][0] = 0
+        new = {name: self._new_rows(name) for name in self.recording.variables}
+        for rows in self.rows.values():
+            rows[0] = 0
+        return new
+
+    def _new_rows(self, name: str) -> npt.NDArray[Any]:
+        if name in self.samples:
+            rows = self.samples[name][: int(self.rows[name][0])]
+            return rows + self.moved[name] if name in self.moved else rows
+        states = sampled_states(self.neurons.population.model, [name])
+        n_rows = int(self.rows[states[0]][0])
+        new = np.empty((n_rows, self.slots.size), self.neurons.real)
+        n_at_a_time = max(1, _MOST_VALUES // max(1, self.slots.size))
+        for first in range(0, n_rows, n_at_a_time):
+            part = slice(first, min(first + n_at_a_time, n_rows))
+            values = {
+                state: self.samples[state][part].astype(np.float64)
+                + self.neurons.offset(state, self.slots)
+                for state in states
+            }
+            new[part] = sub_expression(self.neurons, name, values, self.slots)
         return new
 
     def follow(self, neurons: LocalNeurons) -> None:
@@ -89,12 +111,20 @@ class StateProbe:
 def max_undrained_steps(network: Network) -> int:
     """Return how many loops may run before samples are drained (the same on all ranks)."""
     views = [
-        (recording.target.size * len(recording.variables), recording.interval_steps(network.dt))
+        (
+            recording.target.size * len(_states(network, recording)),
+            recording.interval_steps(network.dt),
+        )
         for recording in network.recordings
         if isinstance(recording, RecordState)
     ]
     rows = [max(1, MOST_BYTES // (8 * width)) * interval_steps for width, interval_steps in views]
     return min([MOST_STEPS, *rows])
+
+
+def _states(network: Network, recording: RecordState) -> tuple[str, ...]:
+    model = network.population(recording.target.population).model
+    return sampled_states(model, recording.variables)
 
 
 def make_state_probes(layout: LocalLayout, neurons: Mapping[str, LocalNeurons]) -> list[StateProbe]:
@@ -111,8 +141,8 @@ def _probe(layout: LocalLayout, neurons: LocalNeurons, recording: RecordState) -
     chosen = np.flatnonzero(view.positions(neurons.neurons) >= 0)
     gid = layout.network.first_gid[view.population]
     gids = (gid + neurons.neurons[chosen]).astype(np.uint32)
-    probe = StateProbe(recording, interval_steps, gids, chosen, {}, {}, [], {})
-    for variable in recording.variables:
+    probe = StateProbe(recording, neurons, interval_steps, gids, chosen, {}, {}, [], {})
+    for variable in _states(layout.network, recording):
         source = neurons.states[variable]
         probe.offsets[variable] = neurons.offset(variable, chosen)
         samples = np.zeros(

@@ -95,6 +95,26 @@ class State:
     high: float = math.inf
 
 
+@dataclass(frozen=True)
+class SubExpression:
+    """Properties of a sub-expression of a model's equations, such as a synaptic current.
+
+    Parameters
+    ----------
+    unit : str
+        Unit, e.g. ``"pA"``.
+    doc : str
+        One line.
+    unreadable : str
+        Why it can be neither recorded nor read; empty if it can: its value follows from state
+        variables and parameters.
+    """
+
+    unit: str
+    doc: str
+    unreadable: str = ""
+
+
 def parameter(
     *,
     default: float,
@@ -286,6 +306,8 @@ class Neuron(Model):
         Whether it ever spikes: projections come from such neurons only.
     kernel : str
         Import name of the kernel module; empty: ``distsnn.kernels.neurons.<name>``.
+    sub_expressions : mapping of str to SubExpression
+        Sub-expressions of its equations, if it is made of such.
     """
 
     parameter_scope: ClassVar[str] = "neuron"
@@ -297,6 +319,34 @@ class Neuron(Model):
     accepts_scaled_weights: ClassVar[bool] = True
     can_spike: ClassVar[bool] = True
     kernel: ClassVar[str] = ""
+    sub_expressions: ClassVar[Mapping[str, SubExpression]] = {}
+
+    @classmethod
+    def readable(cls) -> dict[str, State | SubExpression]:
+        """Return what can be recorded and read: state variables, and what follows from them."""
+        found = {name: sub for name, sub in cls.sub_expressions.items() if not sub.unreadable}
+        return {**cls.states, **found}
+
+    @classmethod
+    def check_readable(cls, name: str, *, where: str) -> None:
+        """Check that a name is one of a state variable, or of what follows from such.
+
+        Raises
+        ------
+        DescriptionError
+            If not; for a sub-expression the message says why.
+        """
+        readable = cls.readable()
+        if name in readable:
+            return
+        if name in cls.sub_expressions:
+            raise DescriptionError(
+                f"the sub-expression {name!r} of {cls.name} has no value between two steps: "
+                f"{cls.sub_expressions[name].unreadable}",
+                where=where,
+                allowed=", ".join(sorted(readable)),
+            )
+        raise unknown_name_error("state variable", name, readable, where=where)
 
     @classmethod
     def receptor_units(cls) -> dict[str, str]:

@@ -178,6 +178,7 @@ def sections(
             "Parameters", entries=tuple(own.values() if of_function else _parameters(model, own))
         ),
         Section("State variables", entries=tuple(_states(model))),
+        Section("Sub-expressions that are recorded and read", entries=tuple(_following(model))),
         *_of_targets(model),
         *(_receptors(model) if issubclass(model, Neuron) else ()),
         Section("Integration", tuple(_integration(model))),
@@ -260,6 +261,12 @@ def _states(model: type[Model]) -> Iterable[Entry]:
     for name, state in model.states.items():
         start = f", initially {state.default}" if with_default and state.default else ""
         yield Entry(name, f"{state.unit}{start}", (state.doc,))
+
+
+def _following(model: type[Model]) -> Iterable[Entry]:
+    for name, value in (model.readable() if issubclass(model, Neuron) else {}).items():
+        if name not in model.states:
+            yield Entry(name, value.unit, (value.doc,))
 
 
 def _of_targets(model: type[Model]) -> Iterable[Section]:

@@ -134,6 +134,7 @@ def aeif_cond_alpha_multisynapse(
 
     def conductance(k: int) -> tuple[str, str]:
         lines = (
+            f"I_syn_{k} = g_{k}*(E_rev_{k} - V_m) : pA  # current {k}",
             f"dg_{k}/dt = dg_{k} - g_{k}/tau_syn_{k} : nS  # conductance {k}",
             f"ddg_{k}/dt = -dg_{k}/tau_syn_{k} : nS/ms  # its rise without decay",
         )
@@ -188,6 +189,7 @@ def aeif_cond_beta_multisynapse(
 
     def conductance(k: int) -> tuple[str, str]:
         lines = (
+            f"I_syn_{k} = g_{k}*(E_rev_{k} - V_m) : pA  # current {k}",
             f"dg_{k}/dt = dg_{k} - g_{k}/tau_decay_{k} : nS  # conductance {k}",
             f"ddg_{k}/dt = -dg_{k}/tau_rise_{k} : nS/ms  # its rise without decay",
         )
@@ -226,7 +228,6 @@ def _multisynapse(
         current,
         {"tau_syn": (tau_syn, _TIME)},
         parameters,
-        "I_syn_{0}",
         """
         I = I_syn + I_e + I_stim : pA
         dV_m/dt = -(V_m - E_L)/tau_m + I/C_m : mV  # membrane potential
@@ -250,7 +251,6 @@ def _adaptive(
         conductance,
         values,
         parameters,
-        "g_{0}*(E_rev_{0} - V_m)",
         """
         slope = where(Delta_T > 0, 1/Delta_T, 0/mV) : 1/mV
         I_spike = g_L*Delta_T*exp(slope*(V_m - V_th)) : pA
@@ -271,13 +271,12 @@ def _neurons(
     receptor: _Receptor,
     arguments: _Values,
     parameters: dict[str, ValueLike],
-    current: str,
     membrane: str,
     *,
     defaults: dict[str, Any],
     **text: Any,
 ) -> EquationNeuron:
-    """Return neurons whose I_syn is the sum of a current for each receptor."""
+    """Return neurons whose I_syn is the sum of the currents I_syn_1, I_syn_2, ... of receptors."""
     values = {field: _sequence(name, field, each) for field, (each, _) in arguments.items()}
     first = next(iter(values))
     for field, each in values.items():
@@ -294,7 +293,7 @@ def _neurons(
     model = NeuronModel(
         "\n".join(
             [
-                f"I_syn = {' + '.join(current.format(k) for k in numbers)} : pA",
+                f"I_syn = {' + '.join(f'I_syn_{k}' for k in numbers)} : pA  # synaptic current",
                 *(line.strip() for line in membrane.strip().splitlines()),
                 *lines,
             ]

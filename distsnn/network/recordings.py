@@ -33,14 +33,15 @@ class RecordSpikes(Description):
 
 @dataclass(frozen=True, eq=False, init=False)
 class RecordState(Description):
-    """Record state variables of some neurons at regular times.
+    """Record state variables, or what follows from them, of some neurons at regular times.
 
     Parameters
     ----------
     target : Population, PopulationView or str
         The neurons.
     variables : str or sequence of str
-        Names of state variables.
+        Names of state variables, and of sub-expressions of the model's equations that depend on
+        state variables and parameters only, such as the synaptic current ``"I_syn"``.
     interval : float, optional, ms
         Interval between records, on the grid; dt if left out.
     name : str, optional
@@ -91,9 +92,13 @@ class RecordState(Description):
         Raises
         ------
         DescriptionError
-            If the model has no such variable, or the interval is off the grid.
+            If the model has no such variable, a sub-expression does not follow from state
+            variables and parameters, or the interval is off the grid.
         """
-        _check_names(self.variables, model.states, where=f"{where}, field variables")
+        place = f"{where}, field variables"
+        for name in self.variables:
+            model.check_readable(name, where=place)
+        _check_distinct(self.variables, where=place)
         self.interval_steps(dt)
 
 
@@ -247,11 +252,15 @@ def _names(value: str | Sequence[str], *, where: str) -> tuple[str, ...]:
 
 def _check_names(names: tuple[str, ...], valid_names: Iterable[str], *, where: str) -> None:
     valid_names = [*valid_names]
-    if not names:
-        raise DescriptionError("no variable to record", where=where)
     for name in names:
         if name not in valid_names:
             raise unknown_name_error("state variable", name, valid_names, where=where)
+    _check_distinct(names, where=where)
+
+
+def _check_distinct(names: tuple[str, ...], *, where: str) -> None:
+    if not names:
+        raise DescriptionError("no variable to record", where=where)
     if len(set(names)) < len(names):
         raise DescriptionError("variable named twice", where=where, value=names)
 

@@ -358,6 +358,10 @@ def _neurons_of(view: PopulationView) -> dict[str, Any]:
     return attributes if view.neurons is None else {**attributes, "neurons": view.neurons.tolist()}
 
 
+def _offset(offset: npt.NDArray[np.float64]) -> float | npt.NDArray[np.float64]:
+    return offset if offset.ndim else float(offset)
+
+
 def state_specs(engine: RankEngine) -> list[StateRecordingSpec]:
     """Return what a rank's writer must know of its state recordings."""
     specs = list[StateRecordingSpec]()
@@ -365,15 +369,13 @@ def state_specs(engine: RankEngine) -> list[StateRecordingSpec]:
         recording = probe.recording
         assert recording.name is not None
         neurons = engine.neurons[recording.target.population]
-        population = neurons.population
+        readable = neurons.population.model.readable()
         variables = {
             name: StateVariable(
-                unit=population.model.states[name].unit,
-                doc=population.model.states[name].doc,
-                offset=probe.offsets[name]
-                if probe.offsets[name].ndim
-                else float(probe.offsets[name]),
-                dtype=str(probe.samples[name].dtype),
+                unit=readable[name].unit,
+                doc=readable[name].doc,
+                offset=_offset(probe.offsets.get(name, np.zeros(()))),
+                dtype=str(probe.samples[name].dtype) if name in probe.samples else None,
             )
             for name in recording.variables
         }

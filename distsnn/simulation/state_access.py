@@ -11,7 +11,7 @@ from distsnn.comm import Communicator, allgather_checked, collective_phase
 from distsnn.engine import neuron_values
 from distsnn.engine.local_neurons import LocalNeurons, Slots
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import unknown_name_error
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import Target, Value
 from distsnn.network.populations import state_value
 from distsnn.network.values import ValueLike, value_digest
@@ -108,7 +108,7 @@ class NeuronValues(ABC):
         """
 
         def own() -> tuple[object, Values]:
-            self._check_name(name)
+            self._check_readable(name)
             return (self._where, name), self._read(name)
 
         joined = np.concatenate(allgather_checked(self._communicator, own, where=self._where))
@@ -139,6 +139,10 @@ class NeuronValues(ABC):
         if not isinstance(name, str) or name not in self.keys():
             raise unknown_name_error(self._noun, str(name), self.keys(), where=self._where)
 
+    def _check_readable(self, name: str) -> None:
+        """Check that values of a name can be read; by default those that can be set."""
+        self._check_name(name)
+
     def _agreed(self, name: str, value: Value) -> Value:
         """Return this rank's part of a value, which must be the same on all ranks. Collective."""
         if self._communicator.size > 1:
@@ -150,12 +154,16 @@ class NeuronValues(ABC):
 class NeuronStates(NeuronValues):
     """State variables of some neurons (see `NeuronValues`).
 
+    Sub-expressions of the model's equations that depend on state variables and parameters only,
+    such as synaptic currents, are read alike. They cannot be set, and are not among the keys.
+
     Examples
     --------
     >>> state = simulation[E[:50]].state  # doctest: +SKIP
     >>> state["V_m"]  # float64, one value per neuron, in the order of gids
     >>> state["V_m"] = -60.0  # or an array, or a distribution
     >>> dict(state)  # all variables
+    >>> state["I_syn"]  # the synaptic current of these states
     """
 
     _noun, _kind = "state variable", "state"
@@ -163,6 +171,19 @@ class NeuronStates(NeuronValues):
     def keys(self) -> tuple[str, ...]:
         """Return the names of the state variables."""
         return tuple(self._neurons.population.model.states)
+
+    def _check_name(self, name: str) -> None:
+        if isinstance(name, str) and name in self._neurons.population.model.sub_expressions:
+            raise DescriptionError(
+                "a sub-expression follows from state variables and parameters: it cannot be set",
+                where=self._where,
+                value=name,
+                allowed=", ".join(self.keys()),
+            )
+        super()._check_name(name)
+
+    def _check_readable(self, name: str) -> None:
+        self._neurons.population.model.check_readable(str(name), where=self._where)
 
     def _read(self, name: str) -> Values:
         return neuron_values.read_state(self._neurons, name, self._slots)

@@ -70,10 +70,10 @@ def models_of_equations(folder: Path) -> tuple[Network, float]:
         ],
         [
             *map(RecordSpikes, (a, b, c, d, f)),
-            RecordState(a, ["V_m", "w", "refractory"]),
-            RecordState(f, ["V_m", "twin"], interval=0.7),
+            RecordState(a, ["V_m", "w", "refractory", "I_spike"]),
+            RecordState(f, ["V_m", "twin", "hazard"], interval=0.7),
             RecordState(b, ["V_m", "g_in"], interval=0.3),
-            RecordState(d, ["V_m", "g_ampa", "g_nmda", "g_gaba"]),
+            RecordState(d, ["V_m", "g_ampa", "I_nmda", "g_nmda", "g_gaba"]),
             RecordWeights("B->C#2", 1.3, ["pairs", "weight", "tag"], synapses=slice(0, 500, 2)),
         ],
     ), 60.0

@@ -60,7 +60,7 @@ def ring_of_many_models(folder: Path) -> tuple[Network, float]:
         [PoissonInput(alpha, 9000.0, 12.0), NoiseCurrent(gif, 20.0, 50.0)],
         [
             *map(RecordSpikes, (noise, relay, gif, alpha, mat)),
-            RecordState(gif[40:90], ["V_m", "I_syn_ex", "stc_1", "sfa_2"]),
+            RecordState(gif[40:90], ["V_m", "I_syn_ex", "stc_1", "sfa_2", "I_syn"]),
             RecordState(alpha, ["V_m", "dI_syn_in"], interval=0.5),
             RecordState(mat[60:], ["V_m", "V_th_alpha_1", "V_th_alpha_2"]),
             RecordState(out, "V_m"),
@@ -97,6 +97,12 @@ def neurons_integrated_in_parts(folder: Path) -> tuple[Network, float]:
     states = [RecordState(one, "V_m", interval=0.5) for one in (cond, alpha, burst, simple)]
     states += [RecordState(adex, ["V_m", "w"]), RecordState(traub, ["V_m", "Act_n", "V_before"])]
     states += [RecordState(gif, ["V_m", "stc_1", "sfa_2"])]
+    # sub-expressions, of states that are not recorded too
+    states += [
+        RecordState(cond[50:], ["I_syn", "I_syn_ex"], name="currents"),
+        RecordState(adex, ["I_syn_in", "I_spike"], interval=0.3, name="mean", reduce="mean"),
+        RecordState(traub, ["I_Na", "alpha_h"], interval=0.7, name="channels"),
+    ]
     return Network(
         cells, projections, [*drive, *currents], [*map(RecordSpikes, cells), *states]
     ), 40.0

@@ -62,7 +62,7 @@ def test_spikes_and_potentials_are_nests(
                     "parameters": {**given, "tau_syn": list(tau_syn)},
                 }
             ],
-            "state": {"variables": ["V_m"], "every": 10},
+            "state": {"variables": ["V_m", "I_syn"], "every": 10},
             "synapses": {"input": {"receptor_type": "input_receptor"}},
         },
         train_source=source,
@@ -78,7 +78,7 @@ def test_spikes_and_potentials_are_nests(
         pairs = ConnectionList(its["source"], its["target"])
         values = {"weight": its["weight"], "delay": its["delay"] * DT, "weight_bits": 30}
         projections.append(Projection(trains, cells, pairs, receptor=str(receptor), **values))
-    recordings = [RecordSpikes(cells), RecordState(cells[:10], "V_m", interval=1.0)]
+    recordings = [RecordSpikes(cells), RecordState(cells[:10], ["V_m", "I_syn"], interval=1.0)]
     network = Network([cells, trains], projections, recordings=recordings)
     path = tmp_path / "run.zarr"
     with Simulation(network, out=path, communicator=SingleProcess()) as simulation:
@@ -88,5 +88,6 @@ def test_spikes_and_potentials_are_nests(
     assert expected["spike_step"].size > 500
     theirs = np.sort(expected["spike_step"] * N + expected["spike_neuron"])
     np.testing.assert_array_equal(np.sort(found_step.astype(np.int64) * N + found_gid), theirs)
-    traces = reader.state("cells_0_10").variables["V_m"]
-    np.testing.assert_allclose(traces[:, :], expected["V_m"], atol=1e-9)
+    for name, trace in reader.state("cells_0_10").variables.items():
+        np.testing.assert_allclose(trace[:, :], expected[name], atol=1e-9)
+        assert np.ptp(expected[name], axis=0).min() > 5.0

@@ -65,6 +65,8 @@ class Case:
         NEST's receptor of currents.
     gates : callable
         Draws parameters of NEST's neurons that are the sources of the last receptor's spikes.
+    currents : tuple of str
+        Synaptic currents that both record. NEST's are outward, and lack the input of the step.
     """
 
     model: str
@@ -78,6 +80,7 @@ class Case:
     few: float = 0.15
     current: int = 0
     gates: Callable[[np.random.Generator], dict[str, float]] | None = None
+    currents: tuple[str, ...] = ()
 
 
 def compartments(random: np.random.Generator, edge: bool) -> dict[str, float]:
@@ -232,6 +235,7 @@ CASES = {
         (-60.0, 60.0),
         few=0.3,
         gates=gates,
+        currents=("I_AMPA", "I_GABA", "I_NMDA"),
     ),
     "aeif_cond_beta_multisynapse": Case(
         "aeif_cond_beta_multisynapse",
@@ -324,7 +328,7 @@ class Driven:
             [StepCurrent(neurons, self.changes * dt, self.current[:, :N])],
             recordings=[
                 RecordSpikes(neurons),
-                RecordState(neurons, [*case.states], interval=max(dt, 0.2)),
+                RecordState(neurons, [*case.states, *case.currents], interval=max(dt, 0.2)),
             ],
             dt=dt,
         )
@@ -348,7 +352,7 @@ class Driven:
                 "steps": self.steps,
                 "populations": populations,
                 "state": {
-                    "variables": [*case.states.values()],
+                    "variables": [*case.states.values(), *case.currents],
                     "every": round(max(self.dt, 0.2) / self.dt),
                 },
                 "synapses": {
@@ -363,6 +367,22 @@ class Driven:
             stimulus_current=self.current,
             **edges,
         )
+
+    def has_input(self, expected: dict[str, np.ndarray]) -> npt.NDArray[np.bool_]:
+        """Return whether spikes arrive at a neuron in a recorded step, (n_records, N)."""
+        found = np.zeros((self.steps + 1, N), bool)
+        is_gate = expected["spike_neuron"] >= N
+        gate, fired = expected["spike_neuron"][is_gate] - N, expected["spike_step"][is_gate]
+        for edges, source, step in (
+            (self.edges, self.source, self.step),
+            (self.gated, gate, fired),
+        ):
+            for pre, target, delay in zip(
+                edges["source"], edges["target"], edges["delay"], strict=True
+            ):
+                arrival = step[source == pre] + delay
+                found[arrival[arrival <= self.steps], target] = True
+        return found[expected["state_step"]]
 
 
 @pytest.mark.filterwarnings("ignore:.*finds spikes at the ends of steps only")
@@ -392,6 +412,13 @@ def test_first_spikes_and_states_are_nests(
         ours: np.ptp(expected[theirs][:, 1::2], axis=0).min()
         for ours, theirs in case.states.items()
     }
+    has_input = driven.has_input(expected)[:, 1::2]
+    assert 0.02 < has_input.mean() < 0.8
+    for one in case.currents:
+        difference = np.abs(traces[one][:, 1::2] + expected[one][:, 1::2])
+        apart[one] = difference[~has_input].max()
+        spread[one] = np.ptp(expected[one][:, 1::2], axis=0).min()
+        assert difference[has_input].max() > 0.5
     counts = np.bincount(expected["spike_neuron"], minlength=N)
     print(
         f"{name}, dt {dt}: spikes {counts[:N:2]} {counts[N:]}, {worst} steps",

@@ -115,6 +115,28 @@ class Dynamics:
         return any(name in names_in(node) for node in nodes)
 
     @cached_property
+    def unreadable(self) -> dict[str, str]:
+        """Sub-expressions that have no value between two steps, with the reason."""
+        meanings = {STIMULI: "the current of stimuli", TIME: "the time"}
+        meanings |= dict.fromkeys(self.noise, "white noise")
+        meanings |= dict.fromkeys(map(input_name, self.receptors), "the input of a step")
+        meanings |= dict.fromkeys((f"{function}()" for function in RANDOM), "a random number")
+        meanings[f"{PREVIOUS}()"] = "a value at the start of the step"
+        reasons: dict[str, str] = {}
+        for name, definition in self.derived.items():
+            for node in _nodes([definition.value], self.derived):
+                used = node.name if isinstance(node, NameNode) else f"{node.function}()"
+                if used in meanings:
+                    reasons.setdefault(name, f"it contains {used}, {meanings[used]}")
+        return reasons
+
+    def states_of(self, name: str) -> tuple[str, ...]:
+        """Return the state variables that a sub-expression depends on, in their order."""
+        nodes = leaves([self.derived[name].value], self.derived)
+        used = {node.name for node in nodes if isinstance(node, NameNode)}
+        return tuple(state for state in self.states if state in used)
+
+    @cached_property
     def during(self) -> tuple[str, ...]:
         """Receptors whose input the equations, the threshold, the reset or an event use."""
         return tuple(name for name in self.receptors if self.uses(input_name(name)))
@@ -144,13 +166,21 @@ def leaves(
     nodes: Iterable[Node], derived: Mapping[str, Definition]
 ) -> Iterator[NameNode | Operation]:
     """Yield the names and random numbers of expressions and of the sub-expressions they use."""
+    for node in _nodes(nodes, derived):
+        if isinstance(node, NameNode) or node.function in RANDOM:
+            yield node
+
+
+def _nodes(
+    nodes: Iterable[Node], derived: Mapping[str, Definition]
+) -> Iterator[NameNode | Operation]:
+    """Yield the operations and names of expressions, and those of the sub-expressions they use."""
     left, visited = [*nodes], set()
     while left:
         node = left.pop(0)
         if isinstance(node, Operation):
             left += node.arguments
-            if node.function in RANDOM:
-                yield node
+            yield node
         elif isinstance(node, NameNode):
             if node.name not in derived:
                 yield node

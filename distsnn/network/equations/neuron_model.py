@@ -19,7 +19,14 @@ from distsnn.network.equations.declarations import (
     parameter_fields,
 )
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics, parse_dynamics
-from distsnn.network.model import MOST_PARTS, Neuron, State, SubsteppedNeuron, kernel_module_of
+from distsnn.network.model import (
+    MOST_PARTS,
+    Neuron,
+    State,
+    SubExpression,
+    SubsteppedNeuron,
+    kernel_module_of,
+)
 from distsnn.network.model_docs import document
 
 if TYPE_CHECKING:
@@ -58,6 +65,7 @@ class EquationNeuron(Neuron):
     equations: ClassVar["NeuronEquations"]
     model = derived(lambda cls: _model_of(cls))
     states = derived(lambda cls: _states_of(cls.model))
+    sub_expressions = derived(lambda cls: _sub_expressions_of(cls.model.dynamics))
     receptors = derived(lambda cls: tuple(cls.model.receptors))
     weight_unit = derived(lambda cls: _weight_unit_of(cls.model.dynamics))
     accepts_current = derived(lambda cls: cls.model.dynamics.uses(STIMULI))
@@ -164,6 +172,17 @@ def _scheme_of(model: "NeuronModel") -> str:
     return f"Integrated: {'; '.join(schemes)}{parts}."
 
 
+def _sub_expressions_of(dynamics: Dynamics) -> dict[str, SubExpression]:
+    return {
+        name: SubExpression(
+            definition.unit_text,
+            definition.comment or definition.text,
+            dynamics.unreadable.get(name, ""),
+        )
+        for name, definition in dynamics.derived.items()
+    }
+
+
 def _weight_unit_of(dynamics: Dynamics) -> str:
     units = dict.fromkeys(receptor.unit_text for receptor in dynamics.receptors.values())
     return ", ".join(units)
@@ -186,7 +205,7 @@ class NeuronEquations(Description):
     ----------
     equations : str
         Lines ``dNAME/dt = EXPRESSION : UNIT`` for state variables and ``NAME = EXPRESSION : UNIT``
-        for sub-expressions; a comment after ``#`` describes a state variable. The current of
+        for sub-expressions; a comment after ``#`` describes the variable. The current of
         stimuli is ``I_stim`` (pA). ``previous(NAME)`` is a state variable at the start of the step,
         ``input(RECEPTOR)`` the sum of the weights that arrive at a receptor in the step.
     threshold : str

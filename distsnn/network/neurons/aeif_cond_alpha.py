@@ -26,7 +26,9 @@ class AeifCondAlpha(AeifCondExp):
         """
         slope = where(Delta_T > 0, 1/Delta_T, 0/mV) : 1/mV
         I_spike = g_L*Delta_T*exp(slope*(V_m - V_th)) : pA
-        I_syn = g_ex*(E_ex - V_m) + g_in*(E_in - V_m) : pA
+        I_syn_ex = g_ex*(E_ex - V_m) : pA  # excitatory synaptic current
+        I_syn_in = g_in*(E_in - V_m) : pA  # inhibitory synaptic current
+        I_syn = I_syn_ex + I_syn_in : pA  # synaptic current
         I = -g_L*(V_m - E_L) + I_spike + I_syn - w + I_e + I_stim : pA
         dV_m/dt = I/C_m : mV  # membrane potential
         dw/dt = (a*(V_m - E_L) - w)/tau_w : pA  # adaptation current

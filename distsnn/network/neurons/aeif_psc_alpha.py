@@ -26,7 +26,8 @@ class AeifPscAlpha(AeifPscExp):
         """
         slope = where(Delta_T > 0, 1/Delta_T, 0/mV) : 1/mV
         I_spike = g_L*Delta_T*exp(slope*(V_m - V_th)) : pA
-        I = -g_L*(V_m - E_L) + I_spike + I_syn_ex - I_syn_in - w + I_e + I_stim : pA
+        I_syn = I_syn_ex - I_syn_in : pA  # synaptic current
+        I = -g_L*(V_m - E_L) + I_spike + I_syn - w + I_e + I_stim : pA
         dV_m/dt = I/C_m : mV  # membrane potential
         dw/dt = (a*(V_m - E_L) - w)/tau_w : pA  # adaptation current
         dI_syn_ex/dt = dI_syn_ex - I_syn_ex/tau_syn_ex : pA  # excitatory synaptic current

@@ -39,7 +39,7 @@ class AeifPscExp(SubsteppedNeuron, EquationNeuron):
         """
         slope = where(Delta_T > 0, 1/Delta_T, 0/mV) : 1/mV
         I_spike = g_L*Delta_T*exp(slope*(V_m - V_th)) : pA
-        I_syn = I_syn_ex - I_syn_in : pA
+        I_syn = I_syn_ex - I_syn_in : pA  # synaptic current
         I = -g_L*(V_m - E_L) + I_spike + I_syn - w + I_e + I_stim : pA
         dV_m/dt = I/C_m : mV  # membrane potential
         dw/dt = (a*(V_m - E_L) - w)/tau_w : pA  # adaptation current

@@ -31,7 +31,9 @@ class GifCondExp(SubsteppedNeuron, GifNeuron):
     allowed_weights: ClassVar[Mapping[str, Interval]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
     equations: ClassVar[NeuronEquations] = gif_equations(
         """
-        I_syn = g_ex*(E_ex - V_m) + g_in*(E_in - V_m) : pA
+        I_syn_ex = g_ex*(E_ex - V_m) : pA  # excitatory synaptic current
+        I_syn_in = g_in*(E_in - V_m) : pA  # inhibitory synaptic current
+        I_syn = I_syn_ex + I_syn_in : pA  # synaptic current
         dg_ex/dt = -g_ex/tau_syn_ex : nS  # excitatory conductance
         dg_in/dt = -g_in/tau_syn_in : nS  # inhibitory conductance
         """,

@@ -44,7 +44,7 @@ class GifPscExp(GifNeuron):
     peers: ClassVar[Mapping[str, str]] = {"NEST": "gif_psc_exp"}
     equations: ClassVar[NeuronEquations] = gif_equations(
         """
-        I_syn = I_syn_ex + I_syn_in : pA
+        I_syn = I_syn_ex + I_syn_in : pA  # synaptic current
         dI_syn_ex/dt = -I_syn_ex/tau_syn_ex : pA  # excitatory synaptic current
         dI_syn_in/dt = -I_syn_in/tau_syn_in : pA  # inhibitory synaptic current
         """,

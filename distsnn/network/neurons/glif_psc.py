@@ -47,7 +47,7 @@ class GlifPsc(GlifNeuron):
     peers: ClassVar[Mapping[str, str]] = {"NEST": "glif_psc"}
     equations: ClassVar[NeuronEquations] = glif_equations(
         """
-        I_syn = I_syn_ex + I_syn_in : pA
+        I_syn = I_syn_ex + I_syn_in : pA  # synaptic current
         dI_syn_ex/dt = dI_syn_ex - I_syn_ex/tau_syn_ex : pA  # excitatory synaptic current
         ddI_syn_ex/dt = -dI_syn_ex/tau_syn_ex : pA/ms  # its rise without decay
         dI_syn_in/dt = dI_syn_in - I_syn_in/tau_syn_in : pA  # inhibitory synaptic current

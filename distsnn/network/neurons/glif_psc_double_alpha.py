@@ -26,7 +26,7 @@ class GlifPscDoubleAlpha(GlifNeuron):
     peers: ClassVar[Mapping[str, str]] = {"NEST": "glif_psc_double_alpha"}
     equations: ClassVar[NeuronEquations] = glif_equations(
         """
-        I_syn = I_fast_ex + I_slow_ex + I_fast_in + I_slow_in : pA
+        I_syn = I_fast_ex + I_slow_ex + I_fast_in + I_slow_in : pA  # synaptic current
         dI_fast_ex/dt = dI_fast_ex - I_fast_ex/tau_syn_fast_ex : pA  # fast excitatory current
         ddI_fast_ex/dt = -dI_fast_ex/tau_syn_fast_ex : pA/ms  # its rise without decay
         dI_slow_ex/dt = dI_slow_ex - I_slow_ex/tau_syn_slow_ex : pA  # slow excitatory current

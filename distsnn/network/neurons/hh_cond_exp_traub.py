@@ -53,7 +53,9 @@ class HhCondExpTraub(SubsteppedNeuron, EquationNeuron):
         beta_n = 0.5*exp((10*mV - V)/(40*mV))/ms : 1/ms
         I_Na = g_Na*Act_m**3*Inact_h*(E_Na - V_m) : pA
         I_K = g_K*Act_n**4*(E_K - V_m) : pA
-        I_syn = g_ex*(E_ex - V_m) + g_in*(E_in - V_m) : pA
+        I_syn_ex = g_ex*(E_ex - V_m) : pA  # excitatory synaptic current
+        I_syn_in = g_in*(E_in - V_m) : pA  # inhibitory synaptic current
+        I_syn = I_syn_ex + I_syn_in : pA  # synaptic current
         I = I_Na + I_K + g_L*(E_L - V_m) + I_syn + I_e + I_stim : pA
         dV_m/dt = I/C_m : mV  # membrane potential
         dAct_m/dt = alpha_m*(1 - Act_m) - beta_m*Act_m : 1  # activation of sodium

@@ -39,7 +39,8 @@ class HhPscAlpha(SubsteppedNeuron, EquationNeuron):
         beta_n = 0.125*exp(-(V_m + 65*mV)/(80*mV))/ms : 1/ms
         I_Na = g_Na*Act_m**3*Inact_h*(E_Na - V_m) : pA
         I_K = g_K*Act_n**4*(E_K - V_m) : pA
-        I = I_Na + I_K + g_L*(E_L - V_m) + I_syn_ex + I_syn_in + I_e + I_stim : pA
+        I_syn = I_syn_ex + I_syn_in : pA  # synaptic current
+        I = I_Na + I_K + g_L*(E_L - V_m) + I_syn + I_e + I_stim : pA
         dV_m/dt = I/C_m : mV  # membrane potential
         dAct_m/dt = alpha_m*(1 - Act_m) - beta_m*Act_m : 1  # activation of sodium
         dInact_h/dt = alpha_h*(1 - Inact_h) - beta_h*Inact_h : 1  # inactivation of sodium

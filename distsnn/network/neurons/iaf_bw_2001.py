@@ -35,6 +35,9 @@ class IafBw2001(SubsteppedNeuron, EquationNeuron):
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
         unblocked = 1/(1 + conc_Mg2*exp(-0.062*V_m/mV)/3.57) : 1
+        I_AMPA = s_AMPA*(E_ex - V_m) : pA  # current of AMPA receptors
+        I_GABA = s_GABA*(E_in - V_m) : pA  # current of GABA receptors
+        I_NMDA = unblocked*s_NMDA*(E_ex - V_m) : pA  # current of NMDA receptors
         I_syn = (s_AMPA + unblocked*s_NMDA)*(E_ex - V_m) + s_GABA*(E_in - V_m) : pA
         dV_m/dt = (g_L*(E_L - V_m) + I_syn + I_stim)/C_m : mV  # membrane potential
         ds_AMPA/dt = -s_AMPA/tau_AMPA : nS  # conductance of AMPA receptors

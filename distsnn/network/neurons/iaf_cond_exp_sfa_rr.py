@@ -29,7 +29,9 @@ class IafCondExpSfaRr(SubsteppedNeuron, EquationNeuron):
     allowed_weights: ClassVar[Mapping[str, Interval]] = {"ex": NOT_NEGATIVE, "in": NOT_POSITIVE}
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
-        I_syn = g_ex*(E_ex - V_m) + g_in*(E_in - V_m) : pA
+        I_syn_ex = g_ex*(E_ex - V_m) : pA  # excitatory synaptic current
+        I_syn_in = g_in*(E_in - V_m) : pA  # inhibitory synaptic current
+        I_syn = I_syn_ex + I_syn_in : pA  # synaptic current
         I_spikes = g_sfa*(E_sfa - V_m) + g_rr*(E_rr - V_m) : pA
         I = -g_L*(V_m - E_L) + I_syn + I_spikes + I_e + I_stim : pA
         dV_m/dt = I/C_m : mV  # membrane potential

@@ -26,7 +26,8 @@ class IafPscAlpha(EquationNeuron):
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
-        I = I_syn_ex + I_syn_in + I_e + I_stim : pA
+        I_syn = I_syn_ex + I_syn_in : pA  # synaptic current
+        I = I_syn + I_e + I_stim : pA
         dV_m/dt = -(V_m - E_L)/tau_m + I/C_m : mV  # membrane potential
         dI_syn_ex/dt = dI_syn_ex - I_syn_ex/tau_syn_ex : pA  # excitatory synaptic current
         ddI_syn_ex/dt = -dI_syn_ex/tau_syn_ex : pA/ms  # its rise without decay

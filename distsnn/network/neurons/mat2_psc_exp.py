@@ -28,7 +28,8 @@ class Mat2PscExp(EquationNeuron):
     signed_receptors: ClassVar[tuple[str, str] | None] = ("ex", "in")
     equations: ClassVar[NeuronEquations] = NeuronEquations(
         """
-        I = I_syn_ex + I_syn_in + I_e + I_stim : pA
+        I_syn = I_syn_ex + I_syn_in : pA  # synaptic current
+        I = I_syn + I_e + I_stim : pA
         dV_m/dt = -(V_m - E_L)/tau_m + I/C_m : mV  # membrane potential
         dI_syn_ex/dt = -I_syn_ex/tau_syn_ex : pA  # excitatory synaptic current
         dI_syn_in/dt = -I_syn_in/tau_syn_in : pA  # inhibitory synaptic current

@@ -180,6 +180,7 @@ def test_table_of_a_run_that_noted_little() -> None:
         spikes=0,
         rates={"E": None, "I": 1.23456},
         recorded_intervals_ms={},
+        recorded_states={},
         substeps={"E": None, "I": 3},
         precision={"states": {"E": "float32", "I": "float64"}, "plastic_weights": {}},
         spike_hash="abc",
