@@ -1,4 +1,4 @@
-"""Generation of the kernel modules of built-in neurons and plasticity rules in the package.
+"""Generation of the kernel modules of built-in neuron and synapse models in the package.
 
 A run with built-in models therefore does not import sympy. After an edit of a model's equations or
 of the generator, run ``python -m distsnn.codegen.built_in``; a test compares the modules.
@@ -13,8 +13,16 @@ from types import ModuleType
 
 from distsnn.codegen.equations import kernel_text
 from distsnn.codegen.plasticity_rules import rule_module_text
-from distsnn.kernels import neurons, plasticity
-from distsnn.network import EquationNeuron, EquationSynapse, PlasticityModel, SubsteppedNeuron
+from distsnn.codegen.transmission import transmission_text
+from distsnn.kernels import neurons, plasticity, synapses
+from distsnn.network import (
+    EquationNeuron,
+    EquationSynapse,
+    EquationTransmission,
+    PlasticityModel,
+    SubsteppedNeuron,
+    TransmissionModel,
+)
 from distsnn.network.registry import get_neuron_model, model_names, synapse_models
 
 # Maximum line length of a docstring.
@@ -40,6 +48,15 @@ def built_in_rules() -> list[PlasticityModel]:
     return [rules[name] for name in sorted(rules)]
 
 
+def built_in_transmissions() -> list[TransmissionModel]:
+    """Return the texts of built-in synapse models with states of sources, sorted by name."""
+    return [
+        model.model
+        for model in synapse_models()
+        if issubclass(model, EquationTransmission) and model.kernel.startswith(synapses.__name__)
+    ]
+
+
 def built_in_kernels() -> dict[Path, Callable[[], str]]:
     """Return functions for the unformatted text of each generated kernel module, by file."""
     texts: dict[Path, Callable[[], str]] = {}
@@ -47,6 +64,8 @@ def built_in_kernels() -> dict[Path, Callable[[], str]]:
         texts[_file(neurons, neuron.name)] = partial(_neuron_text, neuron)
     for rule in built_in_rules():
         texts[_file(plasticity, rule.name)] = partial(_rule_text, rule)
+    for transmission in built_in_transmissions():
+        texts[_file(synapses, transmission.name)] = partial(_transmission_text, transmission)
     return texts
 
 
@@ -69,6 +88,11 @@ def _neuron_text(neuron: type[EquationNeuron]) -> str:
 def _rule_text(rule: PlasticityModel) -> str:
     lines = [variable.text for variable in rule.rule.variables.values()]
     return rule_module_text(rule, docstring=_docstring(rule.name, lines))
+
+
+def _transmission_text(model: TransmissionModel) -> str:
+    lines = [variable.text for variable in model.transmission.rule.variables.values()]
+    return transmission_text(model, docstring=_docstring(model.name, lines))
 
 
 def _file(package: ModuleType, name: str) -> Path:

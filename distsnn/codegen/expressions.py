@@ -44,6 +44,7 @@ ARRAY_CALLS = CALLS | {
     "exprel": "exprel_array({})",
     "log": "checked_log_array({})",
     "erf": "erf_array({})",
+    "lower_gamma": "lower_gamma({}, {})",
     "**": "np.where({1} == 0.0, 1.0, exp_array({1} * checked_log_array({0})))",
     "clip": "np.minimum(np.maximum({}, {}), {})",
     "not": "np.logical_not({})",

@@ -33,15 +33,19 @@ def load(text: str) -> ModuleType:
 
 
 def imports(
-    code: Iterable[str], functions: Iterable[str], of_rules: Iterable[str] = ()
+    code: Iterable[str],
+    functions: Iterable[str],
+    of_rules: Iterable[str] = (),
+    compilers: Iterable[str] = ("inline",),
 ) -> list[str]:
     """Return the import lines of some code.
 
-    `functions` are in `kernels.functions`, `of_rules` in `kernels.rule_functions`.
+    `functions` are in `kernels.functions`, `of_rules` in `kernels.rule_functions`, `compilers` in
+    `distsnn.jit`.
     """
     words = set(re.findall(r"\w+", "\n".join(code)))
     lines = ["import numpy as np", ""] if "np" in words else []
-    lines.append("from distsnn.jit import inline")
+    lines.append(f"from distsnn.jit import {', '.join(compilers)}")
     used = [name for name in functions if name in words]
     if used:
         lines.append(f"from distsnn.kernels.functions import {', '.join(used)}")

@@ -8,6 +8,7 @@ computed once, in float64; all other operations are computed in the written orde
 
 from functools import cache
 from itertools import takewhile
+from typing import Protocol
 
 from distsnn.codegen.expressions import (
     ARRAY_CALLS,
@@ -57,8 +58,8 @@ _IN_KERNEL = (
 )
 _OF_ARRAYS = ARRAY_CALLS | _SIGNS
 
-
-_FUNCTIONS = (
+# Functions of `kernels.functions` that modules of rules and synapse models call.
+FUNCTIONS = (
     *("bounded_power", "checked_log", "checked_log_array", "clip", "erf", "erf_array", "exp"),
     *("exp_array", "exprel", "exprel_array"),
 )
@@ -93,7 +94,7 @@ _TAKEN = (
         "name",
         "value",
     ),
-    *("SOURCE", "TARGET", "STATES", "DECAYS", "MODULATED", "CONSTANTS", *_FUNCTIONS),
+    *("SOURCE", "TARGET", "STATES", "DECAYS", "MODULATED", "CONSTANTS", *FUNCTIONS),
     *("WATCHED", "LATE", "LEVELS", "watch"),
     *("INITIAL", "TRANSMITS", "DRAWS", "ON_POST", "learns", "steps", *_OF_SYNAPSES),
 )
@@ -198,7 +199,7 @@ class _Module:
         lines = [
             f'"""{docstring}"""',
             "",
-            *imports(code, _FUNCTIONS, _OF_SYNAPSES),
+            *imports(code, FUNCTIONS, _OF_SYNAPSES),
             "",
             f"SOURCE = {groups[PRE]!r}",
             f"TARGET = {groups[POST]!r}",
@@ -227,12 +228,12 @@ class _Module:
                 needed |= self.rule.uses(value)
         local = self.constants.names.of_function()
         for name, value in reversed(selected):
-            text = _Statement(self, lines, local).assigned(name, value)
+            text = StatementWriter(self, lines, local).assigned(name, value)
             if sent and name == WEIGHT:
                 text = f"({text}) if learns else {self.locals[name]}"
             lines.append(f"{self.locals[name]} = {text}")
         values = [self.locals[name] for name in results]
-        values += [_Statement(self, lines, local).assigned(WEIGHT, sent)] if sent else []
+        values += [StatementWriter(self, lines, local).assigned(WEIGHT, sent)] if sent else []
         return [*lines, f"return ({''.join(f'{value}, ' for value in values)})"]
 
     @property
@@ -266,7 +267,7 @@ class _Module:
     def _watch(self, watch: Watch) -> list[str]:
         """Return the lines that compute the values of a target in a step."""
         lines: list[str] = []
-        statement = _Statement(self, lines, self.constants.names.of_function())
+        statement = StatementWriter(self, lines, self.constants.names.of_function())
         values = []
         for name in (name for side in (POST, PRE) for name in watch.used[side] or ("",)):
             value = statement.assigned(name, watch.values[name].value) if name else ""
@@ -349,10 +350,31 @@ def parameter_code(rule: Plasticity, parameter: str) -> str:
     return f'(1e{tens} * p["{parameter}"])' if tens else f'p["{parameter}"]'
 
 
-class _Statement:
-    """Code of one assignment."""
+class RuleNames(Protocol):
+    """What a module names: its constants, local variables and random bits."""
 
-    def __init__(self, module: _Module, lines: list[str], local: Names) -> None:
+    rule: Plasticity
+    constants: Constants
+    locals: dict[str, str]
+
+    def word(self, node: Operation) -> str:
+        """Return the random bits of one occurrence of a random number in the text."""
+
+
+class StatementWriter:
+    """Code of one assignment.
+
+    Parameters
+    ----------
+    module : RuleNames
+        The module.
+    lines : list of str
+        Extended by lines that come before the assignment.
+    local : Names
+        The names of the function's local variables.
+    """
+
+    def __init__(self, module: RuleNames, lines: list[str], local: Names) -> None:
         self._rule, self._constants, self._lines = module.rule, module.constants, lines
         self._locals, self._names, self._word = module.locals, local, module.word
         self._derived: dict[str, str] = {}
@@ -361,6 +383,10 @@ class _Statement:
         """Return the code of the new value of a variable, in its unit."""
         text, tens = self._code(value), self._rule.units[name].whole_tens
         return f"{text} / {self._number(10.0**tens)}" if tens else bare(text)
+
+    def value(self, node: Node) -> str:
+        """Return the code of an expression, in internal units."""
+        return bare(self._code(node))
 
     def _number(self, value: float) -> str:
         return self._constants.add(repr(value))

@@ -608,7 +608,11 @@ class RankEngine:
     def fault(self) -> Fault | None:
         """Return the first fault of a neuron or synapse of this rank, if there is one."""
         neurons = neuron_fault(self._epoch_loop.state[loop.N_EMITTED :], self.layout.network)
-        faults = [neurons, *(plastic.fault() for plastic in self.plastic)]
+        faults = [
+            neurons,
+            *(plastic.fault() for plastic in self.plastic),
+            *(states.fault() for states in self._row_states),
+        ]
         return min((Fault(*fault) for fault in faults if fault is not None), default=None)
 
     def _count_events(self) -> int:

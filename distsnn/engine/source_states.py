@@ -5,6 +5,9 @@ advances: a rank needs the spikes that arrive and nothing else, and all ranks co
 The owner of a source also keeps a record, which is saved; it takes the source's spikes when it is
 needed. A spike's factor is decided when the spike is sent. So the factors of spikes in flight are
 saved as well: parameters may have changed since (see `engine.sent_factors`).
+
+Delivery cannot stop the loop: a factor that is not allowed becomes 0, and the first one of a row
+set is noted in the header of its records. Python finds it after the segment.
 """
 
 import importlib
@@ -27,8 +30,9 @@ from distsnn.engine.state_fields import (
     projection_fields,
 )
 from distsnn.errors import DescriptionError
+from distsnn.kernels import synapses as kernels
 from distsnn.kernels.source_spikes import advance
-from distsnn.network import Projection, SynapseModel, Value
+from distsnn.network import EquationTransmission, Projection, SynapseModel, Value
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -67,26 +71,6 @@ class SourceParameters:
         self.first_gid = layout.network.first_gid[self.projection.pre.population]
         self.index, self._seed, self._dt = index, seed, layout.network.dt
 
-    @property
-    def can_be_brought_up(self) -> bool:
-        """Whether states can be brought up to a step without a spike, and so be set."""
-        return hasattr(self.kernel, "bring_up")
-
-    def check_settable(self, *, where: str) -> None:
-        """Check that parameters and states may be set during a run.
-
-        Raises
-        ------
-        DescriptionError
-            If the states cannot be brought up to a step.
-        """
-        if not self.can_be_brought_up:
-            raise DescriptionError(
-                "cannot be set during a run: its kernel module has no function bring_up",
-                where=where,
-                value=self.model.kernel,
-            )
-
     def values(self, name: str, sources: Ints) -> Floats:
         """Return a parameter of some sources: shape (), or one value for each.
 
@@ -108,9 +92,22 @@ class SourceParameters:
         return per_neuron(value, sources, SYNAPSE, self.index, draw_index, self._seed)
 
     def constants(self, sources: Ints) -> dict[str, Floats]:
-        """Return the constants of some sources by name."""
+        """Return the constants of some sources by name.
+
+        Raises
+        ------
+        DescriptionError
+            If one is not a number.
+        """
         parameters = {name: self.values(name, sources) for name in self.model.parameters()}
-        constants: dict[str, Floats] = self.kernel.constants(parameters, self._dt)
+        with np.errstate(all="ignore"):  # the result is checked
+            constants: dict[str, Floats] = self.kernel.constants(parameters, self._dt)
+        if any(np.isnan(value).any() for value in constants.values()):
+            raise DescriptionError(
+                "a constant of its synapse model is not a number: the text divides by 0, takes the "
+                "difference of infinite numbers, or a function beyond its range",
+                where=f"projection {self.projection.name!r}, field synapse",
+            )
         return constants
 
 
@@ -129,6 +126,8 @@ class SourceStates(NeuronHolder):
     ----------
     kernel : module
         The synapse model's kernel module.
+    header : ndarray of float64
+        The words before the records.
     records : ndarray of float64, shape (n, size)
         See `distsnn.kernels.synapses`.
     """
@@ -140,10 +139,14 @@ class SourceStates(NeuronHolder):
         self.projection, self.neurons = parameters.projection, neurons
         self._make_fields()
         # states, constants, and the factor of the latest spike
-        self.records = np.zeros((neurons.size, len((*self._states, *self.kernel.CONSTANTS)) + 1))
-        for name, state in parameters.model.states.items():
-            self.records[:, self._states.index(name)] = state.default
+        columns = (*self._states, *self.kernel.CONSTANTS)
+        self.header, self.records = kernels.make_records(
+            neurons.size, len(columns) + 1, parameters.model.largest_factor()
+        )
         self.use_parameters()
+        for name, value in self.kernel.INITIAL.items():
+            initial = self.records[:, columns.index(value)] if isinstance(value, str) else value
+            self.records[:, columns.index(name)] = initial
 
     def _make_fields(self) -> None:
         self.fields = state_fields(self.projection)
@@ -164,6 +167,20 @@ class SourceStates(NeuronHolder):
     def bring_up(self, step: int) -> None:
         """Bring the states up to a step by which all spikes are taken."""
         self.kernel.bring_up(self.records, step)
+
+    def fault(self) -> tuple[int, int, str] | None:
+        """Return step, gid of the source and a text of the first factor that is not allowed."""
+        step = int(self.header[kernels.FAULT_STEP])
+        if not step:
+            return None
+        record = int(self.header[kernels.FAULT_RECORD]) // self.records.shape[1]
+        gid = int(self.neurons[record]) + self.parameters.first_gid
+        problem = (
+            f"projection {self.projection.name!r}, spike of gid {gid}: its synapse model "
+            f"multiplies the weights by {self.header[kernels.FAULT_FACTOR]:g}, beyond 0 to "
+            f"{self.parameters.model.largest_factor():g}"
+        )
+        return step, gid, problem
 
     def set_state(self, name: str, values: Floats) -> None:
         """Set a state, which was brought up to now: of all sources, or one value for each."""
@@ -295,14 +312,9 @@ class OwnStates(SourceStates):
         self.sent.append(step, gid, factors)
 
     def now(self, step: int) -> dict[str, Floats]:
-        """Return the model's states as they are at a step by which all spikes are taken.
-
-        States of a model that cannot be brought up to a step are those after the last spike.
-        """
-        before = self.records.copy()
-        if self.parameters.can_be_brought_up:
-            self.bring_up(step)
-        records, self.records = self.records, before
+        """Return the model's states as they are at a step by which all spikes are taken."""
+        records = self.records.copy()
+        self.kernel.bring_up(records, step)
         return {name: records[:, self._states.index(name)] for name in self.parameters.model.states}
 
 
@@ -338,15 +350,20 @@ def synapse_kernel(projection: Projection) -> tuple[SynapseModel, ModuleType]:
     Raises
     ------
     DescriptionError
-        If it names no kernel module.
+        If it has no equations.
     """
     model = projection.scaling_model
+    if isinstance(model, EquationTransmission) and not model.kernel:
+        # with sympy, which only models of equations wait for
+        from distsnn.codegen.transmission import generated_transmission_module
+
+        return model, importlib.import_module(generated_transmission_module(model.model))
     if model is None or not model.kernel:
         raise DescriptionError(
             "no kernel computes this synapse model",
             where=f"projection {projection.name!r}, field synapse",
             value=type(model).__name__,
-            allowed="a model with a class attribute `kernel`, or a class derived from it",
+            allowed="a TransmissionModel, or a class that derives from EquationTransmission",
         )
     return model, importlib.import_module(model.kernel)
 

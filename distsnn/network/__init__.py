@@ -23,6 +23,11 @@ from distsnn.network.equations.plasticity_model import (
     PlasticityModel,
     RuleEquations,
 )
+from distsnn.network.equations.transmission_model import (
+    EquationTransmission,
+    TransmissionEquations,
+    TransmissionModel,
+)
 from distsnn.network.homeostasis import Homeostasis, NormaliseWeights, SynapticScaling
 from distsnn.network.model import (
     Neuron,
@@ -155,6 +160,7 @@ __all__ = [
     "EpropToReadout",
     "EquationNeuron",
     "EquationSynapse",
+    "EquationTransmission",
     "Exponential",
     "FixedIndegree",
     "FixedOutdegree",
@@ -226,6 +232,8 @@ __all__ = [
     "SynapseRange",
     "SynapticScaling",
     "Target",
+    "TransmissionEquations",
+    "TransmissionModel",
     "TripletSTDP",
     "TruncatedNormal",
     "Tsodyks",

@@ -14,6 +14,7 @@ from distsnn.network.base import Description
 from distsnn.network.checks import POSITIVE, as_number, check_range
 from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.equations.plasticity_model import PlasticityModel
+from distsnn.network.equations.transmission_model import TransmissionModel
 from distsnn.network.homeostasis import Homeostasis, NormaliseWeights, SynapticScaling
 from distsnn.network.plastic_synapse import ModulatedSynapse
 from distsnn.network.populations import (
@@ -403,7 +404,7 @@ _CLASSES: dict[str, type[Description]] = {
     for cls in (
         *(Network, NeuronModel, PlasticityModel, Population, PopulationView),
         *(Projection, RecordSpikes, RecordState, RecordWeights, SynapseRange),
-        *(NormaliseWeights, SynapticScaling),
+        *(NormaliseWeights, SynapticScaling, TransmissionModel),
     )
 }
 

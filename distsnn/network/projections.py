@@ -19,6 +19,7 @@ from distsnn.network.checks import (
 from distsnn.network.distributions import MIN_ACCEPTANCE, Distribution
 from distsnn.network.edges import ConnectionFile
 from distsnn.network.equations.plasticity_model import PlasticityModel
+from distsnn.network.equations.transmission_model import TransmissionModel
 from distsnn.network.model import Neuron, SynapseModel
 from distsnn.network.plastic_synapse import PlasticSynapse, StateDrivenSynapse
 from distsnn.network.populations import PopulationView, Target, as_range, check_name
@@ -58,7 +59,7 @@ class Projection(Description):
         weight that matters (`network.quanta`). Learnt weights start so.
     name : str, optional
         Name; in a network None becomes ``"pre->post"``.
-    synapse : SynapseModel or PlasticityModel, optional
+    synapse : SynapseModel, TransmissionModel or PlasticityModel, optional
         What scales the weights, such as `Tsodyks2`, or changes them, such as `STDP`; None: nothing
         does, synapses are static.
     """
@@ -83,7 +84,7 @@ class Projection(Description):
         receptor: str | None = None,
         weight_bits: int | None = None,
         name: str | None = None,
-        synapse: SynapseModel | PlasticityModel | None = None,
+        synapse: SynapseModel | TransmissionModel | PlasticityModel | None = None,
     ) -> None:
         source = as_range(pre, where="projection, field pre")
         target = as_range(post, where="projection, field post")
@@ -97,7 +98,7 @@ class Projection(Description):
             )
         if name is not None:
             check_name(name, where=f"{where}, field name")
-        if isinstance(synapse, PlasticityModel):
+        if isinstance(synapse, TransmissionModel | PlasticityModel):
             synapse = synapse()
         if synapse is not None and not isinstance(synapse, SynapseModel):
             raise _no_synapse_model(synapse, where=f"{where}, field synapse")

@@ -14,6 +14,7 @@ from distsnn.network.base import ADDED, Description, FrozenMapping
 from distsnn.network.equations.declarations import EquationModelBase
 from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.equations.plasticity_model import PlasticityModel
+from distsnn.network.equations.transmission_model import TransmissionModel
 from distsnn.network.model import Neuron, SynapseModel
 from distsnn.network.registry import get_neuron_model, get_synapse_model
 
@@ -156,7 +157,7 @@ def decode(
         model = decode(name, arrays, classes, f"{path}.model")
         if isinstance(model, NeuronModel):
             cls = model.neuron
-        elif isinstance(model, PlasticityModel):
+        elif isinstance(model, PlasticityModel | TransmissionModel):
             cls = model.synapse
     elif isinstance(name, str):
         cls = _model_class(kind, name, classes, path)

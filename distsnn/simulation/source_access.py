@@ -88,8 +88,7 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
         Raises
         ------
         DescriptionError
-            If the parameter is unknown, a value is not allowed, ranks give different values, or the
-            model's kernel module has no function ``bring_up``.
+            If the parameter is unknown, a value is not allowed, or ranks give different values.
         """
         engine, parameters = self._engine, self._parameters
         with collective_phase(self._communicator, "setting a parameter"):
@@ -112,7 +111,6 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
         """Return a value if it can be one of the parameter's, alone."""
         self._check_name(name)
         where = f"{self._where}, {name}"
-        self._parameters.check_settable(where=where)
         value = as_value(described, where=where)
         if isinstance(value, np.ndarray):
             check_shape(value, (self._size,), where=where, meaning="one value per source")

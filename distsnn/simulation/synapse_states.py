@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from distsnn.comm import allgather_checked, collective_phase
 from distsnn.engine.source_states import SourceParameters
-from distsnn.errors import DescriptionError, unknown_name_error
+from distsnn.errors import unknown_name_error
 from distsnn.network.checks import Interval, check_range
 from distsnn.network.model import State
 from distsnn.network.values import ValueLike, value_digest
@@ -96,12 +96,10 @@ class SynapseModelStates(_States):
         Raises
         ------
         DescriptionError
-            If the state is unknown, a value is not allowed, ranks give different values, or the
-            model gives no range for the state, or its kernel module no function ``bring_up``.
+            If the state is unknown, a value is not allowed, or ranks give different values.
         """
         access, parameters = self._access, self._parameters
         with collective_phase(access.communicator, _DOING):
-            self._check_model(name)
             shape = (parameters.projection.pre.size,)
             value = self._checked(name, described, shape, np.inf)
         request = self._where, name, value_digest(value)
@@ -109,16 +107,6 @@ class SynapseModelStates(_States):
         for states in access.engine.states_now(parameters):
             states.set_state(name, np.asarray(value))
         access.scripted.add(self._name)
-
-    def _check_model(self, name: str) -> None:
-        state, where = self._check_name(name), f"{self._where}, {name}"
-        self._parameters.check_settable(where=where)
-        if not np.isfinite([state.low, state.high]).all():
-            raise DescriptionError(
-                "cannot be set: the model gives no range for it, and sums of input could overflow",
-                where=where,
-                allowed="a model whose State has low and high",
-            )
 
 
 class RuleStates(_States):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from invariance_cases import E_SIZE, I_SIZE, case, cells
+from own_transmissions import TSODYKS
 from rewarded import Rewarded
 
 from distsnn.network import (
@@ -84,6 +85,11 @@ def short_term_plasticity(folder: Path) -> tuple[Network, float]:
             Projection(
                 *(i, e, FixedIndegree(9), Normal(-50.0, 9.0), Uniform(0.8, 9.0)),
                 synapse=NmdaSynapse(alpha=2.0, tau_rise=Uniform(2.0, 9.0), tau_decay=20.0),
+            ),
+            # a model of a user, with a state that relaxes to another
+            Projection(
+                *(e, i, FixedIndegree(9), 60.0, Uniform(0.8, 3.0)),
+                synapse=TSODYKS(U=Uniform(0.2, 0.9)),
             ),
         ],
         [PoissonInput(e, 9000.0, 40.0), PoissonInput(i, 9000.0, 45.0)],

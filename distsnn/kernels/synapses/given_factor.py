@@ -1,6 +1,8 @@
 """The entry of sources whose factors are given: those with which spikes in flight were sent.
 
 The caller writes the factor of each spike into its source's record first.
+
+Written by hand: nothing is computed.
 """
 
 from distsnn.jit import kernel_entry

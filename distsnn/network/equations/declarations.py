@@ -11,7 +11,7 @@ from distsnn.errors import DescriptionError
 from distsnn.network.base import FrozenMapping
 from distsnn.network.checks import ANY, Interval
 from distsnn.network.distributions import Distribution
-from distsnn.network.model import Parameter, parameter_field
+from distsnn.network.model import Model, Parameter, parameter_field
 from distsnn.network.values import Value, as_value, check_value
 
 # A parameter's default, unit and range, e.g. (10.0, "ms", "> 0").
@@ -145,7 +145,7 @@ def parameter_fields(
     """
     declarations = []
     for name, (default, unit, text) in parameters.items():
-        allowed = _range(text, where=f"parameters, {name!r}")
+        allowed = parse_range(text, where=f"parameters, {name!r}")
         bound = min_ranges.get(name)
         if bound is not None and allowed.starts_below(bound):
             allowed = replace(allowed, low=bound.low, open_low=bound.open_low)
@@ -175,12 +175,45 @@ def _parameter(name: str, declaration: Any) -> ParameterSpec:
             allowed=f"a number or a distribution; arrays for neurons by model({name}=...)",
         )
     allowed = spec[2] if len(spec) == 3 else ""
-    check_value(value, _range(allowed, where=where), where=f"{where}, default")
+    check_value(value, parse_range(allowed, where=where), where=f"{where}, default")
     return value, spec[1], allowed
 
 
-def _range(text: str, *, where: str) -> Interval:
-    """Return the range that a text such as ``"> 0 and <= 1"`` stands for."""
+def check_time_constants(model: type[Model], min_ranges: Mapping[str, Interval]) -> None:
+    """Check that a synapse model's class keeps its time constants above 0, or not negative.
+
+    Raises
+    ------
+    DescriptionError
+        If it allows others.
+    """
+    for name, min_range in min_ranges.items():
+        if model.parameters()[name].allowed.starts_below(min_range):
+            raise DescriptionError(
+                f"a time constant must be {'above 0' if min_range.open_low else '0 or more'}",
+                where=f"synapse model {model.__qualname__}, field {name}",
+                allowed=f"parameter(..., {'above' if min_range.open_low else 'low'}=0.0)",
+            )
+
+
+def titled_lines(texts: Mapping[str, str]) -> list[str]:
+    """Return the lines of a synapse model's texts, each text below its name."""
+    lines = []
+    for title, text in texts.items():
+        stripped = [line.strip() for line in text.splitlines() if line.strip()]
+        if stripped:
+            lines += [f"{title.replace('_', ' ')}:", *(f"    {line}" for line in stripped)]
+    return lines
+
+
+def parse_range(text: str, *, where: str) -> Interval:
+    """Return the range that a text such as ``"> 0 and <= 1"`` stands for.
+
+    Raises
+    ------
+    DescriptionError
+        If it stands for none.
+    """
     bounds: dict[str, Any] = {}
     for part in text.split("and") if text.strip() not in ("", str(ANY)) else ():
         sign = part.strip().rstrip("+-.0123456789eE ")

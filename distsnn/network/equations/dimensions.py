@@ -17,6 +17,7 @@ from distsnn.network.equations.syntax import (
     COMPARISONS,
     DELAYED,
     LOGIC,
+    LOWER_GAMMA,
     RANDOM,
     NameNode,
     Node,
@@ -218,8 +219,9 @@ def kind_of(node: Node, units: Mapping[str, Kind]) -> Kind:
     if function == DELAYED:
         require(kinds[1], MS, arguments[1].span, "a delay")
         return kinds[0]
-    if function in ("exp", "exprel", "log", "erf"):
-        require(kinds[0], ONE, arguments[0].span, f"the argument of {function}")
+    if function in ("exp", "exprel", "log", "erf", LOWER_GAMMA):
+        for argument, kind in zip(arguments, kinds, strict=True):
+            require(kind, ONE, argument.span, f"the argument of {function}")
         return ONE
     if function == "sqrt":
         return ONE.times(kinds[0], Fraction(1, 2)) if isinstance(kinds[0], Unit) else ZERO

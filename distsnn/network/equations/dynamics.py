@@ -23,6 +23,7 @@ from distsnn.network.equations.source import EquationError, EquationText, Span, 
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
 from distsnn.network.equations.syntax import (
     DELAYED,
+    LOWER_GAMMA,
     PREVIOUS,
     RANDOM,
     NameNode,
@@ -286,8 +287,9 @@ def parse_dynamics(
     )
     added = [node for definition in inputs.values() for _, node in definition.additions]
     nodes = [*(definition.value for definition in definitions), *at_ends, *added]
-    for call in calls_in(nodes, DELAYED):
-        raise EquationError(f"neuron models have no {DELAYED}()", call.span)
+    for function in (DELAYED, LOWER_GAMMA):
+        for call in calls_in(nodes, function):
+            raise EquationError(f"neuron models have no {function}()", call.span)
     previous = _previous(nodes, states)
     return Dynamics(
         states,

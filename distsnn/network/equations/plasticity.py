@@ -1,7 +1,7 @@
 """The texts of a plasticity rule, combined and checked."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from distsnn.network.equations.evaluation import evaluate
 from distsnn.network.equations.source import EquationError, EquationText, Span, unknown_at
 from distsnn.network.equations.statements import Definition, read_assignments, read_equations
 from distsnn.network.equations.syntax import (
+    LOWER_GAMMA,
     PREVIOUS,
     NameNode,
     Node,
@@ -53,6 +54,8 @@ from distsnn.network.equations.target_states import (
 
 # Under what name checkpoints hold w among the states of synapses.
 _SAVED = "weight"
+# Under what name they hold the step of the states of sources.
+_LAST = "last"
 # Interval between the spikes that measure the size of learning steps, ms.
 _INTERVAL = 10.0
 Monomial = tuple[Node, tuple[str, ...]]
@@ -169,6 +172,7 @@ def read_plasticity(
     weight_unit: str,
     parameters: Mapping[str, str],
     reserved: Iterable[str],
+    per_source: bool = False,
 ) -> Plasticity:
     """Read and check a rule's texts.
 
@@ -184,13 +188,22 @@ def read_plasticity(
         The parameters' units.
     reserved : iterable of str
         Names that a parameter cannot have.
+    per_source : bool
+        Whether all synapses of a source share their states, which then have the flag ``(pre)`` in
+        the text, and ``"synapse"`` in the result: they may do what states of a synapse may.
 
     Raises
     ------
     DescriptionError
         For the first error; an error in a text is an `EquationError`.
     """
-    definitions = read_equations(EquationText("traces", traces), (PRE, POST, SYNAPSE, MODULATOR))
+    owners = (PRE,) if per_source else (PRE, POST, SYNAPSE, MODULATOR)
+    definitions = read_equations(EquationText("traces", traces), owners)
+    if per_source:
+        definitions = [
+            replace(definition, flag=SYNAPSE if definition.derivative else "")
+            for definition in definitions
+        ]
     unit = unit_named(weight_unit, "weights")
     drifts = [
         definition
@@ -210,7 +223,8 @@ def read_plasticity(
         f"{name}_{POST}": unit_named(definition, f"target, {name!r}")
         for name, definition in target.items()
     }
-    units = checked_units(definitions, reserved_units, parameters, reserved, [_SAVED])
+    saved = [_LAST] if per_source else [_SAVED]
+    units = checked_units(definitions, reserved_units, parameters, reserved, saved)
     variables = {
         definition.name.name: definition for definition in definitions if definition.derivative
     }
@@ -262,8 +276,9 @@ def read_plasticity(
     drift = _drift(drifts[0], variables, derived, relaxations, units) if drifts else ()
     sentences = [value for variables_of_side in events.values() for _, value in variables_of_side]
     sentences += [definition.value for definition in definitions] + ([] if sent is None else [sent])
-    for call in calls_in(sentences, PREVIOUS):
-        raise EquationError(f"plasticity rules have no {PREVIOUS}()", call.span)
+    for function in [PREVIOUS, *([] if per_source else [LOWER_GAMMA])]:
+        for call in calls_in(sentences, function):
+            raise EquationError(f"plasticity rules have no {function}()", call.span)
     if (
         sent is None
         and not drift
@@ -473,8 +488,7 @@ def _relaxation(
                 state, by = factor(above)
                 return state, Operation("/", (by, below), node.span)
         raise EquationError(
-            f"{name} may relax to parameters and states of the synapse that decay to 0, each "
-            "times parameters",
+            f"{name} may relax to parameters and states that decay to 0, each times parameters",
             node.span,
             allowed=", ".join(sorted(inputs)) or "parameters",
         )

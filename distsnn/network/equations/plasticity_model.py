@@ -13,7 +13,9 @@ from distsnn.network.equations.declarations import (
     as_parameters,
     as_texts,
     check_kinds,
+    check_time_constants,
     parameter_fields,
+    titled_lines,
 )
 from distsnn.network.equations.dimensions import unit_named
 from distsnn.network.equations.plasticity import (
@@ -76,19 +78,7 @@ class EquationSynapse(PlasticSynapse):
             is_built_in = cls.__module__.startswith(_BUILT_IN)
             cls.kernel = kernel_module_of("plasticity", cls.name) if is_built_in else ""
             if not is_built_in:
-                cls._check_class()
-
-    @classmethod
-    def _check_class(cls) -> None:
-        """Check that time constants are above 0."""
-        for name, min_range in cls.model.rule.least_time_constants().items():
-            allowed = cls.parameters()[name].allowed
-            if allowed.starts_below(min_range):
-                raise DescriptionError(
-                    f"a time constant must be {'above 0' if min_range.open_low else '0 or more'}",
-                    where=f"synapse model {cls.__qualname__}, field {name}",
-                    allowed=f"parameter(..., {'above' if min_range.open_low else 'low'}=0.0)",
-                )
+                check_time_constants(cls, cls.model.rule.least_time_constants())
 
     @classmethod
     def equation_lines(cls) -> list[str]:
@@ -96,10 +86,7 @@ class EquationSynapse(PlasticSynapse):
         lines = []
         for name, model in cls.models.items():
             lines += [f"# {name}"] if len(cls.models) > 1 else []
-            for title, text in model.fields().items():
-                stripped = [line.strip() for line in text.splitlines() if line.strip()]
-                if stripped:
-                    lines += [f"{title.replace('_', ' ')}:", *(f"    {line}" for line in stripped)]
+            lines += titled_lines(model.fields())
         return lines
 
     def weight_type(self, weight: Value | None) -> str:  # noqa: D102 (inherited)

@@ -19,6 +19,7 @@ FUNCTIONS = {
     "log": (1, 1),
     "sqrt": (1, 1),
     "erf": (1, 1),
+    "lower_gamma": (2, 2),
     "abs": (1, 1),
     "min": (2, 9),
     "max": (2, 9),
@@ -39,6 +40,8 @@ RANDOM = ("uniform", "normal", "binomial", "poisson")
 PREVIOUS = "previous"
 # State of the target of a synapse some time ago.
 DELAYED = "delayed"
+# Lower incomplete gamma function of parameters, in synapse models with states of sources.
+LOWER_GAMMA = "lower_gamma"
 # Sum of the weights that arrive at a receptor in the step.
 INPUT = "input"
 COMPARISONS = ("<", "<=", ">", ">=")

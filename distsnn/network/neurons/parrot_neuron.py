@@ -1,4 +1,7 @@
-"""Neurons that repeat the spikes they receive."""
+"""Neurons that repeat the spikes they receive.
+
+Written by hand: the neuron has no dynamics, and may spike several times in a step.
+"""
 
 from collections.abc import Mapping
 from typing import ClassVar

@@ -1,4 +1,7 @@
-"""Neurons that spike by themselves, as Poisson processes."""
+"""Neurons that spike by themselves, as Poisson processes.
+
+Written by hand: the neuron has no dynamics that equations would describe.
+"""
 
 from collections.abc import Mapping
 from typing import ClassVar

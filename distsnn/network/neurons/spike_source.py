@@ -1,4 +1,7 @@
-"""Neurons that emit given spikes."""
+"""Neurons that emit given spikes.
+
+Written by hand: the spikes are data, and no equation describes them.
+"""
 
 from collections.abc import Mapping
 from typing import ClassVar

@@ -8,7 +8,11 @@ import numpy as np
 
 from distsnn.errors import DescriptionError
 from distsnn.network.distributions import Distribution
-from distsnn.network.model import State, SynapseModel, kernel_module_of, parameter
+from distsnn.network.equations.transmission_model import (
+    EquationTransmission,
+    TransmissionEquations,
+)
+from distsnn.network.model import parameter
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import TAIL, Value, value_bounds
 
@@ -17,18 +21,13 @@ _LARGEST = 100.0
 
 
 @synapse_model
-class NmdaSynapse(SynapseModel):
+class NmdaSynapse(EquationTransmission):
     """Saturating gating of NMDA receptors, as a jump at each spike (as in NEST's iaf_bw_2001).
 
     The gating s of a source follows ds/dt = -s/tau_decay + alpha x (1 - s), dx/dt = -x/tau_rise; a
     spike adds 1 to x. With tau_rise far below tau_decay and below the intervals between spikes,
-    each spike makes s jump by::
-
-        jump = k_0 + k_1 s,    k_1 = exp(-alpha tau_rise) - 1
-        k_0 = (alpha tau_rise)^r gamma(1 - r, alpha tau_rise),    r = tau_rise/tau_decay
-
-    with the lower incomplete gamma function; between spikes s decays with tau_decay. A spike acts
-    with weight * jump, on a receptor that decays with tau_decay, such as ``NMDA`` of `IafBw2001`.
+    each spike makes s jump by k_0 + k_1 s, with k_1 = exp(-alpha tau_rise) - 1. A spike acts with
+    weight * jump, on a receptor that decays with tau_decay, such as ``NMDA`` of `IafBw2001`.
 
     In NEST the source's neuron model computes the jump and sends it with its spike; here it is a
     property of the projection, and any neuron may be the source.
@@ -37,15 +36,25 @@ class NmdaSynapse(SynapseModel):
     """
 
     name: ClassVar[str] = "nmda_synapse"
-    scheme: ClassVar[str] = "Exact from one spike of the source to the next."
     peers: ClassVar[Mapping[str, str]] = {
         "NEST": "a part of `iaf_bw_2001`",
         "Brian2": "equations, not approximated",
     }
-    kernel: ClassVar[str] = kernel_module_of("synapses", "nmda_synapse")
-    states: ClassVar[Mapping[str, State]] = {
-        "s": State("1", "gating, which a spike raises at once", low=0.0, high=1.0),
-    }
+    equations: ClassVar[TransmissionEquations] = TransmissionEquations(
+        """
+        r = tau_rise/tau_decay : 1
+        opening = alpha*tau_rise : 1
+        k_0 = opening**r*lower_gamma(1 - r, opening) : 1
+        k_1 = -opening*exprel(-opening) : 1
+        ds/dt = -s/tau_decay : 1 (pre)  # gating, which a spike raises at once
+        """,
+        on_pre="""
+            jump = k_0 + k_1*s
+            s += jump
+        """,
+        transmit="w*jump",
+        ranges={"s": ">= 0 and <= 1"},
+    )
     ordered_parameters: ClassVar[tuple[tuple[str, str], ...]] = (("tau_rise", "tau_decay"),)
 
     alpha: Value = parameter(default=0.5, unit="1/ms", doc="rate of opening", above=0.0)

@@ -3,19 +3,18 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
-from distsnn.network.model import State, SynapseModel, kernel_module_of, parameter
+from distsnn.network.equations.transmission_model import (
+    EquationTransmission,
+    TransmissionEquations,
+)
+from distsnn.network.model import parameter
 from distsnn.network.registry import synapse_model
 from distsnn.network.values import Value
 
 
 @synapse_model
-class Tsodyks2(SynapseModel):
+class Tsodyks2(EquationTransmission):
     """Short-term depression and facilitation (NEST's tsodyks2_synapse).
-
-    x is the share of resources that are available, u the share of these that the last spike used,
-    fading. Between spikes of the source::
-
-        dx/dt = (1 - x)/tau_rec,    du/dt = -u/tau_fac
 
     A spike first raises u by U (1 - u), acts with weight · x · u, and then lowers x by x u. At the
     start x = 1 and u = 0, so a first spike uses U. With tau_fac = 0 nothing facilitates: every
@@ -28,13 +27,20 @@ class Tsodyks2(SynapseModel):
     """
 
     name: ClassVar[str] = "tsodyks2_synapse"
-    scheme: ClassVar[str] = "Exact from one spike of the source to the next."
     peers: ClassVar[Mapping[str, str]] = {"NEST": "tsodyks2_synapse"}
-    kernel: ClassVar[str] = kernel_module_of("synapses", "tsodyks2_synapse")
-    states: ClassVar[Mapping[str, State]] = {
-        "x": State("1", "resources available", default=1.0, low=0.0, high=1.0),
-        "u": State("1", "share of them that the last spike used, fading", low=0.0, high=1.0),
-    }
+    equations: ClassVar[TransmissionEquations] = TransmissionEquations(
+        """
+        dx/dt = (1 - x)/tau_rec : 1 (pre)  # resources available
+        du/dt = -u/tau_fac : 1 (pre)  # share of them that the last spike used, fading
+        """,
+        on_pre="""
+            u += U*(1 - u)
+            released = u*x
+            x -= released
+        """,
+        transmit="w*released",
+        ranges={"x": ">= 0 and <= 1", "u": ">= 0 and <= 1"},
+    )
 
     U: Value = parameter(
         default=0.5,

@@ -19,6 +19,7 @@ from distsnn.network import (
     Projection,
     RecordSpikes,
     RecordState,
+    TransmissionModel,
     Tsodyks2,
     Uniform,
 )
@@ -28,18 +29,31 @@ from distsnn.simulation import Simulation
 E = Population("E", 150, IafPscExp())
 OTHERS = Population("I", 100, IafPscExp())
 SOURCES = E[10:140]
+# a model of a user: facilitation alone
+FACILITATING = TransmissionModel(
+    traces="du/dt = (U - u)/tau : 1 (pre)",
+    on_pre="used = u; u += U*(1 - u)",
+    transmit="w*used",
+    parameters={"U": (0.2, "1", ">= 0 and <= 1"), "tau": (90.0, "ms", "> 0")},
+)
 
 
 def network() -> Network:
     """Return a network with short-term plasticity, drawn and common, and delays that differ."""
     delays = Uniform(0.5, 6.0)
     drawn = Tsodyks2(U=Uniform(0.1, 0.6), tau_rec=Uniform(30.0, 300.0), tau_fac=40.0)
+    own = FACILITATING(U=Uniform(0.1, 0.5))
     return Network(
         [E, OTHERS],
         [
             Projection(SOURCES, E, FixedIndegree(20), 60.0, delays, synapse=drawn, name="E->E"),
             Projection(
                 E, OTHERS, FixedIndegree(20), Uniform(50.0, 90.0), delays, synapse=Tsodyks2()
+            ),
+            Projection(
+                *(E, OTHERS, FixedIndegree(10), Uniform(50.0, 90.0), delays),
+                synapse=own,
+                name="own",
             ),
         ],
         [PoissonInput(E, 9000.0, 50.0), PoissonInput(OTHERS, 9000.0, 50.0)],
@@ -56,6 +70,8 @@ def begin(path: Path, **settings: Any) -> None:
         common["tau_fac"] = 100.0
         simulation.run(30.0)
         drawn["tau_rec"] = Uniform(20.0, 100.0)
+        simulation["own"].parameters["tau"] = Uniform(20.0, 100.0)
+        simulation["own"].state["u"] = np.linspace(0.1, 0.9, E.size)
         simulation.run(2.1)
         drawn["U"] = 0.4
         common["U"] = Uniform(0.1, 0.9)
@@ -69,6 +85,7 @@ def resume(path: Path, **settings: Any) -> None:
         simulation.run(1.0)
         simulation["E->E"].parameters["tau_fac"] = 0.0
         simulation["E->I"].parameters["U"] = 0.3
+        simulation["own"].parameters["U"] = 0.1
         simulation.run(30.0)
         simulation.save()
 

@@ -12,8 +12,14 @@ import numpy as np
 import pytest
 
 from distsnn import PoissonInput, Simulation
-from distsnn.codegen.built_in import built_in_kernels, built_in_neurons, built_in_rules
+from distsnn.codegen.built_in import (
+    built_in_kernels,
+    built_in_neurons,
+    built_in_rules,
+    built_in_transmissions,
+)
 from distsnn.errors import DescriptionError
+from distsnn.kernels import neurons, synapses
 from distsnn.network import (
     EquationNeuron,
     EquationSynapse,
@@ -24,12 +30,19 @@ from distsnn.network import (
     Population,
     RuleEquations,
     SubsteppedNeuron,
+    TransmissionModel,
     Value,
     get_neuron_model,
     neuron_model,
     parameter,
 )
-from distsnn.network.registry import check_model, model_names, synapse_model, synapse_models
+from distsnn.network.registry import (
+    check_model,
+    get_synapse_model,
+    model_names,
+    synapse_model,
+    synapse_models,
+)
 
 KERNELS = built_in_kernels()
 # Kernels that are written by hand, with the reason why equations do not describe the model.
@@ -47,6 +60,16 @@ def test_every_model_has_equations_or_a_reason() -> None:
     }
     assert not written & BY_HAND.keys()
     assert len(written) >= 20
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_modules_of_models_without_equations_say_why(name: str) -> None:
+    model = get_neuron_model(name)
+    kernel = Path(next(iter(neurons.__path__))) / f"{name}.py"
+    # a spike source has no kernel of its own
+    texts = [sys.modules[model.__module__].__doc__ or ""]
+    texts += [kernel.read_text(encoding="utf-8")] if kernel.exists() else []
+    assert all(text.count("\nWritten by hand: ") == 1 for text in texts)
 
 
 @pytest.mark.parametrize("file", KERNELS, ids=lambda file: file.stem)
@@ -88,17 +111,45 @@ def test_every_rule_has_equations() -> None:
     assert len(written) >= 13
 
 
+def test_every_synapse_model_with_states_of_sources_has_equations() -> None:
+    written = {model.name for model in built_in_transmissions()}
+    assert written == {
+        model.name
+        for model in synapse_models()
+        if not issubclass(model, PlasticSynapse) and model.__module__.startswith("distsnn.")
+    }
+    assert {"tsodyks2_synapse", "nmda_synapse"} <= written
+    generated = {file.stem for file in KERNELS if file.parent.name == "synapses"}
+    files = {file.stem for file in Path(next(iter(synapses.__path__))).glob("*.py")}
+    # the factors of spikes in flight are given
+    assert files - {"__init__"} == generated | {"given_factor"}
+
+
+@pytest.mark.parametrize("model", built_in_transmissions(), ids=lambda model: model.name)
+def test_the_texts_of_built_in_synapse_models_are_valid(model: TransmissionModel) -> None:
+    given = {name: getattr(model, name) for name in ("traces", "on_pre", "transmit")}
+    given |= {"initial": model.initial, "ranges": model.ranges, "parameters": model.parameters}
+    states = TransmissionModel(**given, max_factor=model.max_factor).synapse.states
+    assert states == model.states()
+    declared = get_synapse_model(model.name).parameters()
+    for tau, least in model.transmission.least_time_constants().items():
+        assert not declared[tau].allowed.starts_below(least)
+
+
 def test_runs_of_built_in_models_do_not_import_sympy() -> None:
     program = """
 import sys
 from distsnn import (
-    ConstantCurrent, IafCondAlpha, IafPscAlpha, Network, Population, Simulation
+    AllToAll, ConstantCurrent, IafCondAlpha, IafPscAlpha, Network, Population, Projection,
+    Simulation, Tsodyks2
 )
 models = IafCondAlpha(), IafPscAlpha()
 populations = [Population(f"P{i}", 10, model) for i, model in enumerate(models)]
 currents = [ConstantCurrent(one, 500.0) for one in populations]
-with Simulation(Network(populations, [], currents)) as simulation:
+scaled = Projection(*populations, AllToAll(), 1.0, 1.0, synapse=Tsodyks2(), name="scaled")
+with Simulation(Network(populations, [scaled], currents)) as simulation:
     simulation.run(50.0)
+    simulation["scaled"].state["x"] = 0.5
     assert all(simulation[name].spike_counts().sum() for name in ("P0", "P1"))
 assert "sympy" not in sys.modules
 """

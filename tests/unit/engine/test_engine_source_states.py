@@ -1,6 +1,5 @@
 """What is known of the sources of synapse models: drawn, advanced, settled, saved and put back."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +17,7 @@ from distsnn.errors import DescriptionError
 from distsnn.kernels.synapses import tsodyks2_synapse as kernels
 from distsnn.network import (
     AllToAll,
+    EquationTransmission,
     FixedIndegree,
     IafPscDelta,
     IafPscExp,
@@ -25,8 +25,7 @@ from distsnn.network import (
     Population,
     Projection,
     SpikeSource,
-    State,
-    SynapseModel,
+    TransmissionEquations,
     Tsodyks2,
     Uniform,
     Value,
@@ -73,14 +72,21 @@ def own_states(layout: LocalLayout, seed: int = 3) -> OwnStates:
     return OwnStates(layout, SourceParameters(layout, 1, seed))
 
 
+def constants_of(states: OwnStates) -> list[np.ndarray]:
+    """Return U, tau_rec and tau_fac of all neurons of S, times in steps."""
+    first = len(kernels.STATES)
+    columns = [first + kernels.CONSTANTS.index(name) for name in ("c_U", "tau_rec", "tau_fac")]
+    return [states.records[:SIZE, column] for column in columns]
+
+
 def after_spikes(step: int) -> dict[str, np.ndarray]:
     """Return x, u and last of all neurons of S by their spikes up to a step, in plain numpy."""
     (layout,) = layouts(NETWORK, 1)
-    drawn = own_states(layout).records[:SIZE]
+    drawn = constants_of(own_states(layout))
     x, u, last = np.ones(SIZE), np.zeros(SIZE), np.zeros(SIZE)
     for neuron, now in zip(NEURONS, STEPS, strict=True):
         if now <= step and 50 <= neuron < 170:
-            first, rec, fac = drawn[neuron, 3:6]
+            first, rec, fac = (values[neuron] for values in drawn)
             h = now - last[neuron]
             was, used = x[neuron], u[neuron]
             was = 1.0 + (was - 1.0) * np.exp(-h / rec)
@@ -93,7 +99,7 @@ def after_spikes(step: int) -> dict[str, np.ndarray]:
 def states_at(step: int, now: int) -> dict[str, np.ndarray]:
     """Return x and u at a step after the spikes of `after_spikes`."""
     (layout,) = layouts(NETWORK, 1)
-    _, rec, fac = own_states(layout).records[:SIZE, 3:6].T
+    _, rec, fac = constants_of(own_states(layout))
     found = after_spikes(step)
     h = now - found["last"]
     return {"x": 1.0 + (found["x"] - 1.0) * np.exp(-h / rec), "u": found["u"] * np.exp(-h / fac)}
@@ -102,11 +108,11 @@ def states_at(step: int, now: int) -> dict[str, np.ndarray]:
 def test_parameters_are_drawn_per_source_whatever_the_rank() -> None:
     (whole,) = layouts(NETWORK, 1)
     every = own_states(whole).records[:SIZE]
-    drawn = every[50:170]
-    assert np.unique(drawn[:, kernels.FIRST_USE]).size == 120
-    assert 0.1 < drawn[:, kernels.FIRST_USE].min() < 0.2
-    assert np.corrcoef(drawn[:, kernels.FIRST_USE], drawn[:, kernels.TAU_FAC])[0, 1] < 0.3
-    np.testing.assert_allclose(drawn[:, kernels.TAU_REC], MODEL.tau_rec / DT)
+    first, rec, fac = (values[50:170] for values in constants_of(own_states(whole)))
+    assert np.unique(first).size == 120
+    assert 0.1 < first.min() < 0.2
+    assert np.corrcoef(first, fac)[0, 1] < 0.3
+    np.testing.assert_allclose(rec, MODEL.tau_rec / DT)
     for layout in layouts(NETWORK, 3):
         one = own_states(layout)
         real = one.neurons >= 0
@@ -181,12 +187,12 @@ def test_a_run_goes_on_from_what_was_saved(delivery: str) -> None:
 def test_several_spikes_of_a_source_in_one_step_use_up_what_is_left() -> None:
     made = own_states(layouts(NETWORK, 1)[0])
     made.advance(np.array([5, 5, 5], np.int32), np.array([60, 60, 49], np.uint32))
-    first = made.records[60, kernels.FIRST_USE]
-    x, u = made.records[60, [kernels.X, kernels.U]]
+    first = constants_of(made)[0][60]
+    x, u = made.records[60, [kernels.STATES.index(name) for name in ("x", "u")]]
     assert u == pytest.approx(first + first * (1.0 - first))
     assert x == pytest.approx((1.0 - first) * (1.0 - u))
     # a neuron beyond the view is no source
-    assert made.records[49, kernels.LAST] == 0.0
+    assert made.records[49, kernels.STATES.index("last")] == 0.0
 
 
 def test_history_lets_go_in_the_order_of_steps() -> None:
@@ -220,22 +226,20 @@ def test_ranks_without_sources_or_targets_run() -> None:
 
 
 @pytest.mark.parametrize("delivery", ["push", "pull"])
-def test_a_model_of_a_user_scales_weights_by_a_kernel_of_its_own(
+def test_a_model_of_a_user_scales_weights_by_its_equations(
     delivery: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(registry, "_SYNAPSES", dict(registry._SYNAPSES))
 
     @synapse_model
-    class Harmonic(SynapseModel):
+    class Harmonic(EquationTransmission):
         """The n-th spike acts with gain/n of the weight."""
 
         name: ClassVar[str] = "harmonic_of_a_test"
-        kernel: ClassVar[str] = "harmonic_kernel"
-        states: ClassVar[Mapping[str, State]] = {"n": State("1", "spikes so far")}
+        equations: ClassVar[TransmissionEquations] = TransmissionEquations(
+            "dn/dt = 0 : 1 (pre)  # spikes so far", "n += 1", "gain*w/n", max_factor=3.0
+        )
         gain: Value = parameter(default=1.0, unit="1", doc="factor", low=0.0, high=3.0)
-
-        def largest_factor(self) -> float:
-            return 3.0
 
     source = Population("S", 2, SpikeSource([1.0, 2.0, 2.5, 3.0], [0, 0, 1, 0]))
     synapse = Harmonic(gain=[3.0, 2.0])

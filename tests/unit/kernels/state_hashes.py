@@ -8,6 +8,7 @@ import json
 import pkgutil
 import sys
 from collections.abc import Iterator
+from types import ModuleType
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,7 @@ from distsnn.kernels import neurons, stimuli
 from distsnn.kernels.functions import exp_array, expm1_array, log_array
 from distsnn.kernels.plastic import PIECE
 from distsnn.kernels.source_spikes import advance
-from distsnn.kernels.synapses import nmda_synapse, tsodyks2_synapse
+from distsnn.kernels.synapses import make_records, nmda_synapse, tsodyks2_synapse
 from distsnn.kernels.values import draw_values
 from distsnn.network import (
     BCM,
@@ -174,13 +175,24 @@ def _values(kind: int) -> npt.NDArray[np.float64]:
     return out
 
 
+def _records(
+    model: ModuleType, given: dict[str, npt.NDArray[np.float64]], largest: float
+) -> npt.NDArray[np.float64]:
+    constants, first = model.constants(given, 0.1), len(model.STATES)
+    size = next(iter(given.values())).size
+    _, records = make_records(size, first + len(constants) + 1, largest)
+    for column, name in enumerate(model.CONSTANTS, first):
+        records[:, column] = constants[name]
+    return records
+
+
 def _short_term_plasticity() -> npt.NDArray[np.float64]:
     rng, n = np.random.default_rng(5), 200
-    records = np.zeros((n, tsodyks2_synapse.FACTOR + 1))
-    records[:, tsodyks2_synapse.X] = 1.0
-    records[:, tsodyks2_synapse.FIRST_USE] = rng.uniform(0.0, 1.0, n)
-    records[:, tsodyks2_synapse.TAU_REC] = rng.uniform(100.0, 9000.0, n)
-    records[::2, tsodyks2_synapse.TAU_FAC] = rng.uniform(10.0, 9000.0, n // 2)
+    tau_fac = np.zeros(n)
+    tau_fac[::2] = rng.uniform(10.0, 9000.0, n // 2)
+    given = {"U": rng.uniform(0.0, 1.0, n), "tau_rec": rng.uniform(100.0, 9000.0, n)}
+    records = _records(tsodyks2_synapse, {**given, "tau_fac": tau_fac}, 1.0)
+    records[:, 0] = 1.0
     steps = np.sort(rng.integers(0, 5000, 20 * n)).astype(np.int32)
     advance(tsodyks2_synapse.spike.address, records, rng.integers(0, n, steps.size), steps)
     return records
@@ -190,9 +202,7 @@ def _gating() -> npt.NDArray[np.float64]:
     rng, n = np.random.default_rng(6), 200
     ranges = {"alpha": (0.1, 2.0), "tau_rise": (0.5, 5.0), "tau_decay": (10.0, 200.0)}
     given = {name: rng.uniform(*ends, n) for name, ends in ranges.items()}
-    constants = nmda_synapse.constants(given, 0.1)
-    columns = [*(constants[name] for name in nmda_synapse.CONSTANTS), np.zeros(n)]
-    records = np.stack([np.zeros(n), np.zeros(n), *columns], axis=1)
+    records = _records(nmda_synapse, given, 1e3)
     steps = np.sort(rng.integers(0, 5000, 20 * n)).astype(np.int32)
     advance(nmda_synapse.spike.address, records, rng.integers(0, n, steps.size), steps)
     return records

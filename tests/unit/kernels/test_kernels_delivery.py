@@ -18,7 +18,7 @@ from distsnn.engine.row_sets import RowSet
 from distsnn.engine.storage import RowSetPlan
 from distsnn.kernels import delivery as kernels
 from distsnn.kernels.source_spikes import advance
-from distsnn.kernels.synapses import tsodyks2_synapse
+from distsnn.kernels.synapses import make_records, tsodyks2_synapse
 
 Ints = npt.NDArray[np.int64]
 N_GIDS = 300
@@ -83,9 +83,12 @@ class States:
     def of(cls, row_set: RowSet) -> "States":
         draw = np.random.default_rng(14)
         n = row_set.sources.size
-        start, last = np.ones(n), np.zeros(n)
-        parameters = (draw.random(n), draw.uniform(1.0, 50.0, n), draw.uniform(0.0, 20.0, n))
-        return cls(np.stack([start, last, last, *parameters, last], axis=1))
+        use, rec, fac = draw.random(n), draw.uniform(1.0, 50.0, n), draw.uniform(0.0, 20.0, n)
+        constants = {"c_U": use, "tau_rec": rec, "tau_fac": fac}
+        _, records = make_records(n, 7, 1.0)
+        records[:, 0] = 1.0
+        records[:, 3:6] = np.stack([constants[name] for name in cls.kernel.CONSTANTS], axis=1)
+        return cls(records)
 
     def factor(self, row: int, step: int) -> float:
         """Advance a source to a spike in a loop, and return the factor of its weights."""

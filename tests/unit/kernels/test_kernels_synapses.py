@@ -6,25 +6,42 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import special
 
 from distsnn.kernels.source_spikes import advance
-from distsnn.kernels.synapses import nmda_synapse
+from distsnn.kernels.synapses import (
+    FAULT_FACTOR,
+    FAULT_RECORD,
+    FAULT_STEP,
+    lower_gamma,
+    make_records,
+    nmda_synapse,
+)
 from distsnn.kernels.synapses import tsodyks2_synapse as kernels
 from distsnn.network import NmdaSynapse
 
 Floats = npt.NDArray[np.float64]
+X, U, SINCE = map(kernels.STATES.index, ("x", "u", "last"))
+
+
+def records_of(rows: list[list[float]], largest: float = 1.0) -> Floats:
+    """Return records with a header before them."""
+    _, records = make_records(len(rows), len(rows[0]), largest)
+    records[:] = rows
+    return records
 
 
 def record(first: float, tau_rec: float, tau_fac: float, last: float = 0.0) -> Floats:
     """Return the record of one source that has not spiked; time constants in steps."""
-    return np.array([[1.0, 0.0, last, first, tau_rec, tau_fac, 0.0]])
+    constants = {"c_U": first, "tau_rec": tau_rec, "tau_fac": tau_fac}
+    return records_of([[1.0, 0.0, last, *(constants[name] for name in kernels.CONSTANTS), 0.0]])
 
 
 def factors(records: Floats, steps: list[int], model: ModuleType = kernels) -> Floats:
     found = []
     for step in steps:
         advance(model.spike.address, records, np.zeros(1, np.int64), np.array([step], np.int32))
-        found.append(records[0, model.FACTOR])
+        found.append(records[0, -1])
     return np.array(found)
 
 
@@ -84,30 +101,45 @@ def test_a_record_brought_up_on_the_way_has_the_same_factors(model: str) -> None
     row = record(0.3, 70.0, 0.0 if "without" in model else 90.0)
     module: ModuleType = kernels
     if model == "nmda":
-        module, row = nmda_synapse, np.array([[0.0, 0.0, 300.0, 0.4, -0.3, 0.0]])
-    whole, parts = row.copy(), row.copy()
+        module, row = nmda_synapse, records_of([[0.0, 0.0, 300.0, 0.4, -0.3, 0.0]])
+    whole, parts = (records_of(row.tolist()) for _ in range(2))
+    since = module.STATES.index("last")
     steps = [3, 40, 41, 130, 900]
     expected = factors(whole, steps, module)
     found = []
     for step in steps:
         for between in (step - 1, step):
-            module.bring_up(parts, max(between, int(parts[0, module.LAST])))
+            module.bring_up(parts, max(between, int(parts[0, since])))
         found.append(factors(parts, [step], module)[0])
     np.testing.assert_allclose(found, expected, rtol=1e-13)
     assert np.unique(expected).size == len(steps)
 
 
 def test_sources_do_not_touch_each_other() -> None:
-    records = np.concatenate([record(0.5, 800.0, 0.0), record(0.1, 100.0, 900.0)])
+    rows = np.concatenate([record(0.5, 800.0, 0.0), record(0.1, 100.0, 900.0)])
+    records = records_of(rows.tolist())
     untouched = records[0].copy()
     spikes = np.array([1, 1, 1]), np.array([5, 9, 400], np.int32)
     advance(kernels.spike.address, records, *spikes)
     np.testing.assert_array_equal(records[0], untouched)
     expected = reference(0.1, 100.0, 900.0, [5, 9, 400])[-1]
-    assert records[1, kernels.FACTOR] == pytest.approx(expected, rel=1e-14)
-    u = records[1, kernels.U]
-    assert records[1, kernels.X] == pytest.approx(expected / u * (1.0 - u), rel=1e-14)
-    assert records[1, kernels.LAST] == 400
+    assert records[1, -1] == pytest.approx(expected, rel=1e-14)
+    u = records[1, U]
+    assert records[1, X] == pytest.approx(expected / u * (1.0 - u), rel=1e-14)
+    assert records[1, SINCE] == 400
+
+
+def test_a_factor_that_is_not_allowed_is_noted_and_adds_nothing() -> None:
+    rows = [record(first, 800.0, 0.0)[0].tolist() for first in (0.5, 1.5, np.nan, 2.5)]
+    header, records = make_records(4, len(rows[0]), 1.0)
+    records[:] = rows
+    for source, step in ((0, 3), (2, 4), (1, 5), (3, 6)):
+        advance(kernels.spike.address, records, np.array([source]), np.array([step], np.int32))
+    np.testing.assert_array_equal(records[:, -1], [0.5, 0.0, 0.0, 0.0])
+    # the first of them
+    assert header[FAULT_STEP] == 4
+    assert header[FAULT_RECORD] == 2 * records.shape[1]
+    assert np.isnan(header[FAULT_FACTOR])
 
 
 def gating(alpha: float, tau_rise: float, tau_decay: float, steps: list[int]) -> Floats:
@@ -134,16 +166,20 @@ def test_jumps_of_nmda_gating_follow_the_recursion(values: tuple[float, float, f
     constants = nmda_synapse.constants(given, 0.1)
     row = [0.0, 0.0, *(constants[name][0] for name in nmda_synapse.CONSTANTS), 0.0]
     steps = [3, 4, 5, 105, 205, 305, 306, 306, 2000, 100_000]
-    found = factors(np.array([row]), steps, nmda_synapse)
-    np.testing.assert_allclose(found, gating(*values, steps), rtol=1e-7, atol=1e-12)
     model = NmdaSynapse(**given)
+    found = factors(records_of([row], model.largest_factor()), steps, nmda_synapse)
+    np.testing.assert_allclose(found, gating(*values, steps), rtol=1e-7, atol=1e-12)
     assert found.min() > -1e-15 and found.max() == found[0]
     # the bound wastes few bits of the input
     assert found[0] * (1.0 - 1e-12) < model.largest_factor() < 2.0 * found[0]
 
 
-def test_a_source_s_first_jump_does_not_depend_on_the_others() -> None:
-    x, r = np.array([1e-3, 1.0, 99.0]), np.array([0.5, 0.02, 0.99])
-    every = nmda_synapse.first_jump(x, r)
-    each = [nmda_synapse.first_jump(x[i : i + 1], r[i : i + 1])[0] for i in range(3)]
-    np.testing.assert_array_equal(every, each)
+def test_the_gamma_function_is_scipy_s_and_does_not_depend_on_other_elements() -> None:
+    a, x = (
+        grid.ravel() for grid in np.meshgrid([0.01, 0.5, 0.98, 3.0, 40.0], [1e-6, 0.1, 7.0, 500])
+    )
+    every = lower_gamma(a, x)
+    np.testing.assert_allclose(every, special.gammainc(a, x) * special.gamma(a), rtol=1e-12)
+    np.testing.assert_array_equal(every, [lower_gamma(*pair) for pair in zip(a, x, strict=True)])
+    assert lower_gamma(0.5, 0.0) == 0.0
+    assert np.isnan(lower_gamma([0.0, -1.0, 0.5, 0.5, np.nan], [1.0, 1.0, -1.0, 601.0, 1.0])).all()

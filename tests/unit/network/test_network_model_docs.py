@@ -13,6 +13,7 @@ from distsnn.network import (
     STDP,
     EquationNeuron,
     EquationSynapse,
+    EquationTransmission,
     IafCondExp,
     IafPscExp,
     Neuron,
@@ -61,7 +62,7 @@ def entries(model: type[Model], title: str) -> dict[str, tuple[str, str]]:
 @pytest.mark.parametrize("model", BUILT_IN, ids=lambda model: model.__name__)
 def test_documentation_of_a_built_in_model_has_all_sections(model: type[Model]) -> None:
     wanted = {"", "Integration", "Other simulators"}
-    has_equations = issubclass(model, EquationNeuron | EquationSynapse)
+    has_equations = issubclass(model, EquationNeuron | EquationSynapse | EquationTransmission)
     wanted |= {"Equations", "References"} if has_equations else set()
     wanted |= {"References"} if issubclass(model, SynapseModel) else set()
     wanted |= {"Receptors"} if issubclass(model, Neuron) else set()

@@ -202,7 +202,7 @@ def test_networks_are_stored_and_read_back(rule: PlasticityModel) -> None:
         ),
         (
             *("traces", "dc/dt = (k*w - c)/tau : pA (synapse)", 1, 12),
-            *("c may relax to parameters and states of the synapse that decay to 0", "w"),
+            *("c may relax to parameters and states that decay to 0", "w"),
         ),
         (
             *("traces", "dc/dt = 0 : pA (synapse)\ndd/dt = (c*c - d)/tau : pA*pA (synapse)"),

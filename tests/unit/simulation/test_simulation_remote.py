@@ -128,8 +128,13 @@ def make():
     return Quadratic
 
 @synapse_model
-class Depressing(Tsodyks2):
+class Depressing(EquationTransmission):
     name: ClassVar[str] = "depressing"
+    equations: ClassVar[TransmissionEquations] = TransmissionEquations(
+        "dx/dt = (1 - x)/tau : 1 (pre)", "used = U*x; x -= used", "w*used"
+    )
+    U: Value = parameter(default=0.5, unit="1", doc="use", low=0.0, high=1.0)
+    tau: Value = parameter(default=100.0, unit="ms", doc="recovery", above=0.0)
 
 @synapse_model
 class Rule(VogelsSTDP):

@@ -1,9 +1,7 @@
 """Parameters of synapse models change between runs: from then on as if described so."""
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -20,15 +18,10 @@ from distsnn.network import (
     Population,
     Projection,
     SpikeSource,
-    State,
     SynapseModel,
     Tsodyks2,
     Uniform,
-    Value,
-    parameter,
-    registry,
 )
-from distsnn.network.registry import synapse_model
 from distsnn.simulation import Simulation
 
 DT, N_SOURCES, DELAY = 0.1, 70, 3.0
@@ -175,7 +168,7 @@ def test_a_reset_keeps_them() -> None:
         np.testing.assert_array_equal(added(simulation, 20.0), expected)
 
 
-def test_values_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_that_cannot_be_are_refused() -> None:
     with Simulation(network(Tsodyks2()), seed=5) as simulation:
         parameters = simulation["p"].parameters
         for name, value, message in (
@@ -196,19 +189,3 @@ def test_values_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> N
             simulation["p"].parameters["U"] = 0.1 + 0.1 * communicator.rank
 
     run(2, differ)
-    monkeypatch.setattr(registry, "_SYNAPSES", dict(registry._SYNAPSES))
-
-    @synapse_model
-    class Harmonic(SynapseModel):
-        """The n-th spike acts with gain/n of the weight; its kernel module knows no time."""
-
-        name: ClassVar[str] = "harmonic_that_stays"
-        kernel: ClassVar[str] = "harmonic_kernel"
-        states: ClassVar[Mapping[str, State]] = {"n": State("1", "spikes so far")}
-        gain: Value = parameter(default=1.0, unit="1", doc="factor", low=0.0, high=1.0)
-
-    with Simulation(network(Harmonic()), seed=5) as simulation:
-        simulation.run(20.0)
-        assert simulation["p"].state["n"].max() > 3
-        with pytest.raises(DescriptionError, match=r"gain: cannot be set during a run.*bring_up"):
-            simulation["p"].parameters["gain"] = 0.5
