@@ -22,7 +22,7 @@ from distsnn.network.equations.syntax import LOWER_GAMMA, NameNode, Node, Operat
 from distsnn.network.equations.target_states import PRE, SYNAPSE
 from distsnn.network.equations.transmission_model import TransmissionModel
 
-_HEADER = ("LEAST", "LARGEST", "FAULT_STEP", "FAULT_RECORD", "FAULT_FACTOR")
+_HEADER = ("MIN_FACTOR", "MAX_FACTOR", "FAULT_STEP", "FAULT_RECORD", "FAULT_FACTOR")
 # Names that a module uses.
 _TAKEN = (
     *("np", "inline", "kernel", "kernel_entry", "min", "max", "abs", "p", "dt", "i", "range"),
@@ -127,7 +127,7 @@ class _Module:
             *(f"    {line}" for line in read("records[start + {}]", read_by_spike)),
             *(f"    {line}" for line in (*advance, *statements)),
             "    # NaN is refused, too",
-            "    if not records[LEAST] <= factor <= records[LARGEST]:",
+            "    if not records[MIN_FACTOR] <= factor <= records[MAX_FACTOR]:",
             "        if records[FAULT_STEP] == 0.0:",
             "            records[FAULT_STEP], records[FAULT_RECORD] = step, start",
             "            records[FAULT_FACTOR] = factor",

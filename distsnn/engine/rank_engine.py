@@ -177,7 +177,7 @@ class RankEngine:
         sources = {projection.pre.population for projection in projections}
         spikes = (spikes_per_step(self.neurons[source].population) for source in sources)
         factors = (
-            projection.scaling_model.largest_factor()
+            projection.scaling_model.max_factor()
             for projection in projections
             if projection.scaling_model is not None
         )

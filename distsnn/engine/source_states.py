@@ -141,7 +141,7 @@ class SourceStates(NeuronHolder):
         # states, constants, and the factor of the latest spike
         columns = (*self._states, *self.kernel.CONSTANTS)
         self.header, self.records = kernels.make_records(
-            neurons.size, len(columns) + 1, parameters.model.largest_factor()
+            neurons.size, len(columns) + 1, parameters.model.max_factor()
         )
         self.use_parameters()
         for name, value in self.kernel.INITIAL.items():
@@ -178,7 +178,7 @@ class SourceStates(NeuronHolder):
         problem = (
             f"projection {self.projection.name!r}, spike of gid {gid}: its synapse model "
             f"multiplies the weights by {self.header[kernels.FAULT_FACTOR]:g}, beyond 0 to "
-            f"{self.parameters.model.largest_factor():g}"
+            f"{self.parameters.model.max_factor():g}"
         )
         return step, gid, problem
 

@@ -477,6 +477,6 @@ class SynapseModel(Model):
     parameter_scope: ClassVar[str] = "source neuron, which all of its synapses share"
     kernel: ClassVar[str] = ""
 
-    def largest_factor(self) -> float:
+    def max_factor(self) -> float:
         """Return a bound of the factors that scale the weights; all of them are at least 0."""
         return 1.0

@@ -125,8 +125,8 @@ def projection_requirement(
         weight = projection.plasticity_rule.sign * (
             bound if math.isfinite(bound) else _GROWTH * scale
         )
-    largest_factor = (
-        projection.scaling_model.largest_factor() if projection.scaling_model is not None else 1.0
+    max_factor = (
+        projection.scaling_model.max_factor() if projection.scaling_model is not None else 1.0
     )
     sums = {}
     likely = model.target_receptors(projection.receptor, *value_bounds(weight, TAIL))
@@ -135,7 +135,7 @@ def projection_requirement(
         if len(likely) > 1 and isinstance(weight, np.ndarray):
             positive = receptor == likely[0]
             side = np.maximum(weight, 0.0) if positive else np.minimum(weight, 0.0)
-        sums[name, receptor] = largest_factor * _largest_sum(projection.rule, side, degree)
+        sums[name, receptor] = max_factor * _largest_sum(projection.rule, side, degree)
     keys = tuple(
         (name, receptor)
         for receptor in model.target_receptors(projection.receptor, *value_bounds(weight))

@@ -122,12 +122,12 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
         values: dict[str, Any] = {**self, name: new if new.ndim else float(new)}
         after = replace(self._model, **values)
         after.check(self._size, where=self._where)
-        described_factor = self._model.largest_factor()
-        if after.largest_factor() > described_factor:
+        described_factor = self._model.max_factor()
+        if after.max_factor() > described_factor:
             raise DescriptionError(
                 "a spike could add more than sums of input have room for",
                 where=f"{self._where}, {name}",
-                value=f"up to {after.largest_factor():.6g} times the weight",
+                value=f"up to {after.max_factor():.6g} times the weight",
                 allowed=f"up to {described_factor:.6g} times, as described; describe the "
                 "projection with the values that have the largest effect, and set others",
             )

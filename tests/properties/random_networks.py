@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
+from own_transmissions import FACILITATING
 
 from distsnn.network import (
     STDP,
@@ -236,6 +237,7 @@ def _projection(choose: Chooser, pre: Any, post: Any, step: float) -> Projection
             U=choose.one(0.0, 0.3, own, Uniform(0.0, 1.0)), tau_fac=choose.one(0.0, 50)
         ),
         lambda: Tsodyks2(tau_rec=choose.one(1e-3, 1e6, Exponential(100.0))),
+        lambda: FACILITATING(U=choose.one(0.0, own), tau_fac=choose.one(1e-3, 1e6)),
     )
     synapse = plastic() if callable(plastic) and not isinstance(plastic, type) else plastic
     return Projection(pre, post, rule, weight, delay, receptor, bits, name, synapse)

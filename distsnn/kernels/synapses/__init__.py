@@ -4,10 +4,10 @@ State and parameters of a source are one record of float64, because every spike 
 
     states | constants | factor
 
-HEADER words precede the first record: the least and largest factor that are allowed, with room for
-rounding, and the first fault, a factor that is not allowed: the step of its spike (0: none), the
-first word of its record, and the factor. Their positions are negative, as they count from the first
-record.
+HEADER words precede the first record: the smallest and largest factor that are allowed, with room
+for rounding, and the first fault, a factor that is not allowed: the step of its spike (0: none),
+the first word of its record, and the factor. Their positions are negative: they count from the
+first record.
 
 A module has
 
@@ -36,7 +36,7 @@ Floats = npt.NDArray[np.float64]
 
 # A cache line, so that records stay as they are aligned.
 HEADER = 8
-LEAST, LARGEST, FAULT_STEP, FAULT_RECORD, FAULT_FACTOR = -1, -2, -3, -4, -5
+MIN_FACTOR, MAX_FACTOR, FAULT_STEP, FAULT_RECORD, FAULT_FACTOR = -1, -2, -3, -4, -5
 # Of the largest factor: what rounding may add to it, or take from 0.
 _ROUNDING = 1e-9
 
@@ -44,11 +44,11 @@ _ROUNDING = 1e-9
 _LARGEST_ARGUMENT = 600.0
 
 
-def make_records(n: int, size: int, largest_factor: float) -> tuple[Floats, Floats]:
+def make_records(n: int, size: int, max_factor: float) -> tuple[Floats, Floats]:
     """Return the header, and records of zeros, shape (n, size), behind it in memory."""
     words = np.zeros(HEADER + n * size)
-    words[HEADER + LEAST] = -_ROUNDING * largest_factor
-    words[HEADER + LARGEST] = (1.0 + _ROUNDING) * largest_factor
+    words[HEADER + MIN_FACTOR] = -_ROUNDING * max_factor
+    words[HEADER + MAX_FACTOR] = (1.0 + _ROUNDING) * max_factor
     return words[:HEADER], words[HEADER:].reshape(n, size)
 
 

@@ -15,7 +15,7 @@ STATES = ("s", "last")
 CONSTANTS = ("tau_decay", "c_k_0", "c_k_1")
 INITIAL: dict[str, float | str] = {}
 # words before the first record
-LEAST, LARGEST, FAULT_STEP, FAULT_RECORD, FAULT_FACTOR = -1, -2, -3, -4, -5
+MIN_FACTOR, MAX_FACTOR, FAULT_STEP, FAULT_RECORD, FAULT_FACTOR = -1, -2, -3, -4, -5
 
 
 def constants(parameters, dt):
@@ -62,7 +62,7 @@ def spike(table, records, start, last, step):
     s = s + jump
     factor = jump
     # NaN is refused, too
-    if not records[LEAST] <= factor <= records[LARGEST]:
+    if not records[MIN_FACTOR] <= factor <= records[MAX_FACTOR]:
         if records[FAULT_STEP] == 0.0:
             records[FAULT_STEP], records[FAULT_RECORD] = step, start
             records[FAULT_FACTOR] = factor

@@ -13,7 +13,7 @@ STATES = ("x", "u", "last")
 CONSTANTS = ("tau_rec", "tau_fac", "c_U")
 INITIAL = {"x": 1.0}
 # words before the first record
-LEAST, LARGEST, FAULT_STEP, FAULT_RECORD, FAULT_FACTOR = -1, -2, -3, -4, -5
+MIN_FACTOR, MAX_FACTOR, FAULT_STEP, FAULT_RECORD, FAULT_FACTOR = -1, -2, -3, -4, -5
 
 
 def constants(parameters, dt):
@@ -64,7 +64,7 @@ def spike(table, records, start, last, step):
     x = x - released
     factor = released
     # NaN is refused, too
-    if not records[LEAST] <= factor <= records[LARGEST]:
+    if not records[MIN_FACTOR] <= factor <= records[MAX_FACTOR]:
         if records[FAULT_STEP] == 0.0:
             records[FAULT_STEP], records[FAULT_RECORD] = step, start
             records[FAULT_FACTOR] = factor

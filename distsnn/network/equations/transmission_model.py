@@ -68,7 +68,7 @@ class EquationTransmission(SynapseModel):
         texts = {name: getattr(model, name) for name in _TEXTS} | {"initially": start}
         return titled_lines(texts)
 
-    def largest_factor(self) -> float:
+    def max_factor(self) -> float:
         """Return the bound of the factors that the text gives."""
         return float(self.model.max_factor)
 

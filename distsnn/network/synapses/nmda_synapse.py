@@ -79,7 +79,7 @@ class NmdaSynapse(EquationTransmission):
                 allowed=f"<= {_LARGEST:g}",
             )
 
-    def largest_factor(self) -> float:
+    def max_factor(self) -> float:
         """Return a bound of the jumps: they grow with alpha tau_rise and tau_rise/tau_decay."""
         opening, ratio = self._extremes()
         return min(opening / (1.0 - ratio), math.pow(opening, ratio) * math.gamma(1.0 - ratio))

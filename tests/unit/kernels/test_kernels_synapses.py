@@ -167,11 +167,11 @@ def test_jumps_of_nmda_gating_follow_the_recursion(values: tuple[float, float, f
     row = [0.0, 0.0, *(constants[name][0] for name in nmda_synapse.CONSTANTS), 0.0]
     steps = [3, 4, 5, 105, 205, 305, 306, 306, 2000, 100_000]
     model = NmdaSynapse(**given)
-    found = factors(records_of([row], model.largest_factor()), steps, nmda_synapse)
+    found = factors(records_of([row], model.max_factor()), steps, nmda_synapse)
     np.testing.assert_allclose(found, gating(*values, steps), rtol=1e-7, atol=1e-12)
     assert found.min() > -1e-15 and found.max() == found[0]
     # the bound wastes few bits of the input
-    assert found[0] * (1.0 - 1e-12) < model.largest_factor() < 2.0 * found[0]
+    assert found[0] * (1.0 - 1e-12) < model.max_factor() < 2.0 * found[0]
 
 
 def test_the_gamma_function_is_scipy_s_and_does_not_depend_on_other_elements() -> None:

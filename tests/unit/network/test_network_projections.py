@@ -254,7 +254,7 @@ def test_gating_of_nmda_receptors_that_is_refused(given, problem):
 
 def test_factors_of_nmda_gating_have_a_bound():
     # gamma(1 - r) (alpha tau_rise)^r and alpha tau_rise/(1 - r); r of the worst source or draw
-    assert NmdaSynapse(alpha=20.0).largest_factor() == pytest.approx(40.0**0.02 * 1.0117, rel=1e-3)
-    assert NmdaSynapse(alpha=0.05).largest_factor() == pytest.approx(0.1 / 0.98)
+    assert NmdaSynapse(alpha=20.0).max_factor() == pytest.approx(40.0**0.02 * 1.0117, rel=1e-3)
+    assert NmdaSynapse(alpha=0.05).max_factor() == pytest.approx(0.1 / 0.98)
     drawn = NmdaSynapse(alpha=Uniform(0.01, 0.05), tau_decay=Uniform(50.0, 100.0))
-    assert drawn.largest_factor() == pytest.approx(0.1 / 0.96)
+    assert drawn.max_factor() == pytest.approx(0.1 / 0.96)

@@ -14,6 +14,8 @@ from distsnn.network import (
     EquationTransmission,
     IafPscExp,
     Network,
+    NeuronModel,
+    PlasticityModel,
     Population,
     Projection,
     TransmissionEquations,
@@ -66,7 +68,7 @@ def test_a_model_stands_where_a_built_in_one_does() -> None:
     # states begin where they relax to, with the other states at 0
     assert TSODYKS.synapse.states["x"].default == 1.0
     assert DEPRESSING.synapse.states["x"].default == 1.0
-    assert (DEPRESSING().largest_factor(), small(max_factor=2.5)().largest_factor()) == (1.0, 2.5)
+    assert (DEPRESSING().max_factor(), small(max_factor=2.5)().max_factor()) == (1.0, 2.5)
     begun = small(traces="du/dt = 0 : mV (pre)", on_pre="u += 1*mV", transmit="w*u/mV")
     assert begun.synapse.states["u"].default == 0.0
 
@@ -133,13 +135,21 @@ def test_errors_point_at_the_place(
         ({"ranges": {"u": "0 to 1"}}, "ranges, 'u': not a range"),
         ({"max_factor": 0.0}, "max_factor: out of range"),
         ({"traces": None}, "must be text"),
-        ({"parameters": {**PARAMETERS, "largest_factor": (1.0, "1")}}, "not a usable name"),
+        ({"parameters": {**PARAMETERS, "max_factor": (1.0, "1")}}, "not a usable name"),
         ({"max_facter": 1.0}, "did you mean 'max_factor'"),
     ],
 )
 def test_what_is_wrong_elsewhere_is_said(given: dict[str, Any], what: str) -> None:
     with pytest.raises(DescriptionError, match=what):
         small(**given)
+
+
+def test_other_texts_have_no_gamma_function() -> None:
+    call = "lower_gamma(0.5, 1)"
+    with pytest.raises(EquationError, match=r"neuron models have no lower_gamma\(\)"):
+        NeuronModel(f"dv/dt = -v*{call}/ms : 1")
+    with pytest.raises(EquationError, match=r"plasticity rules have no lower_gamma\(\)"):
+        PlasticityModel(on_pre=f"w = w*{call}")
 
 
 def test_time_constants_may_be_0_unless_a_state_relaxes_to_another() -> None:
