@@ -82,6 +82,38 @@ def test_states_that_relax_to_others_are_those_of_the_same_model_by_synapse() ->
     assert np.abs(by_source - transmitted(TSODYKS(**{**values, "tau_psc": 1.0}))).max() > 0.01
 
 
+def test_states_and_parameters_have_units_of_their_own() -> None:
+    # beside ms, mV and pA, in which equations are computed; names that kernels use, too
+    model = TransmissionModel(
+        traces="""
+            dstep/dt = (V_0 + R*np_ - step)/tau : uV (pre)
+            dnp_/dt = -np_/tau_i : nA (pre)
+            ratio = clip(step/(30*uV), 0, 1) : 1
+        """,
+        on_pre="k0 = where(step > V_0, 2*nA, 1*nA); np_ += k0; records = ratio**0.5",
+        transmit="-w*(-records)/2",
+        initial={"np_": 3.0, "step": "V_1"},
+        parameters={
+            "V_0": (0.01, "mV"),
+            "V_1": (5.0, "uV"),
+            "R": (1.0, "kOhm"),
+            "tau": (0.008, "s"),
+            "tau_i": (3000.0, "us"),
+        },
+    )
+    expected = np.zeros(VIEW.size)
+    for source in range(VIEW.size):
+        v, i, last = 5.0, 3.0, 0.0
+        for time in SPIKES[source + VIEW.start == SOURCES] * DT:
+            # uV, nA and ms, where 1 kOhm nA is 1 uV; the forced part of v has the input's decay
+            h, forced = time - last, i / (1.0 - 8.0 / 3.0)
+            v = 10.0 + (v - 10.0 - forced) * np.exp(-h / 8.0) + forced * np.exp(-h / 3.0)
+            i, last = i * np.exp(-h / 3.0), time
+            expected[source] += np.sqrt(np.clip(v / 30.0, 0.0, 1.0)) / 2.0
+            i += 2.0 if v > 10.0 else 1.0
+    np.testing.assert_allclose(transmitted(model), expected, atol=1e-7)
+
+
 def test_a_text_like_a_built_in_model_s_transmits_the_same_bits() -> None:
     values = {"U": np.linspace(0.2, 0.8, 64), "tau_rec": 50.0, "tau_fac": np.linspace(0, 30, 64)}
     expected = transmitted(Tsodyks2(**values))
