@@ -19,7 +19,7 @@ from distsnn.network import Network
 from distsnn.partition.graph import Graph
 from distsnn.simulation import RunPolicy, Simulation
 from distsnn.simulation.checkpoint import same_run
-from distsnn.simulation.job import Job, restored, simulation_of
+from distsnn.simulation.job import Job
 from distsnn.simulation.newest_checkpoint import open_shared_reader
 from distsnn.tools.assignments import load_assignment
 from distsnn.tools.models import check_no_settings, check_not_scripted, load_model
@@ -98,11 +98,12 @@ def _start(
             assignment = load_assignment(options.assignment, model.network, communicator.size)
             common["partition"] = assignment
     common["partition"] = common["partition"] or "round_robin"
-    simulation = simulation_of(
-        *(replace(job, model=model.metadata), model.network, Simulation),
+    simulation = Simulation(
+        model.network,
         seed=seed,
         out=options.out,
         overwrite=options.overwrite or left is not None,
+        _job=replace(job, model=model.metadata),
         **common,
     )
     title = str(model.metadata.get("name", options.model))
@@ -192,8 +193,7 @@ def _resume(
         if communicator.rank == 0 and not options.quiet:
             print(f"{store} is complete: {reader.complete_step * dt:g} ms")
         return 0
-    job = replace(job, start=reader)
-    simulation = restored(Simulation, job, network=network, out=store, **common)
+    simulation = Simulation.restore(reader, network=network, out=store, _job=job, **common)
     left = end_step * dt - simulation.time_ms
     title = str(metadata.get("network_source", {}).get("name", store))
     return _run(simulation, max(0.0, round(left, 9)), title, options, communicator)

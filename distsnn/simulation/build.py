@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 
@@ -161,6 +162,60 @@ class BuildResult:
     synapses: int
     exchange: Exchange | GroupExchange | None
     source_rank_counts: SourceRankCounts | None
+
+    def epoch_steps(self) -> dict[str, int]:
+        """Return the maximum steps between exchanges of all ranks, and in groups (0: no groups)."""
+        group_steps = self.epochs.group_steps if self.epochs.in_groups else 0
+        return {"epoch_steps": self.epochs.global_steps, "group_epoch_steps": group_steps}
+
+    def exchange_counts(self) -> dict[str, int]:
+        """Return the numbers of spike exchanges so far, among all ranks and inside groups."""
+        exchange = self.exchange
+        in_group = None if exchange is None else exchange.group_counters
+        return {
+            "exchanges": 0 if exchange is None else exchange.counters.exchanges,
+            "group_exchanges": 0 if in_group is None else in_group.exchanges,
+        }
+
+    def rank_counters(self, start_step: int, spikes: int) -> dict[str, Any]:
+        """Return what this rank has counted, as JSON-able data (`distsnn.io.schema`: `counters`).
+
+        Parameters
+        ----------
+        start_step : int
+            The step at which the rank began to run.
+        spikes : int
+            Spikes of its neurons since then.
+        """
+        engine, exchange = self.engine, self.exchange
+        counters: dict[str, Any] = {
+            "steps": engine.step - start_step,
+            "neurons": engine.layout.n_neurons,
+            "synaptic_events": engine.events,
+            "own_spikes": spikes,
+            **self.epoch_steps(),
+            **self.exchange_counts(),
+            "received_spikes": 0,
+            "received_bytes": 0,
+            "group_received_spikes": 0,
+        }
+        if exchange is not None:
+            in_group = exchange.group_counters
+            for level in (exchange.counters, *([] if in_group is None else [in_group])):
+                counters["received_spikes"] += level.received_spikes
+                counters["received_bytes"] += level.received_bytes
+            counters["group_received_spikes"] = 0 if in_group is None else in_group.received_spikes
+        sources = self.source_rank_counts
+        if sources is not None:
+            counters["sources"] = sources.sources.tolist()
+            counters["synapses"] = sources.synapses.tolist()
+            counters["min_delay"] = sources.smallest_delay.tolist()
+            counters["spikes_from_rank"] = (
+                [0] * self.assignment.ranks
+                if exchange is None
+                else exchange.spikes_from_rank.tolist()
+            )
+        return counters
 
 
 @collection_paused()

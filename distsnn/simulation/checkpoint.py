@@ -20,12 +20,17 @@ from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import CheckpointReader
 from distsnn.io.checkpoint_writer import CheckpointWriter
 from distsnn.io.reader import StoreReader
+from distsnn.io.run_lock import RunLock
+from distsnn.io.run_writer import create_state_store, write_script_changes
 from distsnn.network import Network
-from distsnn.simulation.build import BuildResult, network_digest
+from distsnn.simulation.build import BuildResult, SimulationSettings, network_digest
+from distsnn.simulation.recorder import metadata
 from distsnn.simulation.saved_states import check_declared, read_states
 
 Note = Callable[[str], None]
 _MOST_DIFFERENCES = 5
+# How long another process may take to save, s.
+_PATIENCE_S = 60.0
 # What spikes may depend on, and what stores are written with.
 _VERSIONS = ("distsnn", "python", "numpy", "numba", "zarr")
 
@@ -271,6 +276,53 @@ def check_checkpoint_store(store: Path, network: Network, seed: int) -> None:
             where=str(store),
             hint="choose a new path, or a store that `save` wrote",
         )
+
+
+@contextmanager
+def locked_state_store(
+    path: Path,
+    network: Network,
+    settings: SimulationSettings,
+    built: BuildResult,
+    communicator: Communicator,
+    *,
+    model: dict[str, Any] | None,
+    scripted: list[str],
+) -> Iterator[None]:
+    """Lock a store of saved states alone, which is created if it does not exist (on rank 0).
+
+    Processes that save into one store do so in turn.
+
+    Parameters
+    ----------
+    path : Path
+        The store.
+    network, settings, built, communicator, model
+        As for a run's `metadata`.
+    scripted : list of str
+        Names that a script has set so far, stored as in a run.
+
+    Raises
+    ------
+    DescriptionError
+        If the store belongs to another network or seed, or to a run.
+    StoreError
+        If it cannot be read or written, or another process writes to it all the time.
+    """
+    if path.exists():  # an invalid store is refused before the lock is awaited
+        check_checkpoint_store(path, network, settings.seed)
+    lock = RunLock(path, _PATIENCE_S)
+    try:
+        if path.exists():
+            check_checkpoint_store(path, network, settings.seed)
+        else:
+            attributes = metadata(network, settings, built, communicator, model)
+            create_state_store(path, attributes, network.to_dict())
+        if scripted:
+            write_script_changes(path, scripted)
+        yield
+    finally:
+        lock.release()
 
 
 def _network_differences(reader: StoreReader, network: Network) -> list[str]:

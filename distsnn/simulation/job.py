@@ -1,34 +1,34 @@
-"""Settings of a run that only the command line uses."""
+"""How a run starts: its origin, the checkpoint it resumes, and the partition of a resumed run."""
 
 import os
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any
 
-from distsnn.comm import world
+import numpy as np
+
+from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_lock import RunLock
-from distsnn.network import Network
-from distsnn.simulation.newest_checkpoint import open_shared_reader
-from distsnn.simulation.resumed_partition import partition_for_resume
-
-_Made = TypeVar("_Made")  # Simulation, or a class made of it
+from distsnn.partition.assignment import STRATEGIES, Assignment
+from distsnn.partition.graph import Graph
+from distsnn.units import format_count
 
 
 @dataclass(frozen=True)
 class Job:
-    """What goes with a simulation that `simulation_of` makes.
+    """What a simulation needs of its start beside the settings of a script.
 
     Attributes
     ----------
     model : dict or None
-        Where the network came from, for the run's metadata.
+        Origin of the network, for the run's metadata.
     start : str, PathLike, StoreReader or None
         A store with a checkpoint from which to resume, written by any number of ranks. If the run
         is recorded to the same store, it continues in a new attempt. A reader from
         `open_shared_reader` is used as it is: rank 0 must have had the lock when it was opened.
     lock : RunLock or None
-        The lock on where the run is recorded, if rank 0 has it already; the simulation gives it
-        back when it ends.
+        The lock on the run's store, if rank 0 has it already; the simulation releases it at its
+        end.
     """
 
     model: dict[str, Any] | None = None
@@ -36,50 +36,62 @@ class Job:
     lock: RunLock | None = None
 
 
-def simulation_of(
-    job: Job, network: Network, simulation_class: type[_Made], **settings: Any
-) -> _Made:
-    """Return a simulation that knows of a job. Collective.
+def stored_assignment(reader: StoreReader) -> Assignment | None:
+    """Return the assignment of a run's last attempt; None where the store holds none.
+
+    Raises
+    ------
+    StoreError
+        If it is corrupt.
+    """
+    if not reader.attempts or not reader.attempts[-1].assignment:
+        return None
+    last = reader.attempts[-1]
+    stored = last.assignment
+    strategy, owner, settings = (stored.get(name) for name in ("strategy", "owner", "settings"))
+    try:
+        if not isinstance(strategy, str) or not isinstance(owner, list):
+            raise TypeError("strategy or owner is missing")
+        if settings:
+            Graph.from_dict(settings).relative_speeds(last.n_ranks)
+        groups = stored.get("groups", [])  # which older runs do not have
+        owner_array = np.array(owner, np.int32)
+        return Assignment(last.n_ranks, owner_array, strategy, settings or {}, groups)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise StoreError(f"corrupt: assignment: {error}", path=str(reader.path)) from error
+
+
+def partition_for_resume(reader: StoreReader, ranks: int) -> str | Assignment | Graph:
+    """Return the strategy or assignment of a resumed run.
 
     Parameters
     ----------
-    job : Job
-        Settings of the command line.
-    network : Network
-        The network.
-    simulation_class : type
-        `Simulation`, or a class made of it.
-    **settings
-        As in `Simulation`.
+    reader : StoreReader
+        The run.
+    ranks : int
+        Number of ranks of the resumed run.
 
     Raises
     ------
     DescriptionError
-        As `Simulation`, and if the job's `start` is of another network.
+        If its partition is for another number of ranks: given, or with a share of each rank.
     StoreError
-        As `Simulation`, and if `start` has no whole checkpoint.
+        If what the store holds is corrupt.
     """
-    simulation: Any = simulation_class.__new__(simulation_class)
-    simulation._job = job
-    simulation.__init__(network, **settings)
-    return cast(_Made, simulation)
-
-
-def restored(
-    simulation_class: type[_Made],
-    job: Job,
-    *,
-    network: Network | None = None,
-    out: str | os.PathLike[str] | None = None,
-    **settings: Any,
-) -> _Made:
-    """Do what `Simulation.restore` does, from the `start` of a job. Collective."""
-    assert job.start is not None
-    settings["communicator"] = settings.get("communicator") or world()
-    reader = open_shared_reader(job.start, settings["communicator"])
-    if settings.get("partition") is None:
-        settings["partition"] = partition_for_resume(reader, settings["communicator"].size)
-    if network is None:
-        network = Network.from_dict(*reader.network())
-    seed = int(reader.metadata["seed"])
-    return simulation_of(job, network, simulation_class, seed=seed, out=out, **settings)
+    assignment = stored_assignment(reader)
+    if assignment is None:
+        return "round_robin"
+    if assignment.ranks == ranks:
+        return assignment
+    if assignment.strategy in STRATEGIES:
+        return assignment.strategy
+    if assignment.strategy != "graph" or assignment.settings.get("rank_speeds") is not None:
+        subject = "rank speeds were" if assignment.strategy == "graph" else "the assignment was"
+        raise DescriptionError(
+            f"{subject} given for {format_count(assignment.ranks, 'rank')}",
+            where=f"partition of {reader.path}",
+            value=format_count(ranks, "rank"),
+            allowed=format_count(assignment.ranks, "rank"),
+            hint="choose another partition",
+        )
+    return Graph.from_dict(assignment.settings)

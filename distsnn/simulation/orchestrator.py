@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -30,10 +31,10 @@ from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
 from distsnn.simulation.access import Access
 from distsnn.simulation.build import BuildResult, SimulationSettings, build, check_ranks, restart
-from distsnn.simulation.checkpoint import CheckpointManager
+from distsnn.simulation.checkpoint import CheckpointManager, locked_state_store
 from distsnn.simulation.handles import Handle, PopulationHandle, handle
-from distsnn.simulation.job import Job, restored
-from distsnn.simulation.newest_checkpoint import open_start
+from distsnn.simulation.job import Job, partition_for_resume
+from distsnn.simulation.newest_checkpoint import open_shared_reader, open_start
 from distsnn.simulation.phase_timer import PhaseTimer
 from distsnn.simulation.policy import RunPolicy
 from distsnn.simulation.progress import Progress, make_progress
@@ -47,7 +48,6 @@ from distsnn.simulation.segments import SegmentScheduler, end_step
 from distsnn.simulation.signal_handling import SignalHandler
 from distsnn.simulation.spike_counts import RateLimit
 from distsnn.simulation.spike_output import SpikeOutput, end_status
-from distsnn.simulation.state_store import state_store
 from distsnn.simulation.static_weights import reserve_set_weights
 from distsnn.simulation.stimulus_control import StimulusControl
 from distsnn.units import format_count
@@ -101,9 +101,6 @@ class Simulation:
     ...     simulation.run(500.0)
     """
 
-    # set before `__init__` for runs of the command line
-    _job = Job()
-
     def __init__(
         self,
         network: Network,
@@ -118,7 +115,9 @@ class Simulation:
         progress: bool | Progress = False,
         communicator: Communicator | None = None,
         policy: RunPolicy | None = None,
+        _job: Job | None = None,  # of `restore` and of the command line
     ) -> None:
+        self._job = _job or Job()
         begin, start = time.perf_counter(), self._job.start
         self.network = network
         self._communicator = communicator or world()
@@ -228,7 +227,14 @@ class Simulation:
         DescriptionError
             If it is of another network, or its partition is for other ranks than these.
         """
-        return restored(cls, Job(start=store), network=network, out=out, **settings)
+        communicator = settings["communicator"] = settings.get("communicator") or world()
+        reader = open_shared_reader(store, communicator)
+        if settings.get("partition") is None:
+            settings["partition"] = partition_for_resume(reader, communicator.size)
+        settings["_job"] = replace(settings.get("_job") or Job(), start=store)
+        if network is None:
+            network = Network.from_dict(*reader.network())
+        return cls(network, seed=int(reader.metadata["seed"]), out=out, **settings)
 
     @classmethod
     def resume(
@@ -286,12 +292,12 @@ class Simulation:
                 if recorder is not None:
                     recorder.sync_to_disk()
                 elif self._communicator.rank == 0:
-                    store_of_states = state_store(
+                    state_store = locked_state_store(
                         *(path, self.network, self.settings, self._built, self._communicator),
                         model=self._job.model,
                         scripted=self._scripted.names,
                     )
-                    held.enter_context(store_of_states)
+                    held.enter_context(state_store)
             number, spent_s = self._checkpoints.save(
                 path,
                 self._output.counts.global_counts(self._communicator),

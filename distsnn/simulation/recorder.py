@@ -31,7 +31,6 @@ from distsnn.io.row_specs import (
 from distsnn.io.run_writer import RunWriter
 from distsnn.network import Network, PopulationView, RecordSpikes, RecordState
 from distsnn.simulation.build import BuildResult, SimulationSettings
-from distsnn.simulation.rank_counts import epoch_steps
 
 # Reading the package's metadata takes a few milliseconds.
 _version = cache(version)
@@ -110,7 +109,7 @@ def metadata(
         "synapses": built.synapses,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": list(sys.argv),
-        "settings": settings.to_dict() | epoch_steps(built) | _weight_types(network),
+        "settings": settings.to_dict() | built.epoch_steps() | _weight_types(network),
     }
     if model is not None:
         attributes["network_source"] = model

@@ -7,7 +7,6 @@ from typing import Any
 from distsnn.comm import Communicator
 from distsnn.simulation.build import BuildResult
 from distsnn.simulation.phase_timer import PhaseTimer, peak_rss_bytes
-from distsnn.simulation.rank_counts import exchanges
 from distsnn.simulation.recording_access import Recordings
 from distsnn.simulation.spike_output import SpikeOutput
 
@@ -98,7 +97,7 @@ def count(
         phases={phase: [phase_times[phase] for phase_times in phases] for phase in phases[0]},
         spikes=dict(zip(output.recorded.neurons, spikes, strict=True)),
         events=total([built.engine.events]),
-        **exchanges(built),
+        **built.exchange_counts(),
         plastic_synapses=total(projection.rows.synapses for projection in plastic),
         plastic_bytes=total(projection.nbytes for projection in plastic),
     )

@@ -17,7 +17,6 @@ from distsnn.network import Network
 from distsnn.simulation.build import BuildResult
 from distsnn.simulation.last_spikes import LastRunSpikes
 from distsnn.simulation.phase_timer import PhaseTimer, peak_rss_bytes
-from distsnn.simulation.rank_counts import rank_counts
 from distsnn.simulation.recorder import Recorder
 from distsnn.simulation.spike_counts import RecordedNeurons, SpikeCounts
 
@@ -133,7 +132,7 @@ class SpikeOutput:
         attributes: dict[str, Any] = {"timing": timing, "memory": memory}
         if not status.startswith("failed"):  # for example, without memory
             spikes = int(self.counts.all.sum())
-            attributes["counters"] = rank_counts(built, self.recorder.start_step, spikes)
+            attributes["counters"] = built.rank_counters(self.recorder.start_step, spikes)
         self.recorder.close(status, **attributes)
         self.update(wall_clock=times.wall(built.engine.step * built.engine.layout.network.dt))
 

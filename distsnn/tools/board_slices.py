@@ -1,17 +1,22 @@
 """Slices of a network that fit the cores of a board, for expected or built connectivity."""
 
+import math
 import resource
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.engine import connections, edges, wiring
+from distsnn.engine.layout import LocalLayout
 from distsnn.errors import DescriptionError
-from distsnn.network import Network
-from distsnn.network.blocks import make_slices
+from distsnn.network import ConnectionFile, Network
+from distsnn.network.blocks import make_blocks, make_slices
 from distsnn.network.checks import as_integer
+from distsnn.network.quanta import choose_quanta
+from distsnn.partition.assignment import make_assignment
 from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.resources import NetworkSize, SlicedNetwork, slice_to_fit
 from distsnn.partition.boards.sections import ONE_AXON, UNICAST
@@ -21,14 +26,16 @@ from distsnn.partition.boards.slice_connectivity import (
     with_expected_connectivity,
 )
 from distsnn.partition.traffic import Rates, TrafficGraph, build_traffic_graph
-from distsnn.simulation.edge_routing import read_edges
+from distsnn.simulation.build import compile_wiring_kernels
+from distsnn.simulation.edge_routing import file_summaries, read_edges
 from distsnn.simulation.phase_timer import available_bytes
-from distsnn.simulation.synapse_stream import iterate_network_synapses
 
 Ints = npt.NDArray[np.int64]
 
 # Up to this many synapses are stored, in 16 bytes each; more synapses are built again.
 _KEPT = 1 << 24
+# Synapses that are built at a time.
+_BUILT_AT_A_TIME = 1 << 25
 
 
 def is_unicast(board: Board) -> bool:
@@ -119,6 +126,42 @@ def _synapse_ends(network: Network, seed: int) -> Callable[[], Iterable[tuple[In
     if network.expected_synapses() > _KEPT:
         return partial(iterate_network_synapses, network, seed)
     return cache(lambda: list(iterate_network_synapses(network, seed)))
+
+
+def iterate_network_synapses(
+    network: Network, seed: int, *, chunk_size: int = _BUILT_AT_A_TIME
+) -> Iterator[tuple[Ints, Ints]]:
+    """Yield sources and targets (gids) of all synapses, in chunks.
+
+    The synapses of a rank do not depend on the other ranks. The network is therefore built for as
+    many ranks as make a chunk small, one rank after another.
+
+    Parameters
+    ----------
+    network : Network
+        The network.
+    seed : int
+        Seed of the run that has these synapses.
+    chunk_size : int
+        Approximate number of synapses in memory at a time.
+    """
+    compile_wiring_kernels()
+    table, scales = make_blocks(network), choose_quanta(network, file_summaries(network))
+    parts = min(max(1, math.ceil(network.expected_synapses() / chunk_size)), table.n_blocks)
+    assignment = make_assignment(table, parts, "contiguous")
+    for part in range(parts):
+        layout = LocalLayout(network, table, assignment, part)
+        explicit_edges = {
+            index: [
+                edges.split_by_owner(layout, projection, piece)[part]
+                for piece in read_edges(projection, network.dt)
+            ]
+            for index, projection in enumerate(network.projections)
+            if isinstance(projection.rule, ConnectionFile)
+        }
+        yield from connections.iterate_synapses(
+            layout, wiring.build_local_synapses(layout, scales, seed, explicit_edges=explicit_edges)
+        )
 
 
 def _network_size(network: Network) -> NetworkSize:

@@ -25,7 +25,7 @@ from distsnn.partition.graph import CostModel, Graph
 from distsnn.partition.metrics import AssignmentMetrics, expected_metrics, measured_metrics
 from distsnn.partition.traffic import Rates, build_traffic_graph
 from distsnn.simulation.edge_routing import file_summaries, read_edges
-from distsnn.simulation.resumed_partition import stored_assignment
+from distsnn.simulation.job import stored_assignment
 from distsnn.tools.assignments import load_assignment
 from distsnn.tools.profiles import Profile, read_profile
 

@@ -25,7 +25,7 @@ from distsnn.partition.boards.resources import slice_to_fit
 from distsnn.partition.boards.slice_connectivity import with_built_connectivity
 from distsnn.partition.traffic import TrafficGraph, build_traffic_graph
 from distsnn.simulation import Simulation
-from distsnn.simulation.synapse_stream import iterate_network_synapses
+from distsnn.tools.board_slices import iterate_network_synapses
 
 pytestmark = pytest.mark.validation
 

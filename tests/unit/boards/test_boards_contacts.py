@@ -42,7 +42,7 @@ from distsnn.partition.boards.slice_connectivity import (
 )
 from distsnn.partition.traffic import TrafficGraph, build_traffic_graph
 from distsnn.simulation.edge_routing import read_edges
-from distsnn.simulation.synapse_stream import iterate_network_synapses
+from distsnn.tools.board_slices import iterate_network_synapses
 
 E, INH = Population("E", 300, IafPscExp()), Population("I", 170, IafPscExp())
 

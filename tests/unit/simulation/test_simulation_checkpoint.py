@@ -35,7 +35,7 @@ from distsnn.network import (
 )
 from distsnn.simulation import Progress, RunPolicy, Simulation
 from distsnn.simulation.checkpoint import _differences
-from distsnn.simulation.job import Job, simulation_of
+from distsnn.simulation.job import Job
 
 
 @pytest.fixture(scope="module")
@@ -225,7 +225,7 @@ def test_checkpoint_of_another_network_is_refused_by_its_differences(
     with pytest.raises(DescriptionError, match=r"fields/delay is 2\.5 there, 2\.6 here"):
         Simulation.restore(out, network=other)
     with pytest.raises(DescriptionError, match="seed is 4 there, 5 here"):
-        simulation_of(Job(start=out), network, Simulation, seed=5)
+        Simulation(network, seed=5, _job=Job(start=out))
     finer = Network(
         network.populations, network.projections, network.stimuli, network.recordings, dt=0.05
     )
@@ -453,7 +453,7 @@ def test_only_one_simulation_writes_a_run(network: Network, tmp_path: Path) -> N
     first.save()
     for job, overwrite in ((Job(), True), (Job(start=out), False)):
         with pytest.raises(StoreError, match=r"is being written by process \d+ on"):
-            simulation_of(job, network, Simulation, seed=4, out=out, overwrite=overwrite)
+            Simulation(network, seed=4, out=out, overwrite=overwrite, _job=job)
     first.close()
     Simulation(network, seed=4, out=out, overwrite=True).close()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run.zarr"]
@@ -466,7 +466,7 @@ def test_processes_that_save_into_one_store_take_turns(
     simulation = Simulation(Network([cells], [], [PoissonInput(cells, 30_000.0, 40.0)]))
     other = RunLock(tmp_path / "states.zarr")
     with monkeypatch.context() as patched:
-        patched.setattr("distsnn.simulation.state_store._PATIENCE_S", 0.0)
+        patched.setattr("distsnn.simulation.checkpoint._PATIENCE_S", 0.0)
         with pytest.raises(StoreError, match=r"states.zarr: is being written by process \d+ on"):
             simulation.save(tmp_path / "states.zarr")
     assert not (tmp_path / "states.zarr").exists()

@@ -12,7 +12,7 @@ from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
 from distsnn.simulation import Simulation
-from distsnn.simulation.resumed_partition import partition_for_resume
+from distsnn.simulation.job import partition_for_resume
 
 RATES = {"E": np.linspace(1.0, 3.0, 150), "I": 7.0, "S": 1.0}
 
