@@ -1,5 +1,6 @@
 """Plots of a run: raster, rates, distributions, spectrum, and all of them as a summary."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,7 +29,8 @@ from distsnn.analysis.figure_style import (
     shorten_name,
     style_axes,
 )
-from distsnn.analysis.run import Run
+from distsnn.analysis.run import Run, as_run
+from distsnn.analysis.selection import SelectedPopulations
 
 # More lines or rows than this cannot be distinguished.
 MAX_LINES = 12
@@ -38,8 +40,8 @@ PHASES = ("build", "update", "deliver", "exchange", "wait", "record")
 
 
 def raster(
-    run: Run,
-    population: str | Sequence[str] | None = None,
+    run: Run | str | os.PathLike[str],
+    population: SelectedPopulations = None,
     start: float | None = None,
     stop: float | None = None,
     *,
@@ -54,10 +56,10 @@ def raster(
 
     Parameters
     ----------
-    run : Run
-        The run.
-    population : str or sequence of str, optional
-        Populations; by default all.
+    run : Run, str or PathLike
+        The run, or the path of its store.
+    population : str, Population, PopulationView or sequence of these, optional
+        Names, populations or views such as ``E[:5]``; by default all.
     start, stop : float, optional
         Time range, ms; by default the last 200 ms recorded.
     max_neurons, max_spikes : int
@@ -71,7 +73,7 @@ def raster(
     -------
     matplotlib.figure.Figure
     """
-    style = style or Style()
+    style, run = style or Style(), as_run(run)
     if start is None and stop is None:
         start, stop = last_window(run)
     selection = run.select(population, start, stop)
@@ -81,16 +83,23 @@ def raster(
     return _figure_of(axes)
 
 
-def summary(run: Run, *, style: Style | None = None) -> Figure:
+def summary(run: Run | str | os.PathLike[str], *, style: Style | None = None) -> Figure:
     """Plot a run on one page: raster, rates over time, distributions, spectrum.
 
     Reads all spikes twice, in bounded memory.
+
+    Parameters
+    ----------
+    run : Run, str or PathLike
+        The run, or the path of its store.
+    style : Style, optional
+        Colours.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    style = style or Style()
+    style, run = style or Style(), as_run(run)
     data = summary_data(run)
     heights = [4.5, max(3.0, 0.9 + 0.33 * rate_rows(data)), 3.6]
     figure = new_figure(11.0, sum(heights), style)

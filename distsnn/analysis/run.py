@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, UsageError
 from distsnn.extras import LazyModule
 from distsnn.io.reader import StoreReader
 from distsnn.io.state_reader import StateRecording
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from distsnn.analysis import correlation, isi, rates, selection, spectrum
+    from distsnn.analysis.selection import SelectedPopulations
 else:
     da, dd, tokens, pd, xr, correlation, isi, rates, selection, spectrum = (
         LazyModule(module, "analysis")
@@ -81,6 +82,15 @@ def open_run(
         recording is missing or shorter than its committed rows.
     """
     return Run(StoreReader(path, partial=partial), window=window)
+
+
+def as_run(run: Run | str | os.PathLike[str]) -> Run:
+    """Return a run, opened if only the path of its store is given (errors as of `open_run`)."""
+    if isinstance(run, Run):
+        return run
+    if isinstance(run, str | os.PathLike):
+        return open_run(run)
+    raise UsageError("not a run", where="run", value=run, allowed="a Run, or the path of its store")
 
 
 class Run:
@@ -219,7 +229,7 @@ class Run:
 
     def select(
         self,
-        population: str | Sequence[str] | None = None,
+        population: SelectedPopulations = None,
         start: float | None = None,
         stop: float | None = None,
     ) -> selection.Selection:
@@ -227,8 +237,8 @@ class Run:
 
         Parameters
         ----------
-        population : str or sequence of str, optional
-            Populations; by default all that are recorded.
+        population : str, Population, PopulationView or sequence of these, optional
+            Names, populations or views such as ``E[:5]``; by default all that are recorded.
         start, stop : float, optional
             Time range (start, stop], ms; by default from `start_ms` as far as all ranks have
             committed, so that no statistic counts time that was not recorded, or not by all.
@@ -236,11 +246,10 @@ class Run:
         Raises
         ------
         DescriptionError
-            If a population does not exist or is not recorded, or the range is empty or beyond the
-            recording.
+            If a population does not exist, has another size or is not recorded, or the range is
+            empty or beyond the recording.
         """
-        names = [population] if isinstance(population, str) else population
-        neurons = selection.recorded_neurons(self.reader, names)
+        neurons = selection.recorded_neurons(self.reader, population)
         begin, end = self.reader.start_step, self.reader.complete_step
         first = begin if start is None else self._step(start)
         last = end if stop is None else self._step(stop)
@@ -255,7 +264,7 @@ class Run:
 
     def spikes(
         self,
-        population: str | Sequence[str] | None = None,
+        population: SelectedPopulations = None,
         start: float | None = None,
         stop: float | None = None,
     ) -> dd.DataFrame:
@@ -265,8 +274,8 @@ class Run:
 
         Parameters
         ----------
-        population : str or sequence of str, optional
-            Populations; by default all.
+        population : str, Population, PopulationView or sequence of these, optional
+            Names, populations or views such as ``E[:5]``; by default all.
         start, stop : float, optional
             Time range (start, stop], ms; by default everything that any rank has committed.
 
@@ -276,13 +285,12 @@ class Run:
             Columns step (int32), time_ms (float64), gid (uint32) and population (category). Each
             partition is a window of time.
         """
-        names = [population] if isinstance(population, str) else population
-        neurons = selection.recorded_neurons(self.reader, names)
+        neurons = selection.recorded_neurons(self.reader, population)
         begin, last = self.reader.start_step, self.reader.last_step
         first = begin if start is None else max(begin, self._step(start))
         last = last if stop is None else min(last, self._step(stop))
         windows = self.reader.windows(first, last, target=self._window) or [(0, 0)]
-        table = _SpikeTable(self.reader, neurons.start, neurons.stop, names is None)
+        table = _SpikeTable(self.reader, neurons.start, neurons.stop, population is None)
         frame: dd.DataFrame = dd.from_map(  # type: ignore[no-untyped-call]
             table,
             windows,
@@ -294,7 +302,7 @@ class Run:
 
     def spike_arrays(
         self,
-        population: str | Sequence[str] | None = None,
+        population: SelectedPopulations = None,
         start: float | None = None,
         stop: float | None = None,
     ) -> SpikeArrays:
@@ -417,7 +425,7 @@ class Run:
 
     def rates(
         self,
-        population: str | Sequence[str] | None = None,
+        population: SelectedPopulations = None,
         start: float | None = None,
         stop: float | None = None,
     ) -> xr.DataArray:
@@ -426,7 +434,7 @@ class Run:
 
     def isi(
         self,
-        population: str | Sequence[str] | None = None,
+        population: SelectedPopulations = None,
         start: float | None = None,
         stop: float | None = None,
     ) -> xr.Dataset:
@@ -435,7 +443,7 @@ class Run:
 
     def cv(
         self,
-        population: str | Sequence[str] | None = None,
+        population: SelectedPopulations = None,
         start: float | None = None,
         stop: float | None = None,
         *,
@@ -446,7 +454,7 @@ class Run:
 
     def population_rate(
         self,
-        population: str | Sequence[str] | None = None,
+        population: SelectedPopulations = None,
         start: float | None = None,
         stop: float | None = None,
         *,
@@ -457,7 +465,7 @@ class Run:
 
     def synchrony(
         self,
-        population: str | Sequence[str] | None = None,
+        population: SelectedPopulations = None,
         start: float | None = None,
         stop: float | None = None,
         *,
@@ -470,7 +478,7 @@ class Run:
 
     def spike_count_histogram(
         self,
-        population: str | Sequence[str] | None = None,
+        population: SelectedPopulations = None,
         start: float | None = None,
         stop: float | None = None,
         *,
@@ -483,7 +491,7 @@ class Run:
 
     def correlations(
         self,
-        population: str | Sequence[str] | None = None,
+        population: SelectedPopulations = None,
         start: float | None = None,
         stop: float | None = None,
         *,
@@ -495,7 +503,7 @@ class Run:
 
     def power_spectrum(
         self,
-        population: str | Sequence[str] | None = None,
+        population: SelectedPopulations = None,
         start: float | None = None,
         stop: float | None = None,
         *,

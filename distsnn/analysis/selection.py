@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import lcm
-from typing import Any
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from dask.delayed import Delayed, delayed
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from distsnn.errors import DescriptionError
 from distsnn.io.rank_spikes import Spikes
 from distsnn.io.reader import StoreReader
+from distsnn.units import format_count
 
 # Windows start on multiples of this, so bins of 1, 2, 5 or 10 ms never cross windows.
 _ALIGN_MS = 10.0
@@ -28,6 +29,44 @@ _MAX_BINS = 2**16
 _SHOWN = 8
 # Results of windows joined at a time.
 _FAN_IN = 8
+
+
+@runtime_checkable
+class DescribedPopulation(Protocol):
+    """A population of a network description, which the analysis does not import."""
+
+    @property
+    def name(self) -> str:
+        """The population's name."""
+
+    @property
+    def size(self) -> int:
+        """Number of neurons."""
+
+
+@runtime_checkable
+class DescribedView(Protocol):
+    """A population view of a network description, which the analysis does not import."""
+
+    @property
+    def population(self) -> str:
+        """The population's name."""
+
+    @property
+    def start(self) -> int:
+        """The first neuron."""
+
+    @property
+    def stop(self) -> int:
+        """The neuron after the last one; -1: the population's end."""
+
+    @property
+    def index(self) -> slice | NDArray[Any]:
+        """Index of the neurons in an array of the population's neurons."""
+
+
+SelectedPopulation: TypeAlias = str | DescribedPopulation | DescribedView
+SelectedPopulations: TypeAlias = SelectedPopulation | Sequence[SelectedPopulation] | None
 
 
 @dataclass(frozen=True)
@@ -284,32 +323,35 @@ def tree_reduce(values: Sequence[Delayed], join: Callable[[list[Any]], Any]) -> 
             return level[0]
 
 
-def recorded_neurons(reader: StoreReader, populations: Sequence[str] | None) -> Neurons:
-    """Return the neurons whose spikes are recorded.
+def recorded_neurons(reader: StoreReader, populations: SelectedPopulations) -> Neurons:
+    """Return the selected neurons whose spikes are recorded.
 
     Parameters
     ----------
     reader : StoreReader
         The run.
-    populations : sequence of str or None
-        Populations; None: all of which anything is recorded.
+    populations : str, Population, PopulationView or sequence of these, or None
+        Names, populations or views of the run's network; None: all of which anything is recorded.
 
     Raises
     ------
     DescriptionError
-        If a population does not exist or is not recorded, or nothing is recorded.
+        If a population does not exist, has another size in this run or is not recorded, or nothing
+        is recorded.
     """
     table = [str(row["name"]) for row in reader.metadata["populations"]]
-    requested = table if populations is None else list(dict.fromkeys(populations))
+    selected = _selected_neurons(reader, table if populations is None else populations)
     names: list[str] = []
     ranges: list[tuple[int, int, int, int]] = []
-    for name in sorted(requested, key=lambda n: reader.population(n)["first_gid"]):
+    for name in sorted(selected, key=lambda n: reader.population(n)["first_gid"]):
         first = int(reader.population(name)["first_gid"])
-        edges = np.flatnonzero(np.diff(reader.recorded(name), prepend=False, append=False))
+        is_member = selected[name] & reader.recorded(name)
+        edges = np.flatnonzero(np.diff(is_member, prepend=False, append=False))
         if len(edges) == 0:
             if populations is not None:
+                neurons = "this population" if selected[name].all() else "these neurons"
                 raise DescriptionError(
-                    "no spikes of this population were recorded", where=f"population {name!r}"
+                    f"no spikes of {neurons} were recorded", where=f"population {name!r}"
                 )
             continue
         for start, stop in edges.reshape(-1, 2).tolist():
@@ -319,3 +361,54 @@ def recorded_neurons(reader: StoreReader, populations: Sequence[str] | None) -> 
         raise DescriptionError("no spikes were recorded", where=f"run {reader.path}")
     columns = np.array(ranges, np.int64).T
     return Neurons(tuple(names), columns[0], columns[1], columns[2], columns[3])
+
+
+def _selected_neurons(
+    reader: StoreReader, populations: SelectedPopulations
+) -> dict[str, NDArray[np.bool_]]:
+    """Return which neurons of each selected population are selected, by name, shape (size,)."""
+    selected: dict[str, NDArray[np.bool_]] = {}
+    several: Iterable[object] = (populations,)
+    if isinstance(populations, Iterable) and not isinstance(populations, str):
+        several = populations
+    for population in several:
+        name, neurons = _named_neurons(reader, population)
+        size = int(reader.population(name)["size"])
+        selected.setdefault(name, np.zeros(size, np.bool_))[neurons] = True
+    return selected
+
+
+def _named_neurons(reader: StoreReader, population: object) -> tuple[str, slice | NDArray[Any]]:
+    """Return the name of a population of the run, and the index of the selected neurons in it."""
+    where = f"run {reader.path}"
+    if isinstance(population, str):
+        return population, slice(None)
+    if isinstance(population, DescribedPopulation):
+        size = int(reader.population(population.name)["size"])
+        if population.size != size:
+            raise DescriptionError(
+                f"population {population.name!r} has another size in this run",
+                where=where,
+                value=population.size,
+                allowed=str(size),
+            )
+        return population.name, slice(None)
+    if isinstance(population, DescribedView):
+        size = int(reader.population(population.population)["size"])
+        if population.stop > size:
+            raise DescriptionError(
+                f"population {population.population!r} has {format_count(size, 'neuron')} in this "
+                "run",
+                where=where,
+                value=f"{population.population}[{population.start}:{population.stop}]",
+                allowed=f"0:{size}",
+            )
+        # the description writes the end of a population of unknown size as -1
+        is_open = population.stop < 0
+        return population.population, slice(population.start, None) if is_open else population.index
+    raise DescriptionError(
+        "not a population",
+        where=where,
+        value=population,
+        allowed="a name, a Population, a PopulationView, or a list of these",
+    )

@@ -10,8 +10,9 @@ from synthetic_run import SIZES, metadata, write_rank, write_run
 from distsnn.analysis import open_run, raster, summary
 from distsnn.analysis.figure_data import raster_data, summary_data
 from distsnn.analysis.figure_style import Style
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, StoreError, UsageError
 from distsnn.io.run_writer import RunWriter
+from distsnn.network import IafPscExp, Population
 
 STRANGE = {"$\\bad{": 8, "_hidden": 8, "<b>&amp;": 8, "名前": 8, "n" * 60: 68}
 
@@ -49,6 +50,19 @@ def test_the_raster_draws_its_dots(run):
     assert dots == len(run.spikes("I", 0, 200))
     assert [label.get_text() for label in axes.get_yticklabels()] == ["I"]
     assert len(np.unique(pixels(figure))) > 10
+
+
+def test_plots_open_the_store_of_a_path(written, tmp_path):
+    figure = raster(str(written.path), Population("I", 20, IafPscExp())[:5], 0, 200)
+    assert (
+        sum(len(line.get_xdata()) for line in figure.axes[0].lines)
+        == (np.isin(written.gid, range(80, 85)) & (written.step <= 2000)).sum()
+    )
+    assert summary(written.path).get_axes()
+    with pytest.raises(StoreError, match=r"none\.zarr"):
+        raster(tmp_path / "none.zarr")
+    with pytest.raises(UsageError, match=r"not a run.*allowed: a Run, or the path of its store"):
+        raster(5)
 
 
 def test_the_raster_shows_the_last_stretch_by_default_and_takes_axes(run):

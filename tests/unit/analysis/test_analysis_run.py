@@ -8,11 +8,12 @@ import pytest
 import zarr
 from synthetic_run import E_L, SIZES, metadata, random_spikes, state_values, write_rank, write_run
 
-from distsnn.analysis import open_run
+from distsnn.analysis import open_run, raster
 from distsnn.analysis.figure_data import last_window, summary_data
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.committed_arrays import CommittedArray
 from distsnn.io.run_writer import RunWriter
+from distsnn.network import IafPscExp, Population, PopulationView
 
 
 def test_the_table_of_populations(run):
@@ -299,3 +300,62 @@ def test_tables_and_statistics_travel_to_other_processes(run, written):
     table = pickle.loads(pickle.dumps(run)).spikes("I")
     assert len(pickle.loads(pickle.dumps(table))) == np.count_nonzero(written.gid >= 80)
     np.testing.assert_allclose(rates, np.bincount(written.gid, minlength=100)[80:] / 2.0)
+
+
+E_POPULATION, I_POPULATION = (Population(name, size, IafPscExp()) for name, size in SIZES.items())
+
+
+@pytest.mark.parametrize(
+    ("population", "gids"),
+    [
+        (E_POPULATION, range(80)),
+        (E_POPULATION[5], [5]),
+        (E_POPULATION[:5], range(5)),
+        (I_POPULATION[::3], range(80, 100, 3)),
+        (
+            [I_POPULATION[[1, 5]], E_POPULATION[2:4], "I", E_POPULATION[3:6]],
+            [*range(2, 6), *range(80, 100)],
+        ),
+        ([I_POPULATION[[5]], I_POPULATION[[1, 7]]], [81, 85, 87]),
+        (PopulationView("I"), range(80, 100)),
+        (PopulationView("I", 15), range(95, 100)),
+    ],
+)
+def test_populations_and_views_select_their_neurons(run, written, population, gids):
+    inside = np.isin(written.gid, gids)
+    assert 0 < inside.sum() < inside.size
+    np.testing.assert_array_equal(run.spikes(population).compute()["gid"], written.gid[inside])
+    counts = np.bincount(written.gid, minlength=100)[list(gids)]
+    np.testing.assert_array_equal(run.rates(population).compute(), counts / 2.0)
+    rate = run.population_rate(population, bin_ms=2000.0)
+    total = (rate.compute().values[:, 0] * run.select(population).neurons.sizes).sum() * 2.0
+    assert total == pytest.approx(inside.sum())
+
+
+def test_views_of_a_partly_recorded_population_select_what_was_recorded(tmp_path):
+    recorded = [{"population": "E", "start": 3, "stop": 12, "neurons": [3, 9, 11]}]
+    write_run(tmp_path / "run.zarr", recorded_spikes=recorded)
+    run = open_run(tmp_path / "run.zarr")
+    assert run.select(E_POPULATION[:10]).neurons.gids.tolist() == [3, 9]
+    with pytest.raises(DescriptionError, match="no spikes of these neurons were recorded"):
+        run.select(E_POPULATION[20:])
+    with pytest.raises(DescriptionError, match="no spikes of this population were recorded"):
+        run.select(I_POPULATION)
+
+
+@pytest.mark.parametrize(
+    ("population", "message"),
+    [
+        (Population("E", 81, IafPscExp()), r"another size in this run.*given 81.*allowed: 80"),
+        (PopulationView("E", 70, 81), r"has 80 neurons in this run.*E\[70:81\].*allowed: 0:80"),
+        (Population("Ex", 80, IafPscExp()), r"unknown population 'Ex'.*did you mean 'E'"),
+        (PopulationView("Ii", 0, 5), r"unknown population 'Ii'.*did you mean 'I'"),
+        (["E", 7], r"not a population.*7.*allowed: a name, a Population, a PopulationView"),
+        (7, r"not a population.*7.*allowed: a name, a Population, a PopulationView"),
+    ],
+)
+def test_a_population_that_is_not_one_of_the_run_is_refused(run, population, message):
+    with pytest.raises(DescriptionError, match=message):
+        run.spikes(population)
+    with pytest.raises(DescriptionError, match=message):
+        raster(run, population)
