@@ -473,7 +473,9 @@ class _Translator:
                 if name in self._dynamics.derived:
                     result = self._expression(self._dynamics.derived[name].value, power)
                     changing = self.changing | self.named.keys()
-                    if self._keeps_names and result.free_symbols & changing:
+                    # what stands for another variable needs no name of its own
+                    keeps_name = self._keeps_names and not result.is_Symbol
+                    if keeps_name and result.free_symbols & changing:
                         self.named[symbol(name)] = result
                         return symbol(name)
                     return result

@@ -64,6 +64,29 @@ def test_equations_with_previous_values_are_integrated_exactly() -> None:
     np.testing.assert_allclose(call.states["x"], x * np.exp(-0.4 * DT), rtol=1e-13)
 
 
+def test_sub_expressions_of_euler_may_stand_for_another_variable() -> None:
+    model = NeuronModel(
+        """
+        before = previous(V_m) : mV
+        now = V_m : mV
+        noise = now*xi*sqrt(ms) : mV
+        same = noise : mV
+        dV_m/dt = (before - 3*now)/(5*ms) + same/(3*ms) + noise/(6*ms) : mV
+        """,
+    )
+    n = 640
+    calls = [NeuronCall(generated_kernel_module(model), {}, n, dt=DT, seed=4) for _ in range(2)]
+    starts = 1.0, 7.0
+    for call, start in zip(calls, starts, strict=True):
+        call.states["V_m"][:] = start
+        call.step(0)
+    # V + dt (-2 V/5 + V xi/2); xi is normal/sqrt(dt), the same in both calls
+    drawn = (calls[0].states["V_m"] - 1.0 + 0.4 * DT) / (0.5 * np.sqrt(DT))
+    assert abs(drawn.mean()) < 4.0 / np.sqrt(n) and abs(drawn.std() - 1.0) < 4.0 / np.sqrt(2 * n)
+    expected = 7.0 * (1.0 - 0.4 * DT + 0.5 * np.sqrt(DT) * drawn)
+    np.testing.assert_allclose(calls[1].states["V_m"], expected, rtol=1e-12)
+
+
 def test_threshold_reset_and_events_see_the_value_before_the_step() -> None:
     model = NeuronModel(
         """
