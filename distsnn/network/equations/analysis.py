@@ -17,7 +17,7 @@ from sympy.solvers.solveset import NonlinearError
 
 from distsnn.errors import unknown_name_error
 from distsnn.network.equations.dimensions import UNITS, Unit
-from distsnn.network.equations.dynamics import STIMULI, TIME, Dynamics, names_in
+from distsnn.network.equations.dynamics import STIMULI, TIME, Dynamics
 from distsnn.network.equations.receptors import WEIGHT, ReceptorInput
 from distsnn.network.equations.source import EquationError, Span
 from distsnn.network.equations.syntax import (
@@ -28,6 +28,7 @@ from distsnn.network.equations.syntax import (
     NumberNode,
     Operation,
     input_name,
+    names_in,
 )
 
 METHODS = ("auto", "exact", "rosenbrock", "strang", "exponential_euler", "euler", "rk2", "rk4")
@@ -418,6 +419,7 @@ class _Translator:
         self.draws: dict[sympy.Symbol, str] = {}
         self.named: dict[sympy.Symbol, sympy.Expr] = {}
         self._keeps_names = False
+        self._local: set[str] = set()
         self.weight = symbol(f"a {WEIGHT}")  # no user's name has a blank
         self._receptor: ReceptorInput | None = None
 
@@ -446,13 +448,21 @@ class _Translator:
         return added
 
     def assignments(self, statements: list[tuple[str, Node]]) -> Assignments:
-        """Return what becomes what, each as those before it left the states."""
+        """Return what becomes what, each as those before it left the states.
+
+        Local variables are replaced by their values.
+        """
         changed: dict[sympy.Symbol, sympy.Expr] = {}
         assignments = []
         for name, value in statements:
-            new = self(value).xreplace(changed) / self.scale(name) - self.offset(name)
+            new = self(value).xreplace(changed)
+            if name in self._dynamics.states:
+                new = new / self.scale(name) - self.offset(name)
+                assignments.append((symbol(name), new))
+            else:
+                self._local.add(name)
             changed[symbol(name)] = new
-            assignments.append((symbol(name), new))
+        self._local.clear()
         return tuple(assignments)
 
     def scale(self, name: str) -> sympy.Expr:
@@ -470,6 +480,8 @@ class _Translator:
             case NameNode(name=name):
                 if name == WEIGHT and self._receptor is not None:
                     return _one(self._receptor.unit) * self.weight
+                if name in self._local:
+                    return symbol(name)
                 if name in self._dynamics.derived:
                     result = self._expression(self._dynamics.derived[name].value, power)
                     changing = self.changing | self.named.keys()

@@ -20,7 +20,12 @@ from distsnn.network.equations.dimensions import (
 )
 from distsnn.network.equations.receptors import ReceptorInput, read_receptors
 from distsnn.network.equations.source import EquationError, EquationText, Span, unknown_at
-from distsnn.network.equations.statements import Definition, read_assignments, read_equations
+from distsnn.network.equations.statements import (
+    Definition,
+    check_locals_used,
+    read_equations,
+    read_statements,
+)
 from distsnn.network.equations.syntax import (
     DELAYED,
     PREVIOUS,
@@ -32,6 +37,7 @@ from distsnn.network.equations.syntax import (
     input_name,
     is_name,
     is_word,
+    names_in,
     parse,
 )
 
@@ -198,15 +204,6 @@ def calls_in(nodes: Iterable[Node], function: str) -> Iterator[Operation]:
             yield from calls_in(node.arguments, function)
 
 
-def names_in(node: Node) -> list[str]:
-    """Return the names in an expression, in the order of the text."""
-    if isinstance(node, NameNode):
-        return [node.name]
-    if isinstance(node, Operation):
-        return [name for argument in node.arguments for name in names_in(argument)]
-    return []
-
-
 def parse_dynamics(
     *,
     equations: str,
@@ -280,6 +277,8 @@ def parse_dynamics(
     happens = [_event(name, *texts, units, states) for name, texts in events.items()]
     _check_periods(periods, units, parameters, condition)
     ends = _after(after, periods, units, states)
+    blocks = [resets, *(event.statements for event in happens), *ends.values()]
+    check_sizes([], derived, blocks)
     at_ends = _end_of_step_expressions(condition, resets, happens, ends)
     _check_chance(
         [definition.value for definition in states.values()], at_ends, derived, parameters
@@ -363,7 +362,7 @@ def checked_units(
         definition.name.name: definition for definition in definitions if not definition.derivative
     }
     _check_cycles(derived)
-    _check_size([definition.value for definition in definitions], derived)
+    check_sizes([definition.value for definition in definitions], derived)
     return units
 
 
@@ -385,8 +384,15 @@ def _ordered(derived: Mapping[str, Definition]) -> list[str]:
     return list(TopologicalSorter(graph).static_order())
 
 
-def _check_size(nodes: list[Node], derived: Mapping[str, Definition]) -> None:
-    """Check the expressions with all sub-expressions put in; there are no cycles."""
+def check_sizes(
+    nodes: Iterable[Node],
+    derived: Mapping[str, Definition],
+    statements: Iterable[Iterable[tuple[str, Node]]] = (),
+) -> None:
+    """Check expressions with all sub-expressions put in, and all values that statements assign.
+
+    There are no cycles of sub-expressions.
+    """
     sizes: dict[str, tuple[int, int]] = {}
 
     def size(node: Node) -> tuple[int, int]:
@@ -408,6 +414,12 @@ def _check_size(nodes: list[Node], derived: Mapping[str, Definition]) -> None:
         sizes[name] = check(derived[name].value)
     for node in nodes:
         check(node)
+    of_model = dict(sizes)
+    for assignments in statements:
+        sizes.clear()
+        sizes.update(of_model)
+        for name, value in assignments:
+            sizes[name] = check(value)
 
 
 def _check_chance(
@@ -480,12 +492,8 @@ def _event(
 def _assignments(
     source: EquationText, units: Mapping[str, Unit], states: Mapping[str, Definition]
 ) -> list[tuple[str, Node]]:
-    assignments = []
-    for name, value in read_assignments(source):
-        if name.name not in states:
-            raise unknown_at("state variable", name.name, [*states], name.span)
-        require(kind_of(value, units), units[name.name], value.span, name.name)
-        assignments.append((name.name, value))
+    assignments, local = read_statements(source, states, units)
+    check_locals_used(assignments, local, states)
     return assignments
 
 

@@ -212,7 +212,8 @@ class NeuronEquations(Description):
         Condition of a spike; empty: it never spikes.
     reset : str
         Assignments at a spike, ``NAME = EXPRESSION`` or with ``+=``, ``-=``, ``*=``, ``/=``, parted
-        by line ends or semicolons and done in this order.
+        by line ends or semicolons and done in this order. Other names than those of states
+        are local variables of the text.
     events : mapping of str to (str, str)
         Conditions beside the threshold, each with assignments as of `reset`; an empty condition
         always holds. All conditions are tested on the same states as the threshold; then the
