@@ -99,6 +99,8 @@ class Analysis:
         States of `exact` that decay by less than 1/64 in 0.1 ms, with parameters' defaults.
     threshold : sympy.Expr or None
         Condition of a spike.
+    spike_count : sympy.Expr or None
+        Number of spikes where the condition holds; None: 1.
     reset : tuple of (Symbol, sympy.Expr)
         What becomes what at a spike, each with the states as those before it left them.
     events : tuple of (sympy.Expr or None, tuple of (Symbol, sympy.Expr))
@@ -130,6 +132,7 @@ class Analysis:
     late: tuple[sympy.Symbol, ...]
     slow: set[sympy.Symbol]
     threshold: sympy.Expr | None
+    spike_count: sympy.Expr | None
     reset: Assignments
     events: tuple[tuple[sympy.Expr | None, Assignments], ...]
     after: dict[str, Assignments]
@@ -226,6 +229,7 @@ def analyse(
         method = "exponential_euler" if len(growth) == len(others) else "rk4"
     reset = translate.assignments(dynamics.reset)
     threshold = None if dynamics.threshold is None else translate(dynamics.threshold)
+    count = None if dynamics.spike_count is None else translate(dynamics.spike_count)
     events = tuple(
         (
             None if event.condition is None else translate(event.condition),
@@ -260,6 +264,7 @@ def analyse(
         tuple(map(symbol, late)),
         slow,
         threshold,
+        count,
         reset,
         events,
         {name: translate.assignments(statements) for name, statements in dynamics.after.items()},

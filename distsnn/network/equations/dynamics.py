@@ -84,6 +84,8 @@ class Dynamics:
         Sub-expressions.
     threshold : Node or None
         Condition of a spike.
+    spike_count : Node or None
+        Number of spikes where the condition holds; None: 1.
     reset : list of (str, Node)
         What state variables become at a spike, in this order.
     events : list of Event
@@ -105,6 +107,7 @@ class Dynamics:
     states: dict[str, Definition]
     derived: dict[str, Definition]
     threshold: Node | None
+    spike_count: Node | None
     reset: list[tuple[str, Node]]
     events: list[Event]
     units: dict[str, Unit]
@@ -117,7 +120,8 @@ class Dynamics:
     def uses(self, name: str) -> bool:
         """Return whether an equation, the threshold, the reset or an event uses a name."""
         nodes = [definition.value for definition in (*self.states.values(), *self.derived.values())]
-        nodes += _end_of_step_expressions(self.threshold, self.reset, self.events, self.after)
+        tests = [self.threshold, self.spike_count]
+        nodes += _end_of_step_expressions(tests, self.reset, self.events, self.after)
         return any(name in names_in(node) for node in nodes)
 
     @cached_property
@@ -149,13 +153,13 @@ class Dynamics:
 
 
 def _end_of_step_expressions(
-    threshold: Node | None,
+    tests: Iterable[Node | None],
     reset: list[tuple[str, Node]],
     events: list[Event],
     after: Mapping[str, list[tuple[str, Node]]],
 ) -> list[Node]:
     """Return the expressions that are evaluated at the end of a step."""
-    expressions = [] if threshold is None else [threshold]
+    expressions = [test for test in tests if test is not None]
     for event in events:
         expressions += [] if event.condition is None else [event.condition]
         expressions += [value for _, value in event.statements]
@@ -208,6 +212,7 @@ def parse_dynamics(
     *,
     equations: str,
     threshold: str,
+    spike_count: str,
     reset: str,
     events: Mapping[str, tuple[str, str]],
     periods: tuple[str, ...],
@@ -221,7 +226,7 @@ def parse_dynamics(
 
     Parameters
     ----------
-    equations, threshold, reset : str
+    equations, threshold, spike_count, reset : str
         The texts.
     events : mapping of str to (str, str)
         Conditions with statements.
@@ -271,6 +276,7 @@ def parse_dynamics(
     reserved_units |= {input_name(name): definition.unit for name, definition in inputs.items()}
     units = checked_units(definitions, reserved_units, parameters, reserved, [REFRACTORY])
     condition = _condition(EquationText("threshold", threshold), units)
+    count = _count(EquationText("spike_count", spike_count), units, condition)
     resets = _assignments(EquationText("reset", reset), units, states)
     if resets and condition is None:
         raise DescriptionError("a reset needs a threshold", where="reset")
@@ -279,7 +285,7 @@ def parse_dynamics(
     ends = _after(after, periods, units, states)
     blocks = [resets, *(event.statements for event in happens), *ends.values()]
     check_sizes([], derived, blocks)
-    at_ends = _end_of_step_expressions(condition, resets, happens, ends)
+    at_ends = _end_of_step_expressions([condition, count], resets, happens, ends)
     _check_chance(
         [definition.value for definition in states.values()], at_ends, derived, parameters
     )
@@ -292,6 +298,7 @@ def parse_dynamics(
         states,
         derived,
         condition,
+        count,
         resets,
         happens,
         units,
@@ -470,6 +477,17 @@ def _condition(source: EquationText, units: Mapping[str, Unit]) -> Node | None:
     node = parse(Span(source, 0, len(source.text)))
     if kind_of(node, units) is not TRUTH:
         raise EquationError("must be a condition", node.span, allowed="such as V_m >= V_th")
+    return node
+
+
+def _count(source: EquationText, units: Mapping[str, Unit], condition: Node | None) -> Node | None:
+    check_text(source)
+    if not source.code.strip():
+        return None
+    node = parse(Span(source, 0, len(source.text)))
+    if condition is None:
+        raise EquationError("a number of spikes needs a threshold", node.span)
+    require(kind_of(node, units), ONE, node.span, "the number of spikes")
     return node
 
 
