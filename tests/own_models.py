@@ -221,3 +221,25 @@ NOISY = NeuronModel(
     },
     name="noisy",
 )
+
+# Spikes in bursts of a random size, which a local variable of the reset also uses.
+BURSTS = NeuronModel(
+    equations="""
+        dV_m/dt = (I_e - V_m)/tau_m : mV
+        dlast/dt = 0/ms : 1
+        burst = 1 + poisson(size) : 1
+    """,
+    threshold="V_m >= V_th",
+    reset="rest = V_m - V_th; last = burst; V_m = rest - 0.5*mV*last",
+    refractory="t_ref",
+    receptors={"delta": "V_m"},
+    spike_count="burst",
+    parameters={
+        "tau_m": (10.0, "ms", "> 0"),
+        "size": (1.5, "1", ">= 0"),
+        "V_th": (15.0, "mV"),
+        "t_ref": (1.0, "ms"),
+        "I_e": (14.0, "mV"),
+    },
+    name="bursts",
+)

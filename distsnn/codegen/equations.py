@@ -19,6 +19,7 @@ from distsnn.codegen.expressions import STEP, Constants, ExpressionWriter, Names
 from distsnn.codegen.modules import imports, load
 from distsnn.codegen.parts import Part, Symbols
 from distsnn.codegen.update import SUB_STEPS
+from distsnn.kernels.emission import MAX_SPIKES
 from distsnn.network.equations.analysis import Assignments, function, symbol
 from distsnn.network.equations.dynamics import (
     REFRACTORY,
@@ -42,7 +43,17 @@ _COUNTS = ("binomial_in", "poisson_in")
 # Names that the module uses.
 _TAKEN = (
     *("np", "inline", "exponential", "min", "max", "abs", *_FUNCTIONS, *_COUNTS),
-    *("STATES", "RECEPTORS", "CONSTANTS", "DRAWS", "TIME", "propagators", "step", "integrate"),
+    *(
+        "STATES",
+        "RECEPTORS",
+        "CONSTANTS",
+        "DRAWS",
+        "TIME",
+        "RELAY",
+        "propagators",
+        "step",
+        "integrate",
+    ),
     *("parameters", "p", "h", "constants", "name", "value", "c_ref", "c_more", SUB_STEPS),
     *(TIME, "dt", _TIME_END),
     *("current", _CLAMPED, "spiked", "left", REFRACTORY),
@@ -137,10 +148,21 @@ def _steps(periods: Collection[str]) -> str:
 
 @dataclass(frozen=True)
 class _Results:
-    """Results of a function, as code: the states by symbol, and whether the neuron spiked."""
+    """Results of a function, as code.
+
+    Attributes
+    ----------
+    states : dict of Symbol to str
+        The states.
+    spiked : str
+        Whether the neuron spiked.
+    count : str
+        Number of its spikes; empty if it is at most 1.
+    """
 
     states: dict[sympy.Symbol, str]
     spiked: str
+    count: str = ""
 
 
 class _Module:
@@ -200,6 +222,7 @@ class _Module:
             f"CONSTANTS = {constants.kinds!r}",
             *([f"DRAWS = {tuple(self._draws.values())!r}"] if self._draws else []),
             *(["TIME = True"] if self._time else []),
+            *(["RELAY = True"] if self._analysis.spike_count is not None else []),
             "",
             "",
             *code,
@@ -395,12 +418,13 @@ class _Module:
             for trigger, _ in events
         ]
         happens: list[tuple[str | None, Assignments]] = []
-        spiked = "False"
+        spiked, count = "False", ""
         if is_tested and analysis.threshold is not None:
             free = f" & (not {_CLAMPED})" if reset_count and not self._is_silent_at_rest else ""
             spiked = "spiked"
             write.lines.append(f"{spiked} = {write(analysis.threshold)}{free}")
             happens.append((spiked, analysis.reset))
+            count = self._count(write, spiked)
         if last:
             for name, assignments in analysis.after.items():
                 happens.append((write.assign_local(f"{REFRACTORY} == c_end_{name}"), assignments))
@@ -422,7 +446,18 @@ class _Module:
             if part is not None and exploded is not None and condition == spiked:
                 text = self._after_spike(part, exploded, results, write, reset_count)
                 results[exploded] = write.assign_local(text, f"end_{exploded.name}")
-        return _Results(results, spiked)
+        return _Results(results, spiked, count)
+
+    def _count(self, write: ExpressionWriter, spiked: str) -> str:
+        """Return the local variable of the number of spikes, -1 if it is not an integer."""
+        if self._analysis.spike_count is None:
+            return ""
+        value = write(self._analysis.spike_count)
+        # beyond the range of counts that are allowed, so that the conversion is defined
+        low, high = self._constants.add("-1.0"), self._constants.add(f"{MAX_SPIKES + 1}.0")
+        count = write.assign_local(f"np.int32(min(max({value}, {low}), {high}))", "count")
+        checked = write.assign_local(f"{count} if {count} == {value} else np.int32(-1)")
+        return write.assign_local(f"{checked} if {spiked} else np.int32(0)")
 
     def _exploded(self, part: Part, write: ExpressionWriter) -> sympy.Symbol | None:
         """Return the state that may diverge and is reset above a constant threshold, if any."""
@@ -466,4 +501,4 @@ class _Module:
                 left = f"{reset_count} if {results.spiked} else {left}"
             lines.append(f"left = {left}")
             values.append("left")
-        return [*lines, f"return {', '.join([*values, results.spiked])}"]
+        return [*lines, f"return {', '.join([*values, results.count or results.spiked])}"]

@@ -42,8 +42,7 @@ def neuron_fault(counts: npt.NDArray[np.int64], network: Network) -> tuple[int, 
     population = network.populations[int(np.searchsorted(starts, gid, side="right")) - 1]
     if counts[emission.FAULT] == emission.NO_COUNT:
         problem = (
-            f"its input is not a whole number of spikes from 0 to {emission.MAX_SPIKES}, the range "
-            "that a relay can emit per step"
+            f"its number of spikes in the step is not an integer from 0 to {emission.MAX_SPIKES}"
         )
     else:
         name = [*population.model.states][int(counts[emission.FAULT_STATE])]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from invariance_cases import E_SIZE, case, cells
-from own_models import ADEX, COBA, IZHIKEVICH, NOISY, THREE_RECEPTORS
+from own_models import ADEX, BURSTS, COBA, IZHIKEVICH, NOISY, THREE_RECEPTORS
 from own_rules import REWARDED, TAGGED
 
 from distsnn.network import (
@@ -75,6 +75,31 @@ def models_of_equations(folder: Path) -> tuple[Network, float]:
             RecordState(b, ["V_m", "g_in"], interval=0.3),
             RecordState(d, ["V_m", "g_ampa", "I_nmda", "g_nmda", "g_gaba"]),
             RecordWeights("B->C#2", 1.3, ["pairs", "weight", "tag"], synapses=slice(0, 500, 2)),
+        ],
+    ), 60.0
+
+
+@case
+def several_spikes_of_equations(folder: Path) -> tuple[Network, float]:
+    # bursts of a random size, into neurons, into bursts, and from and onto synapses that learn
+    bursts = Population("A", 150, BURSTS(size=Uniform(0.5, 3.0)), {"V_m": Uniform(0.0, 14.0)})
+    more, cells = Population("B", 90, BURSTS()), Population("C", 100, COBA)
+    learns = TAGGED(w_max=2.0, axonal_delay=0.2, B=Uniform(0.01, 0.1))
+    return Network(
+        [bursts, more, cells],
+        [
+            Projection(bursts, more, FixedIndegree(12), Normal(0.6, 0.2), Uniform(0.2, 3.0)),
+            Projection(bursts, cells, FixedOutdegree(9), Normal(3.0, 1.0), Uniform(0.2, 3.0)),
+            Projection(
+                *(more, bursts, FixedIndegree(9), Uniform(0.1, 1.0), Uniform(0.3, 4.0)),
+                synapse=learns,
+            ),
+        ],
+        [PoissonInput(bursts, 2000.0, 1.0), PoissonInput(cells, 2000.0, 4.0)],
+        [
+            *map(RecordSpikes, (bursts, more, cells)),
+            RecordState(bursts, ["V_m", "last"], interval=0.7),
+            RecordWeights("B->A", 1.3, ["pairs", "weight", "tag"], synapses=slice(0, 500, 2)),
         ],
     ), 60.0
 

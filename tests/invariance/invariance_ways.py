@@ -99,6 +99,7 @@ _CI_ONLY = {
     "rules_of_plasticity",
     "rules_by_any_wiring",
     "rules_that_follow_potentials",
+    "several_spikes_of_equations",
 }
 
 

@@ -380,6 +380,11 @@ EXAMPLES["Izhikevich_2003"] = Example(
     time=300.0,
     for_one_step=True,
 )
+# no example of the documentation: statements with local variables
+_RESET = "rise = v - 30; v = c + 0.01*rise; rise *= a; u += d + 0.1*rise + 0.02*(v - c)"
+EXAMPLES["local_variables"] = replace(
+    EXAMPLES["Izhikevich_2003"], model=replace(IZHIKEVICH, reset=_RESET), reset=_RESET
+)
 EXAMPLES["Clopath_et_al_2010_homeostasis"] = Example(
     CLOPATH,
     """

@@ -17,7 +17,7 @@ from sympy.solvers.solveset import NonlinearError
 
 from distsnn.errors import unknown_name_error
 from distsnn.network.equations.dimensions import UNITS, Unit
-from distsnn.network.equations.dynamics import STIMULI, TIME, Dynamics, names_in
+from distsnn.network.equations.dynamics import STIMULI, TIME, Dynamics
 from distsnn.network.equations.receptors import WEIGHT, ReceptorInput
 from distsnn.network.equations.source import EquationError, Span
 from distsnn.network.equations.syntax import (
@@ -28,6 +28,7 @@ from distsnn.network.equations.syntax import (
     NumberNode,
     Operation,
     input_name,
+    names_in,
 )
 
 METHODS = ("auto", "exact", "rosenbrock", "strang", "exponential_euler", "euler", "rk2", "rk4")
@@ -98,6 +99,8 @@ class Analysis:
         States of `exact` that decay by less than 1/64 in 0.1 ms, with parameters' defaults.
     threshold : sympy.Expr or None
         Condition of a spike.
+    spike_count : sympy.Expr or None
+        Number of spikes where the condition holds; None: 1.
     reset : tuple of (Symbol, sympy.Expr)
         What becomes what at a spike, each with the states as those before it left them.
     events : tuple of (sympy.Expr or None, tuple of (Symbol, sympy.Expr))
@@ -129,6 +132,7 @@ class Analysis:
     late: tuple[sympy.Symbol, ...]
     slow: set[sympy.Symbol]
     threshold: sympy.Expr | None
+    spike_count: sympy.Expr | None
     reset: Assignments
     events: tuple[tuple[sympy.Expr | None, Assignments], ...]
     after: dict[str, Assignments]
@@ -225,6 +229,7 @@ def analyse(
         method = "exponential_euler" if len(growth) == len(others) else "rk4"
     reset = translate.assignments(dynamics.reset)
     threshold = None if dynamics.threshold is None else translate(dynamics.threshold)
+    count = None if dynamics.spike_count is None else translate(dynamics.spike_count)
     events = tuple(
         (
             None if event.condition is None else translate(event.condition),
@@ -259,6 +264,7 @@ def analyse(
         tuple(map(symbol, late)),
         slow,
         threshold,
+        count,
         reset,
         events,
         {name: translate.assignments(statements) for name, statements in dynamics.after.items()},
@@ -418,6 +424,7 @@ class _Translator:
         self.draws: dict[sympy.Symbol, str] = {}
         self.named: dict[sympy.Symbol, sympy.Expr] = {}
         self._keeps_names = False
+        self._local: set[str] = set()
         self.weight = symbol(f"a {WEIGHT}")  # no user's name has a blank
         self._receptor: ReceptorInput | None = None
 
@@ -446,13 +453,21 @@ class _Translator:
         return added
 
     def assignments(self, statements: list[tuple[str, Node]]) -> Assignments:
-        """Return what becomes what, each as those before it left the states."""
+        """Return what becomes what, each as those before it left the states.
+
+        Local variables are replaced by their values.
+        """
         changed: dict[sympy.Symbol, sympy.Expr] = {}
         assignments = []
         for name, value in statements:
-            new = self(value).xreplace(changed) / self.scale(name) - self.offset(name)
+            new = self(value).xreplace(changed)
+            if name in self._dynamics.states:
+                new = new / self.scale(name) - self.offset(name)
+                assignments.append((symbol(name), new))
+            else:
+                self._local.add(name)
             changed[symbol(name)] = new
-            assignments.append((symbol(name), new))
+        self._local.clear()
         return tuple(assignments)
 
     def scale(self, name: str) -> sympy.Expr:
@@ -470,6 +485,8 @@ class _Translator:
             case NameNode(name=name):
                 if name == WEIGHT and self._receptor is not None:
                     return _one(self._receptor.unit) * self.weight
+                if name in self._local:
+                    return symbol(name)
                 if name in self._dynamics.derived:
                     result = self._expression(self._dynamics.derived[name].value, power)
                     changing = self.changing | self.named.keys()

@@ -20,7 +20,12 @@ from distsnn.network.equations.dimensions import (
 )
 from distsnn.network.equations.receptors import ReceptorInput, read_receptors
 from distsnn.network.equations.source import EquationError, EquationText, Span, unknown_at
-from distsnn.network.equations.statements import Definition, read_assignments, read_equations
+from distsnn.network.equations.statements import (
+    Definition,
+    check_locals_used,
+    read_equations,
+    read_statements,
+)
 from distsnn.network.equations.syntax import (
     DELAYED,
     LOWER_GAMMA,
@@ -33,6 +38,7 @@ from distsnn.network.equations.syntax import (
     input_name,
     is_name,
     is_word,
+    names_in,
     parse,
 )
 
@@ -79,6 +85,8 @@ class Dynamics:
         Sub-expressions.
     threshold : Node or None
         Condition of a spike.
+    spike_count : Node or None
+        Number of spikes where the condition holds; None: 1.
     reset : list of (str, Node)
         What state variables become at a spike, in this order.
     events : list of Event
@@ -100,6 +108,7 @@ class Dynamics:
     states: dict[str, Definition]
     derived: dict[str, Definition]
     threshold: Node | None
+    spike_count: Node | None
     reset: list[tuple[str, Node]]
     events: list[Event]
     units: dict[str, Unit]
@@ -112,7 +121,8 @@ class Dynamics:
     def uses(self, name: str) -> bool:
         """Return whether an equation, the threshold, the reset or an event uses a name."""
         nodes = [definition.value for definition in (*self.states.values(), *self.derived.values())]
-        nodes += _end_of_step_expressions(self.threshold, self.reset, self.events, self.after)
+        tests = [self.threshold, self.spike_count]
+        nodes += _end_of_step_expressions(tests, self.reset, self.events, self.after)
         return any(name in names_in(node) for node in nodes)
 
     @cached_property
@@ -144,13 +154,13 @@ class Dynamics:
 
 
 def _end_of_step_expressions(
-    threshold: Node | None,
+    tests: Iterable[Node | None],
     reset: list[tuple[str, Node]],
     events: list[Event],
     after: Mapping[str, list[tuple[str, Node]]],
 ) -> list[Node]:
     """Return the expressions that are evaluated at the end of a step."""
-    expressions = [] if threshold is None else [threshold]
+    expressions = [test for test in tests if test is not None]
     for event in events:
         expressions += [] if event.condition is None else [event.condition]
         expressions += [value for _, value in event.statements]
@@ -199,19 +209,11 @@ def calls_in(nodes: Iterable[Node], function: str) -> Iterator[Operation]:
             yield from calls_in(node.arguments, function)
 
 
-def names_in(node: Node) -> list[str]:
-    """Return the names in an expression, in the order of the text."""
-    if isinstance(node, NameNode):
-        return [node.name]
-    if isinstance(node, Operation):
-        return [name for argument in node.arguments for name in names_in(argument)]
-    return []
-
-
 def parse_dynamics(
     *,
     equations: str,
     threshold: str,
+    spike_count: str,
     reset: str,
     events: Mapping[str, tuple[str, str]],
     periods: tuple[str, ...],
@@ -225,7 +227,7 @@ def parse_dynamics(
 
     Parameters
     ----------
-    equations, threshold, reset : str
+    equations, threshold, spike_count, reset : str
         The texts.
     events : mapping of str to (str, str)
         Conditions with statements.
@@ -275,13 +277,16 @@ def parse_dynamics(
     reserved_units |= {input_name(name): definition.unit for name, definition in inputs.items()}
     units = checked_units(definitions, reserved_units, parameters, reserved, [REFRACTORY])
     condition = _condition(EquationText("threshold", threshold), units)
+    count = _count(EquationText("spike_count", spike_count), units, condition)
     resets = _assignments(EquationText("reset", reset), units, states)
     if resets and condition is None:
         raise DescriptionError("a reset needs a threshold", where="reset")
     happens = [_event(name, *texts, units, states) for name, texts in events.items()]
     _check_periods(periods, units, parameters, condition)
     ends = _after(after, periods, units, states)
-    at_ends = _end_of_step_expressions(condition, resets, happens, ends)
+    blocks = [resets, *(event.statements for event in happens), *ends.values()]
+    check_sizes([], derived, blocks)
+    at_ends = _end_of_step_expressions([condition, count], resets, happens, ends)
     _check_chance(
         [definition.value for definition in states.values()], at_ends, derived, parameters
     )
@@ -295,6 +300,7 @@ def parse_dynamics(
         states,
         derived,
         condition,
+        count,
         resets,
         happens,
         units,
@@ -365,7 +371,7 @@ def checked_units(
         definition.name.name: definition for definition in definitions if not definition.derivative
     }
     _check_cycles(derived)
-    _check_size([definition.value for definition in definitions], derived)
+    check_sizes([definition.value for definition in definitions], derived)
     return units
 
 
@@ -387,8 +393,15 @@ def _ordered(derived: Mapping[str, Definition]) -> list[str]:
     return list(TopologicalSorter(graph).static_order())
 
 
-def _check_size(nodes: list[Node], derived: Mapping[str, Definition]) -> None:
-    """Check the expressions with all sub-expressions put in; there are no cycles."""
+def check_sizes(
+    nodes: Iterable[Node],
+    derived: Mapping[str, Definition],
+    statements: Iterable[Iterable[tuple[str, Node]]] = (),
+) -> None:
+    """Check expressions with all sub-expressions put in, and all values that statements assign.
+
+    There are no cycles of sub-expressions.
+    """
     sizes: dict[str, tuple[int, int]] = {}
 
     def size(node: Node) -> tuple[int, int]:
@@ -410,6 +423,12 @@ def _check_size(nodes: list[Node], derived: Mapping[str, Definition]) -> None:
         sizes[name] = check(derived[name].value)
     for node in nodes:
         check(node)
+    of_model = dict(sizes)
+    for assignments in statements:
+        sizes.clear()
+        sizes.update(of_model)
+        for name, value in assignments:
+            sizes[name] = check(value)
 
 
 def _check_chance(
@@ -463,6 +482,17 @@ def _condition(source: EquationText, units: Mapping[str, Unit]) -> Node | None:
     return node
 
 
+def _count(source: EquationText, units: Mapping[str, Unit], condition: Node | None) -> Node | None:
+    check_text(source)
+    if not source.code.strip():
+        return None
+    node = parse(Span(source, 0, len(source.text)))
+    if condition is None:
+        raise EquationError("a number of spikes needs a threshold", node.span)
+    require(kind_of(node, units), ONE, node.span, "the number of spikes")
+    return node
+
+
 def _event(
     name: str,
     condition: str,
@@ -482,12 +512,8 @@ def _event(
 def _assignments(
     source: EquationText, units: Mapping[str, Unit], states: Mapping[str, Definition]
 ) -> list[tuple[str, Node]]:
-    assignments = []
-    for name, value in read_assignments(source):
-        if name.name not in states:
-            raise unknown_at("state variable", name.name, [*states], name.span)
-        require(kind_of(value, units), units[name.name], value.span, name.name)
-        assignments.append((name.name, value))
+    assignments, local = read_statements(source, states, units)
+    check_locals_used(assignments, local, states)
     return assignments
 
 

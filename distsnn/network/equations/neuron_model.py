@@ -91,7 +91,8 @@ class EquationNeuron(Neuron):
         """Return the lines of equations, threshold, reset, events, receptors and the like."""
         model = cls.model
         lines = [line.strip() for line in model.equations.strip().splitlines()]
-        ends = {"threshold": model.threshold, "reset": model.reset}
+        ends = {"threshold": model.threshold, "spike count": model.spike_count}
+        ends |= {"reset": model.reset}
         ends |= {f"event {name}": ": ".join(texts) for name, texts in model.events.items()}
         held = (
             f"{name} until the end of {period}" if len(model.periods) > 1 else name
@@ -212,7 +213,8 @@ class NeuronEquations(Description):
         Condition of a spike; empty: it never spikes.
     reset : str
         Assignments at a spike, ``NAME = EXPRESSION`` or with ``+=``, ``-=``, ``*=``, ``/=``, parted
-        by line ends or semicolons and done in this order.
+        by line ends or semicolons and done in this order. Other names than those of states
+        are local variables of the text.
     events : mapping of str to (str, str)
         Conditions beside the threshold, each with assignments as of `reset`; an empty condition
         always holds. All conditions are tested on the same states as the threshold; then the
@@ -251,6 +253,10 @@ class NeuronEquations(Description):
     early : str or sequence of str
         State variables that advance first in a step, with its input: the other equations start from
         their new values, so that input acts in the step in which it arrives.
+    spike_count : str
+        Number of spikes of a neuron in a step in which the threshold holds, an expression of the
+        same states as the threshold; empty: one spike. The reset runs once. A number that is not an
+        integer from 0 to 127 stops the run.
     late : str or sequence of str
         State variables that advance last in a step, before the reset: the other equations, the
         threshold and the conditions of events have their values at the begin of the step.
@@ -280,11 +286,12 @@ class NeuronEquations(Description):
     relaxing: tuple[str, ...] = ()
     early: tuple[str, ...] = ()
     late: tuple[str, ...] = ()
+    spike_count: str = ""
 
     def __post_init__(self) -> None:
         check_kinds(
             self,
-            texts=("equations", "threshold", "reset", "method"),
+            texts=("equations", "threshold", "reset", "method", "spike_count"),
             mappings=("events", "after", "receptors", "initial"),
         )
         if not isinstance(self.test_parts, bool):
@@ -301,7 +308,7 @@ class NeuronEquations(Description):
                 value=self.test_parts,
                 allowed="True",
             )
-        self._fill(**as_texts(self, "equations", "threshold", "reset"))
+        self._fill(**as_texts(self, "equations", "threshold", "reset", "spike_count"))
         for name in ("after", "receptors"):
             as_names(list(getattr(self, name)), where=name)
         self._fill(
@@ -346,7 +353,7 @@ class NeuronModel(NeuronEquations):
     Parameters
     ----------
     equations, threshold, reset, events, refractory, hold, after, receptors, initial, method,
-    test_parts, relaxing, early, late
+    test_parts, relaxing, early, late, spike_count
         The text, as of `NeuronEquations`.
     parameters : mapping of str to (value, unit) or (value, unit, range)
         Default (a number or a distribution), unit and allowed range, e.g. ``(10.0, "ms", "> 0")``.
@@ -422,6 +429,8 @@ class NeuronModel(NeuronEquations):
             problem = "a step in which input comes first (early) cannot be divided into parts"
         elif self.dynamics.previous:
             problem = "a step of a model with previous() cannot be divided into parts"
+        elif self.spike_count:
+            problem = "a step of a model with spike_count cannot be divided into parts"
         elif self.dynamics.during:
             problem = "a step of a model with input() cannot be divided into parts"
         if problem:
@@ -455,6 +464,7 @@ class NeuronModel(NeuronEquations):
         return parse_dynamics(
             equations=self.equations,
             threshold=self.threshold,
+            spike_count=self.spike_count,
             reset=self.reset,
             events=self.events,
             periods=self.periods,

@@ -9,8 +9,6 @@ from distsnn.errors import DescriptionError
 from distsnn.network.checks import NOT_NEGATIVE, POSITIVE, Interval
 from distsnn.network.equations.dimensions import (
     MS,
-    ONE,
-    TRUTH,
     UNITS,
     Unit,
     kind_of,
@@ -22,11 +20,15 @@ from distsnn.network.equations.dynamics import (
     calls_in,
     checked_units,
     leaves,
-    names_in,
 )
 from distsnn.network.equations.evaluation import evaluate
-from distsnn.network.equations.source import EquationError, EquationText, Span, unknown_at
-from distsnn.network.equations.statements import Definition, read_assignments, read_equations
+from distsnn.network.equations.source import EquationError, EquationText, Span
+from distsnn.network.equations.statements import (
+    Definition,
+    check_locals_used,
+    read_equations,
+    read_statements,
+)
 from distsnn.network.equations.syntax import (
     LOWER_GAMMA,
     PREVIOUS,
@@ -94,7 +96,7 @@ class Plasticity:
         Equilibria of the variables that do not decay to 0.
     events : dict of str to tuple of (str, Node)
         Assignments to variables at spikes of the source (``"pre"``), the target (``"post"``) and
-        modulating neurons (``"modulator"``), in order. Other names are intermediate values.
+        modulating neurons (``"modulator"``), in order. Other names are local variables.
     transmitted : Node, optional
         What a spike of the source transmits; None: the weight.
     watch : Watch, optional
@@ -241,7 +243,7 @@ def read_plasticity(
     shared = {tau for name, tau in decays.items() if name not in states}
     events: dict[str, Statements] = {}
     sent: Node | None = None
-    intermediate: dict[str, Unit] = {}
+    shared_locals: dict[str, Unit] = {}
     texts = {PRE: ("on_pre", on_pre), POST: ("on_post", on_post)}
     if target:
         texts[POST] = ("on_step", on_step)
@@ -252,26 +254,30 @@ def read_plasticity(
         ]
         if side != MODULATOR:
             variables_of_side += [WEIGHT, *states]
-        valid_units = dict(units)
-        statements, places = _assignments(
-            EquationText(title, text), variables_of_side, variables, valid_units
+        owners = {
+            name: f"on_{definition.flag}"
+            for name, definition in variables.items()
+            if definition.flag not in (side, SYNAPSE)
+        }
+        statements, local = read_statements(
+            EquationText(title, text), variables_of_side, units, owners
         )
         events[side] = tuple(statements)
+        local_units = {name: variable.unit for name, variable in local.items()}
         if side == PRE and transmit.strip():
-            sent = _transmitted(EquationText("transmit", transmit), valid_units, unit)
-        values = [value for _, value in statements]
-        _check_needed(
-            places, [*values, sent] if sent and side == PRE else values, variables_of_side
-        )
-        for name, span in places.items():
-            require(valid_units[name], intermediate.setdefault(name, valid_units[name]), span, name)
-        foreign = {WEIGHT, *places, *target_values}
+            sent = _transmitted(EquationText("transmit", transmit), units | local_units, unit)
+        results = [sent] if sent and side == PRE else []
+        check_locals_used(statements, local, variables_of_side, results)
+        for name, variable in local.items():
+            expected = shared_locals.setdefault(name, variable.unit)
+            require(variable.unit, expected, variable.span, name)
+        foreign = {WEIGHT, *local, *target_values}
         foreign |= {name for name, definition in variables.items() if definition.flag != side}
         for name, value in events[side]:
             if name not in foreign:
                 _check_trace(name, value, used, foreign)
                 shared |= used(value)
-    units |= intermediate
+    units |= shared_locals
     _check_chance(definitions, derived, variables, events)
     drift = _drift(drifts[0], variables, derived, relaxations, units) if drifts else ()
     sentences = [value for variables_of_side in events.values() for _, value in variables_of_side]
@@ -500,49 +506,12 @@ def _relaxation(
     return Relaxation(equilibrium if fixed else NumberNode(0.0, span), tuple(moving))
 
 
-def _assignments(
-    source: EquationText,
-    its: list[str],
-    variables: Mapping[str, Definition],
-    units: dict[str, Unit],
-) -> tuple[list[tuple[str, Node]], dict[str, Span]]:
-    """Return statements, and intermediate values with their places; `units` gets their units."""
-    assignments, intermediate = [], {}
-    for name, value in read_assignments(source):
-        changed = isinstance(value, Operation) and value.arguments[:1] == (name,)
-        if name.name not in its and (name.name in units or name.name in UNITS or changed):
-            whose = variables[name.name].flag if name.name in variables else SYNAPSE
-            if whose != SYNAPSE:
-                raise EquationError(
-                    f"{name.name} changes with other spikes", name.span, allowed=f"in on_{whose}"
-                )
-            if name.name not in intermediate:
-                raise unknown_at("variable", name.name, its, name.span)
-        kind = kind_of(value, units)
-        if name.name not in units:
-            if kind is TRUTH:
-                raise EquationError(f"{name.name} is a condition, not a number", value.span)
-            units[name.name] = Unit(kind.powers) if isinstance(kind, Unit) else ONE
-            intermediate[name.name] = name.span
-        require(kind, units[name.name], value.span, name.name)
-        assignments.append((name.name, value))
-    return assignments, intermediate
-
-
 def _transmitted(source: EquationText, units: Mapping[str, Unit], unit: Unit) -> Node:
     """Return what a spike of the source transmits."""
     check_text(source)
     node = parse(Span(source, 0, len(source.text)))
     require(kind_of(node, units), unit, node.span, "the transmitted value")
     return node
-
-
-def _check_needed(intermediate: Mapping[str, Span], values: list[Node], traces: list[str]) -> None:
-    """Check that all intermediate values are used: an unused one may be a misspelt variable."""
-    needed = {name for node in values for name in names_in(node)}
-    for name, span in intermediate.items():
-        if name not in needed:
-            raise unknown_at("variable", name, traces, span)
 
 
 def _check_chance(

@@ -214,7 +214,7 @@ class RuleEquations(Description):
         Assignments at a spike of the source and of the target, ``NAME = EXPRESSION`` or with
         ``+=``, ``-=``, ``*=``, ``/=``, parted by line ends or semicolons and done in this order:
         to traces of the neuron that spikes, to states of the synapse and to w. Traces of the other
-        neuron contain strictly earlier spikes. Other names are intermediate values. Random
+        neuron contain strictly earlier spikes. Other names are local variables. Random
         numbers in ``on_pre`` and ``transmit`` are ``uniform()`` between 0 and 1, standard
         ``normal()``, a Poisson count ``poisson(MEAN)``, and ``binomial(N, P)``, the number of
         successes among N trials.

@@ -5,9 +5,14 @@ from dataclasses import dataclass
 
 from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.equations.dimensions import ONE, Unit, kind_of
-from distsnn.network.equations.source import EquationError, EquationText, Span, unknown_at
-from distsnn.network.equations.statements import Definition, read_assignments
-from distsnn.network.equations.syntax import Node, Operation, is_label, parse
+from distsnn.network.equations.source import EquationError, EquationText, Span
+from distsnn.network.equations.statements import (
+    Definition,
+    check_locals_used,
+    read_statements,
+    with_values,
+)
+from distsnn.network.equations.syntax import NameNode, Node, Operation, is_label, parse
 
 # The weight in the statements of a receptor.
 WEIGHT = "weight"
@@ -85,24 +90,34 @@ def _receptor_of_statements(
         )
     additions: list[tuple[str, Node]] = []
     unit: Unit | None = None
-    for name, value in read_assignments(source):
-        if name.name not in states:
-            raise unknown_at("state variable", name.name, [*states], name.span)
-        if not (
-            isinstance(value, Operation) and value.function in "+-" and value.arguments[0] == name
-        ):
-            raise EquationError("input is added", name.span, allowed="NAME += ... or NAME -= ...")
-        added = value.arguments[1]
-        if value.function == "-":
+    valid_units = {**units, WEIGHT: ONE}
+    statements, local = read_statements(source, states, valid_units, in_any_unit=True)
+    check_locals_used(statements, local, states)
+    # the factors of a weight are constant: each value is the same wherever it is used
+    values: dict[str, Node] = {}
+    for name, value in statements:
+        if name in local:
+            values[name] = with_values(value, values)
+            continue
+        match value:
+            case Operation("+" | "-" as sign, (NameNode(name=changed, span=span), term)) if (
+                changed == name and span.stop < value.span.start
+            ):
+                added = with_values(term, values)
+            case _:
+                raise EquationError(
+                    "input is added", value.span, allowed="NAME += ... or NAME -= ..."
+                )
+        if sign == "-":
             added = Operation("neg", (added,), added.span)
-        kind = kind_of(added, {**units, WEIGHT: ONE})
+        kind = kind_of(added, valid_units)
         if not isinstance(kind, Unit):
             raise EquationError("must be a number", added.span, allowed=f"such as {WEIGHT}/tau")
-        this = units[name.name].times(kind, -1)
+        this = units[name].times(kind, -1)
         if unit is not None and this != unit:
             raise EquationError("the weight has two units", added.span, allowed=str(unit))
         unit = this
-        additions.append((name.name, added))
+        additions.append((name, added))
     if unit is None:
         raise DescriptionError("no statement", where=source.name, allowed=f"NAME += {WEIGHT}")
     if unit.tens:

@@ -1,12 +1,30 @@
 """Lines of a text: equations, sub-expressions and assignments."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
-from distsnn.network.equations.dimensions import Unit, parse_unit
+from distsnn.network.equations.dimensions import (
+    ONE,
+    TRUTH,
+    UNITS,
+    Unit,
+    kind_of,
+    parse_unit,
+    require,
+)
 from distsnn.network.equations.source import EquationError, EquationText, Span, unknown_at
-from distsnn.network.equations.syntax import NameNode, Node, Operation, check_text, is_name, parse
+from distsnn.network.equations.syntax import (
+    NameNode,
+    Node,
+    Operation,
+    check_text,
+    is_name,
+    name_nodes,
+    names_in,
+    parse,
+)
 
 _DERIVATIVE = re.compile(r"d\s*(\w+)\s*/\s*d\s*t")
 # not what a unit such as 1/(ms) ends with
@@ -84,6 +102,129 @@ def read_assignments(source: EquationText) -> list[tuple[NameNode, Node]]:
         value = parse(right)
         assignments.append((name, Operation(sign, (name, value), value.span) if sign else value))
     return assignments
+
+
+@dataclass(frozen=True)
+class LocalVariable:
+    """A name that statements assign, and that is not a variable of the model.
+
+    Attributes
+    ----------
+    unit : Unit
+        Its unit, without a power of ten.
+    span : Span
+        The name in its first assignment.
+    """
+
+    unit: Unit
+    span: Span
+
+
+def read_statements(
+    source: EquationText,
+    variables: Collection[str],
+    units: Mapping[str, Unit],
+    owners: Mapping[str, str] = MappingProxyType({}),
+    *,
+    in_any_unit: bool = False,
+) -> tuple[list[tuple[str, Node]], dict[str, LocalVariable]]:
+    """Return the assignments of statements, which run in order, and their local variables.
+
+    Parameters
+    ----------
+    source : EquationText
+        The text.
+    variables : collection of str
+        Variables of the model that the statements may change.
+    units : mapping of str to Unit
+        Units of all names of the model.
+    owners : mapping of str to str
+        Variables of the model that other statements change, with the name of these statements.
+    in_any_unit : bool
+        Whether the caller checks the units of values that `variables` get.
+
+    Raises
+    ------
+    EquationError
+        If a statement cannot be read, units do not fit, a name cannot be assigned, or a local
+        variable is used before it is assigned.
+    """
+    assignments: list[tuple[str, Node]] = []
+    local: dict[str, LocalVariable] = {}
+    valid_units = dict(units)
+    statements = read_assignments(source)
+    assigned = {name.name for name, _ in statements}
+    for target, value in statements:
+        name = target.name
+        if name not in variables and (name in units or name in UNITS):
+            if name in owners:
+                raise EquationError(
+                    f"{name} changes with other spikes", target.span, allowed=f"in {owners[name]}"
+                )
+            raise EquationError(
+                f"{name!r} cannot be assigned here, and a local variable cannot have this name",
+                target.span,
+                allowed=", ".join([*sorted(variables), "names of local variables"]),
+            )
+        # with += and the like, the statement reads the name
+        is_read = isinstance(value, Operation) and value.arguments[:1] == (target,)
+        if is_read and name not in valid_units:
+            raise unknown_at("variable", name, [*variables], target.span)
+        for used in name_nodes(value):
+            if used.name in assigned and used.name not in valid_units:
+                raise EquationError(
+                    f"the local variable {used.name} is used before it is assigned", used.span
+                )
+        assignments.append((name, value))
+        if in_any_unit and name in variables:
+            continue
+        kind = kind_of(value, valid_units)
+        if name not in valid_units:
+            if kind is TRUTH:
+                raise EquationError(f"{name} is a condition, not a number", value.span)
+            valid_units[name] = Unit(kind.powers) if isinstance(kind, Unit) else ONE
+            local[name] = LocalVariable(valid_units[name], target.span)
+        require(kind, valid_units[name], value.span, name)
+    return assignments, local
+
+
+def check_locals_used(
+    assignments: Iterable[tuple[str, Node]],
+    local: Mapping[str, LocalVariable],
+    variables: Collection[str],
+    results: Iterable[Node] = (),
+) -> None:
+    """Check that all local variables are used: an unused one may be a misspelt variable.
+
+    Parameters
+    ----------
+    assignments, local, variables
+        As of `read_statements`.
+    results : iterable of Node
+        Expressions that use the local variables after the statements.
+
+    Raises
+    ------
+    EquationError
+        For the first unused local variable.
+    """
+    needed = {name for node in results for name in names_in(node)}
+    for name, value in reversed([*assignments]):
+        if name not in local or name in needed:
+            needed |= {*names_in(value)}
+    for name, variable in local.items():
+        if name not in needed:
+            raise unknown_at("variable", name, [*variables], variable.span)
+
+
+def with_values(node: Node, values: Mapping[str, Node]) -> Node:
+    """Return an expression with the values of some names in place of the names."""
+    match node:
+        case NameNode(name=name):
+            return values.get(name, node)
+        case Operation(arguments=arguments):
+            return replace(node, arguments=tuple(with_values(part, values) for part in arguments))
+    return node
 
 
 def _statements(source: EquationText) -> Iterator[Span]:

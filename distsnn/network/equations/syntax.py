@@ -126,6 +126,20 @@ def input_name(receptor: str) -> str:
     return f"{INPUT}({receptor})"
 
 
+def name_nodes(node: Node) -> list[NameNode]:
+    """Return the names in an expression with their places, in the order of the text."""
+    if isinstance(node, NameNode):
+        return [node]
+    if isinstance(node, Operation):
+        return [name for argument in node.arguments for name in name_nodes(argument)]
+    return []
+
+
+def names_in(node: Node) -> list[str]:
+    """Return the names in an expression, in the order of the text."""
+    return [name.name for name in name_nodes(node)]
+
+
 def check_text(source: EquationText) -> None:
     """Check that a text is not endless, plain ASCII but for comments, and closes parentheses.
 

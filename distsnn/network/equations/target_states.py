@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from distsnn.errors import DescriptionError
-from distsnn.network.equations.dynamics import calls_in, leaves, names_in
+from distsnn.network.equations.dynamics import calls_in, leaves
 from distsnn.network.equations.source import EquationError
 from distsnn.network.equations.statements import Definition
-from distsnn.network.equations.syntax import DELAYED, NameNode, Node, Operation
+from distsnn.network.equations.syntax import DELAYED, NameNode, Node, Operation, names_in
 
 # Predefined names.
 WEIGHT, BOUNDS = "w", ("w_max", "w_min")

@@ -123,7 +123,7 @@ def test_an_event_without_a_condition_occurs_at_the_end_of_each_step(
     [
         ({"a": ("x", "x = 0")}, "condition of the event a, line 1, column 1: must be a condition"),
         ({"a": ("x > 1", "")}, "events, 'a': assignments are missing"),
-        ({"a": ("x > 1", "y = 0")}, "event a, line 1, column 1: unknown state variable 'y'"),
+        ({"a": ("x > 1", "y = 0")}, "event a, line 1, column 1: unknown variable 'y'"),
         ({"a": ("x > 1", "x = 1*mV")}, "event a, line 1, column 5: x is in mV"),
         ({"a": ("x > 1",)}, "events, 'a': must be a condition and statements"),
         ({"a": 3}, "events, 'a': must be a condition and statements; given 3"),

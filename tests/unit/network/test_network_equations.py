@@ -282,7 +282,7 @@ def test_sub_expressions_cannot_grow_without_bound() -> None:
     [
         ({"threshold": "v"}, "must be a condition"),
         ({"threshold": "v > 3"}, "threshold, line 1, column 5: mV and 1 do not fit"),
-        ({"threshold": "v > 0", "reset": "E = v"}, "unknown state variable 'E'"),
+        ({"threshold": "v > 0", "reset": "E = v"}, "'E' cannot be assigned here"),
         ({"threshold": "v > 0", "reset": "v = g"}, "v is in nS; allowed: mV"),
         ({"threshold": "v > 0", "reset": "v *= E"}, "v is in"),
         ({"reset": "v = 0"}, "needs a threshold"),

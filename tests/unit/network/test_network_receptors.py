@@ -44,6 +44,13 @@ def test_receptors_may_have_statements() -> None:
         "plain": ((v, sympy.Integer(1)),),
     }
     assert model().weight_unit == "mV"
+    model = small(
+        equations,
+        receptors={"ex": "a = 2*weight; b = a/tau; w += b; a *= tau/ms; v -= a; w += 3*b"},
+    )
+    added = ((w, 2 / tau), (v, -2 * tau), (w, 6 / tau))
+    assert model.analysis.inputs == {"ex": added}
+    assert model().weight_unit == "mV"
     charge = small("dv/dt = -v/tau : mV", receptors={"charge": "v += weight/C"})
     assert charge().weight_unit == "ms*pA"
     assert charge.analysis.inputs == {"charge": ((v, 1 / sympy.Symbol("C", real=True)),)}
@@ -52,7 +59,13 @@ def test_receptors_may_have_statements() -> None:
 @pytest.mark.parametrize(
     ("statements", "why"),
     [
-        ("w += weight", "unknown state variable 'w'"),
+        ("w += weight", "unknown variable 'w'"),
+        ("C += weight", "receptor ex, line 1, column 1: 'C' cannot be assigned here"),
+        ("a = weight/tau; v += weight", "line 1, column 1: unknown variable 'a'; allowed: v"),
+        ("v += a; a = weight", "line 1, column 6: the local variable a is used before it is"),
+        ("a = weight*v/mV; v += a", "the factor of weight changes with v"),
+        ("a = weight*weight; v += a", "input is not proportional to weight"),
+        ("a = weight + 1*mV; v += a", "mV cannot be added to 1"),
         ("v = weight", "input is added; allowed: NAME \\+= "),
         ("v *= weight", "input is added; allowed: NAME \\+= "),
         ("v += 3*mV", "input is not proportional to weight"),

@@ -78,7 +78,7 @@ def test_a_refractory_time_may_have_periods() -> None:
         ({"hold": {"x": "first"}}, "hold: unknown state variable 'x'"),
         ({"after": {"E": "v = E"}}, "after: unknown refractory period 'E'"),
         ({"after": {"first": ""}}, "after, 'first': assignments are missing"),
-        ({"after": {"first": "x = E"}}, "after first, line 1, column 1: unknown state variable"),
+        ({"after": {"first": "x = E"}}, "after first, line 1, column 1: unknown variable"),
     ],
 )
 def test_a_wrong_period_is_refused(given: dict[str, Any], message: str) -> None:

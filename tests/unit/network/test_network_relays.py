@@ -100,8 +100,8 @@ def from_file(path: Path, weights: list[float]) -> Network:
 @pytest.mark.parametrize("weights", [[0.0, 0.5, 2.0], [127.0, 1.0]])
 def test_what_cannot_be_relayed_stops_the_run(weights: list[float], tmp_path: Path) -> None:
     expected = (
-        r"^population 'parrots', gid 3, step 4: its input is not a whole number of spikes "
-        "from 0 to 127"
+        r"^population 'parrots', gid 3, step 4: its number of spikes in the step is not an "
+        "integer from 0 to 127"
     )
     with (
         Simulation(from_file(tmp_path / "edges.npz", weights)) as simulation,
