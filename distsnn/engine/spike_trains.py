@@ -250,6 +250,22 @@ class GammaCalls(RateCalls, NeuronHolder):
         """Return each neuron's clock and heap of next spikes."""
         return (self._times,)
 
+    def target_states(self) -> tuple[npt.NDArray[np.int64], dict[str, Floats]]:
+        """Return this rank's target neurons, and copies of their states by name.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            Index of each neuron in the target.
+        dict of str to ndarray of float64
+            ``clock`` (n,) and ``next_spikes`` (n, processes), ascending, in expected spikes.
+        """
+        is_target = self._index >= 0
+        times = self._times[is_target]
+        # the order of a heap says nothing
+        states = {"clock": times[:, 0].copy(), "next_spikes": np.sort(times[:, 1:], axis=1)}
+        return self._index[is_target], states
+
     def _entry(self) -> KernelEntry:
         return gammas.gammas(self._bits)
 

@@ -137,6 +137,11 @@ class Stimuli:
         stimulus.set(**values)
         self._table[first : first + len(stimulus.calls)] = call_table(stimulus.calls)
 
+    def state_of(self, name: str) -> GammaCalls | None:
+        """Return the holder of a named stimulus's state; None if it has no state."""
+        calls = self._named[name][1] if name in self._named else None
+        return calls if isinstance(calls, GammaCalls) else None
+
     def add_spikes(
         self,
         name: str,

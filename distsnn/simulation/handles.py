@@ -18,7 +18,7 @@ from distsnn.simulation.last_spikes import Spikes
 from distsnn.simulation.parameter_access import NeuronParameters
 from distsnn.simulation.projection_handle import ProjectionHandle
 from distsnn.simulation.recording_access import PartRecordings
-from distsnn.simulation.state_access import NeuronStates
+from distsnn.simulation.state_access import NeuronStates, StimulusStates
 
 Ints = npt.NDArray[np.int64]
 
@@ -210,6 +210,16 @@ class StimulusHandle(PartHandle):
     def parameters(self) -> StimulusParameters:
         """Values of the stimulus by name, to read and set."""
         return StimulusParameters(self._access, self._name)
+
+    @property
+    def state(self) -> StimulusStates:
+        """State variables of the stimulus by name, to read; only a `GammaInput` has some.
+
+        ``clock`` is the number of spikes that a process was expected to have up to now, and
+        ``next_spikes`` contains the values of the clock at which the neuron's processes spike
+        next, ascending. Other stimuli are functions of the step and have no state.
+        """
+        return StimulusStates(self._access.engine, self._access.communicator, self._name)
 
     def set(self, **values: ValueLike) -> None:
         """Set one or several values at once, from the next step on. Collective.

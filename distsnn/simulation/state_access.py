@@ -1,7 +1,7 @@
 """States of neurons and synapses, in the user's units, equal on all ranks."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -241,6 +241,65 @@ def synapse_states(
     sources, states = zip(*parts, strict=True)
     order = np.argsort(np.concatenate(sources))
     return {name: np.concatenate([values[name] for values in states])[order] for name in states[0]}
+
+
+class StimulusStates(Mapping[str, npt.NDArray[np.float64]]):
+    """State variables of a stimulus by name, to read (see `StimulusHandle.state`).
+
+    Parameters
+    ----------
+    engine : RankEngine
+        This rank's engine.
+    communicator : Communicator
+        The ranks.
+    name : str
+        The stimulus's name.
+    """
+
+    def __init__(self, engine: RankEngine, communicator: Communicator, name: str) -> None:
+        self._engine, self._communicator, self._name = engine, communicator, name
+        self._where = f"state of stimulus {name!r}"
+
+    def _local(self) -> tuple[Ints, dict[str, npt.NDArray[np.float64]]]:
+        holder = self._engine.stimuli.state_of(self._name)
+        return (np.empty(0, np.int64), {}) if holder is None else holder.target_states()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._local()[1])
+
+    def __len__(self) -> int:
+        return len(self._local()[1])
+
+    def __getitem__(self, name: str) -> npt.NDArray[np.float64]:
+        """Return the values of one name. Collective.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_targets,) or (n_targets, processes)
+            In the order of the target, on every rank.
+
+        Raises
+        ------
+        DescriptionError
+            If the stimulus has no such state, or ranks use different names.
+        """
+
+        def own() -> tuple[object, tuple[Ints, npt.NDArray[np.float64]]]:
+            positions, states = self._local()
+            if not states:
+                raise DescriptionError(
+                    "the stimulus has no state: it is a function of the step",
+                    where=self._where,
+                    value=str(name),
+                    allowed="the state of a GammaInput",
+                )
+            if name not in states:
+                raise unknown_name_error("state variable", str(name), states, where=self._where)
+            return (self._where, name), (positions, states[name])
+
+        parts = allgather_checked(self._communicator, own, where=self._where)
+        positions, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        return read_only(values[np.argsort(positions)])
 
 
 def _compact(index: npt.NDArray[np.integer]) -> Slots:

@@ -19,6 +19,7 @@ from distsnn.network import (
     ContrastiveSTDP,
     DopamineSTDP,
     FixedIndegree,
+    GammaInput,
     IafPscExp,
     Network,
     NoiseCurrent,
@@ -82,6 +83,7 @@ def network() -> Network:
             PoissonInput(e[50:], Sine(50.0, 130.0, 30.0, 40.0), 30.0, name="wavy drive"),
             # held over pieces
             NoiseCurrent(e[30:], 0.0, 10.0, interval=2.3, name="noise"),
+            GammaInput(e[5:300:3], 500.0, 30.0, order=2.5, n=2, name="gamma"),
             SpikeInput(e[10:300], [0.4, 3.0], [5, 77], [200.0, -90.0], name="hits"),
         ],
         [
@@ -100,10 +102,12 @@ def go_on(simulation: Simulation, rank: int, until: int) -> None:
         counts = simulation["E"].spike_counts()
         _, gid = simulation[network().populations[0][:200]].spikes()
         v = simulation["E"].state["V_m"]
+        gamma = simulation["gamma"].state
+        due = (gamma["next_spikes"] - gamma["clock"][:, None])[:, 0]
         mine = rank == 0
         rate: Any = 4000.0 / (1 + counts.sum()) if piece % 3 else 100.0 * (v[100:] + 80.0)
         simulation["drive"].set(rate=rate if mine else None)
-        simulation["push"].set(amplitude=20.0 * counts if mine else "nothing")
+        simulation["push"].set(amplitude=20.0 * counts + due.mean() if mine else "nothing")
         times = simulation.time_ms + dt * (1 + gid % 20)
         once = np.unique(gid, return_index=True)[1]
         later = simulation.time_ms + 2.1  # once more after the next piece, to be in flight

@@ -406,3 +406,36 @@ def test_spikes_that_an_input_cannot_have_are_refused(spikes: tuple, message: st
         pytest.raises(DescriptionError, match=message),
     ):
         simulation["events"].emit(*spikes)
+
+
+def test_the_state_of_gamma_processes_is_read_and_tells_their_next_spikes(tmp_path: Path) -> None:
+    rates = np.linspace(100.0, 4000.0, 90)
+    with Simulation(gamma(rates, start=0.0, stop=np.inf), seed=9) as simulation:
+        state = simulation["gamma"].state
+        assert [*state] == ["clock", "next_spikes"]
+        assert not state["clock"].any()
+        simulation.run(20.0)
+        clock, before = state["clock"], state["next_spikes"]
+        np.testing.assert_allclose(clock, rates * 20.0e-3, rtol=1e-12)
+        assert before.shape == (90, 3)
+        assert (np.diff(before, axis=1) >= 0.0).all()
+        assert (before > clock[:, None]).all()
+        simulation.save(tmp_path / "saved.zarr")
+        simulation.run(1.0)
+        # processes whose next spike has come have drawn another; the others have not
+        clock, after = state["clock"], state["next_spikes"]
+        due = before <= clock[:, None]
+        assert 0 < due.sum() < due.size
+        for early, late, is_due in zip(before, after, due, strict=True):
+            assert set(early[~is_due]) <= set(late)
+            assert not set(early[is_due]) & set(late)
+        with pytest.raises(DescriptionError, match=r"unknown state variable 'clok'.*'clock'"):
+            _ = state["clok"]
+        with pytest.raises(ValueError, match="read-only"):
+            clock[0] = 1.0
+    with Simulation.restore(tmp_path / "saved.zarr") as simulation:
+        np.testing.assert_array_equal(simulation["gamma"].state["next_spikes"], before)
+    with Simulation(wavy()) as simulation:
+        assert len(simulation["wavy"].state) == 0
+        with pytest.raises(DescriptionError, match="no state: it is a function of the step"):
+            _ = simulation["wavy"].state["clock"]
