@@ -20,6 +20,7 @@ from distsnn.network.checks import (
 from distsnn.network.distributions import Distribution
 from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.model import Neuron, State
+from distsnn.network.registry import check_registered
 from distsnn.network.values import Value, ValueLike, as_value, check_value
 
 Precision: TypeAlias = Literal["float32", "float64"]
@@ -237,6 +238,7 @@ class Population(Description):
                 value=model,
                 allowed="an instance, such as IafPscExp()",
             )
+        check_registered(model, where=f"{where}, field model")
         model.check(size, where=where)
         if precision not in get_args(Precision):
             raise unknown_name_error(
