@@ -22,6 +22,7 @@ from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.model import Neuron, State
 from distsnn.network.registry import check_registered
 from distsnn.network.values import Value, ValueLike, as_value, check_value
+from distsnn.public_api import public_function
 
 Precision: TypeAlias = Literal["float32", "float64"]
 
@@ -218,6 +219,7 @@ class Population(Description):
     initial: Mapping[str, Value]
     precision: Precision
 
+    @public_function
     def __init__(
         self,
         name: str,

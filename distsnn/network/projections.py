@@ -25,6 +25,7 @@ from distsnn.network.populations import PopulationView, Target, as_range, check_
 from distsnn.network.registry import check_registered, nearest_synapse_class
 from distsnn.network.rules import ConnectionRule
 from distsnn.network.values import TAIL, Value, ValueLike, as_value
+from distsnn.public_api import public_function
 
 # A pulled run keeps its delay in 16 bits.
 MAX_DELAY_STEPS = 2**16 - 1
@@ -73,6 +74,7 @@ class Projection(Description):
     name: str | None
     synapse: SynapseModel | None
 
+    @public_function
     def __init__(
         self,
         pre: Target,
