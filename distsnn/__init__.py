@@ -3,9 +3,7 @@
 The names here are loaded when they are first used, so that importing the package stays quick.
 """
 
-import sys
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -74,20 +72,10 @@ else:  # hidden from type checkers, to which a module with __getattr__ has any n
             return __dir__()
         if name in _HOMES:
             return getattr(import_module(_HOMES[name]), name)
-        # Python asks for each submodule before it imports the module: this must load nothing.
-        if name.startswith("_") or find_spec(f"{__name__}.{name}") is not None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        network = import_module("distsnn.network")
-        if name in network.__all__:
-            return getattr(network, name)
-        raise _no_such_name(name, sys._getframe(1).f_globals.get("__name__"))
+        from distsnn.public_api import is_submodule, no_such_name
 
-    def _no_such_name(name: str, caller: str | None) -> AttributeError | ImportError:
-        from distsnn.errors import closest_name
-
-        near = closest_name(name, __dir__())
-        message = f"distsnn has no name {name!r}" + (f"; did you mean {near!r}?" if near else "")
-        if caller == "importlib._bootstrap":
-            # `from distsnn import NAME` would replace an AttributeError by a message of its own
-            return ImportError(message, name=__name__, path=__file__)
-        return AttributeError(message)
+        if not is_submodule(__name__, name):
+            network = import_module("distsnn.network")
+            if name in network.__all__:
+                return getattr(network, name)
+        raise no_such_name(__name__, name)

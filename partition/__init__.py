@@ -1,1 +1,10 @@
 """Which rank simulates which blocks of neurons, and which core of a board hosts which."""
+
+from typing import TYPE_CHECKING, Any
+
+from distsnn.public_api import no_such_name
+
+if not TYPE_CHECKING:  # to which a module with __getattr__ has any name
+
+    def __getattr__(name: str) -> Any:
+        raise no_such_name(__name__, name)

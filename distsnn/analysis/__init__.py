@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from distsnn.analysis.run import Run, SpikeArrays, open_run
 from distsnn.extras import load
+from distsnn.public_api import no_such_name
 
 if TYPE_CHECKING:
     from distsnn.analysis.html_report import write_report
@@ -17,7 +18,7 @@ else:
 
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            raise no_such_name(__name__, name)
         return load(f"{__name__}.{_HOMES[name]}", name, "analysis")
 
 

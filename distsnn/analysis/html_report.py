@@ -24,6 +24,7 @@ from distsnn.analysis.run import Run, open_run
 from distsnn.analysis.selection import format_intervals
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.durable_files import atomic_write
+from distsnn.public_api import public_function
 from distsnn.units import format_count
 
 # Ink of this colour becomes the page's own, light or dark.
@@ -44,6 +45,7 @@ class ReportFigure:
     caption: str
 
 
+@public_function
 def write_report(path: str | os.PathLike[str], out: str | os.PathLike[str] | None = None) -> Path:
     """Write a page with a run's plots, settings and timing.
 

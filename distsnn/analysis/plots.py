@@ -31,6 +31,7 @@ from distsnn.analysis.figure_style import (
 )
 from distsnn.analysis.run import Run, as_run
 from distsnn.analysis.selection import SelectedPopulations
+from distsnn.public_api import public_function
 
 # More lines or rows than this cannot be distinguished.
 MAX_LINES = 12
@@ -39,6 +40,7 @@ MOST_HIGH_PANELS = 4
 PHASES = ("build", "update", "deliver", "exchange", "wait", "record")
 
 
+@public_function
 def raster(
     run: Run | str | os.PathLike[str],
     population: SelectedPopulations = None,
@@ -83,6 +85,7 @@ def raster(
     return _figure_of(axes)
 
 
+@public_function
 def summary(run: Run | str | os.PathLike[str], *, style: Style | None = None) -> Figure:
     """Plot a run on one page: raster, rates over time, distributions, spectrum.
 

@@ -16,6 +16,7 @@ from distsnn.io.reader import StoreReader
 from distsnn.io.state_reader import StateRecording
 from distsnn.io.sum_reader import SumRecording
 from distsnn.io.weight_reader import WeightRecording
+from distsnn.public_api import public_function
 from distsnn.units import format_count
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class SpikeArrays(NamedTuple):
     gid: da.Array
 
 
+@public_function
 def open_run(
     path: str | os.PathLike[str], *, window: int | None = None, partial: bool = False
 ) -> Run:

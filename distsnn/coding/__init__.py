@@ -1,5 +1,7 @@
 """Values to spikes and back: normalisation, encoders, presentations of samples, decoders."""
 
+from typing import TYPE_CHECKING, Any
+
 from distsnn.coding.latency import LatencyCode, LinearLatency, LogarithmicLatency
 from distsnn.coding.level_crossing import SendOnDelta
 from distsnn.coding.linear_readout import LinearReadout
@@ -20,6 +22,13 @@ from distsnn.coding.responses import (
     windowed_counts,
 )
 from distsnn.coding.spikes import SampleSpikes
+from distsnn.public_api import no_such_name
+
+if not TYPE_CHECKING:  # to which a module with __getattr__ has any name
+
+    def __getattr__(name: str) -> Any:
+        raise no_such_name(__name__, name)
+
 
 __all__ = [
     "GaussianFields",

@@ -3,6 +3,8 @@
 `blocks` and `quanta` derive from it how it is cut up and how weights are rounded.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from distsnn.network import neurons, synapses  # noqa: F401 (registers the models)
 from distsnn.network.base import Description
 from distsnn.network.currents import ConstantCurrent, NoiseCurrent, SineCurrent, StepCurrent
@@ -132,6 +134,13 @@ from distsnn.network.values import distribution_code as distribution_code
 from distsnn.network.values import magnitude_of as magnitude_of
 from distsnn.network.values import mean_of as mean_of
 from distsnn.network.values import value_bounds as value_bounds
+from distsnn.public_api import no_such_name
+
+if not TYPE_CHECKING:  # to which a module with __getattr__ has any name
+
+    def __getattr__(name: str) -> Any:
+        raise no_such_name(__name__, name)
+
 
 __all__ = [
     "BCM",

@@ -4,15 +4,13 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from functools import reduce
-from operator import or_
-from types import NoneType, UnionType
-from typing import Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import unknown_name_error
+from distsnn.public_api import short_signature
 
 V = TypeVar("V")
 
@@ -131,7 +129,6 @@ def _short_signature(cls: type) -> inspect.Signature:
     for base in cls.__mro__:
         if base.__module__ in sys.modules:
             names = {**vars(sys.modules[base.__module__]), **names}
-    aliases = {name: value for name, value in names.items() if get_args(value)}
     factories = {
         field.name: field.default_factory
         for field in (fields(cls) if is_dataclass(cls) else ())
@@ -141,39 +138,9 @@ def _short_signature(cls: type) -> inspect.Signature:
     for index, parameter in enumerate(parameters):
         if parameter.name in factories and parameter.default is not parameter.empty:
             parameter = parameter.replace(default=factories[parameter.name]())
-        if parameter.annotation is not parameter.empty:
-            text = _annotation(parameter.annotation, aliases)
-            parameter = parameter.replace(annotation=_Text(text))
         parameters[index] = parameter
-    return signature.replace(parameters=parameters, return_annotation=signature.empty)
-
-
-class _Text(str):
-    """A text that `inspect` shows without quotation marks."""
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-def _annotation(annotation: object, aliases: Mapping[str, object]) -> str:
-    """Return an annotation as a text, with names of type aliases and without module names."""
-    for name, alias in aliases.items():
-        if alias == annotation:
-            return name
-    if isinstance(annotation, str):
-        return annotation
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if origin is Literal:
-        return ", ".join(map(repr, arguments))
-    if origin in (Union, UnionType):
-        if NoneType in arguments:  # an alias may be a union, too
-            others = reduce(or_, [member for member in arguments if member is not NoneType])
-            return f"{_annotation(others, aliases)} | None"
-        return " | ".join(_annotation(member, aliases) for member in arguments)
-    name = getattr(origin or annotation, "__name__", str(annotation))
-    if not arguments:
-        return "..." if annotation is ... else name
-    return f"{name}[{', '.join(_annotation(each, aliases) for each in arguments)}]"
+    signature = signature.replace(parameters=parameters, return_annotation=signature.empty)
+    return short_signature(signature, names)
 
 
 @dataclass(frozen=True, eq=False)

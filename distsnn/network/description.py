@@ -35,6 +35,7 @@ from distsnn.network.recordings import (
 )
 from distsnn.network.serialise import Arrays, decode, encode
 from distsnn.network.stimuli import Stimulus
+from distsnn.public_api import public_function
 from distsnn.units import format_count
 
 FORMAT = 2
@@ -77,6 +78,7 @@ class Network(Description):
     dt: float
     homeostasis: tuple[Homeostasis, ...]
 
+    @public_function
     def __init__(
         self,
         populations: Iterable[Population],

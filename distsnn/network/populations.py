@@ -20,7 +20,9 @@ from distsnn.network.checks import (
 from distsnn.network.distributions import Distribution
 from distsnn.network.equations.neuron_model import NeuronModel
 from distsnn.network.model import Neuron, State
+from distsnn.network.registry import check_registered
 from distsnn.network.values import Value, ValueLike, as_value, check_value
+from distsnn.public_api import public_function
 
 Precision: TypeAlias = Literal["float32", "float64"]
 
@@ -217,6 +219,7 @@ class Population(Description):
     initial: Mapping[str, Value]
     precision: Precision
 
+    @public_function
     def __init__(
         self,
         name: str,
@@ -237,6 +240,7 @@ class Population(Description):
                 value=model,
                 allowed="an instance, such as IafPscExp()",
             )
+        check_registered(model, where=f"{where}, field model")
         model.check(size, where=where)
         if precision not in get_args(Precision):
             raise unknown_name_error(

@@ -23,9 +23,10 @@ from distsnn.network.equations.transmission_model import TransmissionModel
 from distsnn.network.model import Neuron, SynapseModel
 from distsnn.network.plastic_synapse import PlasticSynapse, StateDrivenSynapse
 from distsnn.network.populations import PopulationView, Target, as_range, check_name
-from distsnn.network.registry import nearest_synapse_class
+from distsnn.network.registry import check_registered, nearest_synapse_class
 from distsnn.network.rules import ConnectionRule
 from distsnn.network.values import TAIL, Value, ValueLike, as_value
+from distsnn.public_api import public_function
 
 # A pulled run keeps its delay in 16 bits.
 MAX_DELAY_STEPS = 2**16 - 1
@@ -74,6 +75,7 @@ class Projection(Description):
     name: str | None
     synapse: SynapseModel | None
 
+    @public_function
     def __init__(
         self,
         pre: Target,
@@ -102,6 +104,8 @@ class Projection(Description):
             synapse = synapse()
         if synapse is not None and not isinstance(synapse, SynapseModel):
             raise _no_synapse_model(synapse, where=f"{where}, field synapse")
+        if synapse is not None:
+            check_registered(synapse, where=f"{where}, field synapse")
         if weight_bits is not None:
             weight_bits = as_integer(
                 weight_bits, where=f"{where}, field weight_bits", low=0, high=30

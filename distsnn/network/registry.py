@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, dataclass_transform
 
 from distsnn.errors import DescriptionError, closest_name, unknown_name_error
+from distsnn.network.equations.declarations import EquationModelBase
 from distsnn.network.model import PEERS, Model, Neuron, SynapseModel, parameter
 from distsnn.network.model_docs import document
 
@@ -127,6 +128,32 @@ def register(model: type[Model]) -> None:
     """Make a model known by its name that was decorated in another process."""
     models: dict[str, Any] = _MODELS if issubclass(model, Neuron) else _SYNAPSES
     models[model.name] = model
+
+
+def check_registered(model: Model, *, where: str) -> None:
+    """Check that the name of a model finds its class: other ranks and stores get the name only.
+
+    Raises
+    ------
+    DescriptionError
+        If not: the class has no decorator, or its name is that of its base class.
+    """
+    cls = type(model)
+    registered = (_MODELS if isinstance(model, Neuron) else _SYNAPSES).get(model.name)
+    # a model of equations is stored with them; a file that was loaded again has other classes
+    if isinstance(model, EquationModelBase) or (
+        registered is not None
+        and (registered.__module__, registered.__qualname__) == (cls.__module__, cls.__qualname__)
+    ):
+        return
+    kind = "neuron_model" if isinstance(model, Neuron) else "synapse_model"
+    found = "no class" if registered is None else f"the class {registered.__name__}"
+    raise DescriptionError(
+        f"the class {cls.__name__} is not registered: its name {model.name!r} finds {found}",
+        where=where,
+        hint=f"put @{kind} before the class"
+        + ("" if registered is None else ", and give it a name of its own"),
+    )
 
 
 def check_model(model: type[Model], where: str) -> None:

@@ -25,6 +25,7 @@ from distsnn.network.registry import register
 from distsnn.network.serialise import user_classes
 from distsnn.partition.assignment import Assignment, make_assignment
 from distsnn.partition.graph import Graph
+from distsnn.public_api import public_function
 from distsnn.simulation.build import SimulationSettings
 from distsnn.simulation.orchestrator import Simulation
 from distsnn.simulation.policy import RunPolicy
@@ -35,6 +36,7 @@ from distsnn.units import format_count
 _REQUEST, _RESULT = "request.pickle", "summary.json"
 
 
+@public_function
 def simulate(
     network: Network,
     time: float,

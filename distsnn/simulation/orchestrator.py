@@ -29,6 +29,7 @@ from distsnn.kernel_cache import any_compiled
 from distsnn.network import Network, Population, PopulationView, Projection
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
+from distsnn.public_api import public_function
 from distsnn.simulation.access import Access
 from distsnn.simulation.build import BuildResult, SimulationSettings, build, check_ranks, restart
 from distsnn.simulation.checkpoint import CheckpointManager, locked_state_store
@@ -101,6 +102,7 @@ class Simulation:
     ...     simulation.run(500.0)
     """
 
+    @public_function
     def __init__(
         self,
         network: Network,

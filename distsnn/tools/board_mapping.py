@@ -25,6 +25,7 @@ from distsnn.partition.boards.export import (
 )
 from distsnn.partition.boards.mapping import BoardMapping, check_objective, map_graph
 from distsnn.partition.traffic import Rates, neuron_rates
+from distsnn.public_api import public_function
 from distsnn.simulation.edge_routing import read_edges
 from distsnn.simulation.phase_timer import peak_rss_bytes
 from distsnn.tools.board_runs import run_with_and_without_limits
@@ -73,6 +74,7 @@ class NetworkMapping:
         return self.data
 
 
+@public_function
 def map_network(
     network: Network,
     board: Board | str | os.PathLike[str],

@@ -13,6 +13,7 @@ from distsnn.errors import DescriptionError, DistsnnError, InputError, UsageErro
 from distsnn.io.network_files import save_network
 from distsnn.network import Network
 from distsnn.network.serialise import user_classes
+from distsnn.public_api import public_function
 from distsnn.slurm import BatchJob, analysis_script, choose_mpi_flag, job_script, submit
 from distsnn.tools.models import load_model
 from distsnn.units import to_steps
@@ -49,6 +50,7 @@ class SubmittedJob:
     analysis_number: str | None = None
 
 
+@public_function
 def submit_job(
     model: Network | str | os.PathLike[str],
     *,

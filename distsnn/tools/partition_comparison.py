@@ -24,6 +24,7 @@ from distsnn.partition.assignment import STRATEGY_NAMES, Assignment, check_strat
 from distsnn.partition.graph import CostModel, Graph
 from distsnn.partition.metrics import AssignmentMetrics, expected_metrics, measured_metrics
 from distsnn.partition.traffic import Rates, build_traffic_graph
+from distsnn.public_api import public_function
 from distsnn.simulation.edge_routing import file_summaries, read_edges
 from distsnn.simulation.job import stored_assignment
 from distsnn.tools.assignments import load_assignment
@@ -33,6 +34,7 @@ from distsnn.tools.profiles import Profile, read_profile
 _MOST_RANKS = 65_536
 
 
+@public_function
 def compare_partitions(
     network: Network | str | os.PathLike[str],
     *,

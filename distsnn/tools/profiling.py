@@ -12,12 +12,14 @@ from typing import Any
 from distsnn.comm import Communicator, collective_phase, world
 from distsnn.errors import DescriptionError
 from distsnn.network import Network, Population, RecordSpikes
+from distsnn.public_api import public_function
 from distsnn.simulation import Simulation
 from distsnn.simulation.run_summary import RunCounters
 from distsnn.tools.profiles import Profile
 from distsnn.units import to_steps
 
 
+@public_function
 def profile_network(
     network: Network,
     *,

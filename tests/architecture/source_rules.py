@@ -22,6 +22,7 @@ LINKED = ("partition", "io", "slurm")
 CLASSES = {
     "errors": "leaves",
     "extras": "leaves",
+    "public_api": "leaves",
     "units": "leaves",
     "jit": "leaves",
     "kernel_cache": "leaves",

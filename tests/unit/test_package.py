@@ -1,6 +1,7 @@
 """The names of the package root: real, suggested when misspelt, and there without extras."""
 
 import ast
+import importlib
 import inspect
 import os
 import pydoc
@@ -16,6 +17,7 @@ from distsnn import (
     Description,
     Network,
     Population,
+    Projection,
     RecordSpikes,
     RunPolicy,
     Simulation,
@@ -133,6 +135,53 @@ def test_a_misspelt_name_is_suggested(name: str, near: str) -> None:
     with pytest.raises(AttributeError, match=f"did you mean '{near}'"):
         getattr(distsnn, name)
     assert not hasattr(distsnn, name)
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "near"),
+    [
+        ("network", "IafPscExpo", "IafPscExp"),
+        ("analysis", "rastr", "raster"),
+        ("simulation", "Simulatoin", "Simulation"),
+        ("coding", "RateCodes", "RateCode"),
+        ("partition", "grap", "graph"),
+        ("partition", "Graph", "distsnn.Graph"),
+    ],
+)
+def test_packages_suggest_misspelt_names(package: str, name: str, near: str) -> None:
+    text = f"distsnn.{package} has no name '{name}'; did you mean '{near}'"
+    with pytest.raises(ImportError, match=text):
+        exec(f"from distsnn.{package} import {name}", {})
+    module = importlib.import_module(f"distsnn.{package}")
+    with pytest.raises(AttributeError, match=text):
+        getattr(module, name)
+    assert not hasattr(module, name)
+
+
+def test_misspelt_keywords_are_suggested() -> None:
+    network = Network([Population("S", 3, SpikeSource([0.5], [1]))])
+    with pytest.raises(UsageError, match=r"simulate: unknown keyword 'rank'.*mean 'ranks'"):
+        simulate(network, 1.0, rank=2)  # type: ignore[call-arg]
+    with pytest.raises(UsageError, match=r"Simulation: unknown keyword 'sed'.*mean 'seed'"):
+        Simulation(network, sed=3)  # type: ignore[call-arg]
+    with pytest.raises(UsageError, match=r"submit_job: unknown keyword 'nodez'.*mean 'nodes'"):
+        distsnn.submit_job(network, nodez=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(Network.__init__, Projection.__init__, Population.__init__, Simulation.__init__),
+        *(Simulation, simulate, distsnn.submit_job, distsnn.map_network, distsnn.raster),
+    ],
+)
+def test_signatures_have_no_names_of_modules(function: object) -> None:
+    text = str(inspect.signature(function))  # type: ignore[arg-type]
+    assert "distsnn" not in text
+    assert "numpy" not in text
+    assert "'" not in text.replace("'round_robin'", "").replace("'auto'", "").replace(
+        "'float32'", ""
+    ).replace("'5min'", "").replace("'hops'", "")
 
 
 def test_names_without_a_letter_are_suggested() -> None:

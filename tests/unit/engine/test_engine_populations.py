@@ -28,6 +28,7 @@ from distsnn.network import (
     SpikeSource,
     TruncatedNormal,
     Uniform,
+    registry,
 )
 
 A = Population(
@@ -151,12 +152,14 @@ def step(v, i_ex, i_in, refractory, in_in, in_ex, current,
 class Swapped(IafPscExp):
     """A neuron whose kernel takes its receptors in another order than the model names them."""
 
+    name: ClassVar[str] = "swapped"
     kernel: ClassVar[str] = "swapped_kernel"
 
 
 def test_receptors_are_known_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "swapped_kernel.py").write_text(SWAPPED)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(registry._MODELS, "swapped", Swapped)
     currents = []
     for model in (IafPscExp(), Swapped()):
         one = Population("n", 64, model, precision="float64")
@@ -188,6 +191,7 @@ def propagators(parameters, dt):
 class InParts(IafCondExp):
     """A neuron whose kernel chooses the number of parts of a step."""
 
+    name: ClassVar[str] = "in_parts"
     kernel: ClassVar[str] = "kernel_in_parts"
 
 
@@ -196,6 +200,7 @@ def test_a_kernel_takes_the_parts_of_its_description(
 ) -> None:
     (tmp_path / "kernel_in_parts.py").write_text(IN_PARTS)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(registry._MODELS, "in_parts", InParts)
     network = Network([Population("n", 64, InParts(substeps=3))])
     (layout,) = layouts(network, 1)
     engine = RankEngine(

@@ -7,12 +7,15 @@ import pytest
 
 from distsnn.errors import DescriptionError
 from distsnn.network import (
+    STDP,
     IafCondExp,
     IafPscDelta,
     IafPscExp,
     Neuron,
     Normal,
+    OneToOne,
     Population,
+    Projection,
     SpikeSource,
     State,
     TruncatedNormal,
@@ -240,3 +243,20 @@ def test_loading_a_users_file_again_replaces_its_model(models):
     load()
     second = load()
     assert get_neuron_model("again") is second
+
+
+@pytest.mark.parametrize("name", ["mine", None])
+def test_a_class_without_its_decorator_is_refused_where_it_is_used(name: str | None) -> None:
+    body = {} if name is None else {"name": name}
+    found = "finds no class" if name else "finds the class IafPscExp"
+    hint = "" if name else ", and give it a name of its own"
+    neuron = type("Mine", (IafPscExp,), body)
+    with pytest.raises(DescriptionError) as neuron_error:
+        Population("E", 5, neuron())
+    assert found in str(neuron_error.value)
+    assert str(neuron_error.value).endswith(f"hint: put @neuron_model before the class{hint}")
+    rule = type("MyRule", (STDP,), body)
+    cells = Population("E", 5, IafPscExp())
+    with pytest.raises(DescriptionError, match="the class MyRule is not registered") as rule_error:
+        Projection(cells, cells, OneToOne(), 1.0, 1.0, synapse=rule())
+    assert str(rule_error.value).endswith(f"hint: put @synapse_model before the class{hint}")

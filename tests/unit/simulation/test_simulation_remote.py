@@ -15,7 +15,6 @@ from command_jobs import Job
 from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
-    STDP,
     FixedIndegree,
     Network,
     OneToOne,
@@ -304,20 +303,12 @@ def test_partitions_for_other_ranks_are_refused_before_ranks_start() -> None:
             simulate(network, 1.0, ranks=2, partition=partition, progress=False)
 
 
-@pytest.mark.parametrize("base", [IafPscExp, STDP, PoissonInput])
-def test_class_that_its_stored_name_does_not_find_is_refused(base: type) -> None:
-    # a subclass that is not registered would be read as the class whose name it has
-    made = type(base.__name__, (base,), {"__module__": "elsewhere"})
-    cells = Population("E", 5, made() if base is IafPscExp else IafPscExp())
-    rule = made() if base is STDP else STDP()
-    stimulus = made if base is PoissonInput else PoissonInput
-    network = Network(
-        [cells],
-        [Projection(cells, cells, OneToOne(), 1.0, 1.0, synapse=rule)],
-        [stimulus(cells, 1.0, 1.0)],
-    )
+def test_class_that_its_stored_name_does_not_find_is_refused() -> None:
+    # it would be read as the class whose name it has
+    made = type("PoissonInput", (PoissonInput,), {"__module__": "elsewhere"})
+    cells = Population("E", 5, IafPscExp())
     with pytest.raises(DescriptionError, match=r"elsewhere\..* is stored by its name"):
-        network.to_dict()
+        Network([cells], [], [made(cells, 1.0, 1.0)]).to_dict()
 
 
 def test_class_whose_constructor_does_not_take_its_fields_is_refused_when_read() -> None:
