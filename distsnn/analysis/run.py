@@ -28,13 +28,15 @@ if TYPE_CHECKING:
 
     from distsnn.analysis import correlation, isi, rates, selection, spectrum
     from distsnn.analysis.selection import SelectedPopulations
+    from distsnn.simulation import stored_connections
 else:
-    da, dd, tokens, pd, xr, correlation, isi, rates, selection, spectrum = (
+    da, dd, tokens, pd, xr, correlation, isi, rates, selection, spectrum, stored_connections = (
         LazyModule(module, "analysis")
         for module in (
             *("dask.array", "dask.dataframe", "dask.tokenize", "pandas", "xarray"),
             *("distsnn.analysis.correlation", "distsnn.analysis.isi", "distsnn.analysis.rates"),
             *("distsnn.analysis.selection", "distsnn.analysis.spectrum"),
+            "distsnn.simulation.stored_connections",
         )
     )
 
@@ -396,6 +398,53 @@ class Run:
             },
             attrs={"projection": recording.projection, "recording": name},
         )
+
+    def connections(
+        self,
+        projection: str,
+        source: stored_connections.Neurons | None = None,
+        target: stored_connections.Neurons | None = None,
+        at: float | None = None,
+    ) -> NDArray[np.void]:
+        """Return connections as the table of ``simulation[projection].connections()``, loaded.
+
+        Static connections are drawn again, as the store has description and seed. Plastic weights
+        are those of the newest checkpoint, or of the last sample of a recording with the weights
+        of all these synapses, whichever is later. Static weights that a script has set, and states
+        of a synapse model, are those of the newest checkpoint.
+
+        To read a checkpoint, this process builds the network, with the plastic synapses in memory.
+        Without one, the table lacks the states of a synapse model.
+
+        Parameters
+        ----------
+        projection : str
+            Its name, such as ``"E->I"``.
+        source, target : Population, PopulationView or str, optional
+            Neurons to which the connections are limited.
+        at : float, optional
+            Time of the values, ms: later samples and checkpoints do not count.
+
+        Returns
+        -------
+        structured ndarray, shape (n_connections,)
+            ``source`` and ``target`` (gids), ``weight`` in the target model's unit, ``delay`` in
+            ms, and states: all of a checkpoint, or those that were recorded. In the order of
+            (source, target).
+
+        Raises
+        ------
+        DescriptionError
+            If the projection does not exist or does not connect these neurons; or if its weights
+            may have changed, and the store has neither a sample nor a checkpoint with them.
+        StoreError
+            If the store is corrupt.
+        """
+        step = None if at is None else self._step(at)
+        table: NDArray[np.void] = stored_connections.stored_connections(
+            self.reader, projection, source, target, step
+        )
+        return table
 
     def _lazy(
         self, recording: StateRecording | SumRecording | WeightRecording, column_name: str | None

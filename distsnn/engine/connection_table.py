@@ -1,7 +1,8 @@
 """Make tables of connections; static synapses are drawn again by the functions that built them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ def static_connections(
     gid, local, weight, delay, plane = np.concatenate([NO_EDGES, *parts]).T
     quantum = [quanta.quantum(projection.post.population, name) for name in model.receptors]
     weights = weight * np.array(quantum)[plane]
-    return _table(gid, layout.to_gids(local), weights, delay * network.dt)
+    return make_table(gid, layout.to_gids(local), weights, delay * network.dt)
 
 
 def plastic_connections(delivery: PlasticDelivery, now: int, sources: tuple[int, int]) -> Table:
@@ -99,19 +100,30 @@ def plastic_connections(delivery: PlasticDelivery, now: int, sources: tuple[int,
     weights = delivery.sign * values.pop("weight").astype(np.float64)
     delays = rows.delays(synapses).astype(np.float64) * layout.network.dt
     source = np.repeat(gids[first:last], np.diff(bounds))
-    return _table(source, layout.to_gids(rows.targets(synapses)), weights, delays, values)
+    return make_table(source, layout.to_gids(rows.targets(synapses)), weights, delays, values)
 
 
-def _table(
-    sources: Ints,
-    targets: Ints,
+def make_table(
+    sources: npt.NDArray[np.integer],
+    targets: npt.NDArray[np.integer],
     weights: Floats,
     delays: Floats,
-    states: dict[str, npt.NDArray[Any]] | None = None,
+    states: Mapping[str, npt.NDArray[Any]] = MappingProxyType({}),
 ) -> Table:
-    states = states or {}
+    """Return the table of connections with these columns, and states as further columns."""
     table = np.empty(sources.size, [*_FIELDS, *((name, "f8") for name in states)])
     columns = {"source": sources, "target": targets, "weight": weights, "delay": delays}
     for name, values in {**columns, **states}.items():
         table[name] = values
     return table
+
+
+def add_states(table: Table, states: Mapping[str, npt.NDArray[Any]]) -> Table:
+    """Return a table with states as further columns; itself, if there are none."""
+    names = table.dtype.names
+    assert names is not None
+    if not states:
+        return table
+    known = {name: table[name] for name in names[len(_FIELDS) :]}
+    source, target, weight, delay = (table[name] for name, _ in _FIELDS)
+    return make_table(source, target, weight, delay, {**known, **states})

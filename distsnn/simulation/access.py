@@ -91,7 +91,15 @@ def missing_member(
 ) -> DescriptionError:
     """Return the error of a member that a projection does not have."""
     described = engine.layout.network.projection(projection, where=member)
-    members = {"connections", "delays", "record", "sources", "targets", "weights"}
+    members = {
+        "connections",
+        "delays",
+        "iterate_connections",
+        "record",
+        "sources",
+        "targets",
+        "weights",
+    }
     if described.scaling_model is not None or described.plasticity_rule is not None:
         members |= {"parameters", "state"}
     if described.plasticity_rule is not None:

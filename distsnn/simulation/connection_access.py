@@ -1,20 +1,41 @@
-"""Connections of any projection, the same on all ranks."""
+"""Connections of any projection, the same on all ranks: one table, or table by table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from distsnn.comm import Communicator, allgather_checked, collective_phase
-from distsnn.engine.connection_table import Table, plastic_connections, static_connections
+from distsnn.engine.connection_table import (
+    Table,
+    add_states,
+    plastic_connections,
+    static_connections,
+)
 from distsnn.engine.edges import Records, array_records
+from distsnn.engine.layout import LocalLayout
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import DescriptionError
-from distsnn.network import ConnectionFile, ConnectionList, PopulationView, Target
+from distsnn.errors import DescriptionError, SimulationStateError
+from distsnn.network import (
+    ConnectionFile,
+    ConnectionList,
+    Network,
+    PopulationView,
+    Projection,
+    Target,
+)
+from distsnn.network.checks import as_integer
 from distsnn.network.populations import as_range
+from distsnn.network.quanta import WeightQuanta
 from distsnn.simulation.edge_routing import route_file
+from distsnn.simulation.end_states import EndState, read_end_states
 
 # Of the tables of all ranks: what one message may hold.
 _MOST_BYTES = 2**31 - 2**20
+# Columns that every table has.
+_ROW_BYTES = 32
+
+# First gid and end of some neurons.
+Gids = tuple[int, int]
 
 
 def read_connections(
@@ -40,37 +61,120 @@ def read_connections(
     Raises
     ------
     DescriptionError
-        If the projection does not exist or does not connect these neurons, or ranks name different
-        projections.
+        If the projection does not exist or does not connect these neurons, ranks name different
+        projections, or the table is too large for a message.
     """
-    layout = engine.layout
-    network = layout.network
+    sources, targets = _agreed_limits(engine, communicator, projection, source, target)
+    where = f"connections of {projection!r}"
+    # before they fill the memory
+    expected = _expected(engine.layout.network.projection(projection), sources, targets)
+    _check_number(round(expected), _ROW_BYTES, where=where)
+    states = read_end_states(engine, communicator, projection)
+    table = _limited(local_connections(engine, communicator, projection, sources), targets)
+    return _joined(communicator, table, states, where=where)
+
+
+def iterate_connections(
+    engine: RankEngine,
+    communicator: Communicator,
+    projection: str,
+    source: Target | None,
+    target: Target | None,
+    table_size: int,
+) -> Iterator[Table]:
+    """Return an iterator over tables that together are that of `read_connections`. Collective.
+
+    Tables do not depend on the number of ranks, and each has the connections of whole sources.
+
+    Parameters
+    ----------
+    engine, communicator, projection, source, target
+        As in `read_connections`.
+    table_size : int
+        About how many connections a table has.
+
+    Raises
+    ------
+    DescriptionError
+        As `read_connections`; also if `table_size` is not a positive integer.
+    SimulationStateError
+        During the iteration, if the simulation has run since the iteration began.
+    """
+    where = f"connections of {projection!r}"
     with collective_phase(communicator, "looking for connections"):
-        described = network.projection(projection, where="connections")
-        where = f"connections of {projection!r}"
-        limits = [
-            _limits(engine, end, bounds, where=f"{where}, {field}")
-            for end, bounds, field in (
-                (described.pre, source, "source"),
-                (described.post, target, "target"),
+        as_integer(table_size, where=f"{where}, table_size", low=1)
+    limits = _agreed_limits(engine, communicator, projection, source, target, table_size)
+    return _tables(engine, communicator, projection, limits, table_size)
+
+
+def _tables(
+    engine: RankEngine,
+    communicator: Communicator,
+    projection: str,
+    limits: tuple[Gids, Gids],
+    table_size: int,
+) -> Iterator[Table]:
+    where, step = f"connections of {projection!r}", engine.step
+    (first, last), targets = limits
+    described = engine.layout.network.projection(projection)
+    per_source = _expected(described, (first, last), targets) / (last - first)
+    n_sources = max(1, min(last - first, int(table_size / max(per_source, 1e-9))))
+    states = read_end_states(engine, communicator, projection)
+    for low in range(first, last, n_sources):
+        if engine.step != step:
+            raise SimulationStateError(
+                "the simulation has run since the iteration over tables began", where=where
             )
-        ]
-    request = projection, limits
-    # every rank is asked the same, before they read a file together
-    allgather_checked(communicator, lambda: (request, None), where=where)
-    table = local_connections(engine, communicator, projection, limits[0])
-    first, last = limits[1]
-    table = table[(table["target"] >= first) & (table["target"] < last)]
-    check_total(communicator, table.size, table.itemsize, where=where)
+        sources = low, min(low + n_sources, last)
+        table = _limited(local_connections(engine, communicator, projection, sources), targets)
+        for part in _divided(communicator, table, sources, table_size):
+            joined = _joined(communicator, part, states, where=where)
+            if joined.size:
+                yield joined
+
+
+def _divided(
+    communicator: Communicator, table: Table, sources: Gids, table_size: int
+) -> Iterator[Table]:
+    """Yield parts of this rank's table, so that those of all ranks are not much too large."""
+    first, last = sources
+    total = sum(communicator.allgather(table.size))
+    if total <= 2 * table_size or last - first == 1:
+        yield table
+        return
+    middle = (first + last) // 2
+    is_low = table["source"] < middle
+    yield from _divided(communicator, table[is_low], (first, middle), table_size)
+    yield from _divided(communicator, table[~is_low], (middle, last), table_size)
+
+
+def _limited(table: Table, targets: Gids) -> Table:
+    return table[(table["target"] >= targets[0]) & (table["target"] < targets[1])]
+
+
+def _joined(
+    communicator: Communicator, table: Table, states: dict[str, EndState], *, where: str
+) -> Table:
+    """Return the tables of all ranks as one, with the states of sources and targets."""
+    row_bytes = table.itemsize + 8 * len(states)
+    check_total(communicator, table.size, row_bytes, where=where)
     joined = np.concatenate(communicator.allgather(table))
-    return joined[np.lexsort((joined["target"], joined["source"]))]
+    joined = joined[np.lexsort((joined["target"], joined["source"]))]
+    return add_states(joined, {name: state.of(joined) for name, state in states.items()})
+
+
+def _expected(projection: Projection, sources: Gids, targets: Gids) -> float:
+    """Return the expected number of a projection's connections between some neurons."""
+    pre, post = projection.pre.size, projection.post.size
+    expected = projection.rule.expected_synapses(pre, post, projection.is_recurrent)
+    return expected * (sources[1] - sources[0]) / pre * (targets[1] - targets[0]) / post
 
 
 def local_connections(
     engine: RankEngine,
     communicator: Communicator,
     projection: str,
-    sources: tuple[int, int] | None = None,
+    sources: Gids | None = None,
     *,
     as_described: bool = False,
 ) -> Table:
@@ -89,15 +193,54 @@ def local_connections(
     as_described : bool
         Whether static weights are the described ones, also where a script has set others.
     """
-    layout = engine.layout
-    network = layout.network
-    described = network.projection(projection, where="connections")
-    index = [other.name for other in network.projections].index(projection)
-    first = network.first_gid[described.pre.population]
+    network = engine.layout.network
     if sources is None:
-        sources = first + described.pre.start, first + described.pre.stop
+        sources, _ = connection_limits(network, projection)
+    plastic = engine.plastic_by_name()
+    if projection in plastic:
+        with collective_phase(communicator, "reading synapses"):
+            return plastic_connections(plastic[projection], engine.step, sources)
+    table = described_connections(
+        engine.layout, engine.quanta, engine.seed, communicator, projection, sources
+    )
+    changed = engine.changed_weights[projection]
+    if not as_described:
+        with collective_phase(communicator, "reading synapses"):
+            table["weight"] = changed.weights(table["source"], table["target"], table["weight"])
+    return table
+
+
+def described_connections(
+    layout: LocalLayout,
+    quanta: WeightQuanta,
+    seed: int,
+    communicator: Communicator,
+    projection: str,
+    sources: Gids,
+) -> Table:
+    """Draw a static projection's connections onto a rank's neurons, by source. Collective.
+
+    Parameters
+    ----------
+    layout : LocalLayout
+        The rank's neurons.
+    quanta : WeightQuanta
+        Fixed-point scales.
+    seed : int
+        The run's seed.
+    communicator : Communicator
+        The ranks, which all name the same projection.
+    projection : str
+        The projection's name.
+    sources : (int, int)
+        First gid and end of the sources.
+    """
+    network = layout.network
+    described = network.projection(projection)
+    index = [other.name for other in network.projections].index(projection)
     # records count sources from the first of the projection
-    low, high = (gid - first - described.pre.start for gid in sources)
+    first = network.first_gid[described.pre.population] + described.pre.start
+    low, high = (gid - first for gid in sources)
 
     def wanted(records: Records) -> Records:
         return records[(records["source"] >= low) & (records["source"] < high)]
@@ -107,16 +250,8 @@ def local_connections(
         records = [*route_file(layout, described, communicator, wanted)]
     elif isinstance(described.rule, ConnectionList):
         records = map(wanted, array_records(described, network.dt))
-    plastic = engine.plastic_by_name()
     with collective_phase(communicator, "drawing connections"):
-        if projection in plastic:
-            return plastic_connections(plastic[projection], engine.step, sources)
-        place = layout, engine.quanta, engine.seed, index
-        table = static_connections(*place, records, sources)
-        changed = engine.changed_weights[projection]
-        if not as_described:
-            table["weight"] = changed.weights(table["source"], table["target"], table["weight"])
-        return table
+        return static_connections(layout, quanta, seed, index, records, sources)
 
 
 def check_total(communicator: Communicator, n: int, n_bytes: int, *, where: str) -> None:
@@ -127,22 +262,59 @@ def check_total(communicator: Communicator, n: int, n_bytes: int, *, where: str)
     DescriptionError
         If the connections are too many.
     """
-    total, max_connections = sum(communicator.allgather(n)), _MOST_BYTES // n_bytes
+    _check_number(sum(communicator.allgather(n)), n_bytes, where=where)
+
+
+def _check_number(total: int, n_bytes: int, *, where: str) -> None:
+    max_connections = _MOST_BYTES // n_bytes
     if total > max_connections:
         raise DescriptionError(
             "too many to send to all ranks at once",
             where=where,
             value=f"{total:,} connections",
             allowed=f"at most {max_connections:,}",
-            hint="limit source or target of connections()",
+            hint="limit source or target of connections(), or read table by table with "
+            "iterate_connections()",
         )
 
 
-def _limits(
-    engine: RankEngine, end: PopulationView, target: Target | None, *, where: str
-) -> tuple[int, int]:
+def connection_limits(
+    network: Network, projection: str, source: Target | None = None, target: Target | None = None
+) -> tuple[Gids, Gids]:
+    """Return first gid and end of the sources, and of the targets, of requested connections.
+
+    Raises
+    ------
+    DescriptionError
+        If the projection does not exist or does not connect these neurons.
+    """
+    described = network.projection(projection, where="connections")
+    where = f"connections of {projection!r}"
+    return (
+        _gids(network, described.pre, source, where=f"{where}, source"),
+        _gids(network, described.post, target, where=f"{where}, target"),
+    )
+
+
+def _agreed_limits(
+    engine: RankEngine,
+    communicator: Communicator,
+    projection: str,
+    source: Target | None,
+    target: Target | None,
+    *request: int,
+) -> tuple[Gids, Gids]:
+    """Return the limits of requested connections, the same on all ranks. Collective."""
+    with collective_phase(communicator, "looking for connections"):
+        limits = connection_limits(engine.layout.network, projection, source, target)
+    # every rank is asked the same, before they read a file together
+    where = f"connections of {projection!r}"
+    allgather_checked(communicator, lambda: ((projection, limits, *request), None), where=where)
+    return limits
+
+
+def _gids(network: Network, end: PopulationView, target: Target | None, *, where: str) -> Gids:
     """Return the first gid and the end of the neurons that are asked for."""
-    network = engine.layout.network
     view = (
         end if target is None else network.resolve_view(as_range(target, where=where), where=where)
     )
@@ -154,4 +326,4 @@ def _limits(
             allowed=f"neurons of {network.view_label(end)}",
         )
     first = network.first_gid[view.population]
-    return first + view.start, first + view.stop
+    return first + max(view.start, end.start), first + min(view.stop, end.stop)

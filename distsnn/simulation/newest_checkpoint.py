@@ -104,7 +104,7 @@ def find_newest_checkpoint(
                     generation.verify_rank(rank)
                 if reader is not None:
                     older = numbers[place + 1 :]
-                    left_out = _check_recorded(generation, reader, _saved_step(store, older))
+                    left_out = _check_recorded(generation, reader, saved_step(store, older))
             except StoreError as error:
                 damage = str(error)
         damages = [text for text in communicator.allgather(damage) if text is not None]
@@ -156,7 +156,7 @@ def open_shared_reader(
     return reader
 
 
-def _saved_step(store: Path, numbers: Iterable[int]) -> int:
+def saved_step(store: Path, numbers: Iterable[int]) -> int:
     """Return the step of the first of some generations that can be opened; 0 if none can."""
     for number in numbers:
         with suppress(StoreError, DescriptionError):

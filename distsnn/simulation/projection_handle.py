@@ -1,5 +1,7 @@
 """The handle of a projection, by which a script reads and sets its synapses between two runs."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,7 +14,7 @@ from distsnn.network import Target
 from distsnn.network.checks import ANY, POSITIVE, Interval, as_number, check_range
 from distsnn.network.values import ValueLike, value_digest
 from distsnn.simulation.access import Access, PartHandle, missing_member, plastic_delivery
-from distsnn.simulation.connection_access import read_connections
+from distsnn.simulation.connection_access import iterate_connections, read_connections
 from distsnn.simulation.recording_access import PartRecordings
 from distsnn.simulation.rule_parameters import RuleParameters
 from distsnn.simulation.source_access import SynapseModelParameters
@@ -68,14 +70,15 @@ class ProjectionHandle(PartHandle):
         -------
         structured ndarray, shape (n_connections,)
             ``source`` and ``target`` (gids), current ``weight`` in the target model's unit,
-            ``delay`` in ms, and the states of a plasticity rule by their names. With a synapse
-            model, the weight is the unscaled weight.
+            ``delay`` in ms, and states by their names: of a plasticity rule, with the traces of
+            source and target, or of a synapse model, whose weights are unscaled.
 
         Raises
         ------
         DescriptionError
-            If the projection does not connect these neurons, ranks name different ones, or its
-            edge file has changed.
+            If the projection does not connect these neurons, ranks name different ones, the table
+            is too large to be sent at once (see `iterate_connections`), or its edge file has
+            changed.
 
         Examples
         --------
@@ -86,9 +89,54 @@ class ProjectionHandle(PartHandle):
         access = self._access
         return read_connections(access.engine, access.communicator, self._name, source, target)
 
+    def iterate_connections(
+        self,
+        source: Target | None = None,
+        target: Target | None = None,
+        *,
+        table_size: int = 1_000_000,
+    ) -> Iterator[npt.NDArray[np.void]]:
+        """Iterate over tables that together are the table of `connections`. Collective.
+
+        The tables follow each other in the order of sources, and have all connections of a source.
+        They are the same on any number of ranks, and memory is needed for one of them. Each table
+        draws its connections anew; if indegrees are fixed, it draws those of all sources, and an
+        edge file is read once per table.
+
+        Parameters
+        ----------
+        source, target : Population, PopulationView or str, optional
+            As in `connections`.
+        table_size : int
+            About how many connections a table has. It is exceeded if a source has more.
+
+        Returns
+        -------
+        iterator of structured ndarray
+            All ranks must take the same number of tables. No table is empty.
+
+        Raises
+        ------
+        DescriptionError
+            As `connections`; also if `table_size` is not a positive integer.
+        SimulationStateError
+            During the iteration, if the simulation has run since the first table.
+
+        Examples
+        --------
+        >>> tables = simulation["E->I"].iterate_connections()  # doctest: +SKIP
+        >>> total = sum(table["weight"].sum() for table in tables)
+        """
+        access = self._access
+        return iterate_connections(
+            access.engine, access.communicator, self._name, source, target, table_size
+        )
+
     @property
     def state(self) -> SynapseModelStates | RuleStates:
         """States by name, to read and set: of a synapse model by source, of a rule by synapse.
+
+        Those of a rule include its traces, by source or target, which can only be read.
 
         Raises
         ------

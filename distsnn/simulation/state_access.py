@@ -1,4 +1,4 @@
-"""States of neurons and synapses, in the user's units, equal on all ranks."""
+"""States of neurons, in the user's units, equal on all ranks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
@@ -197,50 +197,6 @@ class NeuronStates(NeuronValues):
         value = self._agreed(name, value)
         step, seed = self._engine.step, self._engine.seed
         neuron_values.write_state(self._neurons, name, self._slots, value, step=step, seed=seed)
-
-
-def synapse_states(
-    engine: RankEngine, communicator: Communicator, projection: str
-) -> dict[str, npt.NDArray[np.float64]]:
-    """Return the state variables of a projection's synapse model, between two runs. Collective.
-
-    Parameters
-    ----------
-    engine : RankEngine
-        This rank's engine.
-    communicator : Communicator
-        The ranks.
-    projection : str
-        Its name, such as ``"E->I"``.
-
-    Returns
-    -------
-    dict of str to ndarray of float64, shape (n_sources,)
-        By variable, as they are now; on every rank.
-
-    Raises
-    ------
-    DescriptionError
-        If the projection does not exist or has no synapse model, or ranks name different
-        projections.
-    """
-
-    def local_states() -> tuple[str, tuple[Ints, dict[str, npt.NDArray[np.float64]]]]:
-        by_name = {str(sources.projection.name): sources for sources in engine.sources.values()}
-        if projection not in by_name:
-            problem = "projection with a synapse model"
-            raise unknown_name_error(problem, projection, by_name, where="synapses")
-        engine.follow()
-        local_sources, pre = by_name[projection], by_name[projection].projection.pre
-        is_source = (local_sources.neurons >= pre.start) & (local_sources.neurons < pre.stop)
-        states = local_sources.now(engine.step)
-        sources = local_sources.neurons[is_source] - pre.start
-        return projection, (sources, {name: states[name][is_source] for name in states})
-
-    parts = allgather_checked(communicator, local_states, where="synapses")
-    sources, states = zip(*parts, strict=True)
-    order = np.argsort(np.concatenate(sources))
-    return {name: np.concatenate([values[name] for values in states])[order] for name in states[0]}
 
 
 class StimulusStates(Mapping[str, npt.NDArray[np.float64]]):

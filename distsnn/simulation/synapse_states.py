@@ -7,12 +7,12 @@ import numpy.typing as npt
 
 from distsnn.comm import allgather_checked, collective_phase
 from distsnn.engine.source_states import SourceParameters
-from distsnn.errors import unknown_name_error
+from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.checks import Interval, check_range
 from distsnn.network.model import State
 from distsnn.network.values import ValueLike, value_digest
 from distsnn.simulation.access import Access, plastic_delivery, read_only
-from distsnn.simulation.state_access import synapse_states
+from distsnn.simulation.end_states import end_of_states, read_end_states
 from distsnn.simulation.synapse_order import SynapseOrder, as_numbers
 
 Floats = npt.NDArray[np.float64]
@@ -37,7 +37,7 @@ class _States(Mapping[str, Floats]):
 
     def _check_name(self, name: str) -> State:
         if not isinstance(name, str) or name not in self._states:
-            raise unknown_name_error("state", str(name), [*self._states], where=self._where)
+            raise unknown_name_error("state", str(name), [*self], where=self._where)
         return self._states[name]
 
     def _checked(
@@ -80,8 +80,9 @@ class SynapseModelStates(_States):
             If the state is unknown, or ranks use different names.
         """
         self._check_name(name)
-        states = synapse_states(self._access.engine, self._access.communicator, self._name)
-        return read_only(states[name])
+        access = self._access
+        states = read_end_states(access.engine, access.communicator, self._name)
+        return read_only(states[name].values)
 
     def __setitem__(self, name: str, described: ValueLike) -> None:
         """Set a state from the next step on. Collective.
@@ -110,10 +111,12 @@ class SynapseModelStates(_States):
 
 
 class RuleStates(_States):
-    """States of a plasticity rule by name, to read and set.
+    """States of a plasticity rule by name, to read and set, and its traces, to read.
 
     Current values (values after the last event, for rules whose synapses do not evolve between
-    events), float64, shape (n_synapses,), in the order of (source, target), as weights are.
+    events), float64, shape (n_synapses,), in the order of (source, target), as weights are. Traces
+    have one value per source, or one per target, in the order of gids. The trace of a source
+    counts the spikes that have reached the synapses.
 
     Parameters
     ----------
@@ -131,18 +134,42 @@ class RuleStates(_States):
         model = plastic_delivery(access.engine, name, member="state").projection.plasticity_rule
         assert model is not None
         super().__init__(access, name, model.synapse_states)
-        self._order = order
+        self._order, self._traces = order, end_of_states(access.engine, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*self._states, *self._traces])
+
+    def __len__(self) -> int:
+        return len(self._states) + len(self._traces)
+
+    def _check_name(self, name: str) -> State:
+        if isinstance(name, str) and name in self._traces:
+            raise DescriptionError(
+                "a trace follows spikes: it cannot be set",
+                where=self._where,
+                value=name,
+                allowed=", ".join(self._states) or "nothing: the rule's synapses have no states",
+            )
+        return super()._check_name(name)
 
     def __getitem__(self, name: str) -> Floats:
-        """Return a state as it is now. Collective.
+        """Return a state or trace as it is now. Collective.
+
+        Returns
+        -------
+        ndarray of float64, shape (n_synapses,), (n_sources,) or (n_targets,)
 
         Raises
         ------
         DescriptionError
             If the state is unknown, or ranks use different names.
         """
+        engine, communicator = self._access.engine, self._access.communicator
+        if isinstance(name, str) and name in self._traces:
+            request = self._where, name
+            allgather_checked(communicator, lambda: (request, None), where=self._where)
+            return read_only(read_end_states(engine, communicator, self._name)[name].values)
         self._check_name(name)
-        engine = self._access.engine
         delivery = plastic_delivery(engine, self._name, member="state")
 
         def local_values() -> Floats:

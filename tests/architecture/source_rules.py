@@ -40,6 +40,8 @@ CLASSES = {
     "engine": "engine",
     "analysis": "analysis",
     "simulation": "simulation",
+    # what analysis asks for synapses that no array of a store holds
+    "simulation.stored_connections": "simulation.stored_connections",
     "slurm": "slurm",
     "tools": "tools",
     "examples": "examples",
@@ -68,8 +70,11 @@ ALLOWED: dict[str, set[str]] = {
     "comm": {"leaves"},
     "io": {"network", "leaves"},
     "engine": {"network", "kernels", "codegen", "partition.assignment", "leaves"},
-    "analysis": {"io", "leaves"},
+    "analysis": {"io", "simulation.stored_connections", "leaves"},
     "simulation": {"network", *_PARTITION, "engine", "comm", "io", "leaves"},
+    "simulation.stored_connections": {
+        *("simulation", "network", *_PARTITION, "engine", "comm", "io", "leaves"),
+    },
     "slurm": {"leaves"},
     "tools": {
         *("network", *_BOARDS, "engine", "comm", "io", "simulation", "analysis", "examples"),

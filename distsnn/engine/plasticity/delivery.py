@@ -6,7 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.codegen.plasticity import changes_between_events, is_modulated, n_draws
+from distsnn.codegen.plasticity import (
+    RuleKernel,
+    changes_between_events,
+    is_modulated,
+    n_draws,
+)
 from distsnn.engine.kernel_calls import KernelCall, address, invoke
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import InputRing, LocalNeurons
@@ -163,6 +168,11 @@ class PlasticDelivery(StateHolder):
         self._queue = np.empty((2, 0), np.int64)
         self._double_queue()
         call.grow = self._double_queue
+
+    @property
+    def rule(self) -> RuleKernel:
+        """The rule's kernel module."""
+        return self._calls.rule
 
     @property
     def constants(self) -> RuleConstants:

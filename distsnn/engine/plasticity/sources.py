@@ -85,6 +85,22 @@ class DeliveredTraces(SourceTraces):
         slots, steps = select_source_spikes(self._calls.layout, self._calls.projection, step, gid)
         self.spike(slots, steps.astype(np.int64))
 
+    def now(self, step: int, spikes: Spikes) -> dict[str, Values]:
+        """Return the traces at a step, with the spikes that have reached the synapses by it.
+
+        Parameters
+        ----------
+        step : int
+            The step.
+        spikes : (ndarray of int32, ndarray of uint32)
+            This rank's spikes in flight, stamps and gids.
+        """
+        before = self.traces.copy(), self.last.copy()
+        self.settle_and_bring_up(step, spikes)
+        values = dict(zip(self._calls.rule.SOURCE, self.traces.T.copy(), strict=True))
+        self.traces[:], self.last[:] = before
+        return values
+
     def settle_and_bring_up(self, now: int, spikes: Spikes) -> None:
         """Fade the traces to a step, with the spikes that have reached the synapses by it."""
         has_arrived = self._calls.arrivals(spikes[0]) <= now

@@ -82,6 +82,10 @@ class PlasticTargets(StateHolder):
     def follow(self, neurons: LocalNeurons) -> None:
         """Follow the targets' parameters, which were changed."""
 
+    def now(self, step: int) -> dict[str, Values]:
+        """Return the traces of targets at a step up to which all their spikes are known."""
+        return {}
+
     def begin_again(self, before: RuleConstants, step: int) -> None:
         """Fade traces of targets with the constants of before to a step with no events ahead."""
 
@@ -110,7 +114,7 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
     ) -> None:
         layout, projection = calls.layout, calls.projection
         post, table, precision = projection.post, calls.table, calls.precision
-        self._reach, self._rule, traces = reach, calls.rule, len(calls.rule.TARGET)
+        self._reach, self._calls, traces = reach, calls, len(calls.rule.TARGET)
         history = TargetSpikeHistory(targets.neurons.size, traces, precision)
         super().__init__(calls, targets, history)
         variables = {f"{name} of targets": (precision, "1") for name in calls.rule.TARGET}
@@ -138,16 +142,27 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
         newest_entries = records[np.arange(len(records)), newest]
         return [*newest_entries["trace"].T.copy(), newest_entries["step"]]
 
-    def begin_again(self, before: RuleConstants, step: int) -> None:
-        """Set the histories to what traces had faded to by a step."""
-        records, rule = self.history.records, self._rule
+    def now(self, step: int) -> dict[str, Values]:
+        """Return the traces of targets at a step up to which all their spikes are known."""
+        return self._faded(self._calls.constants, step)
+
+    def _faded(self, constants: RuleConstants, step: int) -> dict[str, Values]:
+        """Return the traces to which those after the newest spikes up to a step have faded."""
+        records, rule = self.history.records, self._calls.rule
         newest = np.argmax(records["step"] <= step, axis=1)
         newest_entries = records[np.arange(len(records)), newest]
         since = step - newest_entries["step"].astype(np.float64)
+        return {
+            name: constants.faded(rule.DECAYS, name, newest_entries["trace"][:, column], since)
+            for column, name in enumerate(rule.TARGET)
+        }
+
+    def begin_again(self, before: RuleConstants, step: int) -> None:
+        """Set the histories to what traces had faded to by a step."""
+        records, faded = self.history.records, self._faded(before, step)
         records["step"], records["trace"] = plastic.NEVER, 0
         records["step"][:, 0] = step
-        for column, name in enumerate(rule.TARGET):
-            values = before.faded(rule.DECAYS, name, newest_entries["trace"][:, column], since)
+        for column, values in enumerate(faded.values()):
             records["trace"][:, 0, column] = values
 
     def put(self, values: Sequence[Values], step: int) -> None:

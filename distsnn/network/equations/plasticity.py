@@ -254,13 +254,13 @@ def read_plasticity(
         ]
         if side != MODULATOR:
             variables_of_side += [WEIGHT, *states]
-        owners = {
+        changed_in = {
             name: f"on_{definition.flag}"
             for name, definition in variables.items()
             if definition.flag not in (side, SYNAPSE)
         }
         statements, local = read_statements(
-            EquationText(title, text), variables_of_side, units, owners
+            EquationText(title, text), variables_of_side, units, changed_in
         )
         events[side] = tuple(statements)
         local_units = {name: variable.unit for name, variable in local.items()}

@@ -34,7 +34,7 @@ from distsnn.network import (
 )
 from distsnn.network.registry import synapse_model
 from distsnn.simulation import Simulation
-from distsnn.simulation.state_access import synapse_states
+from distsnn.simulation.end_states import read_end_states
 
 DT, DELAY, SIZE = 0.1, 25, 200
 RNG = np.random.default_rng(4)
@@ -161,7 +161,8 @@ def test_all_ranks_read_the_states_of_all_sources() -> None:
         engines[-1].sources[1].advance(STEPS[mine].astype(np.int32), NEURONS[mine])
 
     def work(communicator: Communicator) -> dict[str, np.ndarray]:
-        return synapse_states(engines[communicator.rank], communicator, "S[50:170]->N")
+        states = read_end_states(engines[communicator.rank], communicator, "S[50:170]->N")
+        return {name: state.values for name, state in states.items()}
 
     results, _ = thread_ranks.run(3, work)
     for found in results:

@@ -14,8 +14,9 @@ from own_rules import TAGGED
 from distsnn.engine import connection_table
 from distsnn.engine.plasticity.delivery import PlasticDelivery
 from distsnn.engine.row_builder import make_row_builder
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, SimulationStateError
 from distsnn.network import (
+    STDP,
     AllToAll,
     ConnectionFile,
     ConnectionList,
@@ -78,7 +79,8 @@ def test_tables_are_what_ranks_hold(tmp_path: Path, storage: str) -> None:
     for name, table in tables.items():
         order = np.lexsort((table["target"], table["source"]))
         np.testing.assert_array_equal(order, np.arange(table.size), err_msg=name)
-    joined = np.concatenate([*tables.values()])
+    described = ["source", "target", "weight", "delay"]
+    joined = np.concatenate([table[described] for table in tables.values()])
     found = np.empty((joined.size, 5), np.int64)
     found[:, SOURCE], found[:, TARGET] = joined["source"], joined["target"]
     found[:, DELAY] = np.rint(joined["delay"] / made.dt)
@@ -112,6 +114,94 @@ def test_every_rank_gets_the_same_table(tmp_path: Path) -> None:
     inside = (whole["source"] >= 50) & (whole["source"] < 60)
     np.testing.assert_array_equal(part, whole[inside])
     assert 0 < part.size < whole.size
+
+
+def test_tables_one_after_another_are_the_same_on_any_number_of_ranks(tmp_path: Path) -> None:
+    made = network(tmp_path)
+    names = [one.name for one in made.projections]
+    size = 60
+
+    def work(communicator: Any) -> list[list[np.ndarray]]:
+        with Simulation(made, seed=SEED, communicator=communicator, progress=False) as simulation:
+            simulation.run(5.0)
+            parts = [[*simulation[name].iterate_connections(table_size=size)] for name in names]
+            parts.append([*simulation["edges"].iterate_connections(E[20:200], table_size=5)])
+            return [*parts, [simulation[name].connections() for name in names]]
+
+    (alone,), _ = thread_ranks.run(1, work)
+    *parts, wholes = alone
+    for name, tables, whole in zip(names, parts, wholes, strict=False):
+        np.testing.assert_array_equal(np.concatenate(tables), whole, err_msg=name)
+        assert len(tables) > 1
+        for table in tables:
+            assert table.size
+            assert table.size <= 2 * size or np.unique(table["source"]).size == 1
+        sources = [set(table["source"].tolist()) for table in tables]
+        assert sum(map(len, sources)) == len(set.union(*sources))
+    for ranks in (2, 3):
+        others, _ = thread_ranks.run(ranks, work)
+        for other in others:
+            for tables, known in zip(other, alone, strict=True):
+                assert len(tables) == len(known)
+                for table, same in zip(tables, known, strict=True):
+                    np.testing.assert_array_equal(table, same)
+
+
+def test_an_iteration_over_tables_refuses_a_run_in_between(tmp_path: Path) -> None:
+    with Simulation(network(tmp_path), progress=False) as simulation:
+        tables = simulation["total"].iterate_connections(table_size=50)
+        assert next(tables).size
+        simulation.run(0.1)
+        with pytest.raises(SimulationStateError, match="has run since the iteration"):
+            next(tables)
+        for size in (0, 2.5):
+            with pytest.raises(DescriptionError, match="'total', table_size"):
+                simulation["total"].iterate_connections(table_size=size)
+
+
+def test_a_table_too_large_is_refused_before_anything_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_access, "_MOST_BYTES", 32 * 499)
+    monkeypatch.setattr(connection_access, "local_connections", None)
+    with Simulation(network(tmp_path), progress=False) as simulation:
+        with pytest.raises(DescriptionError, match=r"iterate_connections\(\)") as caught:
+            simulation["indegree"].connections()
+        assert "given '1,500 connections'" in str(caught.value)
+
+
+def test_a_table_has_the_states_of_sources_and_targets() -> None:
+    cells = Population("E", 300, IafPscDelta())
+    learns = Projection(cells, cells[100:], FixedIndegree(5), 0.5, 1.5, synapse=STDP(), name="L")
+    model = Tsodyks2(U=0.3, tau_fac=50.0)
+    scaled = Projection(cells[20:], cells, FixedIndegree(3), 0.4, 1.0, synapse=model, name="S")
+    made = Network([cells], [learns, scaled], [PoissonInput(cells, 2000.0, 1.5)])
+
+    def work(communicator: Any) -> tuple[Any, ...]:
+        with Simulation(made, seed=SEED, communicator=communicator, progress=False) as simulation:
+            simulation.run(60.0)
+            states = [{**simulation[name].state} for name in "LS"]
+            tables = [simulation[name].connections() for name in "LS"]
+            return states, tables
+
+    (alone,), _ = thread_ranks.run(1, work)
+    (of_rule, of_model), (plastic, static) = alone
+    assert plastic.dtype.names[4:] == ("x", "y")
+    assert static.dtype.names[4:] == ("x", "u")
+    assert of_rule["x"].shape == (300,)
+    assert of_rule["y"].shape == (200,)
+    np.testing.assert_array_equal(plastic["x"], of_rule["x"][plastic["source"]])
+    np.testing.assert_array_equal(plastic["y"], of_rule["y"][plastic["target"] - 100])
+    for name in ("x", "u"):
+        np.testing.assert_array_equal(static[name], of_model[name][static["source"] - 20])
+        assert np.unique(static[name]).size > 10
+    for ranks in (2, 3):
+        for states, tables in thread_ranks.run(ranks, work)[0]:
+            for found, known in zip(states, alone[0], strict=True):
+                for name, values in known.items():
+                    np.testing.assert_array_equal(found[name], values)
+            for table, known in zip(tables, alone[1], strict=True):
+                np.testing.assert_array_equal(table, known)
 
 
 def test_only_rows_of_the_sources_asked_for_are_made(
@@ -170,6 +260,8 @@ def test_a_table_that_no_message_could_hold_is_refused(
         with pytest.raises(DescriptionError, match="given '500 connections'; allowed: at most 499"):
             simulation["total"].connections()
         assert simulation["total"].connections(E[50:60]).size < 499
+        tables = [*simulation["total"].iterate_connections(table_size=100)]
+        assert sum(table.size for table in tables) == 500
 
 
 def test_a_plastic_projection_shows_weights_and_states_as_they_are() -> None:
@@ -187,7 +279,7 @@ def test_a_plastic_projection_shows_weights_and_states_as_they_are() -> None:
     np.testing.assert_array_equal(table["target"], synapses.targets)
     np.testing.assert_array_equal(table["delay"], synapses.delays)
     assert not np.array_equal(table["weight"], before["weight"])
-    assert set(table.dtype.names) == {"source", "target", "weight", "delay", "tag", "pairs"}
+    assert table.dtype.names == ("source", "target", "weight", "delay", "tag", "pairs", "x", "y")
     assert table["tag"].any()
     np.testing.assert_array_equal(again, table[table["target"] < 10])
     still = replace(learns, synapse=None)

@@ -162,7 +162,7 @@ def test_a_static_projection_is_read_as_a_plastic_one(storage: str) -> None:
 def test_a_missing_member_is_refused_with_those_that_there_are(member: str) -> None:
     message = (
         f"^{member} of projection 'I->E': the projection .*; "
-        "allowed: its connections, delays, record, sources, targets, weights$"
+        "allowed: its connections, delays, iterate_connections, record, sources, targets, weights$"
     )
     with Simulation(NETWORK) as simulation, pytest.raises(DescriptionError, match=message):
         getattr(simulation["I->E"], member)

@@ -9,15 +9,18 @@ from recorded import assert_same, recorded
 
 from distsnn.errors import DescriptionError
 from distsnn.network import (
+    STDP,
     AllToAll,
     DopamineSTDP,
     FixedIndegree,
+    IafPscDelta,
     IafPscExp,
     Network,
     PoissonInput,
     Population,
     Projection,
     RecordSpikes,
+    SpikeInput,
     SpikeSource,
     Tsodyks2,
     Uniform,
@@ -82,6 +85,52 @@ def test_a_synapse_learns_with_the_eligibility_that_was_set() -> None:
         synapses.signal = 0.5
         simulation.run(0.5)
         assert np.corrcoef(synapses.weights - before, eligible)[0, 1] > 0.999
+
+
+def test_traces_of_a_rule_are_sums_over_spikes() -> None:
+    source = Population("S", 3, SpikeSource([2.0, 5.0, 9.5, 9.9, 30.0], [0, 0, 1, 0, 0]))
+    target = Population("T", 2, IafPscDelta())
+    rule = STDP(tau_plus=20.0, tau_minus=30.0, w_max=2.0)
+    made = Network(
+        [source, target],
+        [Projection(source, target, AllToAll(), 1.0, 1.5, synapse=rule)],
+        [SpikeInput(target, [4.0, 8.0, 9.8], [1, 1, 0], 50.0)],
+    )
+    with Simulation(made) as simulation:
+        simulation.run(10.0)
+        state, (stamps, gids) = simulation["S->T"].state, simulation["T"].spikes()
+        assert gids.tolist() == [4, 4, 3]
+        since = 10.0 - 0.1 * stamps
+        assert [*state] == ["x", "y"]
+        for _ in range(2):
+            x = [np.exp(-np.array([8.0, 5.0, 0.1]) / 20.0).sum(), np.exp(-0.5 / 20.0), 0.0]
+            np.testing.assert_allclose(state["x"], x, rtol=1e-6)
+            y = [np.exp(-since[gids == gid] / 30.0).sum() for gid in (3, 4)]
+            np.testing.assert_allclose(state["y"], y, rtol=1e-6)
+        simulation["S->T"].parameters["tau_plus"] = 10.0  # from now on
+        simulation.run(1.0)
+        np.testing.assert_allclose(state["x"], np.array(x) * np.exp(-1.0 / 10.0), rtol=1e-6)
+
+
+def test_traces_cannot_be_set_and_continue_after_a_resume(tmp_path: Path) -> None:
+    with Simulation(NETWORK, out=tmp_path / "run") as simulation:
+        simulation.run(60.0)
+        simulation.save()
+        state = simulation["E->E"].state
+        assert [*state] == ["c", "x", "y"]
+        with pytest.raises(DescriptionError, match="'x'; allowed: c"):
+            state["x"] = 1.0
+        saved = dict(state)
+        simulation.run(7.3)
+        later = dict(state)
+    assert np.unique(saved["x"]).size > 20
+    with Simulation.restore(tmp_path / "run") as simulation:
+        state = simulation["E->E"].state
+        for name, values in saved.items():
+            np.testing.assert_array_equal(state[name], values)
+        simulation.run(7.3)
+        for name, values in later.items():
+            np.testing.assert_array_equal(state[name], values)
 
 
 def test_what_is_read_may_be_set_again(tmp_path: Path) -> None:
