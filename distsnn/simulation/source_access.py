@@ -87,7 +87,7 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If the parameter is unknown, a value is not allowed, ranks give different values, or the
             model's kernel module has no function ``bring_up``.
         """

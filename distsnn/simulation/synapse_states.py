@@ -95,7 +95,7 @@ class SynapseModelStates(_States):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If the state is unknown, a value is not allowed, ranks give different values, or the
             model gives no range for the state, or its kernel module no function ``bring_up``.
         """
@@ -174,7 +174,7 @@ class RuleStates(_States):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If the state is unknown, a value is not allowed, or ranks give different values.
         """
         access, order = self._access, self._order
