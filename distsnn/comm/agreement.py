@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from distsnn.comm.protocol import Communicator
-from distsnn.errors import DescriptionError, DistsnnError, RankError
+from distsnn.errors import DistsnnError, RankError, UsageError
 
 # Marks an error that every rank raises now, so that every rank is about to end by itself.
 COLLECTIVE = "_distsnn_collective"
@@ -114,7 +114,7 @@ def require_equal_int(
         The exception of `make`, on a rank where it failed.
     RankError
         On the other ranks.
-    DescriptionError
+    UsageError
         On all ranks, if their integers differ.
     """
     number, failure = 0, None
@@ -152,7 +152,7 @@ def allgather_checked(
         The exception of `answer`, on a rank where it failed.
     RankError
         On the other ranks.
-    DescriptionError
+    UsageError
         On all ranks, if their requests differ.
     """
     pair, failure, message = None, None, None
@@ -201,8 +201,8 @@ def broadcast_from_rank0(communicator: Communicator, make: Callable[[], T]) -> T
     return result  # type: ignore[return-value]
 
 
-def _difference_error(problem: str, where: str) -> DescriptionError:
-    return DescriptionError(problem, where=where, allowed="the same on all ranks")
+def _difference_error(problem: str, where: str) -> UsageError:
+    return UsageError(problem, where=where, allowed="the same on all ranks")
 
 
 @contextmanager

@@ -20,11 +20,8 @@ class EngineError(RuntimeError):
     """The exchange with the other ranks failed."""
 
 
-class SpikeExchange(Protocol):
-    """How an engine sees the other ranks.
-
-    It is one of `distsnn.comm.exchange` or, with `complete_until`, `distsnn.comm.group_exchange`.
-    """
+class SpikeBuffers(Protocol):
+    """The buffers of spikes that the loop sends and receives."""
 
     send_buffer: npt.NDArray[np.int32]
     received_gid: npt.NDArray[np.uint32]
@@ -39,7 +36,14 @@ class SpikeExchange(Protocol):
 
     @property
     def address(self) -> int:
-        """Address of the entry."""
+        """Address of the entry, 0 if there is none."""
+
+
+class SpikeExchange(SpikeBuffers, Protocol):
+    """How an engine sees the other ranks.
+
+    It is one of `distsnn.comm.exchange` or, with `complete_until`, `distsnn.comm.group_exchange`.
+    """
 
     def error_text(self, status: int) -> str:
         """Return an error's text."""
@@ -60,10 +64,6 @@ class NoExchange:
         self.scalars = np.zeros(1)
         self.address = 0
 
-    def error_text(self, status: int) -> str:
-        """Raise AssertionError: nothing can fail."""
-        raise AssertionError(f"no exchange, yet status {status}")
-
 
 class EpochLoop:
     """The compiled loop of a rank, which runs once it is connected and has calls for every phase.
@@ -79,8 +79,8 @@ class EpochLoop:
         Maximum number of spikes of this rank in one iteration.
     state : ndarray of int64, shape (STATE_SIZE,)
         The loop's own state, indexed by the names in `kernels.loop`.
-    exchange : SpikeExchange
-        The exchange with other ranks, once connected.
+    exchange : SpikeBuffers
+        The exchange with other ranks, or the buffers of a single rank, once connected.
     complete_until : ndarray of int64, shape (1,)
         Iteration before which the spikes of all ranks have arrived, once connected.
     """
@@ -97,7 +97,9 @@ class EpochLoop:
 
     def connect(self, exchange: SpikeExchange | None, epoch_steps: int) -> None:
         """Set the exchange (None: there is one rank) and the maximum iterations in an epoch."""
-        self.exchange = exchange or NoExchange(self.max_spikes, epoch_steps)
+        self.exchange: SpikeBuffers = exchange or NoExchange(self.max_spikes, epoch_steps)
+        # only an exchange can fail
+        self._error_text = str if exchange is None else exchange.error_text
         state, complete_until = self.state, self.exchange.complete_until
         self.complete_until = (
             state[loop.EPOCH_START :][:1] if complete_until is None else complete_until
@@ -209,7 +211,7 @@ class EpochLoop:
                 self._spike_gid,
             )
             if status == loop.FAILED:
-                raise EngineError(exchange.error_text(int(self.state[loop.ERROR])))
+                raise EngineError(self._error_text(int(self.state[loop.ERROR])))
             if status != loop.GROW:
                 return int(status)
             full = self._calls["delivers"][int(self.state[loop.PENDING_AT])]

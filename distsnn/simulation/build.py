@@ -235,7 +235,7 @@ def build(
 
     Raises
     ------
-    DescriptionError
+    DescriptionError, UsageError
         If the network cannot be built, or is not the same on all ranks.
     RankError
         If another rank failed.
@@ -446,7 +446,7 @@ def check_same_on_all_ranks(
 
     Raises
     ------
-    DescriptionError
+    UsageError
         If not, on all ranks: such as where a model draws random numbers without a seed.
     """
     if communicator.size == 1:
@@ -469,13 +469,13 @@ def check_same_on_all_ranks(
     digests = communicator.allgather((digest.digest(), partition.digest()))
     for rank, other in enumerate(digests):
         if other[0] != digests[0][0]:
-            raise DescriptionError(
+            raise UsageError(
                 f"the network or seed of rank {rank} differs from that of rank 0",
                 where="network",
                 hint="seed the random numbers from which the network is made",
             )
         if other != digests[0]:
-            raise DescriptionError(
+            raise UsageError(
                 f"the partition of rank {rank} differs from that of rank 0",
                 where="partition",
                 hint="give all ranks the same partition or assignment file",

@@ -81,7 +81,7 @@ class PopulationHandle(PartHandle):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If this is the handle of a part of a population; when it is set, if the recording does
             not exist, ranks give different values, or the simulation is closed.
 
@@ -107,7 +107,7 @@ class PopulationHandle(PartHandle):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If ranks ask for different neurons, or the spikes are not kept: above 4 million of a
             rank in one run, or before a checkpoint that was restored.
         """

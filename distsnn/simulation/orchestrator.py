@@ -433,7 +433,7 @@ class Simulation:
 
         Raises
         ------
-        DescriptionError, SimulationStateError
+        DescriptionError, SimulationStateError, UsageError
             If the time is negative, off the grid or not the same on all ranks; after `close`.
         StoreError
             If a recording cannot be written; all that was committed stays readable.
@@ -515,7 +515,7 @@ class Simulation:
 
         Raises
         ------
-        DescriptionError, SimulationStateError
+        DescriptionError, SimulationStateError, UsageError
             If ranks ask for different things, or an edge file has changed; after `close`.
         StoreError
             If something recorded could not be written, or `out` exists or cannot be written.

@@ -187,7 +187,7 @@ class ProjectionHandle(PartHandle):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If there are too many for all ranks; when they are set, if a weight is out of its
             bounds, static weights do not fit the projection's weight quantum, a step's input could
             overflow, or ranks give different weights.
@@ -272,7 +272,7 @@ class ProjectionHandle(PartHandle):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If the projection is not plastic, a total is 0 or does not have the weights' sign, or
             ranks give different totals.
 
@@ -324,7 +324,7 @@ class ProjectionHandle(PartHandle):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If the projection is not plastic, or ranks give different values.
         """
         return self._plastic("learning").learns

@@ -100,7 +100,7 @@ class RuleParameters(Mapping[str, float | Floats]):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If the parameter is unknown, a value is not allowed, or ranks give different values.
         """
         communicator, engine = self._access.communicator, self._access.engine

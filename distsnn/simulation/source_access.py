@@ -88,7 +88,9 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
         Raises
         ------
         DescriptionError
-            If the parameter is unknown, a value is not allowed, or ranks give different values.
+            If the parameter is unknown, or a value is not allowed.
+        UsageError
+            If ranks give different values.
         """
         engine, parameters = self._engine, self._parameters
         with collective_phase(self._communicator, "setting a parameter"):

@@ -129,7 +129,7 @@ class NeuronValues(ABC):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If the name is unknown, a value is not allowed, or ranks give different values.
         """
         self._set(name, values)

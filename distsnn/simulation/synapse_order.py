@@ -121,7 +121,7 @@ class SynapseOrder:
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If ranks give different values, or an array has another shape.
         """
         call = self._name, request, value_digest(value)

@@ -97,7 +97,9 @@ class SynapseModelStates(_States):
         Raises
         ------
         DescriptionError
-            If the state is unknown, a value is not allowed, or ranks give different values.
+            If the state is unknown, or a value is not allowed.
+        UsageError
+            If ranks give different values.
         """
         access, parameters = self._access, self._parameters
         with collective_phase(access.communicator, _DOING):
@@ -190,7 +192,9 @@ class RuleStates(_States):
         Raises
         ------
         DescriptionError
-            If the state is unknown, a value is not allowed, or ranks give different values.
+            If the state is unknown, or a value is not allowed.
+        UsageError
+            If ranks give different values.
         """
         access, order = self._access, self._order
         delivery = plastic_delivery(access.engine, self._name, member="state")

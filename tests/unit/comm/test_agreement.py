@@ -15,7 +15,7 @@ from distsnn.comm import (
     raise_if_any_failed,
     require_equal_int,
 )
-from distsnn.errors import DescriptionError, RankError
+from distsnn.errors import DescriptionError, RankError, UsageError
 
 
 def test_without_an_error_nobody_raises() -> None:
@@ -115,6 +115,7 @@ def test_numbers_that_are_alike_are_returned() -> None:
     results, _ = run(
         3, lambda ranks: require_equal_int(ranks, lambda: ranks.rank % 2, "counting", where="x")
     )
+    assert all(isinstance(error, UsageError) for error in results)
     assert [str(error) for error in results] == [
         "x: ranks were given different values; allowed: the same on all ranks"
     ] * 3
@@ -147,7 +148,7 @@ def test_answers_to_one_request_come_from_all() -> None:
         3, lambda ranks: allgather_checked(ranks, lambda: (ranks.rank // 2, 1), where="x")
     )
     for error in results:
-        assert isinstance(error, DescriptionError)
+        assert isinstance(error, UsageError)
         assert "x: rank 2 was given other neurons" in str(error)
 
 

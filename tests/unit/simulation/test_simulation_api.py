@@ -23,6 +23,7 @@ from distsnn.errors import (
     RecordingError,
     SimulationStateError,
     StoreError,
+    UsageError,
 )
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import read_run_info
@@ -338,7 +339,7 @@ def test_ranks_must_have_the_same_network_and_seed() -> None:
         (network, SimulationSettings(seed=2)),
     ]
     for other, settings in others:
-        with pytest.raises(DescriptionError, match="the network or seed of rank 1 differs"):
+        with pytest.raises(UsageError, match="the network or seed of rank 1 differs"):
             check_same_on_all_ranks(
                 network, SimulationSettings(), Beside(digest_of(other, settings))
             )
@@ -351,7 +352,7 @@ def test_ranks_must_have_the_same_network_and_seed() -> None:
         "contiguous",
     ):
         settings = SimulationSettings(partition=other)
-        with pytest.raises(DescriptionError, match="the partition of rank 1 differs"):
+        with pytest.raises(UsageError, match="the partition of rank 1 differs"):
             check_same_on_all_ranks(network, own, Beside(digest_of(network, settings)))
 
 

@@ -32,7 +32,7 @@ from thread_ranks import run
 
 from distsnn.analysis import open_run, write_report
 from distsnn.comm import Communicator
-from distsnn.errors import DescriptionError, SimulationStateError, StoreError
+from distsnn.errors import DescriptionError, SimulationStateError, StoreError, UsageError
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import read_run_info
 from distsnn.network import IafPscExp, Network, Population, RecordState
@@ -189,7 +189,7 @@ def test_what_is_wrong_is_refused(tmp_path: Path) -> None:
             def try_to(part: str, key: str, on: Any) -> None:
                 try:
                     simulation[part].record[key] = on
-                except DescriptionError as error:
+                except (DescriptionError, UsageError) as error:
                     problems.append(str(error))
 
             try_to("E", "E", 1)

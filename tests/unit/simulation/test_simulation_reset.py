@@ -187,12 +187,12 @@ def test_ranks_ask_for_the_same(tmp_path: Path) -> None:
             {"weights": ["learnt", "described"][ranks.rank]},
             {"out": [None, tmp_path / "r.zarr"][ranks.rank]},
         ):
-            with pytest.raises(DescriptionError) as caught:
+            with pytest.raises(UsageError) as caught:
                 simulation.reset(**asked)
             found.append(str(caught.value))
         simulation.reset()
         simulation.close()
-        with pytest.raises(DescriptionError, match="out: "):
+        with pytest.raises(UsageError, match="out: "):
             Simulation(learning(), communicator=ranks, out=[None, tmp_path / "r.zarr"][ranks.rank])
         return found
 

@@ -14,7 +14,7 @@ from distsnn.comm import Communicator, SingleProcess
 from distsnn.engine import wiring
 from distsnn.engine.local_neurons import make_neurons
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import DescriptionError, RankError
+from distsnn.errors import DescriptionError, RankError, UsageError
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
     Exponential,
@@ -272,7 +272,7 @@ def test_ranks_that_do_different_things_are_told(work: Callable[[NeuronStates, i
     made = engines(cells({"V_m": V}), 3)
     before = kept(made)
     for error in on_ranks(made, work):
-        assert isinstance(error, DescriptionError)
+        assert isinstance(error, UsageError)
         assert "was given other neurons, variables or values than rank 0" in str(error)
     assert kept(made).tobytes() == before.tobytes()
 
@@ -289,7 +289,7 @@ def test_ranks_that_name_different_neurons_are_told() -> None:
         )
 
     for error in run(2, main)[0]:
-        assert isinstance(error, DescriptionError)
+        assert isinstance(error, UsageError)
 
 
 def test_initial_values_that_cannot_be_kept_are_refused() -> None:
