@@ -60,7 +60,7 @@ def read_connections(
 
     Raises
     ------
-    DescriptionError
+    DescriptionError, UsageError
         If the projection does not exist or does not connect these neurons, ranks name different
         projections, or the table is too large for a message.
     """

@@ -84,7 +84,7 @@ def read_end_states(
 
     Raises
     ------
-    DescriptionError
+    DescriptionError, UsageError
         If ranks name different projections.
     """
     network = engine.layout.network

@@ -75,7 +75,7 @@ class ProjectionHandle(PartHandle):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If the projection does not connect these neurons, ranks name different ones, the table
             is too large to be sent at once (see `iterate_connections`), or its edge file has
             changed.

@@ -75,7 +75,7 @@ class RuleParameters(Mapping[str, float | Floats]):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If the parameter is unknown, or ranks use different names.
         """
         with collective_phase(self._access.communicator, "reading a parameter"):

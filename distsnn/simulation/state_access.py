@@ -41,7 +41,7 @@ class NeuronValues(ABC):
 
     Raises
     ------
-    DescriptionError
+    DescriptionError, UsageError
         If there are no such neurons, or ranks name different ones.
     """
 
@@ -103,7 +103,7 @@ class NeuronValues(ABC):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If the name is unknown, or ranks use different names.
         """
 
@@ -236,7 +236,7 @@ class StimulusStates(Mapping[str, npt.NDArray[np.float64]]):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If the stimulus has no such state, or ranks use different names.
         """
 

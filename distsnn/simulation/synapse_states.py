@@ -76,7 +76,7 @@ class SynapseModelStates(_States):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If the state is unknown, or ranks use different names.
         """
         self._check_name(name)
@@ -163,7 +163,7 @@ class RuleStates(_States):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             If the state is unknown, or ranks use different names.
         """
         engine, communicator = self._access.engine, self._access.communicator
