@@ -1,6 +1,5 @@
 """What the handles of a network's parts act on, and what a projection has to read and set."""
 
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy.typing as npt
@@ -8,7 +7,7 @@ import numpy.typing as npt
 from distsnn.comm import Communicator
 from distsnn.engine.plasticity.delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import DescriptionError, closest_name
+from distsnn.errors import DescriptionError, SimulationStateError, closest_name
 from distsnn.simulation.last_spikes import LastRunSpikes
 from distsnn.simulation.recording_access import Recordings
 from distsnn.simulation.script_changes import ScriptChanges
@@ -40,11 +39,10 @@ def read_only(values: Array) -> Array:
     return values
 
 
-@dataclass
 class Access:
-    """What handles act on; a reset replaces some of it.
+    """What handles act on; a reset replaces some of it, and a closed simulation refuses it.
 
-    Attributes
+    Parameters
     ----------
     engine : RankEngine
         This rank's engine.
@@ -58,18 +56,71 @@ class Access:
         The spikes of the last run.
     recordings : Recordings
         The network's recordings.
+
+    Attributes
+    ----------
+    communicator, scripted
+        The parameters.
     handles : dict of (str or (str, str)) to handle
         Handles of all parts by name, made at the first request, and handles of views by
         population and text of the view.
     """
 
-    engine: RankEngine
-    communicator: Communicator
-    scripted: ScriptChanges
-    inputs: StimulusControl
-    last: LastRunSpikes
-    recordings: Recordings
-    handles: dict[str | tuple[str, str], Any] = field(default_factory=dict)
+    def __init__(
+        self,
+        engine: RankEngine,
+        communicator: Communicator,
+        scripted: ScriptChanges,
+        inputs: StimulusControl,
+        last: LastRunSpikes,
+        recordings: Recordings,
+    ) -> None:
+        self.communicator, self.scripted = communicator, scripted
+        self._engine, self._recordings, self._closed = engine, recordings, False
+        self.handles: dict[str | tuple[str, str], Any] = {}
+        self.use(inputs, last)
+
+    def use(self, inputs: StimulusControl, last: LastRunSpikes) -> None:
+        """Use what a reset has made anew."""
+        self._inputs, self._last = inputs, last
+
+    def close(self) -> None:
+        """Refuse everything from now on."""
+        self._closed = True
+
+    def check_open(self) -> None:
+        """Raise SimulationStateError if the simulation is closed."""
+        if self._closed:
+            raise SimulationStateError(
+                "the simulation is closed",
+                where="simulation[...]",
+                hint="use handles before `close`, or before the end of the `with` block; "
+                "open_run reads what was recorded",
+            )
+
+    @property
+    def engine(self) -> RankEngine:
+        """This rank's engine."""
+        self.check_open()
+        return self._engine
+
+    @property
+    def inputs(self) -> StimulusControl:
+        """Stimuli and spike sources."""
+        self.check_open()
+        return self._inputs
+
+    @property
+    def last(self) -> LastRunSpikes:
+        """The spikes of the last run."""
+        self.check_open()
+        return self._last
+
+    @property
+    def recordings(self) -> Recordings:
+        """The network's recordings."""
+        self.check_open()
+        return self._recordings
 
 
 def plastic_delivery(engine: RankEngine, projection: str, *, member: str) -> PlasticDelivery:

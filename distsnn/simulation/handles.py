@@ -52,10 +52,7 @@ class PopulationHandle(PartHandle):
     def state(self) -> NeuronStates:
         """State variables of the neurons by name, to read and set."""
         if self._state is None:
-            access = self._access
-            self._state = NeuronStates(
-                access.engine, access.communicator, self._view, access.scripted
-            )
+            self._state = NeuronStates(self._access, self._view)
         return self._state
 
     @property
@@ -65,10 +62,7 @@ class PopulationHandle(PartHandle):
         From the next step on, the network runs as if it were described with the new values.
         """
         if self._parameters is None:
-            access = self._access
-            self._parameters = NeuronParameters(
-                access.engine, access.communicator, self._view, access.scripted
-            )
+            self._parameters = NeuronParameters(self._access, self._view)
         return self._parameters
 
     @property

@@ -410,6 +410,8 @@ class Simulation:
         ------
         DescriptionError
             If the part does not exist, or parts of different kinds have this name.
+        SimulationStateError
+            If the simulation is closed; handles then raise the same error.
         """
         return handle(self._access, key)
 
@@ -460,6 +462,8 @@ class Simulation:
     def close(self) -> RunSummary:
         """Commit and close the recordings and return what the run was. Collective.
 
+        Handles can no longer be used.
+
         Raises
         ------
         StoreError
@@ -467,6 +471,7 @@ class Simulation:
         """
         with self._ending_on_error():
             summary = self._complete()
+        self._access.close()
         self._heartbeat.stop()
         self._output.unlock()
         return summary
@@ -541,7 +546,7 @@ class Simulation:
             self._scripted.forget()
             self._use(restart(self._built, communicator, keep_weights=keep))
             # the handles that a script has act on these from now on
-            self._access.inputs, self._access.last = self._inputs, self._output.last_run
+            self._access.use(self._inputs, self._output.last_run)
             names = [*changed_parts(self._engine, keep), *values, *self._recordings.parts_off]
             with collective_phase(communicator, "setting inputs"):
                 self._scripted.add(*names)
@@ -570,6 +575,7 @@ class Simulation:
         """Close the store after a failure or interruption; nothing here may wait for others."""
         self._heartbeat.stop(error)
         self._interrupts.answered = True
+        self._access.close()
         if self._closed:
             self._output.unlock()
             return

@@ -161,9 +161,7 @@ class ProjectionHandle(PartHandle):
         """
         access, parameters = self._access, self._source_parameters
         if parameters is not None:
-            return SynapseModelParameters(
-                access.engine, access.communicator, parameters, access.scripted
-            )
+            return SynapseModelParameters(access, parameters)
         return RuleParameters(access, self._order, self._plastic("parameters"))
 
     @property

@@ -81,6 +81,12 @@ class Recordings:
             self._switches[name] = Switch(switch.on, engine.step)
             self._act(name, switch.on)
 
+    def check_open(self, *, where: str) -> None:
+        """Raise SimulationStateError if the simulation is closed."""
+        assert self._output is not None
+        if self._output.closed:
+            raise SimulationStateError("the simulation is closed", where=where)
+
     def is_on(self, name: str) -> bool:
         """Return whether a recording is on."""
         return self._switches[name].on
@@ -130,8 +136,7 @@ class Recordings:
             names = named()
             if not isinstance(on, bool):
                 raise DescriptionError("must be True or False", where=where, value=on)
-            if output.closed:
-                raise SimulationStateError("the simulation is closed", where=where)
+            self.check_open(where=where)
             return (names, on), names
 
         request = allgather_checked(communicator, asked, where=where)[0]
@@ -221,6 +226,7 @@ class PartRecordings(Mapping[str, bool]):
         return len(self._names)
 
     def __getitem__(self, key: str) -> bool:
+        self._recordings.check_open(where=self._where)
         return self._recordings.is_on(self._name(key))
 
     def __setitem__(self, key: str, on: bool) -> None:

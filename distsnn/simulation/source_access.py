@@ -7,15 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, allgather_checked, collective_phase
-from distsnn.engine.rank_engine import RankEngine
+from distsnn.comm import allgather_checked, collective_phase
 from distsnn.engine.source_states import SourceParameters
 from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import Value
 from distsnn.network.checks import check_shape
 from distsnn.network.values import ValueLike, as_value, check_value, value_digest
-from distsnn.simulation.access import read_only
-from distsnn.simulation.script_changes import ScriptChanges
+from distsnn.simulation.access import Access, read_only
 
 Floats = npt.NDArray[np.float64]
 
@@ -29,24 +27,14 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
 
     Parameters
     ----------
-    engine : RankEngine
-        This rank's engine.
-    communicator : Communicator
-        The ranks.
+    access : Access
+        The simulation.
     parameters : SourceParameters
         The projection's parameters.
-    scripted : ScriptChanges
-        Receives the names of parts that are set.
     """
 
-    def __init__(
-        self,
-        engine: RankEngine,
-        communicator: Communicator,
-        parameters: SourceParameters,
-        scripted: ScriptChanges,
-    ) -> None:
-        self._engine, self._communicator, self._scripted = engine, communicator, scripted
+    def __init__(self, access: Access, parameters: SourceParameters) -> None:
+        self._access = access
         self._parameters, self._model = parameters, parameters.model
         self._size = parameters.projection.pre.size
         self._where = f"parameters of {parameters.projection.name!r}"
@@ -70,6 +58,7 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
         DescriptionError
             If the parameter is unknown.
         """
+        self._access.check_open()
         self._check_name(name)
         value = self._parameters.values(name, np.arange(self._size))
         return read_only(value.copy()) if value.ndim else float(value)
@@ -92,15 +81,16 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
         UsageError
             If ranks give different values.
         """
-        engine, parameters = self._engine, self._parameters
-        with collective_phase(self._communicator, "setting a parameter"):
+        engine, communicator = self._access.engine, self._access.communicator
+        parameters = self._parameters
+        with collective_phase(communicator, "setting a parameter"):
             value = self._checked(name, described)
             new = parameters.draws(name, value, np.arange(self._size), step=engine.step)
             self._check_model(name, new)
         request = self._where, name, value_digest(value)
-        allgather_checked(self._communicator, lambda: (request, None), where=self._where)
+        allgather_checked(communicator, lambda: (request, None), where=self._where)
         engine.set_source_parameters(parameters, {name: new})
-        self._scripted.add(str(parameters.projection.name))
+        self._access.scripted.add(str(parameters.projection.name))
 
     def _check_name(self, name: str) -> None:
         if not isinstance(name, str) or name not in self:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.comm import Communicator, allgather_checked, collective_phase
+from distsnn.comm import allgather_checked, collective_phase
 from distsnn.engine import neuron_values
 from distsnn.engine.local_neurons import LocalNeurons, Slots
 from distsnn.engine.rank_engine import RankEngine
@@ -15,8 +15,7 @@ from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import Target, Value
 from distsnn.network.populations import state_value
 from distsnn.network.values import ValueLike, value_digest
-from distsnn.simulation.access import read_only
-from distsnn.simulation.script_changes import ScriptChanges
+from distsnn.simulation.access import Access, read_only
 
 Ints = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64 | np.int64]
@@ -30,14 +29,10 @@ class NeuronValues(ABC):
 
     Parameters
     ----------
-    engine : RankEngine
-        This rank's engine.
-    communicator : Communicator
-        The ranks.
+    access : Access
+        The simulation.
     target : Population, PopulationView or str
         The neurons.
-    scripted : ScriptChanges
-        Receives the names of parts that are set.
 
     Raises
     ------
@@ -48,16 +43,10 @@ class NeuronValues(ABC):
     _noun: ClassVar[str]
     _kind: ClassVar[str]
 
-    def __init__(
-        self,
-        engine: RankEngine,
-        communicator: Communicator,
-        target: Target,
-        scripted: ScriptChanges,
-    ) -> None:
-        self._engine, self._communicator, self._scripted = engine, communicator, scripted
-        with collective_phase(communicator, "looking for neurons"):
-            network = engine.layout.network
+    def __init__(self, access: Access, target: Target) -> None:
+        self._access, self._communicator = access, access.communicator
+        with collective_phase(self._communicator, "looking for neurons"):
+            network = access.engine.layout.network
             view = network.resolve_view(target, where=self._kind)
             self._where, self._size = f"{self._kind} of {network.view_label(view)!r}", view.size
             self._population = view.population
@@ -68,10 +57,14 @@ class NeuronValues(ABC):
         self._all_positions = _compact(
             np.concatenate(
                 allgather_checked(
-                    communicator, lambda: (self._where, local_positions), where=self._where
+                    self._communicator, lambda: (self._where, local_positions), where=self._where
                 )
             )
         )
+
+    @property
+    def _engine(self) -> RankEngine:
+        return self._access.engine
 
     @property
     def _neurons(self) -> LocalNeurons:
@@ -133,7 +126,7 @@ class NeuronValues(ABC):
             If the name is unknown, a value is not allowed, or ranks give different values.
         """
         self._set(name, values)
-        self._scripted.add(self._neurons.population.name)
+        self._access.scripted.add(self._neurons.population.name)
 
     def _check_name(self, name: str) -> None:
         if not isinstance(name, str) or name not in self.keys():

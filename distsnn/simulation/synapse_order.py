@@ -40,6 +40,7 @@ class SynapseOrder:
     @property
     def _order(self) -> "_Order":
         """The order, which is gathered when it is first read."""
+        self._access.check_open()
         if self._gathered is None:
             self._gathered = self._gather()
         return self._gathered

@@ -198,7 +198,7 @@ def test_what_is_wrong_is_refused(tmp_path: Path) -> None:
             simulation.run(1.0)
             assert all(record.values())
         with pytest.raises(SimulationStateError, match=r"record.*: the simulation is closed"):
-            simulation["E"].record["E"] = False
+            record["E"] = False
         return problems
 
     found, _ = run(2, main)
@@ -221,11 +221,11 @@ def test_what_is_wrong_is_refused(tmp_path: Path) -> None:
 
 def test_recordings_of_a_closed_simulation_without_a_store_are_not_switched() -> None:
     with Simulation(network(), seed=SEED) as simulation:
-        simulation["E"].record["E"] = False
+        record = simulation["E"].record
+        record["E"] = False
         simulation.run(1.0)
     with pytest.raises(SimulationStateError, match="the simulation is closed"):
-        simulation["E"].record["E"] = True
-    assert simulation["E"].record["E"] is False
+        record["E"] = True
 
 
 @pytest.mark.parametrize(

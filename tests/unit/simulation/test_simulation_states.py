@@ -30,6 +30,7 @@ from distsnn.network import (
 )
 from distsnn.network.checks import ANY
 from distsnn.simulation import Simulation
+from distsnn.simulation.access import Access
 from distsnn.simulation.script_changes import ScriptChanges
 from distsnn.simulation.state_access import NeuronStates
 
@@ -56,6 +57,12 @@ def engines(population: Population, ranks: int) -> list[RankEngine]:
     ]
 
 
+def access_to(engine: RankEngine, communicator: Communicator) -> Access:
+    """Return what states act on; they use neither stimuli, nor last spikes, nor recordings."""
+    unused: Any = None
+    return Access(engine, communicator, ScriptChanges(), unused, unused, unused)
+
+
 def on_ranks(
     made: list[RankEngine], work: Callable[[NeuronStates, int], Any], target: Target = "E"
 ) -> list[Any]:
@@ -63,7 +70,7 @@ def on_ranks(
 
     def main(communicator: Communicator) -> Any:
         rank = communicator.rank
-        return work(NeuronStates(made[rank], communicator, target, ScriptChanges()), rank)
+        return work(NeuronStates(access_to(made[rank], communicator), target), rank)
 
     results, aborted = run(len(made), main)
     assert aborted is None
@@ -214,16 +221,15 @@ def test_what_cannot_be_set_is_refused_and_nothing_changes(
     variable: Any, value: Any, message: str
 ) -> None:
     made = engines(cells({"V_m": V}), 1)
-    states, before = NeuronStates(made[0], SingleProcess(), "E", ScriptChanges()), kept(made)
+    states, before = NeuronStates(access_to(made[0], SingleProcess()), "E"), kept(made)
     with pytest.raises(DescriptionError, match=message):
         states[variable] = value
     assert kept(made).tobytes() == before.tobytes()
 
 
 def test_float64_takes_what_float32_does_not() -> None:
-    states = NeuronStates(
-        engines(cells(precision="float64"), 1)[0], SingleProcess(), "E", ScriptChanges()
-    )
+    made = engines(cells(precision="float64"), 1)
+    states = NeuronStates(access_to(made[0], SingleProcess()), "E")
     states["I_syn_ex"] = -1e39
     assert set(states["I_syn_ex"]) == {-1e39}
 
@@ -281,12 +287,8 @@ def test_ranks_that_name_different_neurons_are_told() -> None:
     made = engines(cells(), 2)
 
     def main(communicator: Communicator) -> None:
-        NeuronStates(
-            made[communicator.rank],
-            communicator,
-            ["E", "first"][communicator.rank],
-            ScriptChanges(),
-        )
+        access = access_to(made[communicator.rank], communicator)
+        NeuronStates(access, ["E", "first"][communicator.rank])
 
     for error in run(2, main)[0]:
         assert isinstance(error, UsageError)
