@@ -213,7 +213,7 @@ class StimulusHandle(PartHandle):
         ``next_spikes`` contains the values of the clock at which the neuron's processes spike
         next, ascending. Other stimuli are functions of the step and have no state.
         """
-        return StimulusStates(self._access.engine, self._access.communicator, self._name)
+        return StimulusStates(self._access, self._name)
 
     def set(self, **values: ValueLike) -> None:
         """Set one or several values at once, from the next step on. Collective.

@@ -197,20 +197,18 @@ class StimulusStates(Mapping[str, npt.NDArray[np.float64]]):
 
     Parameters
     ----------
-    engine : RankEngine
-        This rank's engine.
-    communicator : Communicator
-        The ranks.
+    access : Access
+        The simulation.
     name : str
         The stimulus's name.
     """
 
-    def __init__(self, engine: RankEngine, communicator: Communicator, name: str) -> None:
-        self._engine, self._communicator, self._name = engine, communicator, name
+    def __init__(self, access: Access, name: str) -> None:
+        self._access, self._name = access, name
         self._where = f"state of stimulus {name!r}"
 
     def _local(self) -> tuple[Ints, dict[str, npt.NDArray[np.float64]]]:
-        holder = self._engine.stimuli.state_of(self._name)
+        holder = self._access.engine.stimuli.state_of(self._name)
         return (np.empty(0, np.int64), {}) if holder is None else holder.target_states()
 
     def __iter__(self) -> Iterator[str]:
@@ -246,7 +244,7 @@ class StimulusStates(Mapping[str, npt.NDArray[np.float64]]):
                 raise unknown_name_error("state variable", str(name), states, where=self._where)
             return (self._where, name), (positions, states[name])
 
-        parts = allgather_checked(self._communicator, own, where=self._where)
+        parts = allgather_checked(self._access.communicator, own, where=self._where)
         positions, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return read_only(values[np.argsort(positions)])
 

@@ -275,9 +275,9 @@ def test_a_plastic_projection_shows_weights_and_states_as_they_are() -> None:
         table, synapses = simulation["L"].connections(), simulation["L"]
         again = simulation["L"].connections(target=cells[:10])
         simulation.run(1.0)
-    np.testing.assert_array_equal(table["source"], synapses.sources)
-    np.testing.assert_array_equal(table["target"], synapses.targets)
-    np.testing.assert_array_equal(table["delay"], synapses.delays)
+        np.testing.assert_array_equal(table["source"], synapses.sources)
+        np.testing.assert_array_equal(table["target"], synapses.targets)
+        np.testing.assert_array_equal(table["delay"], synapses.delays)
     assert not np.array_equal(table["weight"], before["weight"])
     assert table.dtype.names == ("source", "target", "weight", "delay", "tag", "pairs", "x", "y")
     assert table["tag"].any()

@@ -1,15 +1,17 @@
 """Handles of a network's parts: which one a key gives, what it reads, and that it stays valid."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, SimulationStateError
 from distsnn.network import (
     STDP,
     ConstantCurrent,
     FixedIndegree,
+    GammaInput,
     IafPscExp,
     Network,
     NoiseCurrent,
@@ -22,6 +24,7 @@ from distsnn.network import (
     SpikeInput,
     SpikeSource,
     StepCurrent,
+    Tsodyks2,
 )
 from distsnn.simulation import Simulation
 from distsnn.simulation.handles import PopulationHandle, ProjectionHandle, StimulusHandle
@@ -191,3 +194,57 @@ def test_elements_of_what_was_read_cannot_be_set() -> None:
         for read in (*values, synapses.sources, synapses.targets, synapses.delays):
             with pytest.raises(ValueError, match="read-only"):
                 read[0] = 0
+
+
+def test_a_closed_simulation_refuses_the_use_of_handles() -> None:
+    gamma = GammaInput(INH, 8000.0, 60.0, order=2, name="gamma")
+    short_term = Projection(INH, E, FixedIndegree(5), -50.0, 1.5, synapse=Tsodyks2(), name="STP")
+    network = Network([E, INH], [*NETWORK.projections, short_term], [*NETWORK.stimuli, gamma])
+    with Simulation(network) as simulation:
+        simulation.run(1.0)
+        cells, learns, static, scaled, drive, ages = (
+            simulation[name] for name in ("E", "E->E", "I->E", "STP", "drive", "gamma")
+        )
+        mappings = [
+            (cells.state, "V_m", -60.0),
+            (cells.parameters, "V_th", -50.0),
+            (learns.state, "x", None),
+            (learns.parameters, "tau_plus", 20.0),
+            (scaled.state, "x", 1.0),
+            (scaled.parameters, "U", 0.5),
+            (drive.parameters, "rate", 100.0),
+            (ages.state, "clock", None),
+        ]
+        for mapping, name, _ in mappings:
+            assert np.size(mapping[name])
+    uses: list[Callable[[], Any]] = [
+        lambda: simulation["E"],
+        cells.spikes,
+        cells.spike_counts,
+        lambda: cells.record["spikes"],
+        lambda: setattr(cells, "record", False),
+        learns.connections,
+        lambda: list(learns.iterate_connections()),
+        lambda: learns.normalise(100.0),
+        lambda: learns.learning,
+        lambda: setattr(learns, "learning", False),
+        *(lambda handle=handle: handle.weights for handle in (learns, static, scaled)),
+        *(lambda handle=handle: setattr(handle, "weights", 1.0) for handle in (learns, static)),
+        lambda: static.sources,
+        lambda: static.delays,
+        lambda: drive.set(rate=100.0),
+        lambda: simulation["given"].emit([0]),
+        *(lambda values=values, name=name: values[name] for values, name, _ in mappings),
+        *(
+            lambda values=values, name=name, new=new: values.__setitem__(name, new)
+            for values, name, new in mappings
+            if new is not None
+        ),
+    ]
+    for number, use in enumerate(uses):
+        try:
+            use()
+        except SimulationStateError as error:
+            assert "the simulation is closed" in str(error)
+        else:
+            pytest.fail(f"use {number} of a closed simulation is not refused")
