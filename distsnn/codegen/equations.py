@@ -43,17 +43,8 @@ _COUNTS = ("binomial_in", "poisson_in")
 # Names that the module uses.
 _TAKEN = (
     *("np", "inline", "exponential", "min", "max", "abs", *_FUNCTIONS, *_COUNTS),
-    *(
-        "STATES",
-        "RECEPTORS",
-        "CONSTANTS",
-        "DRAWS",
-        "TIME",
-        "RELAY",
-        "propagators",
-        "step",
-        "integrate",
-    ),
+    *("STATES", "RECEPTORS", "CONSTANTS", "DRAWS", "TIME", "RELAY"),
+    *("propagators", "step", "integrate"),
     *("parameters", "p", "h", "constants", "name", "value", "c_ref", "c_more", SUB_STEPS),
     *(TIME, "dt", _TIME_END),
     *("current", _CLAMPED, "spiked", "left", REFRACTORY),

@@ -119,7 +119,7 @@ def make_table(
 
 
 def add_states(table: Table, states: Mapping[str, npt.NDArray[Any]]) -> Table:
-    """Return a table with states as further columns; itself, if there are none."""
+    """Return a table with states added as columns."""
     names = table.dtype.names
     assert names is not None
     if not states:

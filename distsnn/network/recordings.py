@@ -95,10 +95,10 @@ class RecordState(Description):
             If the model has no such variable, a sub-expression does not follow from state
             variables and parameters, or the interval is off the grid.
         """
-        place = f"{where}, field variables"
+        where = f"{where}, field variables"
         for name in self.variables:
-            model.check_readable(name, where=place)
-        _check_distinct(self.variables, where=place)
+            model.check_readable(name, where=where)
+        _check_distinct(self.variables, where=where)
         self.interval_steps(dt)
 
 

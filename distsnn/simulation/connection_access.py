@@ -70,7 +70,7 @@ def read_connections(
     expected = _expected(engine.layout.network.projection(projection), sources, targets)
     _check_number(round(expected), _ROW_BYTES, where=where)
     states = read_end_states(engine, communicator, projection)
-    table = _limited(local_connections(engine, communicator, projection, sources), targets)
+    table = with_targets(local_connections(engine, communicator, projection, sources), targets)
     return _joined(communicator, table, states, where=where)
 
 
@@ -126,7 +126,7 @@ def _tables(
                 "the simulation has run since the iteration over tables began", where=where
             )
         sources = low, min(low + n_sources, last)
-        table = _limited(local_connections(engine, communicator, projection, sources), targets)
+        table = with_targets(local_connections(engine, communicator, projection, sources), targets)
         for part in _divided(communicator, table, sources, table_size):
             joined = _joined(communicator, part, states, where=where)
             if joined.size:
@@ -148,8 +148,15 @@ def _divided(
     yield from _divided(communicator, table[~is_low], (middle, last), table_size)
 
 
-def _limited(table: Table, targets: Gids) -> Table:
+def with_targets(table: Table, targets: Gids) -> Table:
+    """Return the connections onto a range of gids."""
     return table[(table["target"] >= targets[0]) & (table["target"] < targets[1])]
+
+
+def in_order(table: Table) -> Table:
+    """Return the connections in the order of (source, target)."""
+    ordered: Table = table[np.lexsort((table["target"], table["source"]))]
+    return ordered
 
 
 def _joined(
@@ -158,8 +165,7 @@ def _joined(
     """Return the tables of all ranks as one, with the states of sources and targets."""
     row_bytes = table.itemsize + 8 * len(states)
     check_total(communicator, table.size, row_bytes, where=where)
-    joined = np.concatenate(communicator.allgather(table))
-    joined = joined[np.lexsort((joined["target"], joined["source"]))]
+    joined = in_order(np.concatenate(communicator.allgather(table)))
     return add_states(joined, {name: state.of(joined) for name, state in states.items()})
 
 

@@ -17,7 +17,13 @@ from distsnn.network.blocks import make_blocks
 from distsnn.network.quanta import WeightQuanta
 from distsnn.partition.assignment import make_assignment
 from distsnn.simulation.build import compile_wiring_kernels
-from distsnn.simulation.connection_access import Gids, connection_limits, described_connections
+from distsnn.simulation.connection_access import (
+    Gids,
+    connection_limits,
+    described_connections,
+    in_order,
+    with_targets,
+)
 from distsnn.simulation.newest_checkpoint import saved_step
 from distsnn.simulation.orchestrator import Simulation
 
@@ -104,10 +110,7 @@ def _drawn_again(
         raise StoreError(f"corrupt: quanta: {error}", path=str(reader.path)) from error
     seed = int(reader.metadata["seed"])
     table = described_connections(layout, quanta, seed, SingleProcess(), projection, limits[0])
-    first, last = limits[1]
-    table = table[(table["target"] >= first) & (table["target"] < last)]
-    ordered: Table = table[np.lexsort((table["target"], table["source"]))]
-    return ordered
+    return in_order(with_targets(table, limits[1]))
 
 
 def _newest_recorded(

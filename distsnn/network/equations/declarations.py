@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields, make_dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from distsnn.network.base import FrozenMapping
 from distsnn.network.checks import ANY, Interval
 from distsnn.network.distributions import Distribution
 from distsnn.network.model import Model, Parameter, parameter_field
+from distsnn.network.model_docs import document
 from distsnn.network.values import Value, as_value, check_value
 
 # A parameter's default, unit and range, e.g. (10.0, "ms", "> 0").
@@ -155,6 +156,46 @@ def parameter_fields(
         )
         declarations.append((name, Value, parameter_field(default, parameter)))
     return declarations
+
+
+def make_model_class(
+    model: Any,
+    bases: tuple[type, ...],
+    parameters: list[tuple[str, Any, Any]],
+    meaning: str,
+    **attributes: Any,
+) -> type:
+    """Return the class of what calling a model makes, with its parameters as fields.
+
+    Parameters
+    ----------
+    model : NeuronModel, PlasticityModel or TransmissionModel
+        The model.
+    bases : tuple of type
+        Base classes.
+    parameters : list of (str, type, Field)
+        Of `parameter_fields`.
+    meaning : str
+        First line of the documentation.
+    **attributes
+        Further attributes of the class.
+    """
+    made = make_dataclass(
+        model.name,
+        parameters,
+        bases=bases,
+        namespace={
+            "__module__": type(model).__module__,
+            "__doc__": model.name,
+            "model": model,
+            "name": model.name,
+            **attributes,
+        },
+        frozen=True,
+        eq=False,
+    )
+    document(made, meaning)
+    return made
 
 
 def _parameter(name: str, declaration: Any) -> ParameterSpec:

@@ -1,9 +1,9 @@
 """Neuron models that a user writes as equations."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.base import Description, FrozenMapping, class_that_sets, derived
@@ -16,6 +16,7 @@ from distsnn.network.equations.declarations import (
     as_text,
     as_texts,
     check_kinds,
+    make_model_class,
     parameter_fields,
 )
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics, parse_dynamics
@@ -27,7 +28,6 @@ from distsnn.network.model import (
     SubsteppedNeuron,
     kernel_module_of,
 )
-from distsnn.network.model_docs import document
 
 if TYPE_CHECKING:
     from distsnn.network.equations.analysis import Analysis
@@ -539,26 +539,15 @@ class _BuiltInModel(NeuronModel):
 
 @cache  # equal models share a class, so that their neurons compare equal
 def _neuron_class(model: NeuronModel) -> type[EquationNeuron]:
-    parameters = parameter_fields(
-        model.name, model.parameters, min_ranges=model.least_periods, multiples_of_dt=model.periods
-    )
-    neuron = cast(type[EquationNeuron], _made_class(model, parameters))
-    document(neuron, f"Neurons of the model {model.name}, which is written as equations.")
-    return neuron
-
-
-def _made_class(model: NeuronModel, parameters: list[tuple[str, Any, Any]]) -> type:
-    return make_dataclass(
-        model.name,
-        parameters,
-        bases=(_MadeNeuron,),
-        namespace={
-            "__module__": __name__,
-            "__doc__": model.name,
-            "model": model,
-            "name": model.name,
-            "signed_receptors": model.signed_receptors,
-        },
-        frozen=True,
-        eq=False,
+    return make_model_class(
+        model,
+        (_MadeNeuron,),
+        parameter_fields(
+            model.name,
+            model.parameters,
+            min_ranges=model.least_periods,
+            multiples_of_dt=model.periods,
+        ),
+        f"Neurons of the model {model.name}, which is written as equations.",
+        signed_receptors=model.signed_receptors,
     )

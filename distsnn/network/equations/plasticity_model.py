@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from distsnn.errors import DescriptionError
 from distsnn.network.base import Description, FrozenMapping, class_that_sets, derived
@@ -14,6 +14,7 @@ from distsnn.network.equations.declarations import (
     as_texts,
     check_kinds,
     check_time_constants,
+    make_model_class,
     parameter_fields,
     titled_lines,
 )
@@ -25,7 +26,6 @@ from distsnn.network.equations.plasticity import (
 )
 from distsnn.network.equations.target_states import BOUNDS, MODULATOR, SYNAPSE
 from distsnn.network.model import State, kernel_module_of
-from distsnn.network.model_docs import document
 from distsnn.network.plastic_synapse import (
     AUTO,
     ModulatedSynapse,
@@ -347,28 +347,16 @@ class _BuiltInRule(PlasticityModel):
 @cache  # equal rules share a class, so that their synapses compare equal
 def _synapse_class(model: PlasticityModel) -> type[EquationSynapse]:
     rule = model.rule
-    parameters = parameter_fields(
-        model.name, model.parameters, min_ranges=rule.least_time_constants()
-    )
-    synapse_class = make_dataclass(
-        model.name,
-        parameters,
-        bases=(
+    return make_model_class(
+        model,
+        (
             _MadeModulatedSynapse if rule.with_flag(MODULATOR) else _MadeSynapse,
             *([WatchingEquationSynapse] if rule.watch else []),
         ),
-        namespace={
-            "__module__": __name__,
-            "__doc__": model.name,
-            "model": model,
-            "models": {model.name: model},
-            "name": model.name,
-            "weight_unit": model.weight_unit,
-            "per_synapse": rule.per_synapse,
-            "states": model.states(),
-        },
-        frozen=True,
-        eq=False,
+        parameter_fields(model.name, model.parameters, min_ranges=rule.least_time_constants()),
+        f"Synapses with the rule {model.name}, which is written as equations.",
+        models={model.name: model},
+        weight_unit=model.weight_unit,
+        per_synapse=rule.per_synapse,
+        states=model.states(),
     )
-    document(synapse_class, f"Synapses with the rule {model.name}, which is written as equations.")
-    return cast(type[EquationSynapse], synapse_class)

@@ -32,10 +32,9 @@ class Transmission:
         """Return the range of each time constant: it may be 0 unless states relax to others."""
         ranges = self.rule.least_time_constants()
         for name, relaxation in self.rule.relaxations.items():
-            for state in [name, *(state for state, _ in relaxation.inputs)] * bool(
-                relaxation.inputs
-            ):
-                ranges[self.rule.decays[state]] = POSITIVE
+            if relaxation.inputs:
+                for state in (name, *(other for other, _ in relaxation.inputs)):
+                    ranges[self.rule.decays[state]] = POSITIVE
         return ranges
 
 

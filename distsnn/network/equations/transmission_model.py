@@ -2,9 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.base import Description, FrozenMapping, class_that_sets, derived
@@ -15,6 +15,7 @@ from distsnn.network.equations.declarations import (
     as_texts,
     check_kinds,
     check_time_constants,
+    make_model_class,
     parameter_fields,
     parse_range,
     titled_lines,
@@ -23,7 +24,6 @@ from distsnn.network.equations.syntax import NameNode, NumberNode
 from distsnn.network.equations.target_states import SYNAPSE
 from distsnn.network.equations.transmission import Transmission, read_transmission
 from distsnn.network.model import State, SynapseModel, kernel_module_of
-from distsnn.network.model_docs import document
 
 # Where built-in models are.
 _BUILT_IN = "distsnn.network.synapses."
@@ -278,22 +278,12 @@ class _BuiltInModel(TransmissionModel):
 
 @cache  # equal models share a class, so that their synapses compare equal
 def _synapse_class(model: TransmissionModel) -> type[EquationTransmission]:
-    parameters = parameter_fields(
-        model.name, model.parameters, min_ranges=model.transmission.least_time_constants()
+    return make_model_class(
+        model,
+        (_MadeTransmission,),
+        parameter_fields(
+            model.name, model.parameters, min_ranges=model.transmission.least_time_constants()
+        ),
+        f"Synapses of the model {model.name}, which is written as equations.",
+        states=model.states(),
     )
-    synapse_class = make_dataclass(
-        model.name,
-        parameters,
-        bases=(_MadeTransmission,),
-        namespace={
-            "__module__": __name__,
-            "__doc__": model.name,
-            "model": model,
-            "name": model.name,
-            "states": model.states(),
-        },
-        frozen=True,
-        eq=False,
-    )
-    document(synapse_class, f"Synapses of the model {model.name}, which is written as equations.")
-    return cast(type[EquationTransmission], synapse_class)
