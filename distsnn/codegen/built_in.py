@@ -111,7 +111,8 @@ def main() -> None:
     kernels = built_in_kernels()
     for file, text in kernels.items():
         file.write_text(text(), encoding="utf-8")
-    subprocess.run(["ruff", "format", "--quiet", *kernels], check=True)
+    for command in (["check", "--fix-only"], ["format"]):
+        subprocess.run(["ruff", *command, "--quiet", *kernels], check=True)
 
 
 if __name__ == "__main__":
