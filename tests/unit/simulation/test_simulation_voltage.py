@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ class Run:
     """A run's synapses, weights at its start and end, and what their targets went through."""
 
     first: Floats
-    known: Any
+    known: SimpleNamespace
     start: Mapping[str, Floats]
     reader: StoreReader
     depth: int
@@ -133,7 +134,9 @@ def simulated(made: Network, path: Path, *pieces: int) -> Run:
         start = {name: np.array(state[name]) for name in rule.WATCHED}
         for steps in pieces:
             simulation.run(steps * DT)
-            known = simulation["learning"]
+            learnt = simulation["learning"]
+            names = ("weights", "sources", "targets", "delays")
+            known = SimpleNamespace(**{name: getattr(learnt, name) for name in names})
         depth = simulation._engine.plastic[0].targets.history.depth
     return Run(first, known, start, StoreReader(path), depth)
 
