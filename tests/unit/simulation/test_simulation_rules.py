@@ -138,11 +138,11 @@ def simulated(
                 if (level := dict(SIGNALS.get(name, ())).get(at)) is not None:
                     simulation[name].signal = level
             simulation.run((after - at) * DT)
-        known = {name: simulation[name] for name in names}
-    found = {
-        name: (one.sources, one.targets, one.delays, first[name], one.weights)
-        for name, one in known.items()
-    }
+        handles = {name: simulation[name] for name in names}
+        found = {
+            name: (one.sources, one.targets, one.delays, first[name], one.weights)
+            for name, one in handles.items()
+        }
     step, gid = StoreReader(path).spikes(0, END)
     return found, [step[gid == neuron].astype(np.int64) for neuron in range(170)]
 
