@@ -124,7 +124,9 @@ def read_metadata(folder: Path) -> dict[str, Any] | None:
         if held.st_size > MAX_METADATA_BYTES:
             raise ValueError(f"{held.st_size} bytes, at most {MAX_METADATA_BYTES} are read")
         with path.open("rb") as stream:
-            content = stream.read(held.st_size)
+            # a running job may have replaced the file by a longer one since
+            size = os.fstat(stream.fileno()).st_size
+            content = stream.read(min(size, MAX_METADATA_BYTES))
         metadata = json.loads(content)
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -16,6 +16,7 @@ A rank introduces itself (`channel`) and then sends messages::
     {"exit_reports": "RUN/attempt000/..."}        folder for exit reports, once there is a store
     {"exit_report": {"rank": 0, "cause": ...}}    report about another rank, to be written
     {"failing": true}                             a rank has failed and reports the reason itself
+    {"reported": true}                            a rank has printed why it ends the job
     {"exit_code": 0}                              the exit code on which all ranks agreed
     {"bye": true}                                 last, from a rank that ends in good order
 """
@@ -88,6 +89,8 @@ class ExitMonitor:
         The ends of ranks in the order in which they happened.
     n_connected : int
         Number of ranks that have connected so far.
+    has_reported : bool
+        Whether a rank has printed why it ends the job.
     """
 
     def __init__(
@@ -103,7 +106,7 @@ class ExitMonitor:
         self._selector = selectors.EpollSelector()
         self._selector.register(self._handshakes, selectors.EVENT_READ, self._accept)
         self._oom_kills = process_exit.oom_kill_count()
-        self._secondary_until = 0.0
+        self._secondary_until, self.has_reported = 0.0, False
         self.ranks: dict[int, MonitoredRank] = {}
         self.exits: list[RankExit] = []
 
@@ -215,6 +218,7 @@ class ExitMonitor:
             self._write(monitored, message["exit_report"])
         if "failing" in message:
             self._secondary_until = time.monotonic() + _SECONDARY_S
+        self.has_reported |= "reported" in message
         if "exit_code" in message:
             monitored.exit_code = int(message["exit_code"])
         monitored.has_left = "bye" in message or "exit_code" in message

@@ -386,7 +386,8 @@ class Heartbeat:
         if message is not None:
             run_within(_WRITE_TIMEOUT_S, lambda: print_message(message))
             time.sleep(PIPE_DELAY_S)
-        self._inform_monitor({"failing": True, "bye": True})
+        reported = {} if message is None else {"reported": True}
+        self._inform_monitor({"failing": True, "bye": True, **reported})
         os._exit(1)
 
 

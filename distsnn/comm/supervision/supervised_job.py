@@ -272,6 +272,9 @@ class SupervisedJob:
             return JobResult(1, f"{cause}: all its processes were ended")
         if code not in REPORTED_EXIT_CODES and self._signals:
             return JobResult(128 + self._signals[0])
+        if self._monitor.has_reported:
+            # mpiexec may have killed other ranks before the end of that rank was seen
+            return JobResult(code if code in REPORTED_EXIT_CODES else 1)
         return job_result(code, first, banner, out_of_memory=out_of_memory)
 
     def kill(self, timeout_s: float = _KILL_TIMEOUT_S) -> None:

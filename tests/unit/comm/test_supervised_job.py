@@ -1,11 +1,14 @@
 """The result of a launched job: its exit code and its message."""
 
 import signal
+import subprocess
+from contextlib import closing
 
 import pytest
 
-from distsnn.comm.supervision.exit_monitor import RankExit
-from distsnn.comm.supervision.supervised_job import JobResult, job_result
+from distsnn.comm.supervision.exit_monitor import ExitMonitor, RankExit
+from distsnn.comm.supervision.liveness_socket import connect, open_listener
+from distsnn.comm.supervision.supervised_job import JobResult, SupervisedJob, job_result
 
 KILLED, CRASHED = "=   EXIT CODE: 9\n", "=   EXIT CODE: 139\n"
 
@@ -57,3 +60,26 @@ def test_ranks_that_end_by_themselves_have_reported_the_reason(
 def test_job_without_a_known_rank_keeps_its_code() -> None:
     assert job_result(9, None, KILLED) == JobResult(9, "mpiexec ended with exit code 9")
     assert job_result(-9, None, "") == JobResult(128 + 9, "mpiexec ended with exit code 137")
+
+
+@pytest.mark.parametrize("reports", [False, True])
+def test_a_rank_that_has_printed_the_reason_leaves_nothing_to_print(reports: bool) -> None:
+    """The end of a rank that mpiexec kills may be seen before the end of the rank that reports."""
+    address, listener = open_listener()
+    with (
+        closing(ExitMonitor(listener, "token", 3)) as monitor,
+        subprocess.Popen(["sleep", "60"]) as killed,
+    ):
+        monitor.watch(2, killed.pid)
+        channel = connect(address, "token", 0)
+        assert channel is not None
+        with closing(channel):
+            if reports:
+                channel.send({"failing": True, "bye": True, "reported": True})
+            killed.kill()
+            while not monitor.exits or reports > monitor.has_reported:
+                monitor.handle_events(1.0)
+            result = SupervisedJob(killed, 3, monitor, 1.0, 1.0).result(9, KILLED)
+    assert [end.rank for end in monitor.exits] == [2]
+    assert result.code == 1
+    assert bool(result.message) != reports

@@ -21,6 +21,7 @@ from synthetic_run import (
 from distsnn.cli.tables import info_lines
 from distsnn.comm.supervision.exit_monitor import write_exit_report
 from distsnn.errors import DescriptionError, StoreError
+from distsnn.io.node_files import read_metadata
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import RunWriter
@@ -286,6 +287,21 @@ def test_truncated_metadata_is_noticed(run, place):
     file.write_text(file.read_text()[:-30])
     with pytest.raises(StoreError, match=rf"{place}.*corrupt: "):
         StoreReader(run.path)
+
+
+def test_metadata_may_be_replaced_by_longer_ones_while_they_are_read(run, monkeypatch):
+    folder, opened = run.path / "attempt000", Path.open
+    before = read_metadata(folder)
+    longer = run.path / "longer.json"
+    longer.write_text((folder / "zarr.json").read_text().replace("{", "{" + " " * 100, 1))
+
+    def replace_and_open(path: Path, *arguments):
+        longer.replace(path)
+        return opened(path, *arguments)
+
+    monkeypatch.setattr(Path, "open", replace_and_open)
+    assert read_metadata(folder) == before
+    assert not longer.exists()
 
 
 def test_what_is_no_run(tmp_path, run):
