@@ -1,5 +1,6 @@
 """What relays and neurons that spike by themselves refuse."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from distsnn.errors import DescriptionError, StateError
 from distsnn.io.reader import StoreReader
+from distsnn.kernels.neurons import parrot_neuron
 from distsnn.network import (
     AllToAll,
     ConnectionFile,
@@ -97,7 +99,11 @@ def from_file(path: Path, weights: list[float]) -> Network:
     return Network([source, PARROTS], [Projection(source, PARROTS, rule, delay=0.3)])
 
 
-@pytest.mark.parametrize("weights", [[0.0, 0.5, 2.0], [127.0, 1.0]])
+@pytest.mark.parametrize(
+    # two beyond 32-bit integers, of which the second's low bits are those of an allowed number
+    "weights",
+    [[0.0, 0.5, 2.0], [127.0, 1.0], [2.0**31], [2.0**32 + 2.0**10, 0.0]],
+)
 def test_what_cannot_be_relayed_stops_the_run(weights: list[float], tmp_path: Path) -> None:
     expected = (
         r"^population 'parrots', gid 3, step 4: its number of spikes in the step is not an "
@@ -108,6 +114,18 @@ def test_what_cannot_be_relayed_stops_the_run(weights: list[float], tmp_path: Pa
         pytest.raises(StateError, match=expected),
     ):
         simulation.run(1.0)
+
+
+@pytest.mark.parametrize("count", [-(2**31), -1, 128, 2**31 - 1, 2**40, 2**62])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_no_number_of_arriving_spikes_is_beyond_the_relays_integers(
+    count: int, precision: str
+) -> None:
+    with warnings.catch_warnings():
+        # numpy warns of a conversion whose result is undefined
+        warnings.simplefilter("error")
+        (found,) = parrot_neuron.step.py_func(np.dtype(precision).type(count), None)
+    assert found in {-1, 128}
 
 
 @pytest.mark.parametrize("weights", [[-1.0, 2.0], [1.0, 2.5]])
