@@ -119,6 +119,14 @@ CHANCE: dict[str, Chance] = {
     "gif_psc_exp": (GifPscExp, GIF, SFA | STC, (0.0, 0.0), {}),
     "gif_cond_exp": (GifCondExp, GIF, SFA | STC, (1.0, -1.0), {}),
     "pp_psc_delta": (PpPscDelta, {"I_e": 250.0, "c_1": 1.0, "c_2": 4.0}, SFA, (1.0, -1.0), {}),
+    # as NEST's, that draws a number of spikes, while they are few
+    "pp_psc_delta, no dead time": (
+        PpPscDelta,
+        {"I_e": 250.0, "c_1": 1.0, "c_2": 4.0, "dead_time": 0.0},
+        SFA,
+        (1.0, -1.0),
+        {},
+    ),
     "pp_psc_delta, random dead time": (
         partial(pp_psc_delta_random, 3),
         {"I_e": 250.0, "c_2": 50.0, "c_3": 0.05, "dead_time": 20.0},
