@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from distsnn.tools.partition_comparison import compare_partitions as compare_partitions
     from distsnn.tools.profiles import Profile as Profile
     from distsnn.tools.profiling import profile_network as profile_network
+    from distsnn.tools.runs import FinishedRun as FinishedRun
+    from distsnn.tools.runs import run_model as run_model
 else:  # hidden from type checkers, to which a module with __getattr__ has any name
     _HOMES = {
         **dict.fromkeys(("Run", "open_run", "raster", "write_report"), "distsnn.analysis"),
@@ -62,6 +64,7 @@ else:  # hidden from type checkers, to which a module with __getattr__ has any n
         "compare_partitions": "distsnn.tools.partition_comparison",
         "Profile": "distsnn.tools.profiles",
         "profile_network": "distsnn.tools.profiling",
+        **dict.fromkeys(("FinishedRun", "run_model"), "distsnn.tools.runs"),
     }
 
     def __dir__() -> list[str]:

@@ -1,16 +1,18 @@
 """``distsnn run``: simulate a model on the ranks of this job, or on ranks started for it."""
 
+import shlex
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from distsnn.cli.function_calls import option_errors
-from distsnn.cli.run_paths import check_run_path, resume_command
+from distsnn.cli.function_calls import call_function, option_errors
+from distsnn.cli.tables import run_lines
 from distsnn.comm import REPORTED_EXIT_CODES, Communicator, JobResult, detect_launcher, launch
 from distsnn.comm.supervision.heartbeat import start_timeout
-from distsnn.errors import StoreError, UsageError
+from distsnn.errors import Interrupted, Stopped, StoreError, UsageError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.reader import StoreReader
+from distsnn.tools.run_paths import check_run_path
 from distsnn.units import format_count
 
 
@@ -25,7 +27,7 @@ def execute(options: Namespace, communicator: Communicator) -> int:
                 allowed=f"{communicator.size}",
                 hint="leave out --ranks",
             )
-        check_run_path(options)
+        call_function(check_run_path, options)
         # Each rank builds the network for itself, from the same command line.
         code = launch(
             options.ranks,
@@ -35,11 +37,42 @@ def execute(options: Namespace, communicator: Communicator) -> int:
             complete_result=_Result(options).complete,
         )
         return code if code in REPORTED_EXIT_CODES else 1
+    return _run(options, communicator)
+
+
+def _run(options: Namespace, communicator: Communicator) -> int:
     # with numba, which takes a second to import: the process that starts ranks does not need it
-    from distsnn.cli.rank_run import simulate
+    from distsnn.simulation import RunPolicy
+    from distsnn.tools.runs import run_model
 
     with option_errors(options):
-        return simulate(options, communicator)
+        policy = RunPolicy(
+            checkpoint_every=options.checkpoint_every,
+            checkpoint_wall_time=options.checkpoint_wall_time,
+            wall_limit=options.wall_limit,
+            max_rate=options.max_rate,
+            heartbeat_timeout=options.heartbeat_timeout,
+        )
+    others = {"settings": options.set, "policy": policy, "progress": not options.quiet}
+    try:
+        run = call_function(run_model, options, options.model, communicator=communicator, **others)
+    except (Interrupted, Stopped) as error:
+        if error.command is not None:
+            error.command = _resume_command(options)
+        raise
+    if communicator.rank == 0 and not options.quiet:
+        if run.summary is None:
+            print(f"{run.title} is complete: {run.time_ms:g} ms")
+        else:
+            print("\n".join(run_lines(run.title, run.summary)))
+    return 0
+
+
+def _resume_command(options: Namespace) -> str:
+    """Return the command that continues a run of these options, which was saved."""
+    words = [word for word in options.words if word != "--overwrite"]
+    resume = [] if options.resume is not None else ["--resume", options.out]
+    return shlex.join(["distsnn", *words, *resume])
 
 
 class _Result:
@@ -70,7 +103,7 @@ class _Result:
             time_ms = reader.complete_step * reader.dt
             return JobResult(0, f"{message}; {path} is complete: {time_ms:g} ms")
         if saved:
-            then = f"saved, continue with: {resume_command(self._options)}"
+            then = f"saved, continue with: {_resume_command(self._options)}"
         else:
             then = "it was never saved, and must be started again"
         return replace(result, message=f"{message}; {path} is not complete; {then}")

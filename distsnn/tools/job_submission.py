@@ -15,6 +15,7 @@ from distsnn.network import Network
 from distsnn.network.serialise import user_classes
 from distsnn.public_api import public_function
 from distsnn.slurm import BatchJob, analysis_script, choose_mpi_flag, job_script, submit
+from distsnn.tools.model_settings import setting_texts
 from distsnn.tools.models import load_model
 from distsnn.units import to_steps
 
@@ -146,11 +147,7 @@ def submit_job(
     >>> submitted.number  # doctest: +SKIP
     '4711'
     """
-    texts = (
-        [f"{name}={value}" for name, value in settings.items()]
-        if isinstance(settings, Mapping)
-        else list(settings)
-    )
+    texts = setting_texts(settings)
     out = os.fspath(out)
     # An error now is better than an error after hours in the queue.
     if isinstance(model, Network):

@@ -2,13 +2,20 @@
 
 import ast
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from distsnn.errors import DescriptionError, unknown_name_error
 
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 _BY_NAME = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+
+
+def setting_texts(settings: Mapping[str, Any] | Sequence[str]) -> list[str]:
+    """Return settings, ``{"scale": 0.1}`` or ``["scale=0.1"]``, as texts ``NAME=VALUE``."""
+    if isinstance(settings, Mapping):
+        return [f"{name}={value}" for name, value in settings.items()]
+    return list(settings)
 
 
 def arguments(build: Callable[..., Any], settings: Sequence[str], *, where: str) -> dict[str, Any]:

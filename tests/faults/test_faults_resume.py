@@ -178,7 +178,7 @@ def test_damaged_checkpoint_is_told_and_the_one_before_used(
     [
         (("--seed", "9"), "--seed: a resumed run keeps its seed"),
         (("--out", "other.zarr"), "--out: a resumed run is recorded where it was"),
-        (("--overwrite",), "--resume: --resume and --overwrite exclude each other"),
+        (("--overwrite",), "--resume: resume and overwrite exclude each other"),
         (("--checkpoint-every", "0.05ms"), "--checkpoint-every: time is not on the grid"),
         (("--checkpoint-every", "5 parsecs"), "'5 parsecs' is not a time"),
         (("--wall-limit", "-1h"), "wall-limit"),

@@ -69,7 +69,7 @@ def test_run_of_a_store_repeats_it(distsnn: Command, model: Path, tmp_path: Path
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "distsnn run: the biological time is missing; hint: set --time"),
+        ([], "--time: the biological time is missing; hint: set it, ms"),
         (["--time", "5.05"], "--time: time is not on the grid; given 5.05"),
         (["--time", "5", "--seed", "-1"], "--seed: out of range; given -1; allowed: 0 to 2^64 - 1"),
         (["--time", "5", "--strategy", "robin"], "--strategy: unknown strategy 'robin'"),

@@ -192,7 +192,7 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
     made = StoreReader(run).attempts[0].assignment
     assert (made["strategy"], made["owner"]) == ("given", [0] * 8)
     refused = distsnn("run", areas, *words, *run_words, "--overwrite", "--strategy", "population")
-    assert (refused.code, "--assignment exclude each other" in refused.message) == (
+    assert (refused.code, "strategy and assignment exclude each other" in refused.message) == (
         2,
         True,
     )
@@ -239,12 +239,12 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
             ["partition", "MODEL", "--rates", "long.json"],
             "--rates long.json: rate of population 'a0': a number of 400 digits is too large",
         ),
-        (["run", "MODEL", "--time", "5", "--rates", "few.json"], "--rates: is for --strategy grap"),
+        (["run", "MODEL", "--time", "5", "--rates", "few.json"], "--rates: is for strategy graph"),
         (
             ["run", "MODEL", "--time", "5", "--rank-speeds", "1,2"],
-            "--rank-speeds: is for --st",
+            "--rank-speeds: is for st",
         ),
-        (["run", "MODEL", "--time", "5", "--quality", "best"], "--quality: is for --strategy grap"),
+        (["run", "MODEL", "--time", "5", "--quality", "best"], "--quality: is for strategy graph"),
         (
             ["partition", "MODEL", "--rank-speeds", "1,x"],
             "'x' is not a list of numbers, such as 1,1,2",

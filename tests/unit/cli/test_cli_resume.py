@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from distsnn.cli import rank_run
 from distsnn.comm import SingleProcess
 from distsnn.errors import StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT, generation_name, generations
@@ -18,6 +17,7 @@ from distsnn.io.run_lock import RunLock
 from distsnn.io.schema import attempt_path
 from distsnn.simulation import Simulation, newest_checkpoint, orchestrator
 from distsnn.simulation.recorder import versions
+from distsnn.tools import runs
 
 Command = Callable[..., Any]
 
@@ -44,7 +44,7 @@ def test_auto_decides_while_no_other_job_can_change_the_run(
         refused.append(caught.value)
         return generations(store)
 
-    monkeypatch.setattr(rank_run, "generations", looking)
+    monkeypatch.setattr(runs, "generations", looking)
     words = ("--time", "50", "--seed", "9", "--out", stopped, "--quiet")
     assert distsnn("run", model, *words, "--resume", "auto").code == 0
     assert len(refused) == 1
@@ -140,9 +140,8 @@ def test_state_that_a_script_saved_needs_a_time(
         simulation.save(other)
     done = distsnn("run", "--resume", other)
     assert done.code == 2
-    assert (
-        "the biological time is missing; allowed: at least 42 ms; hint: set --time" in done.message
-    )
+    message = "time is missing; allowed: at least 42 ms; hint: set `time` (--time MS)"
+    assert message in done.message
     shown = distsnn("info", other).out
     assert "not complete; ranks: none has recorded yet\n" in shown
     assert "peak memory       not known\n" in shown
@@ -176,7 +175,7 @@ def test_complete_run_that_was_never_saved_is_told_what_can_be_done(
         "run.zarr: the run is complete at 20 ms and has no checkpoint: it cannot be extended"
         in done.message
     )
-    assert "--overwrite without --resume" in done.message
+    assert "overwrite without resume" in done.message
     reader = StoreReader(out)
     assert (reader.complete, reader.complete_step, len(reader.attempts)) == (True, 200, 1)
     assert distsnn(*asked, "--time", "20").code == 0

@@ -132,7 +132,7 @@ def test_signal_to_a_script_that_has_stopped_changes_nothing(tmp_path: Path) -> 
         (("--resume", "none.zarr"), "none.zarr: the path does not exist"),
         (("--resume", "taken"), "taken"),
         (("--out", "taken"), "exists already"),
-        (("--resume", "auto"), "the run to look for is missing; hint: set --out RUN"),
+        (("--resume", "auto"), "the run to look for is missing; hint: set `out` (--out RUN)"),
     ],
 )
 def test_path_that_cannot_be_is_refused_before_ranks_start(
