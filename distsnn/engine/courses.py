@@ -37,8 +37,6 @@ def pieces(
         yield start, stop, value
         return
     bounds = [*steps_array(value.times, dt, where="times").tolist(), FOREVER]
-    if bounds[0] >= stop:
-        yield start, start, 0.0  # nothing of it acts, but what a script sets may
     for i in range(value.times.size):
         low, high = max(start, bounds[i]), min(stop, bounds[i + 1])
         if low < high:

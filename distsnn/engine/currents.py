@@ -1,7 +1,6 @@
 """The calls of stimuli that are currents."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -35,42 +34,39 @@ def clearing(neurons: Mapping[str, LocalNeurons]) -> Iterator[KernelCall]:
 
 
 class CurrentCalls:
-    """The calls of a given current on this rank, whose amplitude may be set between two runs.
+    """The calls of a given current on this rank, which follow the stimulus as it is described.
 
     Attributes
     ----------
     calls : list of KernelCall
-        One for each piece of its course; of an amplitude that is set, the first alone is left. None
-        where no target neuron is on this rank.
+        One for each piece of its course that acts. None where no target neuron is on this rank.
     """
 
     def __init__(
         self, layout: LocalLayout, neurons: LocalNeurons, stimulus: ConstantCurrent | StepCurrent
     ) -> None:
-        self._index, dt = in_view(neurons, stimulus.target), layout.network.dt
+        self._neurons, self._dt = neurons, layout.network.dt
+        self._index = in_view(neurons, stimulus.target)
+        self.use(stimulus)
+
+    def use(self, stimulus: ConstantCurrent | StepCurrent) -> None:
+        """Make the calls of a description of the stimulus, with the same target."""
+        neurons, dt = self._neurons, self._dt
         course: float | Floats | Piecewise
         if isinstance(stimulus, ConstantCurrent):
-            course, self._window = stimulus.amplitude, window(stimulus.start, stimulus.stop, dt)
+            course, acts = stimulus.amplitude, window(stimulus.start, stimulus.stop, dt)
         else:
-            course, self._window = Piecewise(stimulus.times, stimulus.amplitudes), (0, FOREVER)
+            course, acts = Piecewise(stimulus.times, stimulus.amplitudes), (0, FOREVER)
         self.calls: list[KernelCall] = []
         if (self._index >= 0).any():
             entry = kernels.add_current(neurons.real)
-            for start, stop, amplitude in pieces(course, *self._window, dt):
+            for start, stop, amplitude in pieces(course, *acts, dt):
                 each = spread(self._index, amplitude, 0.0)
                 self.calls.append(_current_call(neurons, entry, each, start, stop))
 
-    def set(self, amplitude: float | Floats) -> None:
-        """Let all neurons get an amplitude, or each its own, pA, whenever the stimulus acts."""
-        for call in self.calls[:1]:
-            call.referenced_arrays[kernels.AMPLITUDES][:] = spread(self._index, amplitude, 0.0)
-            call.start, call.stop = self._window
-        for call in self.calls[1:]:
-            call.stop = call.start
-
 
 class SineCalls:
-    """The calls of a sine current on this rank, whose parameters may be set between two run calls.
+    """The calls of a sine current on this rank, which follow the stimulus as it is described.
 
     Attributes
     ----------
@@ -80,30 +76,26 @@ class SineCalls:
     """
 
     def __init__(self, layout: LocalLayout, neurons: LocalNeurons, stimulus: SineCurrent) -> None:
-        self._index, self._dt = in_view(neurons, stimulus.target), layout.network.dt
-        self._sine = stimulus.course()
+        self._neurons, self._dt = neurons, layout.network.dt
+        self._index = in_view(neurons, stimulus.target)
+        self.use(stimulus)
+
+    def use(self, stimulus: SineCurrent) -> None:
+        """Make the calls of a description of the stimulus, with the same target."""
+        neurons, dt = self._neurons, self._dt
         self.calls: list[KernelCall] = []
         if not (self._index >= 0).any():
             return
-        start, stop = window(stimulus.start, stimulus.stop, self._dt)
+        start, stop = window(stimulus.start, stimulus.stop, dt)
         amplitudes = np.zeros(neurons.last - neurons.first)
         entry = kernels.add_current(neurons.real)
         add = _current_call(neurons, entry, amplitudes, start, stop)
-        self.calls = [self._compute(add), add]
-
-    def _compute(self, add: KernelCall) -> KernelCall:
-        values = add.referenced_arrays[kernels.AMPLITUDES]
-        return sine_call(self._sine, self._index, values, add.first, add, self._dt)
-
-    def set(self, **values: float | Floats) -> None:
-        """Let the sine have other parameters whenever it acts."""
-        self._sine = replace(self._sine, **values)
-        if self.calls:
-            self.calls[0] = self._compute(self.calls[1])
+        sine = sine_call(stimulus.course(), self._index, amplitudes, add.first, add, dt)
+        self.calls = [sine, add]
 
 
 class NoiseCalls:
-    """The call of a noise on this rank, whose mean and deviation may be set between two runs.
+    """The call of a noise on this rank, which follows the stimulus as it is described.
 
     Attributes
     ----------
@@ -119,7 +111,16 @@ class NoiseCalls:
         number: int,
         seed: int,
     ) -> None:
-        self._index, dt = in_view(neurons, stimulus.target), layout.network.dt
+        self._layout, self._neurons, self._number, self._seed = layout, neurons, number, seed
+        self._index = in_view(neurons, stimulus.target)
+        self.use(stimulus)
+
+    def use(self, stimulus: NoiseCurrent) -> None:
+        """Make the call of a description of the stimulus, with the same target.
+
+        The current of an interval in course is computed again, from the same draws.
+        """
+        layout, neurons, dt = self._layout, self._neurons, self._layout.network.dt
         self.calls: list[KernelCall] = []
         if not (self._index >= 0).any():
             return
@@ -132,24 +133,11 @@ class NoiseCalls:
         size = neurons.last - neurons.first
         call.bind(kernels.HELD, np.zeros(size), neurons.first)
         call.bind(kernels.DRAWN, np.full(size >> 6, -1), neurons.first >> 6)
-        call.table[kernels.STIMULUS_ID] = number
+        call.table[kernels.STIMULUS_ID] = self._number
         call.table[kernels.INTERVAL] = stimulus.interval_steps(dt)
         call.table[kernels.ORIGIN] = start
-        seed_words(call.table, kernels.SEED_LOW, kernels.SEED_HIGH, seed)
+        seed_words(call.table, kernels.SEED_LOW, kernels.SEED_HIGH, self._seed)
         self.calls.append(call)
-
-    def set(self, mean: float | Floats | None = None, sd: float | Floats | None = None) -> None:
-        """Let the noise have another mean or standard deviation, pA, whenever it acts.
-
-        Currents of the interval are computed again from the same draws, so it does not matter
-        whether they were drawn before.
-        """
-        for call in self.calls:
-            if mean is not None:
-                call.referenced_arrays[kernels.AMPLITUDES][:] = spread(self._index, mean, 0.0)
-            if sd is not None:
-                call.referenced_arrays[kernels.DEVIATIONS][:] = spread(self._index, sd, -1.0)
-            call.referenced_arrays[kernels.DRAWN][:] = -1
 
 
 def _current_call(

@@ -165,7 +165,9 @@ class RankEngine:
         ahead = max((plan.max_delay for plan in plans if not plan.pull), default=0)
         n_rows = 1 << min(ahead, synapses.largest_delay).bit_length()
         max_input = self.max_weight_count * self.max_weight_sums
-        max_input += max_stimulus_input(layout, self.quanta)
+        for stimulus in layout.network.stimuli:
+            for plane, bound in max_stimulus_input(layout, self.quanta, stimulus).items():
+                max_input[plane] += bound
         dtype = np.int32 if max_input.max() < 2**31 else np.int64
         self.input_headroom = np.iinfo(dtype).max - max_input
         return InputRing(np.zeros((max_input.size, n_rows, 1 << layout.target_bits), dtype))

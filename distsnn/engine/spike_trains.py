@@ -3,7 +3,6 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +43,7 @@ def receptor_weights(
 
 
 class RateCalls(ABC):
-    """The calls of spike trains on this rank, whose rate may be set between two run calls.
+    """The calls of spike trains on this rank, which follow the stimulus as it is described.
 
     Parameters
     ----------
@@ -56,7 +55,7 @@ class RateCalls(ABC):
         Input.
     neurons : LocalNeurons
         The target's population.
-    one : RateInput
+    stimulus : RateInput
         The stimulus.
     number : int
         Its number in the network.
@@ -66,9 +65,8 @@ class RateCalls(ABC):
     Attributes
     ----------
     calls : list of KernelCall
-        One at least, for each piece of the rate; of a rate that is set, the first alone is left.
-        Of a sine, one that computes means and one that draws. None where no target neuron is on
-        this rank.
+        One for each piece of the rate that acts; of a sine, one that computes means and one that
+        draws. None where no target neuron is on this rank.
     """
 
     def __init__(
@@ -81,45 +79,44 @@ class RateCalls(ABC):
         number: int,
         seed: int,
     ) -> None:
+        self._layout, self._quanta, self._ring = layout, quanta, ring
         self._dt, self._bits = layout.network.dt, ring.bits
         self._neurons, self._index = neurons, in_view(neurons, stimulus.target)
-        plane, self._weight = receptor_weights(
-            layout, quanta, stimulus, np.asarray(stimulus.weight)
-        )
-        self._own_weights = np.where(self._index >= 0, self._weight, 0).astype(ring.rows.dtype)
-        self._window = window(stimulus.start, stimulus.stop, self._dt)
-        self._sine = stimulus.rate if isinstance(stimulus.rate, Sine) else None
+        self._number, self._seed = number, seed
         self.calls: list[KernelCall] = []
+        self.use(stimulus)
+
+    def use(self, stimulus: RateInput) -> None:
+        """Make the calls of a description of the stimulus, with the same target."""
         if not (self._index >= 0).any():
             return
+        plane, self._weight = receptor_weights(
+            self._layout, self._quanta, stimulus, np.asarray(stimulus.weight)
+        )
+        self._own_weights = np.where(self._index >= 0, self._weight, 0).astype(
+            self._ring.rows.dtype
+        )
         course = 0.0 if isinstance(stimulus.rate, Sine) else stimulus.rate
-        for start, stop, rate in pieces(course, *self._window, self._dt):
-            table = np.zeros(poisson.TABLE_SIZE, np.int64)
-            call = KernelCall(
-                self._entry(), table, neurons.first, neurons.last, start=start, stop=stop
-            )
-            ring.bind_plane(call, plane)
-            ring.bind_shape(call)
-            call.bind(poisson.COUNTERS, layout.counters)
-            call.table[poisson.STIMULUS_ID] = number
-            seed_words(call.table, poisson.SEED_LOW, poisson.SEED_HIGH, seed)
-            if self._sine is None:
-                self._fill(call, rate, start, stop)
+        self.calls = []
+        acts = window(stimulus.start, stimulus.stop, self._dt)
+        for start, stop, rate in pieces(course, *acts, self._dt):
+            call = self._call(plane, start, stop)
+            if isinstance(stimulus.rate, Sine):
+                self.calls.append(self._vary(call, stimulus.rate))
             else:
-                self.calls.append(self._vary(call, self._sine))
+                self._fill(call, rate)
             self.calls.append(call)
 
-    def set(self, **values: float | Floats) -> None:
-        """Let the rate (spikes/s), or a sine of rates, be another whenever the stimulus acts."""
-        if self._sine is not None:
-            self._sine = replace(self._sine, **values)
-            if self.calls:
-                self.calls[0] = self._vary(self.calls[1], self._sine)
-            return
-        for call in self.calls[:1]:
-            self._fill(call, values["rate"], *self._window)
-        for call in self.calls[1:]:
-            call.stop = call.start
+    def _call(self, plane: int, start: int, stop: int) -> KernelCall:
+        """Return a call that has no rate yet."""
+        neurons, table = self._neurons, np.zeros(poisson.TABLE_SIZE, np.int64)
+        call = KernelCall(self._entry(), table, neurons.first, neurons.last, start=start, stop=stop)
+        self._ring.bind_plane(call, plane)
+        self._ring.bind_shape(call)
+        call.bind(poisson.COUNTERS, self._layout.counters)
+        table[poisson.STIMULUS_ID] = self._number
+        seed_words(table, poisson.SEED_LOW, poisson.SEED_HIGH, self._seed)
+        return call
 
     def _use_own_weights(self, call: KernelCall) -> None:
         call.bind(poisson.WEIGHTS, self._own_weights, self._neurons.first)
@@ -129,8 +126,8 @@ class RateCalls(ABC):
         """Return the entry of a call that has no rate yet."""
 
     @abstractmethod
-    def _fill(self, call: KernelCall, rate: float | Floats, start: int, stop: int) -> None:
-        """Let a call have a rate, spikes/s, in a window."""
+    def _fill(self, call: KernelCall, rate: float | Floats) -> None:
+        """Let a call have a rate, spikes/s."""
 
     @abstractmethod
     def _vary(self, call: KernelCall, sine: Sine) -> KernelCall:
@@ -150,24 +147,27 @@ class PoissonCalls(RateCalls):
         number: int,
         seed: int,
     ) -> None:
-        self._correlation = stimulus.correlation
         index = in_view(neurons, stimulus.target)
         # whether a common rate needs one weight only
         self._everywhere = bool((index[neurons.neurons >= 0] >= 0).all())
         super().__init__(layout, quanta, ring, neurons, stimulus, number, seed)
 
+    def use(self, stimulus: RateInput) -> None:  # noqa: D102 (as in the base class)
+        assert isinstance(stimulus, PoissonInput)
+        self._correlation = stimulus.correlation
+        super().use(stimulus)
+
     def _entry(self) -> KernelEntry:
         return poisson.neuron_rates_entry(self._bits)
 
-    def _fill(self, call: KernelCall, rate: float | Floats, start: int, stop: int) -> None:
-        call.start, call.stop = start, stop
+    def _fill(self, call: KernelCall, rate: float | Floats) -> None:
         mean = rate * self._dt * 1e-3
         if self._correlation:
             self._use_copies(call)
             call.bind(poisson.MEANS, np.full(1, mean / self._correlation))
         elif isinstance(mean, float) and mean <= poisson.LARGEST_COMMON_MEAN:
             if mean == 0.0:
-                call.stop = start
+                call.stop = call.start
                 return
             self._use_common_rate(call, poisson.uses_table_search(mean))
             exact, guide = (
@@ -182,7 +182,6 @@ class PoissonCalls(RateCalls):
             call.bind(poisson.CONSTANTS, poisson.neuron_rate_constants(means), self._neurons.first)
 
     def _vary(self, call: KernelCall, sine: Sine) -> KernelCall:
-        """Let a call take the means of a sine of rates, and return the call that computes them."""
         scale = self._dt * 1e-3
         common = all(isinstance(value, float) for value in sine.values().values())
         if self._correlation:
@@ -201,10 +200,9 @@ class PoissonCalls(RateCalls):
 
     def _use_common_rate(self, call: KernelCall, search: bool, varies: bool = False) -> None:
         call.entry = poisson.shared_rate_entry(self._bits, search, self._everywhere, varies)
-        if poisson.THRESHOLDS not in call.referenced_arrays:
-            call.bind(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
-            call.bind(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
-            call.bind(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
+        call.bind(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
+        call.bind(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
+        call.bind(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
         if self._everywhere:
             call.bind(poisson.WEIGHTS, self._own_weights.dtype.type(self._weight).reshape(1))
         else:
@@ -235,16 +233,36 @@ class GammaCalls(RateCalls, NeuronHolder):
         number: int,
         seed: int,
     ) -> None:
-        self._order, self.neurons = stimulus.order, neurons.neurons
+        self.neurons = neurons.neurons
         self.fields = state_fields(stimulus, number)
+        self.target, self._order = stimulus.target, 0.0
         # of neurons outside the target too: a checkpoint holds values of each neuron
         self._times = self.fields[0].zeros(neurons.neurons.size)
-        counters = layout.counters[neurons.first >> 3 : neurons.last >> 3]
-        gammas.fill_in_equilibrium(
-            self._times, counters, stimulus.order, number, seed & 0xFFFFFFFF, seed >> 32
-        )
-        self._times[:, 1:].sort(axis=1)  # which makes heaps
         super().__init__(layout, quanta, ring, neurons, stimulus, number, seed)
+
+    def use(self, stimulus: RateInput) -> None:
+        """Make the calls of a description; intervals in course keep the order they began with."""
+        assert isinstance(stimulus, GammaInput)
+        if stimulus.order != self._order:
+            self._order = stimulus.order
+            self._start_processes()
+        super().use(stimulus)
+
+    def _start_processes(self) -> None:
+        """Draw the processes in equilibrium that have not started: their neuron's clock is at 0."""
+        neurons, seed = self._neurons, self._seed
+        times = np.empty_like(self._times)
+        gammas.fill_in_equilibrium(
+            times,
+            self._layout.counters[neurons.first >> 3 : neurons.last >> 3],
+            self._order,
+            self._number,
+            seed & 0xFFFFFFFF,
+            seed >> 32,
+        )
+        times[:, 1:].sort(axis=1)  # which makes heaps
+        is_new = self._times[:, 0] == 0.0
+        self._times[is_new] = times[is_new]
 
     def arrays(self) -> Iterable[Values]:
         """Return each neuron's clock and heap of next spikes."""
@@ -269,8 +287,7 @@ class GammaCalls(RateCalls, NeuronHolder):
     def _entry(self) -> KernelEntry:
         return gammas.gammas(self._bits)
 
-    def _fill(self, call: KernelCall, rate: float | Floats, start: int, stop: int) -> None:
-        call.start, call.stop = start, stop
+    def _fill(self, call: KernelCall, rate: float | Floats) -> None:
         self._take(call, spread(self._index, rate * self._dt * 1e-3, 0.0))
 
     def _vary(self, call: KernelCall, sine: Sine) -> KernelCall:

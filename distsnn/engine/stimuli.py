@@ -1,6 +1,7 @@
 """The calls of stimuli: spike trains of given rates, given spikes, currents."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from distsnn.network import (
     SineCurrent,
     SpikeInput,
     StepCurrent,
+    Stimulus,
 )
 from distsnn.network.checks import steps_array
 from distsnn.network.quanta import WeightQuanta
@@ -29,30 +31,61 @@ from distsnn.network.quanta import WeightQuanta
 Floats = npt.NDArray[np.float64]
 
 
-def max_stimulus_input(layout: LocalLayout, quanta: WeightQuanta) -> npt.NDArray[np.int64]:
-    """Return a bound of what stimuli add to each receptor plane in one step, quanta.
+def max_stimulus_input(
+    layout: LocalLayout, quanta: WeightQuanta, stimulus: Stimulus
+) -> dict[int, int]:
+    """Return a bound of what a stimulus adds to a receptor plane in one step, quanta, by plane.
+
+    A plane that it does not reach may be left out.
+    """
+    if isinstance(stimulus, RateInput):
+        plane, weights = receptor_weights(layout, quanta, stimulus, np.asarray(stimulus.weight))
+        max_count = most_counts(stimulus.max_rate() * layout.network.dt * 1e-3)
+        return {plane: max_count * abs(int(weights))}
+    if isinstance(stimulus, SpikeInput):
+        step = steps_array(stimulus.times, layout.network.dt, where="times")
+        weight = np.broadcast_to(stimulus.weight, step.shape)
+        return max_spike_input(layout, quanta, stimulus, step, stimulus.neurons, weight)
+    return {}
+
+
+def max_spike_input(
+    layout: LocalLayout,
+    quanta: WeightQuanta,
+    stimulus: SpikeInput,
+    step: npt.NDArray[np.integer],
+    neurons: npt.NDArray[np.integer],
+    weight: Floats,
+) -> dict[int, int]:
+    """Return the most that spikes of a `SpikeInput` add to a receptor plane in one step, quanta.
+
+    Parameters
+    ----------
+    layout : LocalLayout
+        The rank's neurons.
+    quanta : WeightQuanta
+        Fixed-point scales.
+    stimulus : SpikeInput
+        The stimulus.
+    step, neurons : ndarray of int, shape (n,)
+        Step and target neuron of each spike.
+    weight : ndarray of float64, shape (n,)
+        Its weight.
 
     Returns
     -------
-    ndarray of int64, shape (n_planes,)
+    dict of int to int
+        By plane; without planes that the spikes do not reach.
     """
-    network = layout.network
-    bound = np.zeros(layout.n_planes, np.int64)
-    for stimulus in network.stimuli:
-        if isinstance(stimulus, RateInput):
-            plane, weights = receptor_weights(layout, quanta, stimulus, np.asarray(stimulus.weight))
-            max_count = most_counts(stimulus.max_rate() * network.dt * 1e-3)
-            bound[plane] += max_count * int(np.abs(weights).max())
-        elif isinstance(stimulus, SpikeInput) and stimulus.times.size:
-            weight = np.broadcast_to(stimulus.weight, stimulus.times.shape)
-            slot = steps_array(stimulus.times, network.dt, where="times") * stimulus.target.size
-            for chosen in (weight > 0, weight < 0):
-                if chosen.any():
-                    _, inverse = np.unique((slot + stimulus.neurons)[chosen], return_inverse=True)
-                    plane, weights = receptor_weights(layout, quanta, stimulus, weight[chosen])
-                    sums = np.zeros(int(inverse.max()) + 1, np.int64)
-                    np.add.at(sums, inverse, np.abs(weights))
-                    bound[plane] += int(sums.max())
+    bound: dict[int, int] = {}
+    slot = step.astype(np.int64) * stimulus.target.size + neurons
+    for chosen in (weight > 0.0, weight < 0.0):
+        if chosen.any():
+            plane, weights = receptor_weights(layout, quanta, stimulus, weight[chosen])
+            _, inverse = np.unique(slot[chosen], return_inverse=True)
+            sums = np.zeros(int(inverse.max()) + 1, np.int64)
+            np.add.at(sums, inverse, np.abs(weights))
+            bound[plane] = bound.get(plane, 0) + int(sums.max())
     return bound
 
 
@@ -75,7 +108,7 @@ class Stimuli:
     Attributes
     ----------
     calls : list of KernelCall
-        In the order of the description, which is that in which currents are added.
+        In the order of the description, in which currents are added.
     gammas : list of GammaCalls
         The stimuli that have states.
     """
@@ -88,35 +121,26 @@ class Stimuli:
         neurons: Mapping[str, LocalNeurons],
         seed: int,
     ) -> None:
-        self.calls = list(clearing(neurons))
-        self._named: dict[str, tuple[int, SettableCalls]] = {}
-        self._given: dict[str, SpikeCalls] = {}
-        self.gammas: list[GammaCalls] = []
-        for number, stimulus in enumerate(layout.network.stimuli):
-            target = neurons[stimulus.target.population]
-            calls: SettableCalls
-            if isinstance(stimulus, SpikeInput):
-                spike_calls = SpikeCalls(layout, quanta, ring, target, stimulus)
-                if stimulus.name is not None:
-                    self._given[stimulus.name] = spike_calls
-                self.calls += spike_calls.calls
-                continue
-            if isinstance(stimulus, PoissonInput):
-                calls = PoissonCalls(layout, quanta, ring, target, stimulus, number, seed)
-            elif isinstance(stimulus, GammaInput):
-                calls = GammaCalls(layout, quanta, ring, target, stimulus, number, seed)
-                self.gammas.append(calls)
-            elif isinstance(stimulus, NoiseCurrent):
-                calls = NoiseCalls(layout, target, stimulus, number, seed)
-            elif isinstance(stimulus, SineCurrent):
-                calls = SineCalls(layout, target, stimulus)
-            else:
-                assert isinstance(stimulus, ConstantCurrent | StepCurrent)
-                calls = CurrentCalls(layout, target, stimulus)
-            if stimulus.name is not None:
-                self._named[stimulus.name] = len(self.calls), calls
-            self.calls += calls.calls
-        self._table = call_table(self.calls)
+        self._numbers = {
+            stimulus.name: number
+            for number, stimulus in enumerate(layout.network.stimuli)
+            if stimulus.name is not None
+        }
+        self._clearing = list(clearing(neurons))
+        self._calls: list[StimulusCalls] = [
+            _make_calls(layout, quanta, ring, neurons, stimulus, number, seed)
+            for number, stimulus in enumerate(layout.network.stimuli)
+        ]
+        self.gammas = [calls for calls in self._calls if isinstance(calls, GammaCalls)]
+        self._tables = [call_table(calls.calls) for calls in self._calls]
+        self._join()
+
+    @property
+    def calls(self) -> list[KernelCall]:  # noqa: D102 (attribute)
+        return [*self._clearing, *(call for calls in self._calls for call in calls.calls)]
+
+    def _join(self) -> None:
+        self._table = np.concatenate([call_table(self._clearing), *self._tables])
 
     def acting(self, first: int, stop: int) -> npt.NDArray[np.int64]:
         """Return the table of the calls that act in an iteration of first .. stop - 1.
@@ -131,16 +155,14 @@ class Stimuli:
         table = self._table
         return table[(table[:, loop.FROM] < stop) & (table[:, loop.TO] > first)]
 
-    def set(self, name: str, values: Mapping[str, float | Floats]) -> None:
-        """Set fields of a named stimulus, of all its neurons or of each, from now on."""
-        first, stimulus = self._named[name]
-        stimulus.set(**values)
-        self._table[first : first + len(stimulus.calls)] = call_table(stimulus.calls)
-
-    def state_of(self, name: str) -> GammaCalls | None:
-        """Return the holder of a named stimulus's state; None if it has no state."""
-        calls = self._named[name][1] if name in self._named else None
-        return calls if isinstance(calls, GammaCalls) else None
+    def use(self, stimulus: Stimulus) -> None:
+        """Let a named stimulus be as described from now on, with the same target."""
+        assert stimulus.name is not None
+        number = self._numbers[stimulus.name]
+        calls: Any = self._calls[number]  # of the same kind as the stimulus
+        calls.use(stimulus)
+        self._tables[number] = call_table(calls.calls)
+        self._join()
 
     def add_spikes(
         self,
@@ -150,7 +172,39 @@ class Stimuli:
         weights: Floats,
     ) -> None:
         """Add spikes, later than now and sorted by step, to a `SpikeInput`."""
-        self._given[name].emit(step, neurons, weights)
+        calls = self._calls[self._numbers[name]]
+        assert isinstance(calls, SpikeCalls)
+        calls.emit(step, neurons, weights)
+
+    def state_of(self, name: str) -> GammaCalls | None:
+        """Return the holder of a named stimulus's state; None if it has no state."""
+        calls = self._calls[self._numbers[name]]
+        return calls if isinstance(calls, GammaCalls) else None
+
+
+def _make_calls(
+    layout: LocalLayout,
+    quanta: WeightQuanta,
+    ring: InputRing,
+    neurons: Mapping[str, LocalNeurons],
+    stimulus: Stimulus,
+    number: int,
+    seed: int,
+) -> "StimulusCalls":
+    target = neurons[stimulus.target.population]
+    match stimulus:
+        case SpikeInput():
+            return SpikeCalls(layout, quanta, ring, target, stimulus)
+        case PoissonInput():
+            return PoissonCalls(layout, quanta, ring, target, stimulus, number, seed)
+        case GammaInput():
+            return GammaCalls(layout, quanta, ring, target, stimulus, number, seed)
+        case NoiseCurrent():
+            return NoiseCalls(layout, target, stimulus, number, seed)
+        case SineCurrent():
+            return SineCalls(layout, target, stimulus)
+    assert isinstance(stimulus, ConstantCurrent | StepCurrent)
+    return CurrentCalls(layout, target, stimulus)
 
 
 class SpikeCalls:
@@ -170,13 +224,19 @@ class SpikeCalls:
         neurons: LocalNeurons,
         stimulus: SpikeInput,
     ) -> None:
-        self._layout, self._quanta, self._one = layout, quanta, stimulus
-        index = in_view(neurons, stimulus.target)
+        self._layout, self._quanta, self._ring, self._neurons = layout, quanta, ring, neurons
+        self._index = in_view(neurons, stimulus.target)
         self._local = np.full(stimulus.target.size, -1, np.int64)
-        self._local[index[index >= 0]] = np.flatnonzero(index >= 0)
+        self._local[self._index[self._index >= 0]] = np.flatnonzero(self._index >= 0)
+        self.use(stimulus)
+
+    def use(self, stimulus: SpikeInput) -> None:
+        """Make the calls of a description with the same target; spikes that were added are gone."""
+        layout, neurons, ring = self._layout, self._neurons, self._ring
+        self._stimulus = stimulus
         step = steps_array(stimulus.times, layout.network.dt, where="times").astype(np.int64)
         weight = np.broadcast_to(np.asarray(stimulus.weight, np.float64), step.shape)
-        added = stimulus.name is not None and bool((index >= 0).any())
+        added = stimulus.name is not None and bool((self._index >= 0).any())
         self._by_sign: dict[bool, KernelCall] = {}
         for positive in (True, False):
             is_local = ((weight >= 0) == positive) & (self._local[stimulus.neurons] >= 0)
@@ -189,7 +249,7 @@ class SpikeCalls:
                 neurons.last,
             )
             sign = np.array([1.0 if positive else -1.0])
-            ring.bind_plane(call, receptor_weights(layout, quanta, stimulus, sign)[0])
+            ring.bind_plane(call, receptor_weights(layout, self._quanta, stimulus, sign)[0])
             ring.bind_shape(call)
             for position in (kernels.EVENT_STEPS, kernels.EVENT_TARGETS, kernels.EVENT_WEIGHTS):
                 call.bind(position, np.empty(0, np.int64))
@@ -208,7 +268,9 @@ class SpikeCalls:
             chosen = ((weights >= 0) == positive) & (self._local[neurons] >= 0)
             if not chosen.any():
                 continue
-            _, integers = receptor_weights(self._layout, self._quanta, self._one, weights[chosen])
+            _, integers = receptor_weights(
+                self._layout, self._quanta, self._stimulus, weights[chosen]
+            )
             first = int(call.table[kernels.POSITION])
             new = {
                 kernels.EVENT_STEPS: step[chosen] - 1,
@@ -225,4 +287,4 @@ class SpikeCalls:
             call.table[kernels.N_EVENTS], call.table[kernels.POSITION] = order.size, 0
 
 
-SettableCalls = PoissonCalls | GammaCalls | CurrentCalls | SineCalls | NoiseCalls
+StimulusCalls = SpikeCalls | PoissonCalls | GammaCalls | CurrentCalls | SineCalls | NoiseCalls

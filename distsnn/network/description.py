@@ -338,7 +338,7 @@ class Network(Description):
             If a class of the user's has the name of another, by which it is stored.
         """
         arrays: Arrays = {}
-        network = encode(self, "", arrays, _classes(), fingerprints)
+        network = encode(self, "", arrays, stored_classes(), fingerprints)
         return {"format": FORMAT, "network": network}, arrays
 
     @classmethod
@@ -356,7 +356,7 @@ class Network(Description):
             raise DescriptionError(
                 "unknown format of a stored network", value=data.get("format"), allowed=str(FORMAT)
             )
-        network = decode(data.get("network"), arrays, _classes())
+        network = decode(data.get("network"), arrays, stored_classes())
         if not isinstance(network, cls):
             raise DescriptionError("not a stored network", value=type(network).__name__)
         return network
@@ -411,7 +411,7 @@ _CLASSES: dict[str, type[Description]] = {
 }
 
 
-def _classes() -> dict[str, type[Description]]:
+def stored_classes() -> dict[str, type[Description]]:
     """Return the classes of descriptions but models by name, with users' subclasses of these."""
     derived = {cls.__name__: cls for base in _CLASSES.values() for cls in _derived(base)}
     return derived | _CLASSES

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.spike_trains import receptor_weights
+from distsnn.engine.stimuli import max_spike_input
 from distsnn.errors import DescriptionError
 from distsnn.network import SpikeInput
 from distsnn.network.checks import as_floats, check_shape
@@ -60,12 +60,21 @@ class AddedSpikes:
         The stimulus.
     room : list of int
         By how many quanta a step's input may grow, by receptor plane; shared with all inputs.
+
+    Attributes
+    ----------
+    stimulus : SpikeInput
+        The stimulus as it is now.
+    pending : SpikeEvents
+        Spikes that were pending when the last were added.
+    reserved : dict of int to int
+        Quanta of a step's input that are reserved for these, by receptor plane.
     """
 
     def __init__(self, engine: RankEngine, stimulus: SpikeInput, room: list[int]) -> None:
         self._engine, self.stimulus, self._room = engine, stimulus, room
         self.pending = NONE
-        self._taken: dict[int, int] = {}
+        self.reserved: dict[int, int] = {}
 
     def events(self, step: Ints, neuron: Ints, weights: ValueLike | None) -> SpikeEvents:
         """Return checked spikes: with the stimulus' weight, where none is given.
@@ -93,8 +102,8 @@ class AddedSpikes:
         new = SpikeEvents(
             step[order], neuron[order], np.broadcast_to(weight, step.shape)[order].copy()
         )
-        for plane, needed in self._needed(self.left().joined(new)).items():
-            if needed - self._taken.get(plane, 0) > self._room[plane]:
+        for plane, needed in self._needed(stimulus, self.left().joined(new)).items():
+            if needed - self.reserved.get(plane, 0) > self._room[plane]:
                 raise DescriptionError(
                     "the summed input of one step could overflow",
                     where=where,
@@ -106,28 +115,28 @@ class AddedSpikes:
     def add(self, new: SpikeEvents) -> None:
         """Add spikes that were checked."""
         self.pending = self.left().joined(new)
-        needed = self._needed(self.pending)
-        for plane in {*needed, *self._taken}:
-            self._room[plane] -= needed.get(plane, 0) - self._taken.get(plane, 0)
-        self._taken = needed
+        needed = self._needed(self.stimulus, self.pending)
+        for plane in {*needed, *self.reserved}:
+            self._room[plane] -= needed.get(plane, 0) - self.reserved.get(plane, 0)
+        self.reserved = needed
         assert self.stimulus.name is not None
         self._engine.stimuli.add_spikes(self.stimulus.name, new.step, new.neuron, new.weight)
+
+    def use(self, stimulus: SpikeInput) -> None:
+        """Add the pending spikes, with their weights, to the stimulus as it is from now on."""
+        left, self.stimulus, self.pending = self.left(), stimulus, NONE
+        self.add(left)
+
+    def needed_with(self, stimulus: SpikeInput) -> dict[int, int]:
+        """Return what the pending spikes add to a step's input at most if `stimulus` is used."""
+        return self._needed(stimulus, self.left())
 
     def left(self) -> SpikeEvents:
         """Return the pending spikes."""
         return self.pending.after(self._engine.step)
 
-    def _needed(self, events: SpikeEvents) -> dict[int, int]:
+    def _needed(self, stimulus: SpikeInput, events: SpikeEvents) -> dict[int, int]:
         """Return by how much these may add to a step's input, quanta, by receptor plane."""
-        needed: dict[int, int] = {}
-        slot = events.step * self.stimulus.target.size + events.neuron
-        for chosen in (events.weight > 0.0, events.weight < 0.0):
-            if chosen.any():
-                plane, weights = receptor_weights(
-                    self._engine.layout, self._engine.quanta, self.stimulus, events.weight[chosen]
-                )
-                _, inverse = np.unique(slot[chosen], return_inverse=True)
-                sums = np.zeros(int(inverse.max()) + 1, np.int64)
-                np.add.at(sums, inverse, np.abs(weights))
-                needed[plane] = needed.get(plane, 0) + int(sums.max())
-        return needed
+        layout, quanta = self._engine.layout, self._engine.quanta
+        columns = events.step, events.neuron, events.weight
+        return max_spike_input(layout, quanta, stimulus, *columns)

@@ -5,13 +5,13 @@ method and property is collective. A handle stays valid when its simulation is r
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import Network, Population, PopulationView, Projection
-from distsnn.network.stimuli import PerNeuron, Piecewise
 from distsnn.network.values import ValueLike
 from distsnn.simulation.access import Access, PartHandle
 from distsnn.simulation.last_spikes import Spikes
@@ -156,13 +156,13 @@ class PopulationHandle(PartHandle):
             )
 
 
-class StimulusParameters(Mapping[str, PerNeuron | Piecewise]):
+class StimulusParameters(Mapping[str, Any]):
     """Values of a stimulus by name, to read and set (see `StimulusHandle.set`)."""
 
     def __init__(self, access: Access, name: str) -> None:
         self._access, self._name = access, name
 
-    def _values(self) -> dict[str, PerNeuron | Piecewise]:
+    def _values(self) -> dict[str, Any]:
         return self._access.inputs.values(self._name)
 
     def __iter__(self) -> Iterator[str]:
@@ -171,13 +171,21 @@ class StimulusParameters(Mapping[str, PerNeuron | Piecewise]):
     def __len__(self) -> int:
         return len(self._values())
 
-    def __getitem__(self, name: str) -> PerNeuron | Piecewise:
+    def __getitem__(self, name: str) -> Any:
+        """Return a value as it is now: a number, an array, a course of time, a name or None.
+
+        Raises
+        ------
+        DescriptionError
+            If the stimulus has no such value.
+        """
         values = self._values()
         if not isinstance(name, str) or name not in values:
             raise unknown_name_error("field", str(name), values, where=f"stimulus {self._name!r}")
         return values[name]
 
-    def __setitem__(self, name: str, value: ValueLike) -> None:
+    def __setitem__(self, name: str, value: object) -> None:
+        """Set a value as `StimulusHandle.set` does. Collective."""
         self._access.inputs.set(self._name, {name: value})
 
 
@@ -215,25 +223,40 @@ class StimulusHandle(PartHandle):
         """
         return StimulusStates(self._access, self._name)
 
-    def set(self, **values: ValueLike) -> None:
+    def set(self, **values: object) -> None:
         """Set one or several values at once, from the next step on. Collective.
 
-        The values of rank 0 count; values of other ranks are ignored.
+        The network then runs as if the stimulus had been described with these values. The values of
+        rank 0 count; values of other ranks are ignored.
 
         Parameters
         ----------
-        **values : float or array_like (n_targets,)
-            ``rate=`` of Poisson or gamma input, spikes/s, ``amplitude=`` of a current, ``mean=``
-            and ``sd=`` of noise, pA, or ``amplitude=``, ``frequency=``, ``phase=`` and ``offset=``
-            of a sine of currents or rates. They act while the stimulus does, between its start and
-            stop; the amplitude of a `StepCurrent` acts at once, and its course is over.
+        **values : object
+            Arguments of the stimulus's class, as in a description, but `target`, `name` and `n`:
+            for example ``rate=`` and ``weight=`` of a `PoissonInput`, ``amplitude=`` of a current,
+            ``times=``, ``neurons=`` and ``weight=`` of a `SpikeInput`. If the rate is a `Sine`,
+            also ``amplitude=``, ``frequency=``, ``phase=`` and ``offset=`` of the sine.
 
         Raises
         ------
         DescriptionError
-            On rank 0, if the stimulus has no such value, or cannot be set.
+            On rank 0, if the stimulus has no such value or cannot be described with it, if a spike,
+            a start or a stop would be before now, if a weight does not fit the weight quantum of
+            its receptor, or if the input of a step could overflow.
         RankError
             On the others.
+
+        Notes
+        -----
+        Random numbers belong to the stimulus and the step: they are those of a run described with
+        these values. Those of a `NoiseCurrent` belong to the number of the interval since `start`.
+        Processes of a `GammaInput` keep their next spikes; later intervals have the new `order`.
+        Spikes that `emit` has added to a `SpikeInput` stay, with their weights.
+
+        Examples
+        --------
+        >>> simulation["drive"].set(rate=8000.0, weight=40.0)  # doctest: +SKIP
+        >>> simulation["volley"].set(times=[120.0, 125.0], neurons=[3, 4])
         """
         self._access.inputs.set(self._name, values)
 

@@ -2,78 +2,44 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.comm import Communicator, broadcast_from_rank0, mark_collective
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.spike_trains import most_counts, receptor_weights
+from distsnn.engine.spike_trains import receptor_weights
 from distsnn.engine.state_fields import StateField, StateHolder
+from distsnn.engine.stimuli import max_stimulus_input
 from distsnn.errors import DescriptionError, unknown_name_error
-from distsnn.network import (
-    ConstantCurrent,
-    GammaInput,
-    NoiseCurrent,
-    PoissonInput,
-    RateInput,
-    Sine,
-    SineCurrent,
-    SpikeInput,
-    SpikeSource,
-    StepCurrent,
-)
-from distsnn.network.checks import (
-    ANY,
-    NOT_NEGATIVE,
-    Interval,
-    as_floats,
-    as_indices,
-    check_indices,
-    check_range,
-    check_shape,
-    steps_array,
-)
-from distsnn.network.stimuli import PerNeuron, Piecewise, as_per_neuron, sine_ranges
+from distsnn.network import RateInput, SpikeInput, SpikeSource, Stimulus
+from distsnn.network.checks import as_floats, as_indices, check_indices, check_shape, steps_array
 from distsnn.network.values import ValueLike
 from distsnn.simulation.added_spikes import AddedSpikes, SpikeEvents
 from distsnn.simulation.script_changes import ScriptChanges
+from distsnn.simulation.stimulus_changes import (
+    changed_fields,
+    check_described,
+    check_times,
+    decode_fields,
+    encode_fields,
+    values_of,
+    with_values,
+)
 
 # Spikes as one number each: the step, then the neuron.
 Keys = npt.NDArray[np.int64]
 
-Stimulus = PoissonInput | GammaInput | ConstantCurrent | StepCurrent | SineCurrent | NoiseCurrent
-Values = dict[str, PerNeuron]
-
 _LAST_STEP = 2**31 - 1
 _NONE: Keys = np.empty(0, np.int64)
-# Kinds of what a checkpoint holds: values for all neurons, or for each; and spikes.
-_COMMON, _EACH, _COMING = "value", "values", "spikes to come"
-
-
-@dataclass
-class _StimulusState:
-    """A stimulus that can be set.
-
-    Attributes
-    ----------
-    stimulus : PoissonInput, GammaInput, ConstantCurrent, StepCurrent, SineCurrent or NoiseCurrent
-        The description.
-    plane, weight : int
-        Of random spikes, the receptor plane and \\|weight\\|, quanta; else 0.
-    counts : int
-        A bound of its spikes onto a neuron in one step; 0 for a current.
-    values : dict of str to (float or ndarray, shape (n_targets,))
-        The values set last, by field.
-    """
-
-    stimulus: Stimulus
-    plane: int = 0
-    weight: int = 0
-    counts: int = 0
-    values: Values = field(default_factory=dict)
+# Kinds of what a checkpoint holds: fields of stimuli, and spikes.
+_CHANGED, _COMING = "changed", "spikes to come"
+# As every described weight that matters.
+_LARGEST_ERROR = 2.0**-10
+# Quanta of a weight: sums of millions of spikes in a step are still exact.
+_MOST_QUANTA = 2.0**40
 
 
 class StimulusControl(StateHolder):
@@ -100,24 +66,26 @@ class StimulusControl(StateHolder):
         # by how many quanta the input of a step may grow, by receptor plane
         self._input_headroom: list[int] = engine.input_headroom.tolist()
         self._of_weights = [0] * len(self._input_headroom)
-        self._settable: dict[str, _StimulusState] = {}
-        for stimulus in network.stimuli:
-            if stimulus.name is not None and isinstance(stimulus, Stimulus):
-                self._settable[stimulus.name] = self._as_described(stimulus)
+        self._described = {
+            stimulus.name: stimulus for stimulus in network.stimuli if stimulus.name is not None
+        }
+        self._current: dict[str, Stimulus] = dict(self._described)
+        # the most that each adds to a step's input, quanta, by receptor plane
+        self._bounds = {name: self._bound(stimulus) for name, stimulus in self._current.items()}
         self._sources = {
             population.name: population
             for population in network.populations
             if isinstance(population.model, SpikeSource)
         }
         self._given = {
-            stimulus.name: AddedSpikes(engine, stimulus, self._input_headroom)
-            for stimulus in network.stimuli
-            if isinstance(stimulus, SpikeInput) and stimulus.name is not None
+            name: AddedSpikes(engine, stimulus, self._input_headroom)
+            for name, stimulus in self._current.items()
+            if isinstance(stimulus, SpikeInput)
         }
         self._emitted: dict[str, Keys] = {}
         self._declared: tuple[StateField, ...] = ()
         engine.state_holders.append(self)
-        self._described: dict[str, Keys] = {}
+        self._source_keys: dict[str, Keys] = {}
 
     def reserve_weights(self, changes: Iterable[npt.NDArray[np.int64]], *, where: str = "") -> None:
         """Reserve input for the weights of static projections that were set. Collective.
@@ -159,17 +127,16 @@ class StimulusControl(StateHolder):
         self._input_headroom[:] = [most[plane] - quanta for plane, quanta in enumerate(growth)]
         self._of_weights = growth
 
-    def set(self, name: str, fields: Mapping[str, ValueLike]) -> None:
+    def set(self, name: str, values: Mapping[str, object]) -> None:
         """Do what `StimulusHandle.set` does. Collective."""
-        self._apply(*broadcast_from_rank0(self._communicator, lambda: self._checked(name, fields)))
+        name, changed = broadcast_from_rank0(
+            self._communicator, lambda: (name, self._checked_changes(name, values))
+        )
+        self._apply(name, replace(self._current[name], **changed))
 
-    def values(self, name: str) -> dict[str, PerNeuron | Piecewise]:
-        """Return a stimulus's values by name, as they were set last or are described."""
-        settable = self._find(name)
-        return {
-            field_name: settable.values.get(field_name, _described(settable.stimulus, field_name))
-            for field_name in self._allowed(settable)
-        }
+    def values(self, name: str) -> dict[str, Any]:
+        """Return the values of a stimulus that may change by name, as they are now."""
+        return values_of(self._find(name))
 
     def emit(
         self,
@@ -186,14 +153,16 @@ class StimulusControl(StateHolder):
         )
 
     @property
-    def set_values(self) -> dict[str, Values]:
-        """Values that were set, by stimulus and field."""
-        return {
-            name: settable.values for name, settable in self._settable.items() if settable.values
+    def set_values(self) -> dict[str, dict[str, Any]]:
+        """Fields that are not as described, by stimulus and name."""
+        changed = {
+            name: changed_fields(self._described[name], stimulus)
+            for name, stimulus in self._current.items()
         }
+        return {name: fields for name, fields in changed.items() if fields}
 
-    def set_again(self, values: Mapping[str, Mapping[str, ValueLike]]) -> None:
-        """Set values of several stimuli, in any order; not collective.
+    def set_again(self, values: Mapping[str, Mapping[str, object]]) -> None:
+        """Set fields of several stimuli, in any order; not collective.
 
         Raises
         ------
@@ -201,10 +170,14 @@ class StimulusControl(StateHolder):
             If they do not fit the network.
         """
         for name in values:
-            # room that one has given up is there for all, in any order
-            self._reserve(self._find(name), 0.0)
+            # input that one has given up is there for all, in any order
+            self._find(name)
+            self._reserve(name, {})
         for name, fields in values.items():
-            self._apply(*self._checked(name, fields))
+            stimulus = with_values(self._current[name], fields, where=f"stimulus {name!r}")
+            check_described(self._network, stimulus)
+            self._check_input(stimulus)
+            self._apply(name, stimulus)
 
     @property
     def fields(self) -> tuple[StateField, ...]:
@@ -225,14 +198,11 @@ class StimulusControl(StateHolder):
         """Return values by kind, name of the value, and name of the stimulus or source."""
         self._drop_past_spikes()
         held: dict[tuple[str, str, str], npt.NDArray[Any]] = {}
-        for name, values in self.set_values.items():
-            for field_name, value in values.items():
-                described = _described(self._settable[name].stimulus, field_name)
-                # a value equal to the description is not a set value
-                if type(value) is type(described) and np.array_equal(value, described):
-                    continue
-                kind = _EACH if isinstance(value, np.ndarray) else _COMMON
-                held[kind, field_name, name] = np.atleast_1d(value)
+        for name, changed in self.set_values.items():
+            held |= {
+                (_CHANGED, field_name, name): values
+                for field_name, values in encode_fields(changed).items()
+            }
         for name, keys in self._emitted.items():
             columns = {"step": keys >> 32, "neuron": keys & 0xFFFFFFFF}
             held |= {
@@ -251,18 +221,19 @@ class StimulusControl(StateHolder):
 
     def put(self, values: Sequence[npt.NDArray[Any]], step: int) -> None:
         """Set all that was taken; not collective."""
-        fields: dict[str, dict[str, ValueLike]] = {}
+        changed: dict[str, dict[str, npt.NDArray[Any]]] = {}
         spikes: dict[str, dict[str, npt.NDArray[Any]]] = {}
         for state_field, value in zip(self.fields, values, strict=True):
             kind, field_name, name = state_field.name.split(" / ", 2)
-            if kind == _COMING:
-                spikes.setdefault(name, {})[field_name] = value
-            else:
-                fields.setdefault(name, {})[field_name] = (
-                    value if kind == _EACH else float(value[0])
-                )
+            parts = changed if kind == _CHANGED else spikes
+            parts.setdefault(name, {})[field_name] = value
         self._declared = ()
-        self.set_again(fields)
+        self.set_again(
+            {
+                name: decode_fields(stored, where=f"stimulus {name!r}")
+                for name, stored in changed.items()
+            }
+        )
         for name, columns in spikes.items():
             times, weights = columns["step"] * self._network.dt, columns.get("weight")
             self._add(*self._checked_spikes(name, columns["neuron"], times, weights))
@@ -271,93 +242,105 @@ class StimulusControl(StateHolder):
         """Return the population of a spike source, or the target's of a stimulus."""
         if name in self._sources:
             return name
-        return next(
-            stimulus.target.population
-            for stimulus in self._network.stimuli
-            if stimulus.name == name
+        return self._described[name].target.population
+
+    def _find(self, name: str) -> Stimulus:
+        if not isinstance(name, str) or name not in self._current:
+            raise unknown_name_error("stimulus", name, self._current, where="set")
+        return self._current[name]
+
+    def _checked_changes(self, name: str, values: Mapping[str, object]) -> dict[str, Any]:
+        """Return the fields that checked values change."""
+        before = self._find(name)
+        after = with_values(before, values, where=f"stimulus {name!r}")
+        check_described(self._network, after)
+        check_times(before, after, values, self._engine.step, self._network.dt)
+        changed = changed_fields(before, after)
+        if not changed.keys().isdisjoint({"weight", "receptor"}):
+            self._check_weights(after)
+        self._check_input(after)
+        return changed
+
+    def _check_weights(self, stimulus: Stimulus) -> None:
+        """Check that weights are multiples of their receptor's quantum, as described ones are."""
+        assert isinstance(stimulus, RateInput | SpikeInput)
+        layout, quanta = self._engine.layout, self._engine.quanta
+        population = stimulus.target.population
+        receptors = self._network.population(population).model.receptors
+        weights = np.unique(stimulus.weight)
+        for sign in (1.0, -1.0):
+            plane, _ = receptor_weights(layout, quanta, stimulus, np.array([sign]))
+            quantum = quanta.quantum(population, receptors[plane])
+            size = weights[np.sign(weights) == sign] * sign / quantum
+            bad = (size > _MOST_QUANTA) | (np.abs(np.rint(size) - size) > _LARGEST_ERROR * size)
+            if bad.any():
+                raise DescriptionError(
+                    "the input cannot contain the weight to 1/1024 of its value",
+                    where=f"stimulus {stimulus.name!r}, field weight",
+                    value=float(size[np.argmax(bad)] * sign * quantum),
+                    allowed=f"0, magnitudes from {512 * quantum:.6g} to "
+                    f"{_MOST_QUANTA * quantum:.6g}, and smaller multiples of {quantum:.6g}: the "
+                    "quantum follows from the described weights",
+                )
+
+    def _check_input(self, stimulus: Stimulus) -> None:
+        """Check that no sum of a step's input can overflow with a stimulus."""
+        name = str(stimulus.name)
+        needed = self._bound(stimulus)
+        if isinstance(stimulus, SpikeInput):
+            for plane, quanta in self._given[name].needed_with(stimulus).items():
+                needed[plane] = needed.get(plane, 0) + quanta
+        if all(quanta <= self._free_input(name, plane) for plane, quanta in needed.items()):
+            return
+        value, allowed = None, ""
+        if isinstance(stimulus, RateInput):
+            rate = stimulus.max_rate() / stimulus.processes
+            value = f"up to {rate:.6g} spikes/s with a weight of {stimulus.weight:g}"
+            allowed = f"up to {self._largest_rate(stimulus):.6g} spikes/s with this weight"
+        raise DescriptionError(
+            "the summed input of one step could overflow",
+            where=f"stimulus {name!r}",
+            value=value,
+            allowed=allowed,
+            hint="describe the stimulus with its largest rate and weights",
         )
 
-    def _as_described(self, stimulus: Stimulus) -> _StimulusState:
-        if not isinstance(stimulus, RateInput):
-            return _StimulusState(stimulus)
-        engine, counts = self._engine, self._most(stimulus.max_rate())
+    def _free_input(self, name: str, plane: int) -> int:
+        """Return how many quanta of a step's input a stimulus can have."""
+        added = self._given[name].reserved.get(plane, 0) if name in self._given else 0
+        return self._input_headroom[plane] + self._bounds[name].get(plane, 0) + added
+
+    def _largest_rate(self, stimulus: RateInput) -> float:
+        """Return the largest rate of a process with which no sum can overflow, spikes/s."""
+        engine = self._engine
         plane, weight = receptor_weights(
             engine.layout, engine.quanta, stimulus, np.asarray(stimulus.weight)
         )
-        return _StimulusState(stimulus, plane, abs(int(weight)), counts)
+        if weight == 0:
+            return math.inf
+        # the inverse of `most_counts`, which rounds up; less by more than rounding errors
+        counts = self._free_input(str(stimulus.name), plane) // abs(int(weight))
+        mean = (math.sqrt(max(counts - 40.0, 0.0) + 36.0) - 6.0) ** 2 * (1.0 - 2.0**-40)
+        return mean / (self._network.dt * 1e-3) / stimulus.processes
 
-    def _find(self, name: str) -> _StimulusState:
-        if not isinstance(name, str) or name not in self._settable:
-            for stimulus in self._network.stimuli:
-                if stimulus.name is not None and stimulus.name == name:
-                    raise DescriptionError(
-                        f"a {type(stimulus).__name__} cannot be set",
-                        where=f"stimulus {name!r}",
-                        allowed=" or ".join(f"a {kind.__name__}" for kind in get_args(Stimulus)),
-                    )
-            raise unknown_name_error("stimulus", name, self._settable, where="set")
-        return self._settable[name]
+    def _bound(self, stimulus: Stimulus) -> dict[int, int]:
+        return max_stimulus_input(self._engine.layout, self._engine.quanta, stimulus)
 
-    def _checked(self, name: str, fields: Mapping[str, ValueLike]) -> tuple[str, Values]:
-        settable = self._find(name)
-        ranges, values = self._allowed(settable), {}
-        for other in fields or ["nothing"]:
-            if other not in ranges:
-                raise unknown_name_error("field", other, ranges, where=f"stimulus {name!r}")
-        for field_name, argument in fields.items():
-            where = f"stimulus {name!r}, field {field_name}"
-            value = as_per_neuron(argument, where=where)
-            if isinstance(value, np.ndarray):
-                shape = (settable.stimulus.target.size,)
-                check_shape(value, shape, where=where, meaning="one value per target neuron")
-            check_range(value, ranges[field_name], where=where)
-            if isinstance(settable.stimulus, PoissonInput):
-                settable.stimulus.check_common(value, where=where)
-            values[field_name] = value
-        if isinstance(settable.stimulus, RateInput) and isinstance(settable.stimulus.rate, Sine):
-            where = f"stimulus {name!r}, offset + |amplitude|"
-            check_range(_largest_rate(settable, values), self._allowed_rates(settable), where=where)
-        return name, values
+    def _reserve(self, name: str, bound: dict[int, int]) -> None:
+        """Reserve input for a stimulus, in place of what it has reserved."""
+        before = self._bounds[name]
+        for plane in {*before, *bound}:
+            self._input_headroom[plane] += before.get(plane, 0) - bound.get(plane, 0)
+        self._bounds[name] = bound
 
-    def _apply(self, name: str, values: Values) -> None:
-        settable = self._settable[name]
-        if isinstance(settable.stimulus, RateInput):
-            self._reserve(settable, _largest_rate(settable, values) * settable.stimulus.processes)
-        settable.values |= values
+    def _apply(self, name: str, stimulus: Stimulus) -> None:
+        """Let a stimulus be as described from the next step on."""
+        self._reserve(name, self._bound(stimulus))
+        self._current[name] = stimulus
         self._scripted.add(name)
-        self._engine.stimuli.set(name, values)
-
-    def _reserve(self, settable: _StimulusState, rate: float) -> None:
-        """Let a stimulus have room for the counts of a rate, in place of what it has."""
-        counts = self._most(rate)
-        self._input_headroom[settable.plane] += settable.weight * (settable.counts - counts)
-        settable.counts = counts
-
-    def _most(self, rate: float) -> int:
-        return most_counts(rate * self._network.dt * 1e-3)
-
-    def _allowed(self, settable: _StimulusState) -> dict[str, Interval]:
-        """Return the values that may be set, by field."""
-        match settable.stimulus:
-            case RateInput(rate=Sine()):
-                return sine_ranges(self._network.dt) | {"offset": NOT_NEGATIVE}
-            case RateInput():
-                return {"rate": self._allowed_rates(settable)}
-            case SineCurrent():
-                return sine_ranges(self._network.dt)
-            case NoiseCurrent():
-                return {"mean": ANY, "sd": NOT_NEGATIVE}
-        return {"amplitude": ANY}
-
-    def _allowed_rates(self, settable: _StimulusState) -> Interval:
-        """Return the rates with which no sum of a step's input can overflow."""
-        assert isinstance(settable.stimulus, RateInput)
-        if settable.weight == 0:
-            return NOT_NEGATIVE
-        # the inverse of `most_counts`
-        counts = settable.counts + self._input_headroom[settable.plane] // settable.weight
-        mean = (math.sqrt(max(counts - 40.0, 0.0) + 36.0) - 6.0) ** 2
-        return Interval(0.0, mean / (self._network.dt * 1e-3) / settable.stimulus.processes)
+        self._engine.stimuli.use(stimulus)
+        if isinstance(stimulus, SpikeInput):
+            self._given[name].use(stimulus)
 
     def _checked_spikes(
         self,
@@ -400,7 +383,7 @@ class StimulusControl(StateHolder):
         keys = np.sort((step << 32) | who)
         is_duplicate = np.zeros(keys.size, np.bool_)
         is_duplicate[1:] = keys[1:] == keys[:-1]
-        for codes in (self._described_keys(source), self._emitted.get(source, _NONE)):
+        for codes in (self._keys_of_source(source), self._emitted.get(source, _NONE)):
             is_duplicate |= codes.searchsorted(keys, side="right") > codes.searchsorted(keys)
         if is_duplicate.any():
             first = int(keys[np.argmax(is_duplicate)])
@@ -411,13 +394,13 @@ class StimulusControl(StateHolder):
             )
         return source, keys
 
-    def _described_keys(self, source: str) -> Keys:
-        if source not in self._described:
+    def _keys_of_source(self, source: str) -> Keys:
+        if source not in self._source_keys:
             model = self._sources[source].model
             assert isinstance(model, SpikeSource)
             step = steps_array(model.times, self._network.dt, where=source)
-            self._described[source] = np.sort((step.astype(np.int64) << 32) | model.neurons)
-        return self._described[source]
+            self._source_keys[source] = np.sort((step.astype(np.int64) << 32) | model.neurons)
+        return self._source_keys[source]
 
     def _add(self, source: str, keys: Keys | SpikeEvents) -> None:
         self._drop_past_spikes()
@@ -434,22 +417,3 @@ class StimulusControl(StateHolder):
         past = np.int64(self._engine.step + 1) << 32
         for source, keys in self._emitted.items():
             self._emitted[source] = keys[keys.searchsorted(past) :]
-
-
-def _described(stimulus: Stimulus, field_name: str) -> PerNeuron | Piecewise:
-    """Return a value of a stimulus, as it is described."""
-    if isinstance(stimulus, StepCurrent):
-        return Piecewise(stimulus.times, stimulus.amplitudes)
-    rate = getattr(stimulus, "rate", None)
-    described: PerNeuron | Piecewise = getattr(
-        rate if isinstance(rate, Sine) else stimulus, field_name
-    )
-    return described
-
-
-def _largest_rate(settable: _StimulusState, values: Values) -> float:
-    """Return the largest rate of a process of random spikes with other values, spikes/s."""
-    assert isinstance(settable.stimulus, RateInput)
-    if isinstance(settable.stimulus.rate, Sine):
-        return replace(settable.stimulus.rate, **settable.values | values).largest()
-    return float(np.max(values["rate"]))

@@ -1,0 +1,175 @@
+"""Stimuli as a script changes them: with which values, and how a checkpoint contains these."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from distsnn.errors import DescriptionError, unknown_name_error
+from distsnn.network import Network, Sine, SpikeInput, Stimulus
+from distsnn.network.base import equal_values
+from distsnn.network.checks import steps_array
+from distsnn.network.description import stored_classes
+from distsnn.network.serialise import Arrays, decode, encode
+from distsnn.units import to_steps
+
+AnyStimulus = TypeVar("AnyStimulus", bound=Stimulus)
+
+# Fields that stay as described, with the reason.
+_FIXED = {
+    "target": "the ranks of the described target neurons compute the stimulus",
+    "name": "scripts and checkpoints find the stimulus by its name",
+    "n": "each process has a state, of which a checkpoint contains the described number",
+}
+_DOCUMENT = "values"
+
+
+def values_of(stimulus: Stimulus) -> dict[str, Any]:
+    """Return the values that may change by name; of a rate that is a `Sine`, also the sine's."""
+    values = {
+        field.name: getattr(stimulus, field.name)
+        for field in fields(stimulus)
+        if field.name not in _FIXED
+    }
+    rate = values.get("rate")
+    return values | (rate.values() if isinstance(rate, Sine) else {})
+
+
+def with_values(stimulus: AnyStimulus, values: Mapping[str, object], *, where: str) -> AnyStimulus:
+    """Return a stimulus with other values, of which each by itself can be described.
+
+    Raises
+    ------
+    DescriptionError
+        If it has no such value, the value does not change in a run, or cannot be described.
+    """
+    for name in values:
+        if name in _FIXED and hasattr(stimulus, name):
+            raise DescriptionError(
+                f"cannot be changed during a run: {_FIXED[name]}", where=f"{where}, field {name}"
+            )
+    own_names = {field.name for field in fields(stimulus)}
+    own: dict[str, Any] = {name: value for name, value in values.items() if name in own_names}
+    of_sine: dict[str, Any] = {name: values[name] for name in values if name not in own_names}
+    try:
+        stimulus = replace(stimulus, **own)
+        allowed = values_of(stimulus)
+        for name in of_sine if values else ["nothing"]:
+            if name not in allowed:
+                raise unknown_name_error("field", name, allowed)
+        if of_sine:
+            sine: dict[str, Any] = {"rate": replace(allowed["rate"], **of_sine)}
+            stimulus = replace(stimulus, **sine)
+    except DescriptionError as error:
+        raise error.in_context(where) from None
+    return stimulus
+
+
+def check_times(
+    before: Stimulus, after: Stimulus, changed: Mapping[str, object], step: int, dt: float
+) -> None:
+    """Check that changed times of a stimulus are to come.
+
+    A course (`Piecewise`, `StepCurrent`) may begin before: it acts as if it had been described.
+
+    Parameters
+    ----------
+    before, after : Stimulus
+        The stimulus, valid both times.
+    changed : mapping of str to object
+        The fields that the script has named.
+    step : int
+        Steps done.
+    dt : float, ms
+        Time step.
+
+    Raises
+    ------
+    DescriptionError
+        If spikes would arrive, or the stimulus would start or stop, before now.
+    """
+    where, now = f"stimulus {after.name!r}", f"{step * dt:g} ms"
+    if isinstance(after, SpikeInput) and "times" in changed and after.times.size:
+        first = after.times[0]  # they are sorted
+        if steps_array(after.times[:1], dt, where=where)[0] <= step:
+            raise DescriptionError(
+                "a spike at a time up to now cannot arrive any more",
+                where=f"{where}, field times",
+                value=float(first),
+                allowed=f"later than {now}",
+            )
+    for name in ("start", "stop"):
+        time = getattr(after, name, None)
+        if name not in changed or time is None or time == getattr(before, name):
+            continue
+        if np.isfinite(time) and to_steps(time, dt, where=where) < step:
+            raise DescriptionError(
+                f"the stimulus cannot {name} before now",
+                where=f"{where}, field {name}",
+                value=time,
+                allowed=f"{now} or later, or its present {name}, {getattr(before, name):g} ms",
+            )
+
+
+def changed_fields(described: Stimulus, current: Stimulus) -> dict[str, Any]:
+    """Return the fields of a stimulus that are not as described, by name."""
+    values = {
+        field.name: (getattr(described, field.name), getattr(current, field.name))
+        for field in fields(described)
+    }
+    return {name: after for name, (before, after) in values.items() if not _equal(before, after)}
+
+
+def _equal(left: object, right: object) -> bool:
+    # a number and an array of one such number for each neuron are different descriptions
+    return type(left) is type(right) and equal_values(left, right)
+
+
+def encode_fields(values: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:
+    """Return fields of a stimulus as arrays of one dimension by name, none of them empty."""
+    arrays: Arrays = {}
+    encoded = {
+        name: encode(value, name, arrays, stored_classes()) for name, value in values.items()
+    }
+    shapes = {path: [array.dtype.name, *array.shape] for path, array in arrays.items()}
+    document = json.dumps({"values": encoded, "arrays": shapes}, sort_keys=True).encode()
+    stored = {f"array {path}": array.reshape(-1) for path, array in arrays.items() if array.size}
+    # checkpoints have no bytes
+    return {_DOCUMENT: np.frombuffer(document, np.uint8).astype(np.int32)} | stored
+
+
+def decode_fields(stored: Mapping[str, npt.NDArray[Any]], *, where: str) -> dict[str, Any]:
+    """Return the fields that `encode_fields` was called on.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not contain fields of a stimulus.
+    """
+    try:
+        document = json.loads(bytes(stored[_DOCUMENT].tolist()))
+        arrays = {
+            path: stored.get(f"array {path}", np.empty(0, dtype)).reshape(shape)
+            for path, (dtype, *shape) in document["arrays"].items()
+        }
+        return {
+            name: decode(value, arrays, stored_classes(), f"{where}.{name}")
+            for name, value in document["values"].items()
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"changed fields of {where}: {error!r}") from error
+
+
+def check_described(network: Network, stimulus: Stimulus) -> None:
+    """Check a stimulus with changed values as the network's description would.
+
+    Raises
+    ------
+    DescriptionError
+        If it cannot be described so.
+    """
+    model = network.population(stimulus.target.population).model
+    stimulus.check(model, network.dt, where=f"stimulus {stimulus.name!r}")
