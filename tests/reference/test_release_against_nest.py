@@ -27,10 +27,9 @@ from distsnn.network import (
 )
 from distsnn.simulation import Simulation
 
-DT, STEPS, TAU_SYN, WEIGHT, DELAY = 0.1, 1500, 0.5, 16.0, 7
+STEPS, TAU_SYN, WEIGHT, DELAY = 1500, 0.5, 16.0, 7
 SETS, EACH = 10, 200
 N = SETS * EACH
-DECAY = np.exp(-DT / TAU_SYN)
 RunNest = Callable[..., dict[str, np.ndarray]]
 Floats = npt.NDArray[np.float64]
 
@@ -56,7 +55,7 @@ def sets(model: str) -> dict[str, Floats]:
     }
 
 
-def chances(model: str, given: dict[str, float], steps: npt.NDArray[np.int64]) -> Floats:
+def chances(model: str, given: dict[str, float], steps: npt.NDArray[np.int64], dt: float) -> Floats:
     """Return the probability of each number of releases at each spike, (spike, number)."""
     if model == "bernoulli_synapse":
         p = given["p_transmit"]
@@ -65,7 +64,7 @@ def chances(model: str, given: dict[str, float], steps: npt.NDArray[np.int64]) -
     full = np.zeros(n + 1)
     full[n] = 1.0
     found = np.zeros((steps.size, n + 1))
-    for spike, pause in enumerate(np.diff(steps, prepend=steps[0]) * DT):
+    for spike, pause in enumerate(np.diff(steps, prepend=steps[0]) * dt):
         if spike:
             recovered = 1.0 - np.exp(-pause / given["tau_rec"])
             full = sum(full[a] * np.pad(binomial(n - a, recovered), (a, 0)) for a in range(n + 1))
@@ -88,15 +87,15 @@ def binomial(n: int, p: float) -> Floats:
     return found
 
 
-def released(current: Floats, steps: npt.NDArray[np.int64]) -> Floats:
+def released(current: Floats, steps: npt.NDArray[np.int64], dt: float) -> Floats:
     """Return how many sites released, (spike, synapse), given the currents that they make."""
     before, after = (current[steps + DELAY - 1 - one] for one in (1, 0))
-    found = (after - DECAY * before) / WEIGHT
+    found = (after - np.exp(-dt / TAU_SYN) * before) / WEIGHT
     np.testing.assert_allclose(found, np.rint(found), atol=1e-9)
     return np.rint(found)
 
 
-def of_nest(model: str, given: dict[str, Floats], run_nest: RunNest) -> Floats:
+def of_nest(model: str, given: dict[str, Floats], dt: float, run_nest: RunNest) -> Floats:
     parameters = {"V_th": 1e9, "tau_syn_ex": TAU_SYN, "E_L": -70.0}
     arrays = {name: np.repeat(values, EACH) for name, values in given.items()}
     if model == "quantal_stp_synapse":
@@ -104,6 +103,7 @@ def of_nest(model: str, given: dict[str, Floats], run_nest: RunNest) -> Floats:
     steps = train()
     return run_nest(
         {
+            "resolution": dt,
             "steps": STEPS,
             "populations": [{"model": "iaf_psc_exp", "size": N, "parameters": parameters}],
             "synapses": {"input": {"synapse_model": model} | {name: name for name in arrays}},
@@ -120,38 +120,42 @@ def of_nest(model: str, given: dict[str, Floats], run_nest: RunNest) -> Floats:
     )["I_syn_ex"]
 
 
-def of_the_engine(synapse: PlasticSynapse, path: Path) -> Floats:
+def of_the_engine(synapse: PlasticSynapse, dt: float, path: Path) -> Floats:
     neuron = IafPscExp(V_th=1e9, tau_syn_ex=TAU_SYN, E_L=-70.0)
     targets = Population("T", N, neuron, precision="float64")
     steps = train()
-    source = Population("S", 1, SpikeSource(steps * DT, np.zeros_like(steps)))
+    source = Population("S", 1, SpikeSource(steps * dt, np.zeros_like(steps)))
     edges = ConnectionList(np.zeros(N, int), np.arange(N))
     network = Network(
         [source, targets],
-        [Projection(source, targets, edges, WEIGHT, DELAY * DT, synapse=synapse)],
+        [Projection(source, targets, edges, WEIGHT, DELAY * dt, synapse=synapse)],
         recordings=[RecordState(targets, "I_syn_ex")],
+        dt=dt,
     )
     with Simulation(network, out=path, communicator=SingleProcess(), seed=3) as simulation:
-        simulation.run(STEPS * DT)
+        simulation.run(STEPS * dt)
     return np.asarray(StoreReader(path).state("T").variables["I_syn_ex"][:, :])
 
 
+@pytest.mark.parametrize(
+    "dt", [0.1, *(pytest.param(dt, marks=pytest.mark.ci) for dt in (0.05, 1.0))]
+)
 @pytest.mark.parametrize("model", ["bernoulli_synapse", "quantal_stp_synapse"])
 def test_release_has_the_chances_that_it_has_in_nest(
-    model: str, run_nest: RunNest, tmp_path: Path
+    model: str, dt: float, run_nest: RunNest, tmp_path: Path
 ) -> None:
     given, steps = sets(model), train()
     kind = Bernoulli if model == "bernoulli_synapse" else QuantalSTP
     synapse = kind(**{name: np.repeat(values, EACH) for name, values in given.items()})
     currents = {
-        "ours": of_the_engine(synapse, tmp_path / "run.zarr"),
-        "NEST's": of_nest(model, given, run_nest),
+        "ours": of_the_engine(synapse, dt, tmp_path / "run.zarr"),
+        "NEST's": of_nest(model, given, dt, run_nest),
     }
     for whose, current in currents.items():
-        number = released(current, steps).reshape(steps.size, SETS, EACH)
+        number = released(current, steps, dt).reshape(steps.size, SETS, EACH)
         squares = []
         for one in range(SETS):
-            exact = chances(model, {name: values[one] for name, values in given.items()}, steps)
+            exact = chances(model, {name: values[one] for name, values in given.items()}, steps, dt)
             counts = np.stack(
                 [(number[:, one] == k).sum(axis=1) for k in range(exact.shape[1])], axis=1
             )
@@ -161,6 +165,7 @@ def test_release_has_the_chances_that_it_has_in_nest(
             error = counts[seen] - EACH * exact[seen]
             squares.append(error**2 / (EACH * exact[seen] * (1.0 - exact[seen])))
         every = np.concatenate(squares)
+        print(f"{model}, dt {dt}, {whose}: {every.size} chances, mean square {every.mean():.3f}")
         assert every.size > 100
         assert every.max() < 20.0, whose
         # the mean of each square is 1
