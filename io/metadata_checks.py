@@ -76,6 +76,8 @@ def check_run(metadata: Mapping[str, Any], *, path: str) -> None:
         check_integer(
             row.get("interval_steps"), f"{place}.interval_steps", path=path, low=1, high=LAST_STEP
         )
+        if "projection" in row:
+            _name(row, "projection", place, path)
         if row.get("reduce") not in (None, "sum", "mean"):
             raise StoreError(f"corrupt: {place}.reduce is not 'sum' or 'mean'", path=path)
     weights = _rows(metadata.get("recorded_weights", []), "recorded_weights", path)

@@ -74,8 +74,8 @@ GROUPS: tuple[GroupSpec, ...] = (
                 "recorded_states",
                 "list",
                 "state recordings: {name, population, start, stop, variables, interval_steps}, "
-                "with neurons as in recorded_spikes, and reduce ('sum' or 'mean') if only that was "
-                "recorded",
+                "with neurons as in recorded_spikes, projection if they are states of its synapse "
+                "model, and reduce ('sum' or 'mean') if only that was recorded",
             ),
             Attribute(
                 "recorded_weights",

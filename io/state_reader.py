@@ -293,6 +293,8 @@ class StateRecording:
     ----------
     name, population : str
         The recording and the population recorded.
+    projection : str or None
+        The projection whose synapse model has the states; None: the neurons have them.
     gids : ndarray of uint32, shape (n_neurons,)
         The neurons, ascending.
     neurons : ndarray of int64, shape (n_neurons,)
@@ -305,6 +307,7 @@ class StateRecording:
 
     name: str
     population: str
+    projection: str | None
     gids: NDArray[np.uint32]
     neurons: NDArray[np.int64]
     steps: NDArray[np.int64]
@@ -338,6 +341,7 @@ class StateRecording:
         return cls(
             name=name,
             population=view["population"],
+            projection=view.get("projection"),
             gids=gids,
             neurons=neurons,
             steps=steps_of(used),

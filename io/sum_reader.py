@@ -94,6 +94,8 @@ class SumRecording:
     ----------
     name, population : str
         The recording and the population recorded.
+    projection : str or None
+        The projection whose synapse model has the states; None: the neurons have them.
     reduce : str
         ``"sum"`` or ``"mean"``.
     gids : ndarray of uint32, shape (n_neurons,)
@@ -108,6 +110,7 @@ class SumRecording:
 
     name: str
     population: str
+    projection: str | None
     reduce: str
     gids: NDArray[np.uint32]
     neurons: NDArray[np.int64]
@@ -137,6 +140,7 @@ class SumRecording:
         return cls(
             name=name,
             population=view["population"],
+            projection=view.get("projection"),
             reduce=view["reduce"],
             gids=gids,
             neurons=neurons,

@@ -59,8 +59,8 @@ class RunInfo:
         For each switched recording, as named by `reader.StoreReader.intervals`: [after, until] of
         its intervals, ms.
     recorded_states : dict of str to dict
-        For each recording of states: ``population``, ``variables``, ``interval_ms`` and ``reduce``
-        ("sum", "mean" or None).
+        For each recording of states: ``population``, ``projection`` (whose synapse model has the
+        states, or None), ``variables``, ``interval_ms`` and ``reduce`` ("sum", "mean" or None).
     substeps : dict of str to (int or None)
         Parts of a time step in which each population is integrated.
     precision : dict of str to dict
@@ -168,6 +168,7 @@ def read_run_info(path: str | os.PathLike[str]) -> RunInfo:
         recorded_states={
             row["name"]: {
                 "population": row["population"],
+                "projection": row.get("projection"),
                 "variables": row["variables"],
                 "interval_ms": row["interval_steps"] * reader.dt,
                 "reduce": row.get("reduce"),

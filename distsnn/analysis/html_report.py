@@ -283,12 +283,14 @@ def _states(run: Run) -> list[ReportFigure]:
         figure = new_figure(10.0, 0.4 + 2.2 * len(names), _STYLE)
         panels = [figure.add_subplot(len(names), 1, row + 1) for row in range(len(names))]
         plots.draw_traces(panels, part, _STYLE)
-        population = state.attrs["population"]
+        projection = state.attrs.get("projection")
+        noun = "neuron" if projection is None else "source"
+        owner = state.attrs["population"] if projection is None else projection
         pictures.append(
             ReportFigure(
                 to_svg(figure, f"Traces of {name}", 10 + number),
                 f"{name}: {f'{reduce} over ' if reduce else ''}"
-                f"{format_count(neurons, 'neuron')} of {population}, "
+                f"{format_count(neurons, noun)} of {owner}, "
                 f"{format_count(rows, 'row')}; shown: {displayed}.",
             )
         )

@@ -332,7 +332,8 @@ class Run:
         xarray.Dataset on Dask, dims (time, neuron)
             The recorded variables in absolute units (V_m in mV, not relative to E_L), with the
             attribute units. Coordinates: time (ms), step, neuron (index within the
-            population) and gid. Recordings with ``reduce`` have only the dimension time; their
+            population) and gid. States of a synapse model have the attribute projection; neurons
+            are its sources. Recordings with ``reduce`` have only the dimension time; their
             attributes contain reduce and neurons (the number of neurons).
 
         Raises
@@ -341,16 +342,13 @@ class Run:
             If the recording is unknown.
         """
         recording = self.reader.state(name)
+        attrs: dict[str, Any] = {"population": recording.population, "recording": name}
+        if recording.projection is not None:
+            attrs["projection"] = recording.projection
         if isinstance(recording, SumRecording):
+            attrs |= {"reduce": recording.reduce, "neurons": recording.neurons.size}
             return xr.Dataset(
-                self._lazy(recording, None),
-                coords=self._times(recording),
-                attrs={
-                    "population": recording.population,
-                    "recording": name,
-                    "reduce": recording.reduce,
-                    "neurons": recording.neurons.size,
-                },
+                self._lazy(recording, None), coords=self._times(recording), attrs=attrs
             )
         return xr.Dataset(
             self._lazy(recording, "neuron"),
@@ -359,7 +357,7 @@ class Run:
                 "neuron": recording.neurons,
                 "gid": ("neuron", recording.gids),
             },
-            attrs={"population": recording.population, "recording": name},
+            attrs=attrs,
         )
 
     @property

@@ -6,20 +6,14 @@ from itertools import groupby
 
 import numpy as np
 
+from distsnn.engine.declared_fields import declared_fields
 from distsnn.engine.layout import LocalLayout
-from distsnn.engine.local_neurons import state_fields as neuron_fields
-from distsnn.engine.plasticity.weight_scaling import state_fields as activity_fields
 from distsnn.engine.row_builder import EDGE_BYTES
-from distsnn.engine.source_states import state_fields as source_fields
-from distsnn.engine.spike_trains import state_fields as gamma_fields
-from distsnn.engine.state_fields import StateField
 from distsnn.engine.storage import RowSetPlan, bytes_per_synapse, distinct_delays, plan_row_sets
 from distsnn.network import (
     ConnectionFile,
     ConnectionList,
     FixedIndegree,
-    GammaInput,
-    Network,
     Projection,
 )
 from distsnn.network.quanta import WeightQuanta
@@ -121,7 +115,7 @@ def _synapses(layout: LocalLayout, projection: Projection) -> float:
 
 def _neurons(layout: LocalLayout) -> float:
     """Return the bytes of state variables, of parameters that differ, and of numbers."""
-    total, fields = 0.0, _fields(layout.network)
+    total, fields = 0.0, [*declared_fields(layout.network)]
     for index, population in enumerate(layout.network.populations):
         real = 8 if population.state_type(layout.network.dt) == "float64" else 4
         values = [population.model.value(name) for name in population.model.parameters()]
@@ -130,22 +124,6 @@ def _neurons(layout: LocalLayout) -> float:
         slots = int(layout.last[index] - layout.first[index])
         total += slots * (8 + states + (8 + real) * different)
     return total
-
-
-def _fields(network: Network) -> list[StateField]:
-    """Return the state variables of neurons that are declared without a rule's kernel."""
-    populations, projections, stimuli = network.populations, network.projections, network.stimuli
-    declared = [
-        *(neuron_fields(population, network.dt) for population in populations),
-        *(source_fields(projection) for projection in projections),
-        *(
-            gamma_fields(stimulus, n)
-            for n, stimulus in enumerate(stimuli)
-            if isinstance(stimulus, GammaInput)
-        ),
-        *(activity_fields(network, homeostasis) for homeostasis in network.homeostasis),
-    ]
-    return [field for fields in declared for field in fields]
 
 
 def _rings(layout: LocalLayout, plans: list[RowSetPlan]) -> float:

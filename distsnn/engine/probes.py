@@ -1,4 +1,7 @@
-"""State recordings: samples of chosen neurons' states, taken in the loop, drained between runs."""
+"""State recordings: samples of chosen neurons' states, taken in the loop, drained between runs.
+
+States of synapse models are sampled in `engine.source_probes`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +22,58 @@ MOST_STEPS = 1024
 MOST_BYTES = 64 * 2**20
 # Values of a sub-expression that are computed at a time.
 _MOST_VALUES = 2**16
+
+
+class SampledProbe:
+    """Samples that Python takes at multiples of an interval, a row each.
+
+    Parameters
+    ----------
+    interval_steps : int
+        Steps between samples.
+    samples : dict of str to ndarray, shape (capacity, n)
+        Arrays of the samples, by variable.
+    noun : str
+        What is sampled, for errors.
+
+    Attributes
+    ----------
+    interval_steps : int
+        Steps between samples.
+    on : bool
+        Whether it records.
+    """
+
+    def __init__(
+        self, interval_steps: int, samples: dict[str, npt.NDArray[Any]], noun: str
+    ) -> None:
+        self.interval_steps, self.on = interval_steps, True
+        self._samples, self._noun, self._n_rows = samples, noun, 0
+
+    def check_room(self, first: int, last: int) -> None:
+        """Check that the samples of the steps after first, up to last, fit.
+
+        Raises
+        ------
+        ValueError
+            If they do not: too many steps, or the samples before were not drained.
+        """
+        n_added = last // self.interval_steps - first // self.interval_steps if self.on else 0
+        capacity = len(next(iter(self._samples.values())))
+        if self._n_rows + n_added > capacity:
+            raise ValueError(f"no room for {n_added} samples of {self._noun} in {capacity} rows")
+
+    def add(self, values: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Add a row of every variable."""
+        for name, samples in self._samples.items():
+            samples[self._n_rows] = values[name]
+        self._n_rows += 1
+
+    def drain(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the new rows of every variable and forget them (the arrays are reused)."""
+        new = {name: samples[: self._n_rows] for name, samples in self._samples.items()}
+        self._n_rows = 0
+        return new
 
 
 @dataclass(eq=False)
@@ -123,16 +178,18 @@ def max_undrained_steps(network: Network) -> int:
 
 
 def _states(network: Network, recording: RecordState) -> tuple[str, ...]:
+    if recording.projection is not None:
+        return recording.variables
     model = network.population(recording.target.population).model
     return sampled_states(model, recording.variables)
 
 
 def make_state_probes(layout: LocalLayout, neurons: Mapping[str, LocalNeurons]) -> list[StateProbe]:
-    """Return this rank's part of all state recordings of a network."""
+    """Return this rank's part of all recordings of neurons' states."""
     return [
         _probe(layout, neurons[recording.target.population], recording)
         for recording in layout.network.recordings
-        if isinstance(recording, RecordState)
+        if isinstance(recording, RecordState) and recording.projection is None
     ]
 
 

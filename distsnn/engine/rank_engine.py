@@ -34,6 +34,7 @@ from distsnn.engine.plasticity.weight_probes import SynapseSelection, WeightProb
 from distsnn.engine.plasticity.weight_scaling import WeightScaler
 from distsnn.engine.probes import StateProbe, make_state_probes, max_undrained_steps
 from distsnn.engine.redelivery import deliver_again
+from distsnn.engine.source_probes import SourceProbe, make_source_probes
 from distsnn.engine.source_states import (
     OwnStates,
     SourceParameters,
@@ -48,6 +49,7 @@ from distsnn.engine.wiring import LocalSynapses
 from distsnn.kernels import emission, loop
 from distsnn.network.quanta import WeightQuanta
 
+Probe = StateProbe | SourceProbe | WeightProbe
 SpikeConsumer = Callable[[npt.NDArray[np.int32], npt.NDArray[np.uint32]], None]
 
 
@@ -73,7 +75,9 @@ class RankEngine:
     neurons : dict of str to LocalNeurons
         Populations by name.
     probes : list of StateProbe
-        State recordings.
+        Recordings of neurons' states.
+    source_probes : list of SourceProbe
+        Recordings of synapse models' states.
     weight_probes : list of WeightProbe
         Weight recordings.
     scalers : list of WeightScaler
@@ -154,6 +158,7 @@ class RankEngine:
             index: OwnStates(layout, parameters)
             for index, parameters in self.source_parameters.items()
         }
+        self.source_probes: list[SourceProbe] = make_source_probes(layout, self.sources)
 
     def _make_ring(self) -> InputRing:
         synapses, layout = self.synapses, self.layout
@@ -470,9 +475,9 @@ class RankEngine:
         """Number of iterations done."""
         return self._epoch_loop.iteration
 
-    def probes_by_folder(self) -> dict[str, list[StateProbe] | list[WeightProbe]]:
+    def probes_by_folder(self) -> dict[str, list[Probe]]:
         """Return the recordings of states and weights, by the folders of a store."""
-        return {"state": self.probes, "weights": self.weight_probes}
+        return {"state": [*self.probes, *self.source_probes], "weights": [*self.weight_probes]}
 
     def switch_recording(self, folder: str, name: str, on: bool) -> None:
         """Switch a recording of states or weights on or off, once connected and drained."""
@@ -508,8 +513,13 @@ class RankEngine:
             If the probes' buffers cannot hold the records of that many iterations.
         """
         end = self.step + steps
-        for probe in chain[StateProbe | WeightProbe](self.probes, self.weight_probes):
+        for probe in chain.from_iterable(self.probes_by_folder().values()):
             probe.check_room(self.step, end)
+        source_probes = [probe for probe in self.source_probes if probe.on]
+        if source_probes:
+            self.follow()
+        for source_probe in source_probes:
+            source_probe.begin(self.step)
         self._epoch_loop.set_table("stimuli", self.stimuli.acting(self.step, end))
         # weights are known when all ranks' spikes are delivered: at the end of an epoch
         actions: list[tuple[int, Callable[[int], None]]] = [
@@ -520,6 +530,8 @@ class RankEngine:
             start = self.step
             pauses = ((start // interval + 1) * interval for interval, _ in actions)
             self._run_until(min([end, *pauses]), consume)
+            for source_probe in source_probes:
+                source_probe.finish(self.step)
             for interval, action in actions if self.step > start else ():
                 if self.step % interval == 0:
                     action(self.step)
@@ -534,6 +546,9 @@ class RankEngine:
                 self._drop_delivered(until)
             for scaler in self.scalers:
                 scaler.spikes(step, gid)
+            for probe in self.source_probes:
+                if probe.on:
+                    probe.follow(step, gid)
             consume(step, gid)
 
     def _make_room_to_track(self) -> None:

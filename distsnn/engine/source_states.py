@@ -168,6 +168,12 @@ class SourceStates(NeuronHolder):
         """Bring the states up to a step by which all spikes are taken."""
         self.kernel.bring_up(self.records, step)
 
+    def now(self, step: int) -> dict[str, Floats]:
+        """Return the model's states as they are at a step by which all spikes are taken."""
+        records = self.records.copy()
+        self.kernel.bring_up(records, step)
+        return {name: records[:, self._states.index(name)] for name in self.parameters.model.states}
+
     def fault(self) -> tuple[int, int, str] | None:
         """Return step, gid of the source and a text of the first factor that is not allowed."""
         step = int(self.header[kernels.FAULT_STEP])
@@ -310,12 +316,6 @@ class OwnStates(SourceStates):
             advance(self.kernel.spike.address, self.records, neurons[is_nth], step[is_nth])
             factors[is_nth] = self.records[neurons[is_nth], -1]
         self.sent.append(step, gid, factors)
-
-    def now(self, step: int) -> dict[str, Floats]:
-        """Return the model's states as they are at a step by which all spikes are taken."""
-        records = self.records.copy()
-        self.kernel.bring_up(records, step)
-        return {name: records[:, self._states.index(name)] for name in self.parameters.model.states}
 
 
 def occurrences(values: npt.NDArray[np.integer]) -> Ints:

@@ -176,17 +176,11 @@ class Network(Description):
             if isinstance(recording, RecordWeights):
                 named.append(self._weights(recording))
                 continue
-            where = f"{type(recording).__name__} of {recording.target.population!r}"
-            target = self.resolve_view(recording.target, where=f"{where}, field target")
             if isinstance(recording, RecordState):
-                state = replace(
-                    recording, target=target, name=recording.name or self._path_name(target)
-                )
-                model = self.population(target.population).model
-                state.check(model, self.dt, where=f"recording {state.name!r}")
-                named.append(state)
-            else:
-                named.append(RecordSpikes(target))
+                named.append(self._states(recording))
+                continue
+            where = f"RecordSpikes of {recording.target.population!r}, field target"
+            named.append(RecordSpikes(self.resolve_view(recording.target, where=where)))
         _unique(
             [recording.name for recording in named if isinstance(recording, RecordState)],
             "state recording",
@@ -224,6 +218,45 @@ class Network(Description):
         for rule in named:
             rule.check(by_name, self.dt)
         return named
+
+    def _states(self, recording: RecordState) -> RecordState:
+        target, name = recording.target, recording.projection
+        where = f"RecordState of {target.population!r}, field target"
+        by_name = {str(projection.name): projection for projection in self.projections}
+        if (
+            name is None
+            and target.population in by_name
+            and target == PopulationView(target.population)
+        ):
+            name = target.population  # of a projection, which stands for all of its sources
+            target, default_name = by_name[name].pre, name
+        else:
+            self._check_has_states(target.population, where)
+            target = self.resolve_view(target, where=where)
+            default_name = self._path_name(target) + ("" if name is None else f" of {name}")
+        named = replace(
+            recording, target=target, name=recording.name or default_name, projection=name
+        )
+        where = f"recording {named.name!r}"
+        if name is None:
+            named.check(self.population(target.population).model, self.dt, where=where)
+        else:
+            projection = self.projection(name, where=f"{where}, field projection")
+            named.check_sources(projection, self.dt, where=where)
+        return named
+
+    def _check_has_states(self, name: str, where: str) -> None:
+        """Check that a name is that of a part of the network whose states can be recorded."""
+        if name in {stimulus.name for stimulus in self.stimuli}:
+            raise DescriptionError(
+                f"{name!r} is a stimulus, whose states cannot be recorded",
+                where=where,
+                allowed="a population, or a projection with a synapse model",
+                hint=f"read simulation[{name!r}].state between two run calls",
+            )
+        names = [*self._by_name, *(str(projection.name) for projection in self.projections)]
+        if name not in names:
+            raise unknown_name_error("population or projection", name, names, where=where)
 
     def _weights(self, recording: RecordWeights) -> RecordWeights:
         named = replace(recording, name=recording.name or recording.projection)

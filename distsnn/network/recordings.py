@@ -35,13 +35,16 @@ class RecordSpikes(Description):
 class RecordState(Description):
     """Record state variables, or what follows from them, of some neurons at regular times.
 
+    They are variables of the neurons' model, or of the synapse model of a projection, whose sources
+    the neurons then are: ``RecordState("E->I", ["x", "u"])``.
+
     Parameters
     ----------
-    target : Population, PopulationView or str
-        The neurons.
+    target : Population, PopulationView, Projection or str
+        The neurons. A projection (or its name) stands for all of its sources.
     variables : str or sequence of str
-        Names of state variables, and of sub-expressions of the model's equations that depend on
-        state variables and parameters only, such as the synaptic current ``"I_syn"``.
+        Names of state variables, and of sub-expressions of the neuron model's equations that depend
+        on state variables and parameters only, such as the synaptic current ``"I_syn"``.
     interval : float, optional, ms
         Interval between records, on the grid; dt if left out.
     name : str, optional
@@ -51,6 +54,14 @@ class RecordState(Description):
         value is rounded to 2**-43 of its unit, so that sums are the same for any number of ranks.
         A value that is not finite, or whose absolute value is above 2**50 / (number of neurons),
         ends the run with an error.
+    projection : str or Projection, optional
+        The projection whose synapse model has the states, where only some of its sources are
+        recorded: ``RecordState(E[:10], "x", projection="E->I")``.
+
+    Notes
+    -----
+    States of a synapse model at a step contain the effect of all spikes of the source up to this
+    step, also of those that have not arrived.
     """
 
     target: PopulationView
@@ -58,15 +69,19 @@ class RecordState(Description):
     interval: float | None
     name: str | None
     reduce: Reduction | None = field(default=None, metadata={ADDED: True})
+    projection: str | None = field(default=None, metadata={ADDED: True})
 
     def __init__(
         self,
-        target: Target,
+        target: Target | Projection,
         variables: str | Sequence[str],
         interval: float | None = None,
         name: str | None = None,
         reduce: Reduction | None = None,
+        projection: str | Projection | None = None,
     ) -> None:
+        if isinstance(target, Projection):
+            target = _projection_name(target, where="RecordState, field target")
         view = as_view(target, where="RecordState, field target")
         where = f"recording {name or view.population!r}"
         if name is not None:
@@ -79,7 +94,16 @@ class RecordState(Description):
             raise unknown_name_error(
                 "reduction", str(reduce), allowed, where=f"{where}, field reduce"
             )
-        self._fill(target=view, variables=names, interval=interval, name=name, reduce=reduce)
+        if projection is not None:
+            projection = _projection_name(projection, where=f"{where}, field projection")
+        self._fill(
+            target=view,
+            variables=names,
+            interval=interval,
+            name=name,
+            reduce=reduce,
+            projection=projection,
+        )
 
     def interval_steps(self, dt: float) -> int:
         """Return the interval in steps."""
@@ -99,6 +123,32 @@ class RecordState(Description):
         for name in self.variables:
             model.check_readable(name, where=where)
         _check_distinct(self.variables, where=where)
+        self.interval_steps(dt)
+
+    def check_sources(self, projection: Projection, dt: float, *, where: str) -> None:
+        """Check a recording of the states of a projection's synapse model.
+
+        Raises
+        ------
+        DescriptionError
+            If the projection has no such states or sources, or the interval is off the grid.
+        """
+        model = projection.scaling_model
+        if model is None or not model.states:
+            is_plastic = projection.plasticity_rule is not None
+            raise DescriptionError(
+                f"sources of projection {projection.name!r} have no states that can be recorded",
+                where=f"{where}, field projection",
+                allowed="a projection whose `synapse` is a synapse model with states, such as "
+                "Tsodyks2",
+                hint=f"RecordWeights({projection.name!r}, ...) records weights and states of its "
+                f"synapses, and simulation[{projection.name!r}].state reads its traces"
+                if is_plastic
+                else "",
+            )
+        _check_names(self.variables, model.states, where=f"{where}, field variables")
+        if self.target.n_shared(projection.pre) < self.target.size:
+            raise _no_such_neurons(projection, "sources", self.target, projection.pre, where)
         self.interval_steps(dt)
 
 
@@ -176,14 +226,7 @@ class RecordWeights(Description):
         targets: Target | None = None,
         name: str | None = None,
     ) -> None:
-        projection_name = projection.name if isinstance(projection, Projection) else projection
-        if not isinstance(projection_name, str):
-            raise DescriptionError(
-                "must be a projection's name",
-                where="RecordWeights, field projection",
-                value=projection_name,
-                allowed="a name, or a Projection with one; without, it becomes 'pre->post'",
-            )
+        projection_name = _projection_name(projection, where="RecordWeights, field projection")
         where = f"recording {name or projection_name!r}"
         if name is not None:
             check_name(name, where=f"{where}, field name")
@@ -226,16 +269,34 @@ class RecordWeights(Description):
             ("targets", self.targets, projection.post),
         ):
             if view is not None and not view.n_shared(its):
-                raise DescriptionError(
-                    f"projection {projection.name!r} has no such {name}",
-                    where=f"{where}, field {name}",
-                    value=f"{view.population}[{view.start}:{view.stop}]",
-                    allowed=f"some of {its.population}[{its.start}:{its.stop}]",
-                )
+                raise _no_such_neurons(projection, name, view, its, where)
         self.interval_steps(dt)
 
 
 Recording = RecordSpikes | RecordState | RecordWeights
+
+
+def _projection_name(projection: object, *, where: str) -> str:
+    name = projection.name if isinstance(projection, Projection) else projection
+    if not isinstance(name, str):
+        raise DescriptionError(
+            "must be a projection's name",
+            where=where,
+            value=name,
+            allowed="a name, or a Projection with one; without, it becomes 'pre->post'",
+        )
+    return name
+
+
+def _no_such_neurons(
+    projection: Projection, end: str, view: PopulationView, its: PopulationView, where: str
+) -> DescriptionError:
+    return DescriptionError(
+        f"projection {projection.name!r} has no such {end}",
+        where=f"{where}, field {end}",
+        value=f"{view.population}[{view.text}]",
+        allowed=f"some of {its.population}[{its.start}:{its.stop}]",
+    )
 
 
 def _interval(interval: float, dt: float, *, where: str) -> int:

@@ -303,7 +303,7 @@ class ProjectionHandle(PartHandle):
 
     @property
     def record(self) -> PartRecordings:
-        """Whether the recordings of weights are on, by name; may be set, also all at once.
+        """Whether recordings of weights or states are on, by name; may be set, also all at once.
 
         See `PopulationHandle.record`.
         """

@@ -18,7 +18,10 @@ import numpy.typing as npt
 import zarr
 
 from distsnn.comm import Communicator, collective_phase
+from distsnn.engine.plasticity.weight_probes import WeightProbe
+from distsnn.engine.probes import StateProbe
 from distsnn.engine.rank_engine import RankEngine
+from distsnn.engine.source_probes import SourceProbe
 from distsnn.errors import RecordingError, StoreError
 from distsnn.io.rank_writer import RankWriter
 from distsnn.io.reader import StoreReader
@@ -87,6 +90,7 @@ def metadata(
             {
                 "name": state.name,
                 "population": state.target.population,
+                **({"projection": state.projection} if state.projection else {}),
                 **_neurons_of(state.target),
                 "variables": list(state.variables),
                 "interval_steps": state.interval_steps(network.dt),
@@ -364,24 +368,15 @@ def _offset(offset: npt.NDArray[np.float64]) -> float | npt.NDArray[np.float64]:
 def state_specs(engine: RankEngine) -> list[StateRecordingSpec]:
     """Return what a rank's writer must know of its state recordings."""
     specs = list[StateRecordingSpec]()
-    for probe in engine.probes:
+    for probe in engine.probes_by_folder()["state"]:
+        assert not isinstance(probe, WeightProbe)
         recording = probe.recording
         assert recording.name is not None
-        neurons = engine.neurons[recording.target.population]
-        readable = neurons.population.model.readable()
-        variables = {
-            name: StateVariable(
-                unit=readable[name].unit,
-                doc=readable[name].doc,
-                offset=_offset(probe.offsets.get(name, np.zeros(()))),
-                dtype=str(probe.samples[name].dtype) if name in probe.samples else None,
-            )
-            for name in recording.variables
-        }
+        variables, dtype = _state_variables(engine, probe)
         shared_fields: dict[str, Any] = {
             "name": recording.name,
             "variables": variables,
-            "dtype": neurons.real,
+            "dtype": dtype,
             "gids": probe.gids,
             "interval_steps": probe.interval_steps,
             "first_step": (engine.step // probe.interval_steps + 1) * probe.interval_steps,
@@ -391,6 +386,29 @@ def state_specs(engine: RankEngine) -> list[StateRecordingSpec]:
         else:
             specs.append(StateRecordingSpec(**shared_fields))
     return specs
+
+
+def _state_variables(
+    engine: RankEngine, probe: StateProbe | SourceProbe
+) -> tuple[dict[str, StateVariable], str]:
+    """Return the variables of a state recording, and the type of those that have none."""
+    recording = probe.recording
+    if isinstance(probe, SourceProbe):
+        states = probe.model.states
+        return {
+            name: StateVariable(states[name].unit, states[name].doc) for name in recording.variables
+        }, "float64"
+    neurons = engine.neurons[recording.target.population]
+    readable = neurons.population.model.readable()
+    return {
+        name: StateVariable(
+            unit=readable[name].unit,
+            doc=readable[name].doc,
+            offset=_offset(probe.offsets.get(name, np.zeros(()))),
+            dtype=str(probe.samples[name].dtype) if name in probe.samples else None,
+        )
+        for name in recording.variables
+    }, neurons.real
 
 
 def weight_specs(engine: RankEngine) -> list[WeightRecordingSpec]:

@@ -63,9 +63,8 @@ class Recordings:
                         f"spikes/{recording.target.population}"
                     )
                 case RecordState():
-                    parts[recording.target.population][str(recording.name)] = (
-                        f"state/{recording.name}"
-                    )
+                    part = recording.projection or recording.target.population
+                    parts[part][str(recording.name)] = f"state/{recording.name}"
                 case RecordWeights():
                     parts[recording.projection][str(recording.name)] = f"weights/{recording.name}"
         self.parts = parts

@@ -85,11 +85,13 @@ def short_term_plasticity(folder: Path) -> tuple[Network, float]:
             Projection(
                 *(i, e, FixedIndegree(9), Normal(-50.0, 9.0), Uniform(0.8, 9.0)),
                 synapse=NmdaSynapse(alpha=2.0, tau_rise=Uniform(2.0, 9.0), tau_decay=20.0),
+                name="of NMDA",
             ),
             # a model of a user, with a state that relaxes to another
             Projection(
                 *(e, i, FixedIndegree(9), 60.0, Uniform(0.8, 3.0)),
                 synapse=TSODYKS(U=Uniform(0.2, 0.9)),
+                name="own model",
             ),
         ],
         [PoissonInput(e, 9000.0, 40.0), PoissonInput(i, 9000.0, 45.0)],
@@ -97,6 +99,11 @@ def short_term_plasticity(folder: Path) -> tuple[Network, float]:
             RecordSpikes(e),
             RecordSpikes(i[20:120]),
             RecordState(e[60:140], "I_syn_ex", interval=0.3),
+            RecordState("E->E", ["x", "u"], interval=0.7),
+            RecordState(e[::3], "x", 0.9, "mean", "mean", projection="E->I"),
+            RecordState("of NMDA", "s", interval=0.3),
+            RecordState("S->E", "u", interval=0.2, reduce="sum"),
+            RecordState(e[50:150], ["x", "y"], interval=1.1, name="own", projection="own model"),
         ],
         # most spikes have no events ahead of them when the state is saved; epochs of 80 steps
         dt=0.01,

@@ -18,7 +18,7 @@ from distsnn.engine.local_neurons import InputRing, LocalNeurons
 from distsnn.engine.plasticity.calls import ReceivedSpikes, RuleCalls
 from distsnn.engine.plasticity.modulation import ModulatorHistory
 from distsnn.engine.plasticity.rows import PlasticRows
-from distsnn.engine.plasticity.rule_constants import RuleConstants
+from distsnn.engine.plasticity.rule_constants import RuleConstants, rule_module_name
 from distsnn.engine.plasticity.sources import DeliveredTraces, SourceTraces
 from distsnn.engine.plasticity.synapse_draws import key_draws
 from distsnn.engine.plasticity.synapse_parameters import synapse_parameters
@@ -36,23 +36,13 @@ from distsnn.engine.state_fields import (
 )
 from distsnn.kernels import plastic
 from distsnn.kernels.delivery import GROW
-from distsnn.network import EquationSynapse, delay_bounds
+from distsnn.network import delay_bounds
 from distsnn.network.plastic_synapse import ModulatedSynapse, PlasticSynapse, StateDrivenSynapse
 from distsnn.network.quanta import WeightQuanta
 
 # A history for which rows must be swept more often than this is too short.
 _SWEEP_MS = 1000.0
 _FIRST_QUEUE = 1024
-
-
-def rule_module_name(model: PlasticSynapse) -> str:
-    """Return the import name of a model's kernel module."""
-    if isinstance(model, EquationSynapse) and not model.kernel:
-        # with sympy, which only models of equations wait for
-        from distsnn.codegen.plasticity_rules import generated_rule_module
-
-        return generated_rule_module(model.model)
-    return model.kernel_module
 
 
 class PlasticDelivery(StateHolder):

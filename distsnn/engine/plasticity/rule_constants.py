@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.codegen.plastic_entries import Entries, plastic_entries
-from distsnn.codegen.plasticity import PlasticVariant, rule_kernel
+from distsnn.codegen.plasticity import PlasticVariant, RuleKernel, rule_kernel
 from distsnn.errors import DescriptionError
 from distsnn.kernels.functions import exp_array
+from distsnn.network import EquationSynapse, Projection
+from distsnn.network.plastic_synapse import PlasticSynapse
 
 Floats = npt.NDArray[np.float64]
 
@@ -98,3 +100,19 @@ class RuleConstants:
             return values
         decayed: npt.NDArray[Any] = values * exp_array(-steps / float(self.values[decays[name]]))
         return decayed.astype(values.dtype)
+
+
+def rule_module_name(model: PlasticSynapse) -> str:
+    """Return the import name of a model's kernel module."""
+    if isinstance(model, EquationSynapse) and not model.kernel:
+        # with sympy, which only models of equations wait for
+        from distsnn.codegen.plasticity_rules import generated_rule_module
+
+        return generated_rule_module(model.model)
+    return model.kernel_module
+
+
+def described_rule(projection: Projection) -> RuleKernel:
+    """Return the kernel module of a plastic projection's rule."""
+    assert projection.plasticity_rule is not None
+    return rule_kernel(rule_module_name(projection.plasticity_rule))

@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.plasticity.calls import RuleCalls
+from distsnn.engine.plasticity.rule_constants import described_rule
 from distsnn.engine.source_states import select_source_spikes
 from distsnn.engine.spikes_in_flight import Spikes
 from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, projection_fields
+from distsnn.network import Projection
 
 
 class SourceTraces(NeuronHolder):
@@ -39,9 +41,7 @@ class SourceTraces(NeuronHolder):
 
     def __init__(self, calls: RuleCalls, neurons: Ints) -> None:
         self.neurons, self._calls = neurons, calls
-        variables = {f"{name} of sources": (calls.precision, "1") for name in calls.rule.SOURCE}
-        variables["last spike of sources"] = ("int32", "step")
-        self.fields = projection_fields(calls.projection, "source", variables)
+        self.fields = state_fields(calls.projection)
         self.traces = np.zeros((neurons.size, len(calls.rule.SOURCE)), calls.precision)
         self.last = np.zeros(neurons.size, np.int32)
 
@@ -106,3 +106,11 @@ class DeliveredTraces(SourceTraces):
         has_arrived = self._calls.arrivals(spikes[0]) <= now
         self.advance(spikes[0][has_arrived], spikes[1][has_arrived])
         self.bring_up(now)
+
+
+def state_fields(projection: Projection) -> tuple[StateField, ...]:
+    """Declare the traces of a plastic projection's sources."""
+    names = described_rule(projection).SOURCE
+    variables = {f"{name} of sources": (projection.weight_type, "1") for name in names}
+    variables["last spike of sources"] = ("int32", "step")
+    return projection_fields(projection, "source", variables)

@@ -9,7 +9,7 @@ from distsnn.engine.kernel_calls import KernelCall, address
 from distsnn.engine.local_neurons import LocalNeurons
 from distsnn.engine.plasticity.calls import RuleCalls
 from distsnn.engine.plasticity.post_history import TargetSpikeHistory
-from distsnn.engine.plasticity.rule_constants import RuleConstants
+from distsnn.engine.plasticity.rule_constants import RuleConstants, described_rule
 from distsnn.engine.state_fields import (
     Ints,
     NeuronHolder,
@@ -19,6 +19,7 @@ from distsnn.engine.state_fields import (
     projection_fields,
 )
 from distsnn.kernels import plastic
+from distsnn.network import Projection
 
 
 class PlasticTargets(StateHolder):
@@ -117,9 +118,7 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
         self._reach, self._calls, traces = reach, calls, len(calls.rule.TARGET)
         history = TargetSpikeHistory(targets.neurons.size, traces, precision)
         super().__init__(calls, targets, history)
-        variables = {f"{name} of targets": (precision, "1") for name in calls.rule.TARGET}
-        variables["last spike of targets"] = ("int32", "step")
-        self.fields = projection_fields(projection, "target", variables)
+        self.fields = state_fields(projection)
         archive = calls.call(calls.entries.archive)
         if follows_targets(calls.rule):
             self.deliver = archive
@@ -169,3 +168,11 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
         """Set the histories to a spike of each target."""
         self.history.records["step"] = plastic.NEVER
         super().put(values, step)
+
+
+def state_fields(projection: Projection) -> tuple[StateField, ...]:
+    """Declare the traces of a plastic projection's targets, whose spikes act."""
+    names = described_rule(projection).TARGET
+    variables = {f"{name} of targets": (projection.weight_type, "1") for name in names}
+    variables["last spike of targets"] = ("int32", "step")
+    return projection_fields(projection, "target", variables)

@@ -1,13 +1,12 @@
 """Weight recordings: samples of chosen synapses' weights and states, drained like states'."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.plasticity.delivery import PlasticDelivery
-from distsnn.engine.probes import MOST_BYTES, MOST_STEPS
+from distsnn.engine.probes import MOST_BYTES, MOST_STEPS, SampledProbe
 from distsnn.network import RecordWeights
 
 Ints = npt.NDArray[np.int64]
@@ -32,7 +31,7 @@ class SynapseSelection:
     total: int
 
 
-class WeightProbe:
+class WeightProbe(SampledProbe):
     """One weight recording on this rank.
 
     Parameters
@@ -62,7 +61,7 @@ class WeightProbe:
 
     def __init__(self, delivery: PlasticDelivery, choice: SynapseSelection) -> None:
         self.recording, self._delivery = choice.recording, delivery
-        self.interval_steps = choice.recording.interval_steps(delivery.layout.network.dt)
+        interval_steps = choice.recording.interval_steps(delivery.layout.network.dt)
         self.total = choice.total
         self._synapses = part = choice.synapses
         self._rows: Ints | None = None
@@ -78,36 +77,14 @@ class WeightProbe:
         self.delays = rows.delays(which).astype(np.int32)
         names = choice.recording.variables
         fitting = max(1, MOST_BYTES // max(1, 8 * len(names) * self.total))
-        capacity = min(fitting, -(-MOST_STEPS // self.interval_steps))
-        self.most_steps = capacity * self.interval_steps
+        capacity = min(fitting, -(-MOST_STEPS // interval_steps))
+        self.most_steps = capacity * interval_steps
         kind = delivery.rows.weights.dtype
-        self._samples = {name: np.zeros((capacity, self.sources.size), kind) for name in names}
-        self._n_rows = 0
-        self.on = True
-
-    def check_room(self, first: int, last: int) -> None:
-        """Check that the samples of the steps after first, up to last, fit.
-
-        Raises
-        ------
-        ValueError
-            If they do not: too many steps, or the samples before were not drained.
-        """
-        n_added = last // self.interval_steps - first // self.interval_steps if self.on else 0
-        capacity = len(next(iter(self._samples.values())))
-        if self._n_rows + n_added > capacity:
-            raise ValueError(f"no room for {n_added} samples of weights in {capacity} rows")
+        samples = {name: np.zeros((capacity, self.sources.size), kind) for name in names}
+        super().__init__(interval_steps, samples, "weights")
 
     def sample(self, step: int) -> None:
         """Take a sample at a step up to which all ranks' spikes were delivered."""
         values = self._delivery.read(step, self._rows, self._synapses)
         values["weight"] *= self._delivery.sign
-        for name, samples in self._samples.items():
-            samples[self._n_rows] = values[name]
-        self._n_rows += 1
-
-    def drain(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the new rows of every variable and forget them (the arrays are reused)."""
-        new = {name: samples[: self._n_rows] for name, samples in self._samples.items()}
-        self._n_rows = 0
-        return new
+        self.add(values)

@@ -57,6 +57,8 @@ def network() -> Network:
             RecordSpikes(INH),
             RecordState(E, ["V_m", "I_syn_ex"], reduce="sum", name="lfp"),
             RecordState(E, ["V_m"], name="potentials"),
+            RecordState("I->E", ["x", "u"], interval=0.7),
+            RecordState("I->E", "x", name="mean", reduce="mean"),
             RecordWeights("E->E", interval=5.0),
         ],
     )
@@ -74,12 +76,14 @@ def first_half(simulation: Simulation) -> None:
     weights[::3] *= 0.75
     simulation["E->I"].weights = weights
     simulation["E"].record["potentials"] = False
+    simulation["I->E"].record["I->E"] = False
     simulation.run(15.0)
 
 
 def second_half(simulation: Simulation) -> None:
     """Switch recordings back on, and another off."""
     simulation["E"].record["potentials"] = True
+    simulation["I->E"].record = True
     simulation["E->E"].record = False
     simulation.run(13.0)
     simulation["E->E"].record = True

@@ -57,7 +57,11 @@ def network() -> Network:
             ),
         ],
         [PoissonInput(E, 9000.0, 50.0), PoissonInput(OTHERS, 9000.0, 50.0)],
-        [RecordSpikes(E), RecordSpikes(OTHERS), RecordState(E, "I_syn_ex")],
+        [
+            *(RecordSpikes(E), RecordSpikes(OTHERS), RecordState(E, "I_syn_ex")),
+            *(RecordState("E->E", ["x", "u"], interval=0.3), RecordState("own", "u")),
+            RecordState(E[::5], "x", name="sum", reduce="sum", projection="E->I"),
+        ],
     )
 
 

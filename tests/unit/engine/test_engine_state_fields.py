@@ -10,10 +10,12 @@ import pytest
 from decoded import layouts, scales
 from recorded import newest_checkpoint
 
-from distsnn.engine import snapshot, wiring
+from distsnn.engine import memory_estimate, snapshot, wiring
+from distsnn.engine.declared_fields import declared_fields
+from distsnn.engine.plasticity.target_state_tracker import TargetStateTracker
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.snapshot import Snapshot
-from distsnn.engine.state_fields import StateField, StateHolder, Values
+from distsnn.engine.state_fields import CountedHolder, StateField, StateHolder, Values
 from distsnn.network import (
     STDP,
     AeifPscDeltaClopath,
@@ -140,6 +142,26 @@ def test_every_owner_declares_state_variables(saved: Snapshot) -> None:
     for field in fields:
         assert saved.states[field.key].dtype == field.dtype
         assert saved.states[field.key].size, field
+
+
+def test_fields_of_a_description_are_those_that_the_engine_allocates() -> None:
+    allocated = [
+        field
+        for holder, _, field in walk(connected())
+        # numbers of values that are known when the network is built
+        if not isinstance(holder, TargetStateTracker | CountedHolder) and not field.shared
+    ]
+    declared = [*declared_fields(NETWORK)]
+    assert sorted(map(str, declared)) == sorted(map(str, allocated))
+    assert {field.owner for field in declared} == {"neuron", "source", "target", "stimulus"}
+
+
+def test_memory_estimates_add_up_the_declared_fields() -> None:
+    (layout,) = layouts(NETWORK, 1)
+    slots = 128  # of each population: blocks are padded to a multiple of 64
+    expected = sum(slots * field.nbytes for field in declared_fields(NETWORK))
+    # beside parameters that differ, there is the number of each neuron
+    assert memory_estimate._neurons(layout) == expected + 8 * slots * len(NETWORK.populations)
 
 
 def test_every_field_is_restored_and_in_the_digest(saved: Snapshot) -> None:

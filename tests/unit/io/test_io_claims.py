@@ -517,3 +517,12 @@ def test_attributes_that_could_not_be_read_change_nothing(run: Written, small_li
         with pytest.raises(StoreError, match=TOO_LARGE):
             update(versions={"x": "x" * 20_000})
     assert StoreReader(run.path).metadata["versions"] == {"distsnn": "test"}
+
+
+@pytest.mark.parametrize("projection", [1, None, ["E->I"]])
+def test_the_projection_of_a_recording_is_a_name(run: Written, projection: object) -> None:
+    states = json.loads((run.path / "zarr.json").read_text())["attributes"]["recorded_states"]
+    changed = [states[0] | {"projection": projection}]
+    change(run.path / "zarr.json", attributes__recorded_states=changed)
+    with pytest.raises(StoreError, match=r"recorded_states\[0\]\.projection"):
+        StoreReader(run.path)

@@ -16,7 +16,7 @@ import pytest
 from own_rules import RELEASING, REWARDED
 from rule_events import weights
 
-from distsnn.engine.plasticity.delivery import rule_module_name
+from distsnn.engine.plasticity.rule_constants import rule_module_name
 from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.network import (
