@@ -12,7 +12,7 @@ the standard library alone: it starts in some 30 ms and takes 10 MB.
 A rank introduces itself (`channel`) and then sends messages::
 
     {"started": true}                             MPI and the heartbeat have started
-    {"step": 12345}                               with every heartbeat
+    {"step": 12345, "timeout_s": 60}              every second at least, as to other ranks
     {"exit_reports": "RUN/attempt000/..."}        folder for exit reports, once there is a store
     {"exit_report": {"rank": 0, "cause": ...}}    report about another rank, to be written
     {"failing": true}                             a rank has failed and reports the reason itself

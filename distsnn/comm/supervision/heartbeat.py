@@ -79,15 +79,15 @@ def start_timeout(timeout_s: float) -> float:
 class Heartbeat:
     """Watches the ranks of a job from `start` to `stop`. A context manager does both.
 
-    A single rank needs none. A job has one heartbeat: a second heartbeat of the same ranks joins
-    it, and its timeout, folder and step are the job's until it stops.
+    A single rank needs none. A rank has one thread: a second heartbeat of the same ranks joins the
+    first, and its timeout, folder and step are this rank's until it stops.
 
     Parameters
     ----------
     communicator : Communicator
         The ranks; starting is collective.
     timeout_s : float
-        The job is aborted if a rank sends no message for this time, s.
+        The job is aborted if this rank sends no message for this time, s.
     exit_reports : Path, optional
         The folder for exit reports of the current attempt in the run store.
 
@@ -116,7 +116,7 @@ class Heartbeat:
         self._communicator = communicator
         self._exit_reports = None if exit_reports is None else exit_reports.absolute()
         self._period_s = min(_MAX_PERIOD_S, self.timeout_s / _MIN_MESSAGES)
-        # The heartbeat whose settings the thread follows: this heartbeat, or one that joined it.
+        # The heartbeat whose settings the thread sends: this heartbeat, or one that joined it.
         self._current = self
         self._joined: Heartbeat | None = None
         self._peers: list[Peer] = []
@@ -146,30 +146,32 @@ class Heartbeat:
             return
         running = _running.get(self._communicator)
         if running is not None:
-            self._join(running)
+            self._joined, self.unmonitored_ranks = running, running.unmonitored_ranks
+            running._current = self
+            running._wake()
             return
         listener = PeerListener(
             has_children=bool(children_of(rank, size)),
             is_one_machine=len(set(self._communicator.allgather(machine_id()))) == 1,
         )
-        name, monitor = None, None
-        if self._communicator.node_rank == 0 and liveness_socket.supervisor() is None:
-            name, monitor = liveness_socket.open_listener()
         try:
-            addresses = self._communicator.allgather(listener.address(rank, name))
+            addresses = self._communicator.allgather(listener.address(rank))
             peers = listener.connect(addresses, rank)
+            neighbours = [other for other in addresses if other.machine == addresses[rank].machine]
+            token, monitor = neighbours[0].token, liveness_socket.supervisor()
+            if monitor is None and neighbours[0].rank == rank:
+                liveness_socket.start_exit_monitor(token, len(neighbours))
             # A connection counts if both sides have it.
             connected = self._communicator.allgather([peer.address.rank for peer in peers])
-            for peer in peers:
-                if rank in connected[peer.address.rank]:
-                    self._peers.append(peer)
-                else:
-                    peer.channel.close()
-            self._monitor = self._connect_monitor(monitor, addresses)
         finally:
             listener.close()
-            if monitor is not None:
-                monitor.close()
+        for peer in peers:
+            if rank in connected[peer.address.rank]:
+                peer.timeout_s = self.timeout_s  # until its first message
+                self._peers.append(peer)
+            else:
+                peer.channel.close()
+        self._monitor = monitor or liveness_socket.connect(token, rank)
         self._report_unmonitored(addresses, connected)
         self._waker, self._woken = socket.socketpair()
         self._waker.setblocking(False)
@@ -209,29 +211,6 @@ class Heartbeat:
     ) -> None:
         self.stop(error)
 
-    def _join(self, running: "Heartbeat") -> None:
-        # All ranks send as often as the new timeout requires before any rank applies it. They
-        # continue to: other ranks may apply it for longer.
-        running._period_s = min(running._period_s, self._period_s)
-        running._wake()
-        self._communicator.barrier()
-        self._joined, self.unmonitored_ranks = running, running.unmonitored_ranks
-        running._current = self
-        running._wake()
-
-    def _connect_monitor(
-        self, listener: socket.socket | None, addresses: list[RankAddress]
-    ) -> Channel | None:
-        """Return the channel to the supervisor, else to the compute node's exit monitor."""
-        if liveness_socket.supervisor() is not None:
-            return liveness_socket.supervisor()
-        address, token = addresses[self._communicator.rank], addresses[0].token
-        neighbours = [other for other in addresses if other.machine == address.machine]
-        name = next((other.monitor for other in neighbours if other.monitor), None)
-        if listener is not None and name == address.monitor:
-            liveness_socket.start_exit_monitor(listener, token, len(neighbours))
-        return None if name is None else liveness_socket.connect(name, token, address.rank)
-
     def _report_unmonitored(self, addresses: list[RankAddress], connected: list[list[int]]) -> None:
         size = len(addresses)
         self.unmonitored_ranks = tuple(
@@ -265,30 +244,26 @@ class Heartbeat:
                 selector.register(peer.channel, selectors.EVENT_READ, peer)
             if self._monitor is not None:
                 selector.register(self._monitor, selectors.EVENT_READ, self._monitor)
-            folder: Path | None = None
             last = next_message = time.monotonic()
             while not self._stopping.is_set():
-                if self._current.exit_reports not in (folder, None):
-                    folder = self._current.exit_reports
-                    self._inform_monitor({"exit_reports": str(folder)})
+                period_s = self._current._period_s
                 if time.monotonic() >= next_message:
-                    next_message = time.monotonic() + self._period_s
-                    self._send_all({"step": self._current.step})
+                    next_message = time.monotonic() + period_s
+                    self._send_settings()
                 events = selector.select(max(0.0, next_message - time.monotonic()))
                 # A thread that was suspended itself, with the whole job, must not count that time
                 # as silence of the others. Messages that it reads now are as old as this time.
-                self._clock += min(time.monotonic() - last, 2 * self._period_s)
+                self._clock += min(time.monotonic() - last, 2 * period_s)
                 last = time.monotonic()
                 for key, _ in events:
                     if key.data is None:
                         self._woken.recv(4096)
-                        next_message = min(next_message, last + self._period_s)
+                        next_message = last
                     elif not self._receive(key.data):
                         selector.unregister(key.fileobj)
-                timeout_s = self._current.timeout_s
-                if self._silent_peers(timeout_s):
+                if self._silent_peers():
                     # with those that are about to be: the ranks of a machine fall silent together
-                    self._abort_silent(self._silent_peers(timeout_s - 1.5 * self._period_s))
+                    self._abort_silent(self._silent_peers(1.5 * period_s))
             self._send_goodbye()
         for peer in self._peers:
             peer.channel.close()
@@ -296,8 +271,17 @@ class Heartbeat:
             self._monitor.close()
         self._woken.close()
 
-    def _silent_peers(self, silence_s: float) -> list[Peer]:
-        return [peer for peer in self._peers if self._clock - peer.last_message_s > silence_s]
+    def _silent_peers(self, remaining_s: float = 0.0) -> list[Peer]:
+        """Return the peers whose timeout has passed, or has so much time remaining."""
+        now = self._clock + remaining_s
+        return [peer for peer in self._peers if now - peer.last_message_s > peer.timeout_s]
+
+    def _send_settings(self) -> None:
+        # Every rank states its own timeout and sends often enough for it, so ranks need not agree
+        # when a timeout changes.
+        self._send_all({"step": self._current.step, "timeout_s": self._current.timeout_s})
+        if self._current.exit_reports is not None:
+            self._inform_monitor({"exit_reports": str(self._current.exit_reports)})
 
     def _inform_monitor(self, message: dict[str, Any]) -> None:
         if self._monitor is not None:
@@ -327,6 +311,7 @@ class Heartbeat:
         source.last_message_s = self._clock
         for message in messages:
             source.step = message.get("step", source.step)
+            source.timeout_s = float(message.get("timeout_s", source.timeout_s))
             if "failing" in message:
                 self._send_all({"failing": True}, source)
             if "lost" in message:
@@ -352,7 +337,7 @@ class Heartbeat:
 
     def _abort_silent(self, peers: list[Peer]) -> None:
         grace_s = self._stagger_s(peers)
-        cause = f"sent no heartbeat for {self._current.timeout_s:g} s"
+        cause = f"sent no heartbeat for {min(peer.timeout_s for peer in peers):g} s"
         self._write_reports(cause, peers)  # at once: the launcher kills the ranks that remain
         self._send_all({"lost": [peer.address.rank for peer in peers], "grace_s": grace_s})
         reason = "process stopped, or node or network down"

@@ -6,6 +6,7 @@ however large the job. No MPI call uses these sockets, so a thread may use them 
 
 import contextlib
 import fcntl
+import math
 import os
 import secrets
 import socket
@@ -49,8 +50,7 @@ class RankAddress:
     machine: str  # equal for ranks that share loopback and process ids
     addresses: tuple[str, ...]  # of its machine; none if all ranks are on one machine
     port: int | None  # where it listens, if it has children
-    monitor: str | None  # address of the exit monitor, on the first rank of a compute node
-    token: str  # rank 0's is the job's token
+    token: str  # rank 0's is the job's token; that of a machine's first rank, its exit monitor's
 
 
 @dataclass
@@ -60,6 +60,7 @@ class Peer:
     channel: Channel
     address: RankAddress
     last_message_s: float = 0.0  # on the owner's clock
+    timeout_s: float = math.inf  # maximum silence, as it states itself
     step: int | None = None  # its last reported step
 
 
@@ -78,7 +79,7 @@ class PeerListener:
         self._is_one_machine = is_one_machine
         self._socket = _listen(loopback=is_one_machine) if has_children else None
 
-    def address(self, rank: int, monitor: str | None = None) -> RankAddress:
+    def address(self, rank: int) -> RankAddress:
         """Return the address of this rank."""
         return RankAddress(
             rank=rank,
@@ -87,7 +88,6 @@ class PeerListener:
             machine=machine_id(),
             addresses=() if self._is_one_machine else _addresses(),
             port=None if self._socket is None else int(self._socket.getsockname()[1]),
-            monitor=monitor,
             token=secrets.token_hex(16),
         )
 

@@ -140,13 +140,15 @@ def launch(
             f"warning: {ranks} ranks share {format_count(cores, 'core')}: they take turns"
         )
     command = [mpiexec_path(), "-n", str(ranks), sys.executable, *program, *arguments]
-    (address, listener), token = liveness_socket.open_listener(), secrets.token_hex(16)
+    token = secrets.token_hex(16)
     variables = {
         TERMINAL_VARIABLE: "1" if sys.stderr.isatty() else "0",
-        liveness_socket.VARIABLE: f"{address} {token}",
+        liveness_socket.VARIABLE: token,
     }
     with (
-        closing(ExitMonitor(listener, token, ranks, _WRITE_TIMEOUT_S)) as monitor,
+        closing(
+            ExitMonitor(liveness_socket.open_listener(token), token, ranks, _WRITE_TIMEOUT_S)
+        ) as monitor,
         subprocess.Popen(
             _with_parent_death_signal(command),
             env=_environment(variables),

@@ -1,15 +1,15 @@
 """A rank's socket to its exit monitor, which the kernel closes when the rank ends.
 
 The monitor is the supervisor of a job that `launch` started, else a process that the first rank of
-the compute node starts (`exit_monitor`).
+the machine starts (`exit_monitor`).
 """
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import resource
-import secrets
 import socket
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from typing import Any
 
 from distsnn.comm.supervision.channel import Channel, credentials, introduction
 
-# Address and token of the supervisor's socket, in the environment of the ranks that it starts.
+# The token of the supervisor's socket, in the environment of the ranks that it starts.
 VARIABLE = "DISTSNN_LIVENESS_SOCKET"
 # Runs the exit monitor without the package's `__init__` files, which import numpy.
 RUN_MONITOR = """
@@ -36,26 +36,26 @@ _MONITOR_START_TIMEOUT_S = 10.0
 _supervisor: Channel | None = None
 
 
-def open_listener() -> tuple[str, socket.socket]:
-    """Return a new Unix socket and its abstract address, without the leading zero byte.
+def open_listener(token: str) -> socket.socket:
+    """Return a Unix socket on which an exit monitor accepts the ranks that know a token.
 
-    An abstract address leaves no file behind. Any user can read it: `channel.Handshakes` checks
-    the user and the token.
+    Its address is abstract and leaves no file behind. Any user can read it, and it does not reveal
+    the token: `channel.Handshakes` checks both the user and the token.
     """
-    address, listener = f"distsnn-{secrets.token_hex(16)}", socket.socket(socket.AF_UNIX)
-    listener.bind(f"\0{address}")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(_address(token))
     listener.listen(4096)
-    return address, listener
+    return listener
 
 
-def connect(address: str, token: str, rank: int) -> Channel | None:
-    """Return this rank's channel to the exit monitor at an address; None if no monitor is there.
+def connect(token: str, rank: int) -> Channel | None:
+    """Return this rank's channel to the exit monitor of a token; None if no monitor is there.
 
     It checks that the monitor is a process of the same user, before it sends the token.
     """
     connection = socket.socket(socket.AF_UNIX)
     try:
-        connection.connect(f"\0{address}")
+        connection.connect(_address(token))
         is_trusted = credentials(connection)[1] == os.geteuid()
     except OSError:  # the monitor is on another machine, or has ended
         is_trusted = False
@@ -83,10 +83,9 @@ def connect_to_supervisor(rank: int) -> bool:
         Whether this rank has a supervisor.
     """
     global _supervisor
-    setting = os.environ.pop(VARIABLE, None)  # a process that a rank starts is not a rank
-    if setting is not None:
-        address, token = setting.split()
-        _supervisor = connect(address, token, rank)
+    token = os.environ.pop(VARIABLE, None)  # a process that a rank starts is not a rank
+    if token is not None:
+        _supervisor = connect(token, rank)
     return _supervisor is not None
 
 
@@ -101,13 +100,16 @@ def report(message: dict[str, Any]) -> None:
         _supervisor.send(message)
 
 
-def start_exit_monitor(listener: socket.socket, token: str, n_ranks: int) -> None:
-    """Start a detached exit monitor for the ranks of this compute node.
+def start_exit_monitor(token: str, n_ranks: int) -> None:
+    """Start a detached exit monitor for the ranks of this machine.
 
     If it does not start, ranks still notice a death, but its cause may go unrecorded.
     """
-    settings = {"listener": listener.fileno(), "token": token, "ranks": n_ranks}
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
+    with (
+        contextlib.suppress(OSError, subprocess.SubprocessError),
+        open_listener(token) as listener,
+    ):
+        settings = {"listener": listener.fileno(), "token": token, "ranks": n_ranks}
         subprocess.run(
             [sys.executable, "-I", "-S", "-c", RUN_MONITOR, str(Path(__file__).parent)],
             input=json.dumps(settings).encode(),
@@ -116,3 +118,7 @@ def start_exit_monitor(listener: socket.socket, token: str, n_ranks: int) -> Non
             pass_fds=(listener.fileno(),),
             timeout=_MONITOR_START_TIMEOUT_S,
         )
+
+
+def _address(token: str) -> str:
+    return f"\0distsnn-{hashlib.sha256(token.encode()).hexdigest()[:32]}"

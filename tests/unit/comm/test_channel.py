@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -142,8 +143,8 @@ def test_another_user_is_refused_though_the_token_is_right(listener: socket.sock
 RANK = """
 import sys
 from distsnn.comm.supervision import liveness_socket
-address, token, rank, folder, *messages = sys.argv[1:]
-channel = liveness_socket.connect(address, token, int(rank))
+token, rank, folder, *messages = sys.argv[1:]
+channel = liveness_socket.connect(token, int(rank))
 channel.send({"exit_reports": folder})
 channel.send({"step": 12})
 input()
@@ -152,11 +153,11 @@ for message in messages:
 """
 
 
-def test_monitor_outlives_strangers_and_ends_with_its_ranks(
-    listener: socket.socket, tmp_path: Path
-) -> None:
+def test_monitor_outlives_strangers_and_ends_with_its_ranks(tmp_path: Path) -> None:
+    token = secrets.token_hex(16)
+    listener = liveness_socket.open_listener(token)
     listener.set_inheritable(True)
-    settings = {"listener": listener.fileno(), "token": TOKEN, "ranks": 2}
+    settings = {"listener": listener.fileno(), "token": token, "ranks": 2}
     # not detached: its end is seen here
     attached = "import os; os.fork = lambda: 0\n" + liveness_socket.RUN_MONITOR
     folder = str(Path(liveness_socket.__file__).parent)
@@ -172,10 +173,10 @@ def test_monitor_outlives_strangers_and_ends_with_its_ranks(
     for stranger in strangers[:50]:
         stranger.sendall(b"[" * 2000 + b"\n")
     # a rank whose process ends without a goodbye is reported, whatever strangers do
-    address, reports = listener.getsockname()[1:].decode(), str(tmp_path / "exit_reports")
+    reports = str(tmp_path / "exit_reports")
     ranks = [
         subprocess.Popen(
-            [sys.executable, "-c", RANK, address, TOKEN, str(rank), reports, *messages],
+            [sys.executable, "-c", RANK, token, str(rank), reports, *messages],
             stdin=subprocess.PIPE,
         )
         for rank, messages in enumerate((["bye"], []))
@@ -188,6 +189,7 @@ def test_monitor_outlives_strangers_and_ends_with_its_ranks(
         json.loads(file.read_text()) for file in tmp_path.glob("exit_reports/rank*/zarr.json")
     ]
     assert report["attributes"].items() >= {"rank": 1, "pid": ranks[1].pid, "step": 12}.items()
+    listener.close()
     assert all(map(is_closed, strangers))
     for stranger in strangers:
         stranger.close()

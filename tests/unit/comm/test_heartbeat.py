@@ -71,14 +71,12 @@ def test_second_heartbeat_of_the_same_ranks_joins_the_first() -> None:
         with Heartbeat(ranks, 5.0) as job:
             with Heartbeat(ranks, 2.0) as run:
                 run.step = 7
-                ranks.barrier()
+                wait_for_timeouts(job, 2.0)
                 counted.append(len(watching()))
-                assert (job._current, job._period_s) == (run, 0.25)
                 ranks.barrier()
             run.stop()
-            # the job's limit again; ranks still send as often as others may expect
-            assert (job._current, job._period_s) == (job, 0.25)
-            ranks.barrier()
+            # the job's limit again
+            wait_for_timeouts(job, 5.0)
             counted.append(len(watching()))
             ranks.barrier()
         return counted
@@ -86,10 +84,37 @@ def test_second_heartbeat_of_the_same_ranks_joins_the_first() -> None:
     def watching() -> list[threading.Thread]:
         return [thread for thread in threading.enumerate() if thread.name == "distsnn-heartbeat"]
 
+    def wait_for_timeouts(job: Heartbeat, timeout_s: float) -> None:
+        limit = time.monotonic() + 5.0
+        while {peer.timeout_s for peer in job._peers} != {timeout_s}:
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+
     results, aborted = run(3, main)
     assert results == [[3, 3]] * 3
     assert aborted is None
     assert watching() == []
+
+
+def test_each_rank_states_how_long_it_may_be_silent() -> None:
+    """A rank that joins with a shorter limit sends more often; the others need not have joined."""
+
+    def main(ranks: Communicator) -> set[float]:
+        with Heartbeat(ranks, 5.0) as job:
+            joined = Heartbeat(ranks, 1.0)
+            if ranks.rank == 1:
+                joined.start()
+            end, limits = time.monotonic() + 2.5, set()
+            while time.monotonic() < end:
+                limits |= {peer.timeout_s for peer in job._peers}
+                time.sleep(0.01)
+            ranks.barrier()
+            joined.stop()
+        return limits
+
+    results, aborted = run(3, main)
+    assert (results[0] | {5.0}, results[1:]) == ({5.0, 1.0}, [{5.0}, {5.0}])
+    assert aborted is None
 
 
 def test_a_rank_is_heard_at_the_time_of_its_message() -> None:
@@ -246,10 +271,8 @@ def test_strangers_do_not_switch_the_watching_off(monkeypatch: pytest.MonkeyPatc
     strangers: list[socket.socket] = []
     place = PeerListener.address
 
-    def besieged(
-        listener: PeerListener, rank: int, monitor: str | None
-    ) -> heartbeat_peers.RankAddress:
-        address = place(listener, rank, monitor)
+    def besieged(listener: PeerListener, rank: int) -> heartbeat_peers.RankAddress:
+        address = place(listener, rank)
         for line in (*[b""] * 20, b"[" * 2000 + b"\n") if address.port else ():
             strangers.append(socket.create_connection(("127.0.0.1", address.port)))
             strangers[-1].sendall(line)

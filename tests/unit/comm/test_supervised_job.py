@@ -1,5 +1,6 @@
 """The result of a launched job: its exit code and its message."""
 
+import secrets
 import signal
 import subprocess
 from contextlib import closing
@@ -65,13 +66,13 @@ def test_job_without_a_known_rank_keeps_its_code() -> None:
 @pytest.mark.parametrize("reports", [False, True])
 def test_a_rank_that_has_printed_the_reason_leaves_nothing_to_print(reports: bool) -> None:
     """The end of a rank that mpiexec kills may be seen before the end of the rank that reports."""
-    address, listener = open_listener()
+    token = secrets.token_hex(16)
     with (
-        closing(ExitMonitor(listener, "token", 3)) as monitor,
+        closing(ExitMonitor(open_listener(token), token, 3)) as monitor,
         subprocess.Popen(["sleep", "60"]) as killed,
     ):
         monitor.watch(2, killed.pid)
-        channel = connect(address, "token", 0)
+        channel = connect(token, 0)
         assert channel is not None
         with closing(channel):
             if reports:
