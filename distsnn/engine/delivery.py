@@ -158,15 +158,14 @@ class ProceduralDelivery:
         spike_gid: npt.NDArray[np.uint32],
         spike_step: npt.NDArray[np.int64],
     ) -> None:
-        groups = -(-generator.size // SOURCES_IN_GROUP)
-        shares = np.zeros((max(1, len(generator.cells)), groups), np.int64)
-        procedural.group_shares(generator.ints, generator.cells, generator.keys, shares)
-        cell_keys = np.zeros(len(generator.cells), np.uint64)
-        for p, row in enumerate(generator.ints):
+        projections, groups = generator.projections, -(-generator.size // SOURCES_IN_GROUP)
+        shares = np.zeros((max(1, len(projections.cells)), groups), np.int64)
+        procedural.group_shares(projections.ints, projections.cells, projections.keys, shares)
+        cell_keys = np.zeros(len(projections.cells), np.uint64)
+        for key, row in zip(projections.keys, projections.ints, strict=True):
             cells = slice(int(row[columns.CELL_FIRST]), int(row[columns.CELL_LAST]))
-            cell_keys[cells] = wiring_draws.cell_streams(
-                generator.keys[p], generator.cells[cells, columns.BLOCK]
-            )
+            blocks = projections.cells[cells, columns.BLOCK]
+            cell_keys[cells] = wiring_draws.cell_streams(key, blocks)
         entry = procedural.deliver32 if ring.bits == 32 else procedural.deliver64
         self._table = np.zeros(procedural.TABLE_SIZE, np.int64)
         self.deliver = call = KernelCall(entry, self._table, 0, 0)
@@ -176,16 +175,16 @@ class ProceduralDelivery:
         for position, array in (
             (procedural.SPIKE_GID, spike_gid),
             (procedural.SPIKE_STEP, spike_step),
-            (procedural.INTS, generator.ints),
-            (procedural.FLOATS, generator.floats),
-            (procedural.KEYS, generator.keys),
-            (procedural.CELLS, generator.cells),
+            (procedural.INTS, projections.ints),
+            (procedural.FLOATS, projections.floats),
+            (procedural.KEYS, projections.keys),
+            (procedural.CELLS, projections.cells),
             (procedural.CELL_KEYS, cell_keys),
             (procedural.SHARES, shares),
-            (procedural.CAPACITY, generator.capacity),
-            (procedural.OWNED_BEFORE, generator.owned_before),
-            (procedural.WEIGHTS, generator.weights),
-            (procedural.DELAYS, generator.delays),
+            (procedural.CAPACITY, projections.capacity),
+            (procedural.OWNED_BEFORE, projections.owned_before),
+            (procedural.WEIGHTS, projections.weights),
+            (procedural.DELAYS, projections.delays),
             (procedural.SCRATCH, np.zeros(words, np.int64)),
             (procedural.TAKEN, np.zeros((generator.block_size >> 6) + 1, np.uint64)),
         ):
@@ -194,12 +193,12 @@ class ProceduralDelivery:
             (procedural.GID, generator.gid),
             (procedural.N_SOURCES, generator.size),
             (procedural.PLANE, generator.plan.plane),
-            (procedural.N_PROJECTIONS, len(generator.ints)),
-            (procedural.N_CELLS, len(generator.cells)),
+            (procedural.N_PROJECTIONS, len(projections.ints)),
+            (procedural.N_CELLS, len(projections.cells)),
             (procedural.N_GROUPS, groups),
-            (procedural.N_TREE, generator.capacity.size),
-            (procedural.N_WEIGHTS, generator.weights.size),
-            (procedural.N_DELAYS, generator.delays.size),
+            (procedural.N_TREE, projections.capacity.size),
+            (procedural.N_WEIGHTS, projections.weights.size),
+            (procedural.N_DELAYS, projections.delays.size),
             (procedural.LONGEST, generator.longest_row),
         ):
             self._table[position] = number
