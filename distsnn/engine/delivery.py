@@ -1,5 +1,8 @@
 """The calls that deliver spikes: one for each row set or generator of static synapses."""
 
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +18,46 @@ from distsnn.kernels.synapses import given_factor
 
 # Pages of a calendar at the start; it doubles whenever it is full.
 _FIRST_PAGES = 256
+
+
+class Delivery(Protocol):
+    """What spikes are delivered to: a row set, a generator, plastic rows or a modulator.
+
+    Attributes
+    ----------
+    deliver : KernelCall
+        Called with a range of the spikes.
+    collect : KernelCall or None
+        Called every iteration, if events wait until they are due.
+    """
+
+    deliver: KernelCall
+    collect: KernelCall | None
+
+
+class SynapticDelivery(Delivery, Protocol):
+    """Delivery to synapses, which counts synaptic events."""
+
+    @property
+    def events(self) -> int:
+        """Synaptic events delivered so far."""
+
+
+def delivery_calls(
+    deliveries: Sequence[Delivery], archives: Iterable[KernelCall]
+) -> tuple[list[KernelCall], list[KernelCall]]:
+    """Return the epoch loop's calls that collect and that deliver.
+
+    Parameters
+    ----------
+    deliveries : sequence of Delivery
+        What spikes are delivered to.
+    archives : iterable of KernelCall
+        Calls that add spikes to the histories of plastic targets. They come first, because rows of
+        sources read the histories.
+    """
+    collects = [delivery.collect for delivery in deliveries if delivery.collect is not None]
+    return collects, [*archives, *(delivery.deliver for delivery in deliveries)]
 
 
 class RowSetDelivery:
