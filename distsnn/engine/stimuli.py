@@ -11,7 +11,6 @@ from distsnn.engine.kernel_calls import KernelCall, call_table
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import InputRing, LocalNeurons
 from distsnn.engine.spike_trains import GammaCalls, PoissonCalls, most_counts, receptor_weights
-from distsnn.kernels import loop
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import (
     ConstantCurrent,
@@ -118,7 +117,7 @@ class Stimuli:
             self.calls += calls.calls
         self._table = call_table(self.calls)
 
-    def acting(self, first: int, stop: int) -> npt.NDArray[np.int64]:
+    def acting(self, first: int, stop: int) -> npt.NDArray[np.void]:
         """Return the table of the calls that act in an iteration of first .. stop - 1.
 
         A stimulus with thousands of pieces has thousands of calls, which the epoch loop would
@@ -126,10 +125,10 @@ class Stimuli:
 
         Returns
         -------
-        ndarray of int64, shape (n_acting, kernels.loop.CALL_SIZE)
+        ndarray of kernels.loop.CALL, shape (n_acting,)
         """
         table = self._table
-        return table[(table[:, loop.FROM] < stop) & (table[:, loop.TO] > first)]
+        return table[(table["start"] < stop) & (table["stop"] > first)]
 
     def set(self, name: str, values: Mapping[str, float | Floats]) -> None:
         """Set fields of a named stimulus, of all its neurons or of each, from now on."""
