@@ -12,7 +12,7 @@ from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import InputRing, make_neurons, update_call
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.stimuli import Stimuli
-from distsnn.kernels import emission, loop
+from distsnn.kernels import emission
 from distsnn.kernels.delivery import GROW
 from distsnn.network import (
     FixedIndegree,
@@ -41,36 +41,24 @@ def repeat_calls(calls, count, start, n):
         count[0] = 0
         for i in range(calls.shape[0]):
             row = calls[i]
-            jit.call(
-                row[loop.FUNCTION],
-                row[loop.TABLE],
-                row[loop.SCALARS],
-                row[loop.FIRST],
-                row[loop.LAST],
-                k,
-            )
+            jit.call(row.function, row.table, row.scalars, row.first, row.last, k)
 
 
 @jit.kernel
-def deliver_all(deliver, collects, n_steps, per_step, drain):
+def deliver_all(delivers, collects, n_steps, per_step, drain):
     """Deliver `per_step` spikes in each loop, collecting what is due first; return the status.
 
     What is still to be collected at the end is collected in `drain` more loops.
     """
+    row = delivers[0]
+    function, table, scalars = row.function, row.table, row.scalars
     for k in range(n_steps + drain):
         for i in range(collects.shape[0]):
             row = collects[i]
-            jit.call(row[loop.FUNCTION], row[loop.TABLE], row[loop.SCALARS], 0, 0, k)
+            jit.call(row.function, row.table, row.scalars, 0, 0, k)
         if k >= n_steps:
             continue
-        status = jit.call(
-            deliver[loop.FUNCTION],
-            deliver[loop.TABLE],
-            deliver[loop.SCALARS],
-            k * per_step,
-            (k + 1) * per_step,
-            k,
-        )
+        status = jit.call(function, table, scalars, k * per_step, (k + 1) * per_step, k)
         if status != 0:
             return status
     return 0
@@ -181,16 +169,16 @@ class Spikes:
         step = np.repeat(np.arange(steps, dtype=np.int64), per_step)
         self._delivery = RowSetDelivery(row_set, ring, gid, step)
         collect = self._delivery.collect
-        self._deliver = call_table([self._delivery.deliver])[0]
+        self._delivers = call_table([self._delivery.deliver])
         self._collects = call_table([] if collect is None else [collect])
         self._loops = steps, per_step, wired.largest_delay + 1
-        while deliver_all(self._deliver, self._collects, *self._loops) == GROW:
+        while deliver_all(self._delivers, self._collects, *self._loops) == GROW:
             self._delivery.double_calendar()  # and once more from the start: no time is taken yet
 
     def deliver(self) -> int:
         """Deliver all spikes; return the number of synaptic events."""
         before = self._delivery.events
-        status = deliver_all(self._deliver, self._collects, *self._loops)
+        status = deliver_all(self._delivers, self._collects, *self._loops)
         if status != 0:
             raise RuntimeError(f"delivery ended with status {status}")
         return self._delivery.events - before

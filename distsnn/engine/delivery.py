@@ -1,5 +1,8 @@
 """The calls that deliver spikes: one for each row set or generator of static synapses."""
 
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +18,46 @@ from distsnn.kernels.synapses import given_factor
 
 # Pages of a calendar at the start; it doubles whenever it is full.
 _FIRST_PAGES = 256
+
+
+class Delivery(Protocol):
+    """What spikes are delivered to: a row set, a generator, plastic rows or a modulator.
+
+    Attributes
+    ----------
+    deliver : KernelCall
+        Called with a range of the spikes.
+    collect : KernelCall or None
+        Called every iteration, if events wait until they are due.
+    """
+
+    deliver: KernelCall
+    collect: KernelCall | None
+
+
+class SynapticDelivery(Delivery, Protocol):
+    """Delivery to synapses, which counts synaptic events."""
+
+    @property
+    def events(self) -> int:
+        """Synaptic events delivered so far."""
+
+
+def delivery_calls(
+    deliveries: Sequence[Delivery], archives: Iterable[KernelCall]
+) -> tuple[list[KernelCall], list[KernelCall]]:
+    """Return the epoch loop's calls that collect and that deliver.
+
+    Parameters
+    ----------
+    deliveries : sequence of Delivery
+        What spikes are delivered to.
+    archives : iterable of KernelCall
+        Calls that add spikes to the histories of plastic targets. They come first, because rows of
+        sources read the histories.
+    """
+    collects = [delivery.collect for delivery in deliveries if delivery.collect is not None]
+    return collects, [*archives, *(delivery.deliver for delivery in deliveries)]
 
 
 class RowSetDelivery:
@@ -158,15 +201,14 @@ class ProceduralDelivery:
         spike_gid: npt.NDArray[np.uint32],
         spike_step: npt.NDArray[np.int64],
     ) -> None:
-        groups = -(-generator.size // SOURCES_IN_GROUP)
-        shares = np.zeros((max(1, len(generator.cells)), groups), np.int64)
-        procedural.group_shares(generator.ints, generator.cells, generator.keys, shares)
-        cell_keys = np.zeros(len(generator.cells), np.uint64)
-        for p, row in enumerate(generator.ints):
+        projections, groups = generator.projections, -(-generator.size // SOURCES_IN_GROUP)
+        shares = np.zeros((max(1, len(projections.cells)), groups), np.int64)
+        procedural.group_shares(projections.ints, projections.cells, projections.keys, shares)
+        cell_keys = np.zeros(len(projections.cells), np.uint64)
+        for key, row in zip(projections.keys, projections.ints, strict=True):
             cells = slice(int(row[columns.CELL_FIRST]), int(row[columns.CELL_LAST]))
-            cell_keys[cells] = wiring_draws.cell_streams(
-                generator.keys[p], generator.cells[cells, columns.BLOCK]
-            )
+            blocks = projections.cells[cells, columns.BLOCK]
+            cell_keys[cells] = wiring_draws.cell_streams(key, blocks)
         entry = procedural.deliver32 if ring.bits == 32 else procedural.deliver64
         self._table = np.zeros(procedural.TABLE_SIZE, np.int64)
         self.deliver = call = KernelCall(entry, self._table, 0, 0)
@@ -176,16 +218,16 @@ class ProceduralDelivery:
         for position, array in (
             (procedural.SPIKE_GID, spike_gid),
             (procedural.SPIKE_STEP, spike_step),
-            (procedural.INTS, generator.ints),
-            (procedural.FLOATS, generator.floats),
-            (procedural.KEYS, generator.keys),
-            (procedural.CELLS, generator.cells),
+            (procedural.INTS, projections.ints),
+            (procedural.FLOATS, projections.floats),
+            (procedural.KEYS, projections.keys),
+            (procedural.CELLS, projections.cells),
             (procedural.CELL_KEYS, cell_keys),
             (procedural.SHARES, shares),
-            (procedural.CAPACITY, generator.capacity),
-            (procedural.OWNED_BEFORE, generator.owned_before),
-            (procedural.WEIGHTS, generator.weights),
-            (procedural.DELAYS, generator.delays),
+            (procedural.CAPACITY, projections.capacity),
+            (procedural.OWNED_BEFORE, projections.owned_before),
+            (procedural.WEIGHTS, projections.weights),
+            (procedural.DELAYS, projections.delays),
             (procedural.SCRATCH, np.zeros(words, np.int64)),
             (procedural.TAKEN, np.zeros((generator.block_size >> 6) + 1, np.uint64)),
         ):
@@ -194,12 +236,12 @@ class ProceduralDelivery:
             (procedural.GID, generator.gid),
             (procedural.N_SOURCES, generator.size),
             (procedural.PLANE, generator.plan.plane),
-            (procedural.N_PROJECTIONS, len(generator.ints)),
-            (procedural.N_CELLS, len(generator.cells)),
+            (procedural.N_PROJECTIONS, len(projections.ints)),
+            (procedural.N_CELLS, len(projections.cells)),
             (procedural.N_GROUPS, groups),
-            (procedural.N_TREE, generator.capacity.size),
-            (procedural.N_WEIGHTS, generator.weights.size),
-            (procedural.N_DELAYS, generator.delays.size),
+            (procedural.N_TREE, projections.capacity.size),
+            (procedural.N_WEIGHTS, projections.weights.size),
+            (procedural.N_DELAYS, projections.delays.size),
             (procedural.LONGEST, generator.longest_row),
         ):
             self._table[position] = number

@@ -27,16 +27,10 @@ class SpikeBuffers(Protocol):
     received_gid: npt.NDArray[np.uint32]
     received_step: npt.NDArray[np.int64]
     n_received: npt.NDArray[np.int64]
-    table: npt.NDArray[np.int64]
-    scalars: npt.NDArray[np.float64]
 
     @property
     def complete_until(self) -> npt.NDArray[np.int64] | None:
         """The loop before which all ranks' spikes are known; None: the epoch's first."""
-
-    @property
-    def address(self) -> int:
-        """Address of the entry, 0 if there is none."""
 
 
 class SpikeExchange(SpikeBuffers, Protocol):
@@ -44,6 +38,13 @@ class SpikeExchange(SpikeBuffers, Protocol):
 
     It is one of `distsnn.comm.exchange` or, with `complete_until`, `distsnn.comm.group_exchange`.
     """
+
+    table: npt.NDArray[np.int64]
+    scalars: npt.NDArray[np.float64]
+
+    @property
+    def address(self) -> int:
+        """Address of the entry."""
 
     def error_text(self, status: int) -> str:
         """Return an error's text."""
@@ -60,9 +61,6 @@ class NoExchange:
         self.received_gid = np.zeros(most_spikes + 1, np.uint32)
         self.received_step = np.zeros(most_spikes + 1, np.int64)
         self.n_received = np.zeros(1, np.int64)
-        self.table = np.zeros(1, np.int64)
-        self.scalars = np.zeros(1)
-        self.address = 0
 
 
 class EpochLoop:
@@ -93,27 +91,24 @@ class EpochLoop:
         self._spike_step = np.empty(capacity, np.int32)
         self._spike_gid = np.empty(capacity, np.uint32)
         self._calls: dict[str, Sequence[KernelCall]] = {}
-        self._tables: dict[str, Ints] = {}
+        self._tables: dict[str, npt.NDArray[np.void]] = {}
 
     def connect(self, exchange: SpikeExchange | None, epoch_steps: int) -> None:
         """Set the exchange (None: there is one rank) and the maximum iterations in an epoch."""
         self.exchange: SpikeBuffers = exchange or NoExchange(self.max_spikes, epoch_steps)
-        # only an exchange can fail
-        self._error_text = str if exchange is None else exchange.error_text
+        self._exchange_call = np.zeros(0 if exchange is None else 1, loop.CALL)
+        self._error_text: Callable[[int], str] = str  # only an exchange can fail
+        if exchange is not None:
+            self._error_text = exchange.error_text
+            self._exchange_call["function"] = exchange.address
+            self._exchange_call["table"] = address(exchange.table)
+            self._exchange_call["scalars"] = address(exchange.scalars)
         state, complete_until = self.state, self.exchange.complete_until
         self.complete_until = (
             state[loop.EPOCH_START :][:1] if complete_until is None else complete_until
         )
         state[loop.EPOCH_STEPS] = epoch_steps
         state[loop.MAX_SPIKES_PER_ITERATION] = self.max_spikes
-        self._exchange_call = np.array(
-            [
-                self.exchange.address,
-                address(self.exchange.table),
-                address(self.exchange.scalars),
-            ],
-            np.int64,
-        )
 
     @property
     def received(self) -> tuple[npt.NDArray[np.uint32], Ints]:
@@ -133,7 +128,7 @@ class EpochLoop:
         self._calls[phase] = calls
         self._tables[phase] = call_table(calls)
 
-    def set_table(self, phase: str, table: Ints) -> None:
+    def set_table(self, phase: str, table: npt.NDArray[np.void]) -> None:
         """Set the table of a phase, whose calls the caller keeps alive: 'stimuli'."""
         self._tables[phase] = table
 
@@ -235,10 +230,10 @@ class EpochLoop:
         """
         before, epochs = (self._calls, self._tables, self._exchange_call), self.epochs
         self._calls = {}
-        self._tables = dict.fromkeys(self._tables, call_table([]))
+        self._exchange_call = call_table([])
+        self._tables = dict.fromkeys(self._tables, self._exchange_call)
         self.set_calls("collects", collects)
         self.set_calls("delivers", delivers)
-        self._exchange_call = np.zeros_like(self._exchange_call)
         try:
             yield
         finally:

@@ -74,13 +74,12 @@ def invoke(call: KernelCall, step: int, first: int | None = None, last: int | No
     return int(function(address(call.table), address(call.scalars), low, high, step))
 
 
-def call_table(calls: Sequence[KernelCall]) -> npt.NDArray[np.int64]:
-    """Return the calls as the loop takes them."""
-    rows = np.zeros((len(calls), loop.CALL_SIZE), np.int64)
-    for row, call in zip(rows, calls, strict=True):
-        row[loop.FUNCTION] = call.entry.address
-        row[loop.TABLE], row[loop.SCALARS] = address(call.table), address(call.scalars)
-        row[loop.FIRST], row[loop.LAST] = call.first, call.last
-        row[loop.FROM], row[loop.TO] = call.start, call.stop
-        row[loop.EVERY], row[loop.PHASE] = call.every, call.phase
-    return rows
+def call_table(calls: Sequence[KernelCall]) -> npt.NDArray[np.void]:
+    """Return the calls as the loop takes them, `kernels.loop.CALL`."""
+    table = np.zeros(len(calls), loop.CALL)
+    for row, call in zip(table, calls, strict=True):
+        row["function"] = call.entry.address
+        row["table"], row["scalars"] = address(call.table), address(call.scalars)
+        for name in ("first", "last", "start", "stop", "every", "phase"):
+            row[name] = getattr(call, name)
+    return table

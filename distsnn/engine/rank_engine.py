@@ -12,7 +12,13 @@ import numpy.typing as npt
 from distsnn.engine import neuron_values, spike_sources
 from distsnn.engine.changed_weights import ChangedWeights, changed_weights
 from distsnn.engine.currents import CURRENTS
-from distsnn.engine.delivery import ProceduralDelivery, RowSetDelivery
+from distsnn.engine.delivery import (
+    Delivery,
+    ProceduralDelivery,
+    RowSetDelivery,
+    SynapticDelivery,
+    delivery_calls,
+)
 from distsnn.engine.epoch_loop import EpochLoop, SpikeExchange
 from distsnn.engine.faults import Fault, neuron_fault
 from distsnn.engine.kernel_calls import KernelCall
@@ -234,7 +240,7 @@ class RankEngine:
             )
             for row_set in self.synapses.row_sets
         ]
-        self._static: list[RowSetDelivery | ProceduralDelivery] = [
+        self._static: list[SynapticDelivery] = [
             *row_sets,
             *(
                 ProceduralDelivery(generator, ring, *received)
@@ -263,13 +269,12 @@ class RankEngine:
         modulators = [
             plastic.modulation for plastic in self.plastic if plastic.modulation is not None
         ]
-        # histories of targets receive the spikes before rows of sources read the histories
         self._archives = [
             plastic.targets.deliver
             for plastic in self.plastic
             if plastic.targets.deliver is not None
         ]
-        self._described = [*self._static, *modulators, *self.plastic]
+        self._described: list[Delivery] = [*self._static, *modulators, *self.plastic]
         self._merges = merge_calls(rows_of_projections, self.plastic_ring, ring)
         self._deliver_changed_weights()
 
@@ -311,16 +316,14 @@ class RankEngine:
                     states.copy_records(described)
                     self._row_states.append(states)
                 differences.append(RowSetDelivery(row_set, self.ring, *received, states))
-        deliveries = [*self._described, *differences]
-        collects = [delivery.collect for delivery in deliveries if delivery.collect is not None]
-        delivers = [*self._archives, *(delivery.deliver for delivery in deliveries)]
+        collects, delivers = delivery_calls([*self._described, *differences], self._archives)
         self._epoch_loop.set_calls("collects", [*collects, *self._merges])
         self._epoch_loop.set_calls("delivers", delivers)
         return differences
 
     def _deliver_again(
         self,
-        deliveries: Sequence[RowSetDelivery | ProceduralDelivery],
+        deliveries: Sequence[Delivery],
         step: int,
         in_flight: Spikes,
         factors: Mapping[int, npt.NDArray[np.float64]],
@@ -633,7 +636,8 @@ class RankEngine:
         return min((Fault(*fault) for fault in faults if fault is not None), default=None)
 
     def _count_events(self) -> int:
-        return sum(delivery.events for delivery in (*self._static, *self.plastic))
+        deliveries: list[SynapticDelivery] = [*self._static, *self.plastic]
+        return sum(delivery.events for delivery in deliveries)
 
     @property
     def events(self) -> int:

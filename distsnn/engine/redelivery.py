@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.engine.delivery import ProceduralDelivery, RowSetDelivery
+from distsnn.engine.delivery import Delivery, RowSetDelivery, delivery_calls
 from distsnn.engine.epoch_loop import EpochLoop
 from distsnn.engine.kernel_calls import KernelCall
 from distsnn.engine.source_states import occurrences
@@ -18,7 +18,7 @@ def deliver_again(
     epoch_loop: EpochLoop,
     step: int,
     spikes: Spikes,
-    deliveries: Sequence[RowSetDelivery | ProceduralDelivery],
+    deliveries: Sequence[Delivery],
     archives: Iterable[KernelCall],
     factors: Mapping[int, npt.NDArray[np.float64]],
     input_planes: Values,
@@ -38,7 +38,7 @@ def deliver_again(
         Number of iterations done.
     spikes : (ndarray of int32, ndarray of uint32)
         Spikes of all ranks in (step - maximum delay, step], in the order of (step, gid).
-    deliveries : sequence of RowSetDelivery or ProceduralDelivery
+    deliveries : sequence of Delivery
         Deliveries of static synapses.
     archives : iterable of KernelCall
         Calls that add spikes to the histories of plastic targets; they come first.
@@ -60,9 +60,7 @@ def deliver_again(
         delivery.use_given_factors(True)
     starts = np.flatnonzero(np.diff(steps, prepend=-1) | np.diff(occurrence, prepend=-1))
     batches = [*pairwise([*starts.tolist(), steps.size])][::-1]
-    collects = [delivery.collect for delivery in deliveries if delivery.collect is not None]
-    delivers = [*archives, *(delivery.deliver for delivery in deliveries)]
-    with epoch_loop.only_delivering(collects, delivers):
+    with epoch_loop.only_delivering(*delivery_calls(deliveries, archives)):
         for iteration in range(int(steps[0]) - 1 if steps.size else step, step):
             epoch_loop.collect(iteration)
             input_planes[:, iteration & (input_planes.shape[1] - 1)] = 0

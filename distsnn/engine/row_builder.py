@@ -291,13 +291,8 @@ class _PopulationRows:
         self, growing: RowSetBuilder, gid: int, sources: tuple[int, int], prepared: Ints
     ) -> None:
         """Write the rows of a range of sources of the population, whose first gid is `gid`."""
-        n = len(self.projections)
-        cells = self._cell_table()
-        capacity, owned_before, local_of = self._tree_tables()
-        weights, delays = self._given()
-        block = self.layout.blocks.block_size
-        used_bits = np.zeros((block >> 6) + 1, np.uint64)
-        delay_counts = np.zeros(self.plan.max_delay + 2, np.int64)
+        n, tables, local_of = len(self.projections), self._tables(), _joined(self.local_of)
+        cells = tables.cells
         fixed = self._longest_fixed()
         self.longest = 1
         for from_source, to_source in self._edge_slices(*sources):
@@ -317,6 +312,7 @@ class _PopulationRows:
                 if longest == 0:
                     continue
                 self.longest = max(self.longest, longest)
+                scratch = columns.RowScratch.of_size(longest, self.layout.blocks.block_size)
                 step = max(1, _ROOM // longest)
                 for low in range(first, last, step):
                     high = min(low + step, last)
@@ -328,35 +324,20 @@ class _PopulationRows:
                     spilled = np.empty((longest * (high - low), 5), np.int64)
                     growing.numbers[columns.N_OVERFLOW] = 0
                     wiring.build_rows(
-                        growing.numbers,
-                        gid,
-                        low,
-                        high,
-                        self.ints,
-                        self.floats,
-                        self.keys,
-                        cells,
-                        counts[part],
-                        capacity,
-                        owned_before,
-                        local_of,
-                        np.ascontiguousarray(starts_of_chunk[:, ends]),
-                        edges,
-                        weights,
-                        delays,
-                        bounds[ends],
-                        prepared[:, 1:],
-                        np.empty((8, longest), np.int64),
-                        np.empty(longest, np.uint8),
-                        used_bits,
-                        delay_counts,
-                        self.builder.load,
-                        spilled,
-                        growing.words.view(np.uint16),
-                        growing.runs,
-                        growing.rows,
-                        growing.run_rows,
-                        growing.bitmap,
+                        tables,
+                        columns.SourceChunk(
+                            gid,
+                            low,
+                            high,
+                            counts[part],
+                            np.ascontiguousarray(starts_of_chunk[:, ends]),
+                            edges,
+                            local_of,
+                            bounds[ends],
+                            prepared[:, 1:],
+                        ),
+                        scratch,
+                        growing.storage(spilled, self.builder.load),
                     )
                     n_spilled = int(growing.numbers[columns.N_OVERFLOW])
                     if n_spilled:
@@ -364,32 +345,17 @@ class _PopulationRows:
 
     def generator(self, gid: int, size: int) -> SynapseGenerator:
         """Return what draws the population's synapses again, after they were built once."""
-        return SynapseGenerator(
-            self.plan,
-            gid,
-            size,
+        block_size = self.layout.blocks.block_size
+        return SynapseGenerator(self.plan, gid, size, self._tables(), self.longest, block_size)
+
+    def _tables(self) -> columns.ProjectionTables:
+        return columns.ProjectionTables(
             self.ints,
             self.floats,
             self.keys,
-            self._cell_table(),
-            *self._tree_tables()[:2],
-            *self._given(),
-            self.longest,
-            self.layout.blocks.block_size,
-        )
-
-    def _cell_table(self) -> Ints:
-        return np.array(self.cells, np.int64).reshape(-1, columns.N_CELL)
-
-    def _tree_tables(self) -> tuple[Ints, Ints, Ints]:
-        tables = (self.capacity, self.owned_before, self.local_of)
-        capacity, owned_before, local_of = (
-            np.concatenate([*arrays, np.empty(0, np.int64)]) for arrays in tables
-        )
-        return capacity, owned_before, local_of
-
-    def _given(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-        return (
+            np.array(self.cells, np.int64).reshape(-1, columns.N_CELL),
+            _joined(self.capacity),
+            _joined(self.owned_before),
             np.concatenate([*self.weights, np.empty(0)]),
             np.concatenate([*self.delays, np.empty(0, np.int32)]),
         )
@@ -424,3 +390,7 @@ class _PopulationRows:
             total += piece.size
             pieces.append(piece)
         return np.concatenate(pieces) if pieces else empty
+
+
+def _joined(arrays: list[Ints]) -> Ints:
+    return np.concatenate([*arrays, np.empty(0, np.int64)])

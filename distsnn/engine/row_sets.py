@@ -12,15 +12,8 @@ from distsnn.kernels import wiring_columns as columns
 Ints = npt.NDArray[np.int64]
 
 
-class _Arrays:
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays."""
-        return sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray))
-
-
 @dataclass(eq=False)
-class RowSet(_Arrays):
+class RowSet:
     """Stored synapses of one storage class.
 
     Attributes
@@ -52,6 +45,11 @@ class RowSet(_Arrays):
         self.rows_before = (np.cumsum(counts) - counts).astype(np.uint32)
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(array.nbytes for array in vars(self).values() if isinstance(array, np.ndarray))
+
+    @property
     def sources(self) -> Ints:
         """Gids of the rows, ascending."""
         return np.flatnonzero(np.unpackbits(self.bitmap.view(np.uint8), bitorder="little"))
@@ -63,7 +61,7 @@ class RowSet(_Arrays):
 
 
 @dataclass(eq=False)
-class SynapseGenerator(_Arrays):
+class SynapseGenerator:
     """What draws the synapses of one population's neurons again, whenever they spike.
 
     Attributes
@@ -72,7 +70,7 @@ class SynapseGenerator(_Arrays):
         Receptor plane and longest delay.
     gid, size : int
         The sources.
-    ints, floats, keys, cells, capacity, owned_before, weights, delays : ndarray
+    projections : ProjectionTables
         Projections and cells as `kernels.wiring.build_rows` takes them.
     longest_row, block_size : int
         Sizes of scratch.
@@ -81,16 +79,14 @@ class SynapseGenerator(_Arrays):
     plan: RowSetPlan
     gid: int
     size: int
-    ints: Ints
-    floats: npt.NDArray[np.float64]
-    keys: npt.NDArray[np.uint64]
-    cells: Ints
-    capacity: Ints
-    owned_before: Ints
-    weights: npt.NDArray[np.float64]
-    delays: npt.NDArray[np.int32]
+    projections: columns.ProjectionTables
     longest_row: int
     block_size: int
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(array.nbytes for array in self.projections)
 
 
 class RowSetBuilder:
@@ -98,6 +94,7 @@ class RowSetBuilder:
 
     def __init__(self, plan: RowSetPlan, layout: LocalLayout, estimate: int) -> None:
         self.plan = plan
+        self._delay_counts = np.zeros(plan.max_delay + 2, np.int64)
         word = {16: np.uint16, 32: np.uint32, 64: np.uint64}[plan.word_bits]
         n = layout.network.n_neurons
         self.words: npt.NDArray[np.unsignedinteger] = np.empty(estimate, word)
@@ -124,6 +121,20 @@ class RowSetBuilder:
             self.words.resize(needed + needed // 8, refcheck=False)
         if self.plan.pull and needed > self.runs.size:
             self.runs.resize(needed + needed // 8, refcheck=False)
+
+    def storage(self, overflow: Ints, weight_sums: Ints) -> columns.RowStorage:
+        """Return the row set as `kernels.wiring.build_rows` takes it, until the next `reserve`."""
+        return columns.RowStorage(
+            self.numbers,
+            self.words.view(np.uint16),
+            self.runs,
+            self.rows,
+            self.run_rows,
+            self.bitmap,
+            self._delay_counts,
+            overflow,
+            weight_sums,
+        )
 
     def finish(self) -> RowSet:
         """Return the finished row set, with no room left."""

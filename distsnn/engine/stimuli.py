@@ -12,7 +12,6 @@ from distsnn.engine.kernel_calls import KernelCall, call_table
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import InputRing, LocalNeurons
 from distsnn.engine.spike_trains import GammaCalls, PoissonCalls, most_counts, receptor_weights
-from distsnn.kernels import loop
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import (
     ConstantCurrent,
@@ -142,7 +141,7 @@ class Stimuli:
     def _join(self) -> None:
         self._table = np.concatenate([call_table(self._clearing), *self._tables])
 
-    def acting(self, first: int, stop: int) -> npt.NDArray[np.int64]:
+    def acting(self, first: int, stop: int) -> npt.NDArray[np.void]:
         """Return the table of the calls that act in an iteration of first .. stop - 1.
 
         A stimulus with thousands of pieces has thousands of calls, which the epoch loop would
@@ -150,10 +149,10 @@ class Stimuli:
 
         Returns
         -------
-        ndarray of int64, shape (n_acting, kernels.loop.CALL_SIZE)
+        ndarray of kernels.loop.CALL, shape (n_acting,)
         """
         table = self._table
-        return table[(table[:, loop.FROM] < stop) & (table[:, loop.TO] > first)]
+        return table[(table["start"] < stop) & (table["stop"] > first)]
 
     def use(self, stimulus: Stimulus) -> None:
         """Let a named stimulus be as described from now on, with the same target."""

@@ -61,8 +61,9 @@ class LocalSynapses:
     @property
     def nbytes(self) -> int:
         """Bytes of the synapses, and of what those that are not stored are drawn from."""
-        static = sum(part.nbytes for part in (*self.row_sets, *self.generators))
-        return static + sum(part.nbytes for part in self.plastic)
+        stored = sum(row_set.nbytes for row_set in self.row_sets)
+        drawn = sum(generator.nbytes for generator in self.generators)
+        return stored + drawn + sum(rows.nbytes for rows in self.plastic)
 
 
 def build_local_synapses(

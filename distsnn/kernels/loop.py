@@ -34,10 +34,17 @@ from distsnn.kernels.delivery import GROW as POOL_FULL
 
 DONE, FLUSH, GROW, FAILED = 0, 1, 2, 3
 
-# Columns of a table of calls: an entry's address, table, scalars and range; the iterations
-# [FROM, TO) in which it is called, every EVERY iterations counted from PHASE.
-FUNCTION, TABLE, SCALARS, FIRST, LAST, FROM, TO, EVERY, PHASE = range(9)
-CALL_SIZE = 9
+# A call: addresses of an entry, its table and its scalars; its range; the iterations [start, stop)
+# in which it is made, every `every` iterations counted from `phase`.
+CALL = np.dtype(
+    {
+        "names": [
+            *("function", "table", "scalars", "first", "last"),
+            *("start", "stop", "every", "phase"),
+        ],
+        "formats": [np.int64] * 9,
+    }
+)
 
 # The loop's own state.
 (
@@ -70,8 +77,8 @@ TICKS_SIZE = 7
 def _calls(table, k):
     for i in range(table.shape[0]):
         row = table[i]
-        if row[FROM] <= k < row[TO] and (row[EVERY] == 1 or (k - row[PHASE]) % row[EVERY] == 0):
-            call(row[FUNCTION], row[TABLE], row[SCALARS], row[FIRST], row[LAST], k)
+        if row.start <= k < row.stop and (row.every == 1 or (k - row.phase) % row.every == 0):
+            call(row.function, row.table, row.scalars, row.first, row.last, k)
 
 
 @kernel
@@ -97,10 +104,10 @@ def run(
     ----------
     state, spent : ndarray of int64
         The loop's state and the time spent, indexed by the names above; changed.
-    collects, stimuli, updates, probes, delivers : ndarray of int64, shape (n, CALL_SIZE)
+    collects, stimuli, updates, probes, delivers : ndarray of CALL, shape (n,)
         Entries by phase; `delivers` take a range of `delivery_gid` and `delivery_step`.
-    exchange : ndarray of int64, shape (3,)
-        Address, table and scalars of the exchange's entry; address 0 on a single rank.
+    exchange : ndarray of CALL, shape (1,) or (0,)
+        The exchange's entry; on a single rank there is none.
     send_buffer : ndarray of int32
         Number of the epoch's spikes, spikes per iteration (EPOCH_STEPS words), gids.
     n_received : ndarray of int64, shape (1,)
@@ -120,9 +127,7 @@ def run(
         tick = ticks()
         while state[PENDING] > 0:
             row = delivers[state[PENDING_AT]]
-            status = call(
-                row[FUNCTION], row[TABLE], row[SCALARS], 0, state[PENDING], state[ITERATION]
-            )
+            status = call(row.function, row.table, row.scalars, 0, state[PENDING], state[ITERATION])
             if status == POOL_FULL:
                 spent[DELIVER] += ticks() - tick
                 return GROW
@@ -135,10 +140,11 @@ def run(
         k = state[ITERATION]
         if k == state[EPOCH_END]:
             if state[EPOCH_START] < k:
-                if exchange[0] != 0:
+                if exchange.shape[0] > 0:
+                    row = exchange[0]
                     send_buffer[0] = state[N_EMITTED]
                     start, stop = state[EPOCH_START], state[STOP]
-                    error = call(exchange[0], exchange[1], exchange[2], start, k, stop)
+                    error = call(row.function, row.table, row.scalars, start, k, stop)
                     if error != 0:
                         state[ERROR] = error
                         return FAILED

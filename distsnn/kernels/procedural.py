@@ -38,6 +38,8 @@ from distsnn.kernels.wiring_columns import (
     SIZE,
     TOTAL,
     TOTAL_SYNAPSES,
+    ProjectionTables,
+    RowScratch,
 )
 from distsnn.kernels.wiring_values import draw_delays, draw_weights
 
@@ -134,17 +136,24 @@ def _draw(table, first, last, ring, sums):
     owned_before = array(table[OWNED_BEFORE], table[N_TREE], np.int64)
     given_weights = array(table[WEIGHTS], table[N_WEIGHTS], np.float64)
     given_delays = array(table[DELAYS], table[N_DELAYS], np.int32)
-    used_bits = array(table[TAKEN], 1 << 40, np.uint64)
+    projections = ProjectionTables(
+        ints, floats, keys, cells, capacity, owned_before, given_weights, given_delays
+    )
     step = 8 * longest
     row_keys = array(table[SCRATCH], longest, np.uint64)
-    reals = array(table[SCRATCH] + step, longest, np.float64)
-    targets = array(table[SCRATCH] + 2 * step, longest, np.int64)
-    weights = array(table[SCRATCH] + 3 * step, longest, np.int64)
-    delays = array(table[SCRATCH] + 4 * step, longest, np.int64)
-    found_targets = array(table[SCRATCH] + 5 * step, longest, np.int64)
-    sizes = array(table[SCRATCH] + 6 * step, longest, np.int64)
-    value_index = array(table[SCRATCH] + 7 * step, longest, np.int64)
+    value_index = array(table[SCRATCH] + step, longest, np.int64)
+    sizes = array(table[SCRATCH] + 2 * step, longest, np.int64)
+    targets = array(table[SCRATCH] + 3 * step, longest, np.int64)
+    weights = array(table[SCRATCH] + 4 * step, longest, np.int64)
+    delays = array(table[SCRATCH] + 5 * step, longest, np.int64)
+    found_targets = array(table[SCRATCH] + 6 * step, longest, np.int64)
+    reals = array(table[SCRATCH] + 7 * step, longest, np.float64)
     settled = array(table[SCRATCH] + 8 * step, longest, np.uint8)
+    used_bits = array(table[TAKEN], 1 << 40, np.uint64)
+    scratch = RowScratch(
+        *(row_keys, value_index, sizes, targets, weights, delays, found_targets, reals, settled),
+        used_bits,
+    )
     in_group = np.empty(SOURCES_IN_GROUP, np.int32)
     counts = np.empty(n_cells, np.int32)
     numbers = np.empty(n_cells + 1, np.int64)
@@ -164,24 +173,7 @@ def _draw(table, first, last, ring, sums):
             if ints[p, RULE] == TOTAL:
                 _count_source(p, ints, cells, cell_keys, shares, source, in_group, counts)
             n = append_block_synapses(
-                p,
-                ints,
-                floats,
-                keys[p],
-                cells,
-                cell_keys,
-                source,
-                counts,
-                capacity,
-                owned_before,
-                used_bits,
-                found_targets,
-                numbers,
-                np.int64(0),
-                row_keys,
-                sizes,
-                targets,
-                value_index,
+                p, projections, cell_keys, source, counts, numbers, np.int64(0), scratch
             )
             draw_weights(
                 ints[p],

@@ -28,8 +28,10 @@ from distsnn.kernels.wiring_columns import (
 
 
 @inline
-def _move_overflow(row_set, gid, n, first, targets, weights, delays, receptors, overflow):
+def _move_overflow(storage, gid, first, n, scratch, receptors):
     """Move synapses from `first` on that do not fit the words to `overflow`; return the new end."""
+    row_set, overflow = storage.row_set, storage.overflow
+    targets, weights, delays = scratch.targets, scratch.weights, scratch.delays
     bits = row_set[FIELD_BITS]
     half = np.int64(1) << max(bits - 1, 0)
     n_kept = first
@@ -54,10 +56,10 @@ def _move_overflow(row_set, gid, n, first, targets, weights, delays, receptors, 
 
 
 @subroutine
-def finish_chunk(
-    row_set, gid, first, n, targets, weights, delays, receptors, overflow, weight_sums
-):
+def finish_chunk(storage, gid, first, n, scratch, receptors):
     """Count a chunk of the row, and move what does not fit; return the row's new length."""
+    row_set, weight_sums = storage.row_set, storage.weight_sums
+    targets, weights, delays = scratch.targets, scratch.weights, scratch.delays
     min_weight, max_weight, max_delay = weights[first], weights[first], delays[first]
     min_delay = max_delay
     for i in range(first, n):
@@ -83,7 +85,7 @@ def finish_chunk(
         fits = False
     if fits and max_delay <= row_set[DELAY_LIMIT]:
         return n
-    return _move_overflow(row_set, gid, n, first, targets, weights, delays, receptors, overflow)
+    return _move_overflow(storage, gid, first, n, scratch, receptors)
 
 
 @subroutine
@@ -109,8 +111,11 @@ def _write_words(row_set, n, targets, weights, delays, counts, words):
 
 
 @subroutine
-def write_row(row_set, n, targets, weights, delays, counts, words, runs, rows, run_rows):
+def write_row(storage, n, scratch):
     """Write the words (and runs) of one row; sorted by delay if the row set asks for it."""
+    row_set, words, runs = storage.row_set, storage.words, storage.runs
+    counts = storage.delay_counts
+    targets, weights, delays = scratch.targets, scratch.weights, scratch.delays
     start = row_set[USED_WORDS]
     if row_set[SORTED]:
         low, high = delays[0], delays[0]
@@ -141,5 +146,5 @@ def write_row(row_set, n, targets, weights, delays, counts, words, runs, rows, r
         _write_words(row_set, n, targets, weights, delays, counts, words.view(np.uint64))
     row_set[USED_WORDS] = start + n
     row_set[USED_ROWS] += 1
-    rows[row_set[USED_ROWS]] = start + n
-    run_rows[row_set[USED_ROWS]] = row_set[USED_RUNS]
+    storage.rows[row_set[USED_ROWS]] = start + n
+    storage.run_rows[row_set[USED_ROWS]] = row_set[USED_RUNS]

@@ -72,9 +72,10 @@ def _block_of(prefix, target):
 
 
 @inline
-def _outdegree_counts(p, ints, key, source, capacity, owned_before, itself, shares):
+def _outdegree_counts(p, projections, source, itself, shares):
+    ints = projections.ints
     first, size = ints[p, TREE_FIRST], ints[p, TREE_SIZE]
-    prefix = capacity[first : first + size]
+    prefix = projections.capacity[first : first + size]
     if itself >= 0:
         # the block that contains the source has one target less
         prefix = prefix.copy()
@@ -84,9 +85,9 @@ def _outdegree_counts(p, ints, key, source, capacity, owned_before, itself, shar
     split_over_blocks(
         ints[p, NUMBER],
         prefix,
-        owned_before[first : first + size],
+        projections.owned_before[first : first + size],
         ints[p, MULTAPSES] == 0,
-        substream_key(key, OUT + source),
+        substream_key(projections.keys[p], OUT + source),
         shares,
     )
 
@@ -156,33 +157,36 @@ def _uniform_targets(keys, sizes, targets):
 
 
 @kernel
-def append_block_synapses(
-    p,
-    ints,
-    floats,
-    key,
-    cells,
-    cell_keys,
-    source,
-    counts,
-    capacity,
-    owned_before,
-    used_bits,
-    found_targets,
-    shares,
-    n,
-    keys,
-    sizes,
-    targets,
-    value_index,
-):
+def append_block_synapses(p, projections, cell_keys, source, counts, shares, n, scratch):
     """Append a source's synapses (keys and targets) in all cells of a projection.
+
+    Parameters
+    ----------
+    p : int
+        The projection.
+    projections : ProjectionTables
+        Projections and cells.
+    cell_keys : ndarray of uint64, shape (n_cells,)
+        Streams of the cells.
+    source : int
+        The source, in the numbering of the pre view.
+    counts : ndarray of int32, shape (n_cells,)
+        The source's synapses of fixed-total-number cells.
+    shares : ndarray of int64, shape (at least n_cells,)
+        Scratch.
+    n : int
+        The row's length so far.
+    scratch : RowScratch
+        The row: keys, targets and indices of listed values are appended.
 
     Returns
     -------
     int
         The row's new length.
     """
+    ints, floats, cells = projections.ints, projections.floats, projections.cells
+    keys, sizes, targets = scratch.keys, scratch.sizes, scratch.targets
+    found_targets, value_index = scratch.found_targets, scratch.value_index
     rule = ints[p, RULE]
     first_cell, last_cell = ints[p, CELL_FIRST], ints[p, CELL_LAST]
     self_excluded = ints[p, AUTAPSES] == 0
@@ -201,9 +205,7 @@ def append_block_synapses(
         return n
     if rule == OUTDEGREE:
         itself = source if self_excluded else np.int64(-1)
-        _outdegree_counts(
-            p, ints, key, source, capacity, owned_before, itself, shares[: last_cell - first_cell]
-        )
+        _outdegree_counts(p, projections, source, itself, shares[: last_cell - first_cell])
     for c in range(first_cell, last_cell):
         size, first_target = cells[c, SIZE], cells[c, FIRST_TARGET]
         m = np.int64(1)
@@ -220,7 +222,8 @@ def append_block_synapses(
         else:
             itself = source - first_target if self_excluded else np.int64(-1)
             m = _targets(
-                p, ints, floats, m, size, itself, cell_keys[c], source, used_bits, found_targets
+                *(p, ints, floats, m, size, itself, cell_keys[c], source),
+                *(scratch.used_bits, found_targets),
             )
         synapse_key = labelled(cell_keys[c], its_label)
         for j in range(m):
@@ -234,10 +237,11 @@ def append_block_synapses(
 
 
 @subroutine
-def _edges_of_source(p, ints, key, edges, capacity, local_of, n, keys, targets):
+def _edges_of_source(p, projections, edges, local_of, n, scratch):
     """Append a source's edges of a fixed-indegree projection; return the row's new length."""
+    ints, key, keys, targets = projections.ints, projections.keys[p], scratch.keys, scratch.targets
     tree = ints[p, TREE_FIRST]
-    prefix = capacity[tree : tree + ints[p, TREE_SIZE]]
+    prefix = projections.capacity[tree : tree + ints[p, TREE_SIZE]]
     for e in range(edges.size):
         target = np.int64(edges[e] >> uint64(32))
         j = edges[e] & uint64(0xFFFFFFFF)
@@ -249,87 +253,32 @@ def _edges_of_source(p, ints, key, edges, capacity, local_of, n, keys, targets):
 
 
 @kernel
-def build_rows(
-    row_set,
-    gid,
-    first,
-    last,
-    ints,
-    floats,
-    keys,
-    cells,
-    counts,
-    capacity,
-    owned_before,
-    local_of,
-    edge_starts,
-    edges,
-    given_weights,
-    given_delays,
-    prepared_starts,
-    prepared,
-    scratch,
-    settled,
-    used_bits,
-    delay_counts,
-    weight_sums,
-    overflow,
-    words,
-    runs,
-    rows,
-    run_rows,
-    bitmap,
-):
-    """Write the rows of sources first to last of one population.
+def build_rows(projections, chunk, scratch, storage):
+    """Write the rows of a chunk of sources of one population.
 
     Parameters
     ----------
-    row_set : ndarray of int64, shape (N_SET,)
-        Columns of the row set; used and counted amounts are changed.
-    gid : int
-        Gid of source 0.
-    first, last : int
-        Sources.
-    ints, floats, keys, cells : ndarray
-        Projections of the row set with sources in this population, and their cells.
-    counts : ndarray of int32, shape (last - first, n_cells)
-        Synapses of fixed-total-number cells.
-    capacity, owned_before : ndarray of int64
-        Prefix sums over all blocks of each projection's post view.
-    local_of : ndarray of int64
-        Local neuron of each block (by TREE_FIRST + block) less its first target; -1 if not owned.
-    edge_starts, edges : ndarray of int64 shape (n_projections, last - first + 1), uint64
-        Sorted edges of fixed-indegree projections.
-    given_weights, given_delays : ndarray of float64, int32
-        All listed arrays, concatenated.
-    prepared_starts, prepared : ndarray of int64, shapes (last - first + 1,), (n, 4)
-        Explicit edges: local target, weight (quanta), delay, receptor.
-    scratch : ndarray of int64, shape (8, longest row)
-        Scratch for the row's synapses.
-    settled : ndarray of uint8, shape (longest row,)
-        Scratch.
-    used_bits : ndarray of uint64
-        Scratch: one bit per target of a block, all 0.
-    delay_counts : ndarray of int64
-        Scratch: one word per delay.
-    weight_sums : ndarray of int64, shape (n_receptors, n_local)
-        Sum of \\|weights\\| onto each neuron, quanta; increased.
-    overflow : ndarray of int64, shape (n, 5)
-        Synapses that do not fit: gid, local target, weight, delay, receptor; appended to.
-    words, runs, rows, run_rows, bitmap : ndarray
-        The row set's storage; appended to. Words of any width are passed as a view of uint16: this
-        function takes long to compile and is compiled once.
+    projections : ProjectionTables
+        Projections of the row set with sources in this population.
+    chunk : SourceChunk
+        The sources.
+    scratch : RowScratch
+        Scratch for the longest row.
+    storage : RowStorage
+        The row set, to which rows are appended.
     """
-    keys_of_row, reals = scratch[0].view(np.uint64), scratch[1].view(np.float64)
-    targets, weights, delays, found_targets = scratch[2], scratch[3], scratch[4], scratch[5]
-    sizes, value_index = scratch[6], scratch[7]
+    ints, floats, cells = projections.ints, projections.floats, projections.cells
+    gid, first, edge_starts = chunk.gid, chunk.first, chunk.edge_starts
+    keys, value_index = scratch.keys, scratch.value_index
+    targets, weights, delays = scratch.targets, scratch.weights, scratch.delays
+    reals, settled = scratch.reals, scratch.settled
     cell_keys = np.empty(cells.shape[0], np.uint64)
     shares = np.empty(cells.shape[0] + 1, np.int64)
     receptors = np.empty(2, np.int64)
     for p in range(ints.shape[0]):
         for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
-            cell_keys[c] = substream_key(keys[p], cells[c, BLOCK])
-    for s in range(first, last):
+            cell_keys[c] = substream_key(projections.keys[p], cells[c, BLOCK])
+    for s in range(first, chunk.last):
         # a literal is a type of its own, for which all that is called would be compiled again
         n = np.int64(0)
         for p in range(ints.shape[0]):
@@ -338,39 +287,21 @@ def build_rows(
                 continue
             start = n
             if ints[p, RULE] == INDEGREE:
-                source_edges = edges[edge_starts[p, s - first] : edge_starts[p, s - first + 1]]
-                n = _edges_of_source(
-                    p, ints, keys[p], source_edges, capacity, local_of, n, keys_of_row, targets
-                )
+                edges = chunk.edges[edge_starts[p, s - first] : edge_starts[p, s - first + 1]]
+                n = _edges_of_source(p, projections, edges, chunk.local_of, n, scratch)
             else:
+                counts = chunk.counts[s - first]
                 n = append_block_synapses(
-                    p,
-                    ints,
-                    floats,
-                    keys[p],
-                    cells,
-                    cell_keys,
-                    source,
-                    counts[s - first],
-                    capacity,
-                    owned_before,
-                    used_bits,
-                    found_targets,
-                    shares,
-                    n,
-                    keys_of_row,
-                    sizes,
-                    targets,
-                    value_index,
+                    p, projections, cell_keys, source, counts, shares, n, scratch
                 )
             if n == start:
                 continue
             draw_weights(
                 ints[p],
                 floats[p],
-                keys_of_row[start:n],
+                keys[start:n],
                 value_index[start:n],
-                given_weights,
+                projections.weights,
                 reals[start:n],
                 settled[start:n],
                 weights[start:n],
@@ -378,33 +309,21 @@ def build_rows(
             draw_delays(
                 ints[p],
                 floats[p],
-                keys_of_row[start:n],
+                keys[start:n],
                 value_index[start:n],
-                given_delays,
+                projections.delays,
                 reals[start:n],
                 settled[start:n],
                 delays[start:n],
             )
             receptors[0], receptors[1] = ints[p, RECEPTOR_POSITIVE], ints[p, RECEPTOR_NEGATIVE]
-            n = finish_chunk(
-                row_set,
-                gid + s,
-                start,
-                n,
-                targets,
-                weights,
-                delays,
-                receptors,
-                overflow,
-                weight_sums,
-            )
-        for e in range(prepared_starts[s - first], prepared_starts[s - first + 1]):
+            n = finish_chunk(storage, gid + s, start, n, scratch, receptors)
+        prepared = chunk.prepared
+        for e in range(chunk.prepared_starts[s - first], chunk.prepared_starts[s - first + 1]):
             targets[n] = prepared[e, 0]
             weights[n] = prepared[e, 1]
             delays[n] = prepared[e, 2]
             n += 1
         if n > 0:
-            write_row(
-                row_set, n, targets, weights, delays, delay_counts, words, runs, rows, run_rows
-            )
-            bitmap[(gid + s) >> 6] |= uint64(1) << uint64((gid + s) & 63)
+            write_row(storage, n, scratch)
+            storage.bitmap[(gid + s) >> 6] |= uint64(1) << uint64((gid + s) & 63)

@@ -6,7 +6,7 @@ import pytest
 from decoded import DELAY, PLANE, SOURCE, TARGET, WEIGHT, Ints, gids_of, layouts, of_wiring, scales
 
 from distsnn.engine import wiring
-from distsnn.engine.delivery import ProceduralDelivery, RowSetDelivery
+from distsnn.engine.delivery import ProceduralDelivery, RowSetDelivery, SynapticDelivery
 from distsnn.engine.kernel_calls import invoke
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import InputRing
@@ -69,7 +69,7 @@ def _delivered(layout: LocalLayout, made: wiring.LocalSynapses, gids: Ints, bits
     kind = np.int32 if bits == 32 else np.int64
     ring = InputRing(np.zeros((2, rows, 1 << layout.target_bits), kind))
     gid, step = gids.astype(np.uint32), np.full(gids.size, 5)
-    calls: list[RowSetDelivery | ProceduralDelivery] = [
+    calls: list[SynapticDelivery] = [
         *(RowSetDelivery(one, ring, gid, step) for one in made.row_sets),
         *(ProceduralDelivery(one, ring, gid, step) for one in made.generators),
     ]
