@@ -160,8 +160,8 @@ def is_within(network: Network, limits: Limits, sources: Gids, targets: Gids) ->
 
 
 def _limited(network: Network, table: Table, limits: Limits) -> Table:
-    limited: Table = table[is_within(network, limits, table["source"], table["target"])]
-    return limited
+    inside = is_within(network, limits, table["source"], table["target"])
+    return table if inside.all() else table[inside]
 
 
 def in_order(table: Table) -> Table:
