@@ -35,8 +35,9 @@ MOST_FLOAT32_PARTS = 4
 COUNT = Interval(0.0, 2.0**31 - 1.0)
 # A file system takes 255 bytes; a recording's name may have a view's bounds appended.
 _LONGEST_NAME = 170
-# Neurons of a view that a message lists.
-_MOST_LISTED = 8
+# Neurons of a view that a message lists, and their characters: the name of a projection may have
+# two such lists.
+_MOST_LISTED, _LONGEST_LIST = 8, 30
 
 
 def check_name(name: object, *, where: str) -> str:
@@ -136,9 +137,11 @@ class PopulationView(Description):
         steps = np.diff(self.neurons)
         if self.size > 2 and (steps == steps[0]).all():
             return f"{self.start}:{self.stop}:{steps[0]}"
-        if self.size <= _MOST_LISTED:
-            return ", ".join(map(str, self.neurons.tolist()))
-        first = ", ".join(map(str, self.neurons[:_MOST_LISTED].tolist()))
+        listed = self.neurons[:_MOST_LISTED].tolist()
+        while len(first := ", ".join(map(str, listed))) > _LONGEST_LIST:
+            listed.pop()
+        if len(listed) == self.size:
+            return first
         return f"{first}, ... {self.size:,} neurons, #{zlib.crc32(self.neurons.tobytes()):08x}"
 
     @property

@@ -348,11 +348,29 @@ def test_projections_have_names_and_handles(tmp_path: Path) -> None:
     described = Network([E, INH], [rare])
     (name,) = (projection.name for projection in described.projections)
     assert name == "I[1, 5, 64, 99, 128, 129]->E[1, 4, 9, 16, 25, 199]"
+    # a name has fewer than 170 bytes, so that a file system takes what is called after it
+    large = Population("a population", 2**23, IafPscExp())
+    sparse = large[[5_000_000, 5_000_001, 5_000_003, *range(6_000_000, 8_000_000, 3)]]
+    many = Network([large], [Projection(sparse, sparse, OneToOne(), 1.0, 1.0)]).projections[0]
+    assert str(many.name).startswith(
+        "a population[5000000, 5000001, 5000003, ... 666,670 neurons, #"
+    )
     with Simulation(described) as simulation:
         assert simulation[rare] is simulation[name]
         table = simulation[rare].connections()
     assert table["source"].tolist() == [201, 205, 264, 299, 328, 329]
     assert table["target"].tolist() == [1, 4, 9, 16, 25, 199]
+
+
+def test_weights_between_lists_are_stored_by_the_name_of_their_projection(tmp_path: Path) -> None:
+    parts = [Projection(E[MASK], RARE, FixedIndegree(3), 32.0, 1.0, synapse=STDP())]
+    (name,) = (str(projection.name) for projection in network(parts).projections)
+    with Simulation(
+        network(parts, recordings=[RecordWeights(name, 1.0)]), out=tmp_path / "run"
+    ) as simulation:
+        simulation.run(5.0)
+        weights = simulation[name].weights
+    np.testing.assert_array_equal(open_run(tmp_path / "run").weights(name).weight[-1], weights)
 
 
 @pytest.mark.parametrize(
