@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.kernels.partitioning import set_bits
-from distsnn.network import Network, Projection
+from distsnn.network import Network
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.delays import expected_epochs
 from distsnn.partition.graph import CostModel
@@ -334,12 +334,10 @@ def _remote_sources(
         if chunks is None:
             drawn_projections.append(projection)
             continue
-        first_source, post = _gid_ranges(network, projection)
         for chunk in chunks:
+            target_gids = network.gids(projection.post, chunk["target"])
             set_bits(
-                explicit_bits,
-                owner[post][chunk["target"]],
-                first_source + chunk["source"].astype(np.int64),
+                explicit_bits, owner[target_gids], network.gids(projection.pre, chunk["source"])
             )
     sources, spike_rate = np.zeros((ranks, ranks)), np.zeros((ranks, ranks))
     for rank in range(ranks):
@@ -348,10 +346,10 @@ def _remote_sources(
         )
         is_local = owner == rank
         for projection in drawn_projections:
-            first_source, post = _gid_ranges(network, projection)
-            sources_of_view = slice(first_source, first_source + projection.pre.size)
+            sources_of_view = network.gids(projection.pre)
+            n_local = np.count_nonzero(is_local[network.gids(projection.post)])
             # Without autapses a source is not among its own candidate targets.
-            targets = np.full(projection.pre.size, float(np.count_nonzero(is_local[post])))
+            targets = np.full(projection.pre.size, float(n_local))
             if projection.is_recurrent and projection.rule.skips_autapses:
                 targets -= is_local[sources_of_view]
             miss_probability[sources_of_view] *= 1.0 - projection.rule.connection_probability(
@@ -363,9 +361,3 @@ def _remote_sources(
             owner, neuron_rate * (1.0 - miss_probability), minlength=ranks
         )
     return sources, spike_rate
-
-
-def _gid_ranges(network: Network, projection: Projection) -> tuple[int, slice]:
-    first_source = network.first_gid[projection.pre.population] + projection.pre.start
-    first_target = network.first_gid[projection.post.population] + projection.post.start
-    return first_source, slice(first_target, first_target + projection.post.size)

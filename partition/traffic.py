@@ -223,8 +223,7 @@ def slice_of(
 ) -> npt.NDArray[np.int64]:
     """Return the index, within the population, of the slice of each neuron of a view."""
     # all slices of a population have the same size, except for the last
-    slices: npt.NDArray[np.int64] = (neurons.astype(np.int64) + view.start) // table.block_size
-    return slices
+    return view.neurons_at(neurons) // table.block_size
 
 
 def explicit_edges(
@@ -273,9 +272,8 @@ def _expected_synapses(
 
 def count_in_view(table: BlockTable, slices: slice, view: PopulationView) -> npt.NDArray[np.int64]:
     """Return the number of neurons of a view in each slice of its population."""
-    start, stop = table.start[slices], table.start[slices] + table.size[slices]
-    counts: npt.NDArray[np.int64] = np.minimum(stop, view.stop) - np.maximum(start, view.start)
-    return counts.clip(0)
+    start = table.start[slices]
+    return view.count_below(start + table.size[slices]) - view.count_below(start)
 
 
 def _edges_by_source(

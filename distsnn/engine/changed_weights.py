@@ -21,7 +21,6 @@ from distsnn.engine.row_sets import RowSet
 from distsnn.engine.source_states import occurrences
 from distsnn.engine.state_fields import CountedHolder, StateField, Values, projection_fields
 from distsnn.engine.storage import plan_explicit_row_set, receptor_planes, scaled_by
-from distsnn.network import Network, PopulationView
 from distsnn.network.projections import MAX_DELAY_STEPS
 from distsnn.network.quanta import WeightQuanta
 
@@ -181,15 +180,20 @@ class ChangedWeights(CountedHolder):
         network, projection = self._layout.network, self.projection
         receptors = network.population(projection.post.population).model.receptors
         bounds = {
-            SOURCE: _gids(network, projection.pre),
-            TARGET: _gids(network, projection.post),
             PLANE: (0, len(receptors)),
             DELAY: (1, MAX_DELAY_STEPS + 1),
             DIFFERENCE: (-(2**31), 2**31 + 1),
         }
-        for column, (start, stop) in bounds.items():
-            if np.any((columns[:, column] < start) | (columns[:, column] >= stop)):
-                raise ValueError(f"differences of weights of {projection.name!r} are out of range")
+        is_outside = [
+            (columns[:, column] < start) | (columns[:, column] >= stop)
+            for column, (start, stop) in bounds.items()
+        ]
+        is_outside += [
+            network.positions(view, columns[:, column]) < 0
+            for column, view in ((SOURCE, projection.pre), (TARGET, projection.post))
+        ]
+        if np.any(is_outside):
+            raise ValueError(f"differences of weights of {projection.name!r} are out of range")
         if not np.all(self._layout.is_local(columns[:, TARGET].astype(np.uint32))):
             raise ValueError(f"differences of weights of {projection.name!r} are of another rank")
         self.set(columns)
@@ -243,11 +247,6 @@ class ChangedWeights(CountedHolder):
             scaled = scaled_by(self.projection, self._index)
             builder.add(plan_explicit_row_set(self._layout, plane, longest, "pull", scaled), part)
         return builder.row_sets
-
-
-def _gids(network: Network, view: PopulationView) -> tuple[int, int]:
-    first = network.first_gid[view.population]
-    return first + view.start, first + view.stop
 
 
 def changed_weights(layout: LocalLayout, quanta: WeightQuanta) -> dict[str, ChangedWeights]:

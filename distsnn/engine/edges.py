@@ -211,7 +211,7 @@ def split_by_owner(layout: LocalLayout, projection: Projection, records: Records
     table, owner = layout.blocks, layout.assignment.owner
     population = layout.population_index(projection.post.population)
     first_block = np.searchsorted(table.population, population)
-    block = (records["target"] + np.int64(projection.post.start)) // table.block_size
+    block = projection.post.neurons_at(records["target"]) // table.block_size
     owners = owner[first_block + block]
     order = np.argsort(owners, kind="stable")
     ends = np.cumsum(np.bincount(owners, minlength=layout.assignment.ranks))

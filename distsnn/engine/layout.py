@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.network import Network
+from distsnn.network import Network, PopulationView
 from distsnn.network.blocks import GROUP, BlockTable
 from distsnn.partition.assignment import Assignment
 
@@ -151,6 +151,12 @@ class LocalLayout:
         block, within = np.divmod(np.asarray(neurons, np.int64), self.blocks.block_size)
         start = self.blocks_of(index)[block]
         return np.where(start >= 0, start + within, -1)
+
+    def locals_of(self, view: PopulationView) -> npt.NDArray[np.int64]:
+        """Return the local indices of this rank's neurons of a view, ascending."""
+        index = self.population_index(view.population)
+        is_member = view.positions(self.population_neurons(index)) >= 0
+        return np.flatnonzero(is_member) + int(self.first[index])
 
     def population_index(self, name: str) -> int:
         """Return the position of a population."""

@@ -4,8 +4,6 @@ import math
 from collections.abc import Iterator
 from itertools import groupby
 
-import numpy as np
-
 from distsnn.engine.declared_fields import declared_fields
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.row_builder import EDGE_BYTES
@@ -102,12 +100,9 @@ def _synapses(layout: LocalLayout, projection: Projection) -> float:
     """Return the expected synapses of a projection onto the rank's neurons."""
     population = layout.population_index(projection.post.population)
     blocks = layout.owned_blocks[layout.blocks.population[layout.owned_blocks] == population]
-    first, last = (
-        layout.blocks.start[blocks],
-        layout.blocks.start[blocks] + layout.blocks.size[blocks],
-    )
-    overlap = np.minimum(last, projection.post.stop) - np.maximum(first, projection.post.start)
-    share = float(overlap.clip(0).sum()) / projection.post.size
+    start, count_below = layout.blocks.start[blocks], projection.post.count_below
+    n_targets = count_below(start + layout.blocks.size[blocks]) - count_below(start)
+    share = float(n_targets.sum()) / projection.post.size
     return share * projection.rule.expected_synapses(
         projection.pre.size, projection.post.size, projection.is_recurrent
     )

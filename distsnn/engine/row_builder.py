@@ -95,14 +95,11 @@ class RowBuilder:
     ) -> None:
         """Collect the given edges onto this rank's neurons, with weights in quanta."""
         population = self.layout.population_index(projection.post.population)
-        source_gid = self.layout.network.first_gid[projection.pre.population] + projection.pre.start
         fields = edges.edge_dtype(projection).names
         assert fields is not None
         positive, negative = receptor_planes(self.layout, projection)
         for piece in pieces:
-            local = self.layout.to_local(
-                population, piece["target"] + np.int64(projection.post.start)
-            )
+            local = self.layout.to_local(population, projection.post.neurons_at(piece["target"]))
             is_local = np.flatnonzero(local >= 0)
             if not is_local.size:
                 continue
@@ -117,7 +114,7 @@ class RowBuilder:
             if "weight" in fields:
                 weights = records["weight"]
             part = np.empty((is_local.size, 5), np.int64)
-            part[:, 0] = records["source"] + np.int64(source_gid)
+            part[:, 0] = self.layout.network.gids(projection.pre, records["source"])
             part[:, 1] = local
             part[:, 2] = integer_weights(self.layout, self.quanta, index, weights)
             part[:, 3] = records["delay"] if "delay" in fields else delays
@@ -144,8 +141,10 @@ class RowBuilder:
             on the others.
         """
         first, last = sources or (0, self.layout.network.n_neurons)
-        prepared = prepared[np.argsort(prepared[:, 0], kind="stable")]
         estimate = self._estimate(plan) if sources is None else 0
+        if plan.projections and self._projection(plan).has_listed_view:
+            return self._add_listed(plan, (first, last), estimate)
+        prepared = prepared[np.argsort(prepared[:, 0], kind="stable")]
         growing = RowSetBuilder(plan, self.layout, estimate + len(prepared))
         for population in self.layout.network.populations:
             members = [
@@ -161,14 +160,40 @@ class RowBuilder:
                 part.build(growing, gid, sources_range, prepared[low:high])
                 if plan.procedural:
                     self.generators.append(part.generator(gid, population.size))
+        return self._keep(growing, growing.finish())
+
+    def _projection(self, plan: RowSetPlan) -> Projection:
+        return self.layout.network.projections[plan.projections[0]]
+
+    def _add_listed(self, plan: RowSetPlan, sources: tuple[int, int], estimate: int) -> RowSet:
+        """Add a row set of listed views, which is built in indices of the views.
+
+        A kernel adds to the first neuron of a chunk: sources are numbered in their view, targets
+        among this rank's targets. Both numbers ascend with gids and local indices.
+        """
+        layout, projection = self.layout, self._projection(plan)
+        source_gids = layout.network.gids(projection.pre)
+        targets = layout.locals_of(projection.post)
+        builder = RowBuilder(layout, self.quanta, self.keys, np.zeros_like(self.load))
+        growing = RowSetBuilder(plan, layout, estimate)
+        first, last = np.searchsorted(source_gids, sources).tolist()
+        if first < last:
+            part = _PopulationRows(builder, plan, list(plan.projections))
+            part.build(growing, 0, (first, last), NO_EDGES)
+        self.load[:, targets] += builder.load[:, : targets.size]
+        for spilled in growing.spilled:
+            spilled[:, 0], spilled[:, 1] = source_gids[spilled[:, 0]], targets[spilled[:, 1]]
+        return self._keep(growing, growing.finish().renumbered(source_gids, targets))
+
+    def _keep(self, growing: RowSetBuilder, row_set: RowSet) -> RowSet:
+        """Keep a finished row set, with its counts and what did not fit."""
+        plan, numbers = row_set.plan, growing.numbers
         if growing.spilled:
             self.overflow_synapses.setdefault(plan.scaled_by, []).extend(growing.spilled)
-        numbers = growing.numbers
         self.synapses += int(numbers[columns.SYNAPSES])
         if numbers[columns.MAX_DELAY_DRAWN]:
             self.min_delay = min(self.min_delay, int(numbers[columns.MIN_DELAY_DRAWN]))
             self.max_delay = max(self.max_delay, int(numbers[columns.MAX_DELAY_DRAWN]))
-        row_set = growing.finish()
         if row_set.words.size and not plan.procedural:
             self.row_sets.append(row_set)
         return row_set
@@ -211,7 +236,9 @@ class _PopulationRows:
     def _rule(self, p: int, projection: Projection) -> None:
         rule, row = projection.rule, self.ints[p]
         row[columns.RULE] = next(_RULES[base] for base in type(rule).__mro__ if base in _RULES)
-        row[columns.PRE_START], row[columns.N_PRE] = projection.pre.start, projection.pre.size
+        if not projection.has_listed_view:
+            row[columns.PRE_START] = projection.pre.start
+        row[columns.N_PRE] = projection.pre.size
         row[columns.N_POST] = projection.post.size
         row[columns.AUTAPSES] = not (projection.is_recurrent and rule.skips_autapses)
         row[columns.MULTAPSES] = getattr(rule, "multapses", True)
@@ -239,18 +266,14 @@ class _PopulationRows:
         low = projection.post.start // table.block_size
         high = (projection.post.stop - 1) // table.block_size + 1
         numbers = np.arange(low, high)
-        starts = (
-            np.maximum(numbers * table.block_size, projection.post.start) - projection.post.start
-        )
-        stops = (
-            np.minimum((numbers + 1) * table.block_size, projection.post.stop)
-            - projection.post.start
-        )
+        starts = projection.post.count_below(numbers * table.block_size)
+        sizes = projection.post.count_below((numbers + 1) * table.block_size) - starts
         local = self.layout.blocks_of(population)[numbers]
         owned = local >= 0
         # local number of a neuron = local_of + its number within the view
         offset = local - numbers * table.block_size + projection.post.start
-        sizes = stops - starts
+        if projection.has_listed_view:  # among the rank's targets (`RowBuilder._add_listed`)
+            offset = -np.cumsum(np.where(owned, 0, sizes))
         before = np.concatenate([[0], np.cumsum(owned)]).astype(np.int64)
         totals = np.zeros(int(before[-1]), np.int64)
         if isinstance(projection.rule, FixedTotalNumber):

@@ -11,6 +11,8 @@ from distsnn.kernels import wiring_columns as columns
 
 Ints = npt.NDArray[np.int64]
 
+_PIECE = 1 << 22  # words that are renumbered at a time
+
 
 @dataclass(eq=False)
 class RowSet:
@@ -58,6 +60,26 @@ class RowSet:
     def source_of_synapse(self) -> Ints:
         """Gid of each synapse's source."""
         return np.repeat(self.sources, np.diff(self.row_starts))
+
+    def renumbered(self, sources: Ints, targets: Ints) -> "RowSet":
+        """Return the row set with other ascending numbers of its sources and targets.
+
+        Parameters
+        ----------
+        sources, targets : ndarray of int64
+            Gid or local index in place of each number, which is not smaller than the number.
+        """
+        plan, words = self.plan, self.words
+        kind = words.dtype.type
+        bits, mask = kind(plan.field_bits), kind((1 << plan.target_bits) - 1)
+        increase = (targets - np.arange(targets.size)).astype(kind)
+        for first in range(0, words.size, _PIECE):
+            part = words[first : first + _PIECE]
+            part += increase[(part >> bits) & mask] << bits
+        bitmap, gids = np.zeros_like(self.bitmap), sources[self.sources]
+        bits_of_gids = np.left_shift(np.uint64(1), (gids & 63).astype(np.uint64))
+        np.bitwise_or.at(bitmap, gids >> 6, bits_of_gids)
+        return RowSet(plan, words, self.row_starts, self.run_starts, self.runs, bitmap)
 
 
 @dataclass(eq=False)

@@ -117,5 +117,4 @@ def is_source(
     layout: LocalLayout, projection: Projection, gid: npt.NDArray[np.uint32]
 ) -> npt.NDArray[np.bool_]:
     """Return which neurons are sources of a projection."""
-    first = layout.network.first_gid[projection.pre.population]
-    return (gid >= first + projection.pre.start) & (gid < first + projection.pre.stop)
+    return layout.network.positions(projection.pre, gid) >= 0

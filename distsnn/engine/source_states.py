@@ -159,8 +159,8 @@ class SourceStates(NeuronHolder):
 
     def use_parameters(self) -> None:
         """Use the parameters as they are now, for the spikes that follow."""
-        pre = self.projection.pre
-        constants = self.parameters.constants(np.clip(self.neurons - pre.start, 0, pre.size - 1))
+        # other neurons have the constants of the first source, which act on nothing
+        constants = self.parameters.constants(self.projection.pre.positions(self.neurons).clip(0))
         for column, name in enumerate(self.kernel.CONSTANTS, len(self._states)):
             self.records[:, column] = constants[name]
 
@@ -190,10 +190,10 @@ class SourceStates(NeuronHolder):
 
     def set_state(self, name: str, values: Floats) -> None:
         """Set a state, which was brought up to now: of all sources, or one value for each."""
-        pre = self.projection.pre
-        sources = np.flatnonzero((self.neurons >= pre.start) & (self.neurons < pre.stop))
-        source_values = values[self.neurons[sources] - pre.start] if values.ndim else values
-        self.records[sources, self._states.index(name)] = source_values
+        positions = self.projection.pre.positions(self.neurons)
+        is_source = positions >= 0
+        source_values = values[positions[is_source]] if values.ndim else values
+        self.records[is_source, self._states.index(name)] = source_values
 
     def copy_records(self, others: "Iterable[SourceStates]") -> None:
         """Copy the records of the same sources from other states of all projections."""
@@ -265,8 +265,7 @@ class OwnStates(SourceStates):
 
     def arrays(self) -> Iterable[Values]:
         """Return copies of the parameters that were set, then the columns of the states."""
-        pre = self.projection.pre
-        sources = np.clip(self.neurons - pre.start, 0, pre.size - 1)
+        sources = self.projection.pre.positions(self.neurons).clip(0)
         for _, value in sorted(self.parameters.changed.items()):
             yield value[sources] if value.ndim else np.full(sources.size, value)
         yield from super().arrays()
@@ -275,7 +274,7 @@ class OwnStates(SourceStates):
         """Set the parameters, then the states, which know of all spikes up to the step."""
         pre, changed = self.projection.pre, self.parameters.changed
         for name, population_values in zip(sorted(changed), values, strict=False):
-            source_values = population_values[pre.start : pre.stop]
+            source_values = population_values[pre.index]
             bits = source_values.view(np.int64)  # 0.0 equals -0.0
             is_common = (bits == bits[0]).all()
             changed[name] = source_values[0].reshape(()) if is_common else source_values

@@ -136,7 +136,7 @@ def plan_row_sets(
         Delivery strategy; "auto" decides by the mean length of a run.
     storage : {"auto", "packed", "explicit", "procedural"}
         "packed" keeps constant weights in words too, "explicit" takes 8 bytes a synapse,
-        "procedural" stores nothing where the rule allows it.
+        "procedural" stores nothing where rule and views allow it.
     memory_bytes : float
         Memory for synapses; where they need more, "auto" does not store what it can draw again.
 
@@ -178,7 +178,12 @@ def _check_size(layout: LocalLayout, storage: str, memory_bytes: float) -> None:
 
 
 def _can_be_drawn_again(projection: Projection) -> bool:
-    return isinstance(projection.rule, _PROCEDURAL) and projection.synapse is None
+    # kernels of delivery know no lists of neurons
+    return (
+        isinstance(projection.rule, _PROCEDURAL)
+        and projection.synapse is None
+        and not projection.has_listed_view
+    )
 
 
 def _stored_bytes(layout: LocalLayout) -> float:
@@ -270,12 +275,19 @@ class _StoragePlanner:
         self.dt = layout.network.dt
 
     def plans(self) -> list[RowSetPlan]:
-        drawn = [
-            index
-            for index, projection in enumerate(self.projections)
-            if not isinstance(projection.rule, ConnectionList | ConnectionFile)
-            and projection.plasticity_rule is None
-        ]
+        # a row set is built in the indices of the listed views that its projections share
+        by_views: dict[object, list[int]] = {}
+        for index, projection in enumerate(self.projections):
+            if (
+                not isinstance(projection.rule, ConnectionList | ConnectionFile)
+                and projection.plasticity_rule is None
+            ):
+                listed = projection.has_listed_view
+                views = (projection.pre, projection.post) if listed else None
+                by_views.setdefault(views, []).append(index)
+        return [plan for drawn in by_views.values() for plan in self._plans(drawn)]
+
+    def _plans(self, drawn: list[int]) -> list[RowSetPlan]:
         constant: dict[tuple[int, int], list[int]] = {}
         words: dict[int, list[int]] = {}
         generated: dict[int, list[int]] = {}

@@ -6,6 +6,7 @@ from functools import cached_property
 from itertools import combinations, pairwise
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, unknown_name_error
@@ -338,6 +339,19 @@ class Network(Description):
                 allowed=f"0:{size}",
             )
         return view
+
+    def gids(
+        self, view: PopulationView, positions: npt.NDArray[np.integer] | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Return the gids of the neurons at some indices in a view, by default of all."""
+        positions = np.arange(view.size) if positions is None else positions
+        return self.first_gid[view.population] + view.neurons_at(positions)
+
+    def positions(
+        self, view: PopulationView, gids: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.int64]:
+        """Return the index in a view of each of some neurons, given by gids; -1: not in it."""
+        return view.positions(gids.astype(np.int64) - self.first_gid[view.population])
 
     def view_label(self, view: PopulationView) -> str:
         """Return a view's short name: ``E`` for all of E, else such as ``E[0:50]``."""

@@ -35,8 +35,9 @@ MOST_FLOAT32_PARTS = 4
 COUNT = Interval(0.0, 2.0**31 - 1.0)
 # A file system takes 255 bytes; a recording's name may have a view's bounds appended.
 _LONGEST_NAME = 170
-# Neurons of a view that a message lists.
-_MOST_LISTED = 8
+# Neurons of a view that a message lists, and their characters: the name of a projection may have
+# two such lists.
+_MOST_LISTED, _LONGEST_LIST = 8, 30
 
 
 def check_name(name: object, *, where: str) -> str:
@@ -63,6 +64,8 @@ def check_name(name: object, *, where: str) -> str:
 @dataclass(frozen=True, eq=False, init=False)
 class PopulationView(Description):
     """Neurons of a population: consecutive ones, or any in ascending order.
+
+    Rules, arrays of values and tables of edges count these neurons from 0.
 
     Parameters
     ----------
@@ -134,9 +137,11 @@ class PopulationView(Description):
         steps = np.diff(self.neurons)
         if self.size > 2 and (steps == steps[0]).all():
             return f"{self.start}:{self.stop}:{steps[0]}"
-        if self.size <= _MOST_LISTED:
-            return ", ".join(map(str, self.neurons.tolist()))
-        first = ", ".join(map(str, self.neurons[:_MOST_LISTED].tolist()))
+        listed = self.neurons[:_MOST_LISTED].tolist()
+        while len(first := ", ".join(map(str, listed))) > _LONGEST_LIST:
+            listed.pop()
+        if len(listed) == self.size:
+            return first
         return f"{first}, ... {self.size:,} neurons, #{zlib.crc32(self.neurons.tobytes()):08x}"
 
     @property
@@ -162,14 +167,34 @@ class PopulationView(Description):
         positions[positions == self.neurons.size] = 0
         return np.where(self.neurons[positions] == neurons, positions, -1)
 
+    def neurons_at(self, positions: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """Return the neuron, an index in the population, at each of some indices in this view."""
+        if self.neurons is None:
+            return np.asarray(positions, np.int64) + self.start
+        return np.asarray(self.neurons[positions], np.int64)
+
+    def count_below(self, neurons: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """Return how many neurons of this view are below each of some indices in the population."""
+        if self.neurons is None:
+            return np.asarray(np.clip(neurons, self.start, self.stop) - self.start, np.int64)
+        return np.asarray(np.searchsorted(self.neurons, neurons), np.int64)
+
+    def shared(self, other: "PopulationView") -> "PopulationView | None":
+        """Return the view of the neurons that two views share, None if they share none."""
+        if self.population != other.population:
+            return None
+        if self.neurons is None and other.neurons is None:
+            start, stop = max(self.start, other.start), min(self.stop, other.stop)
+            return PopulationView(self.population, start, stop) if start < stop else None
+        first, second = (self, other) if other.neurons is None else (other, self)
+        members = first.neurons_at(np.arange(first.size))
+        members = members[second.positions(members) >= 0]
+        return PopulationView(self.population, neurons=members) if members.size else None
+
     def n_shared(self, other: "PopulationView") -> int:
         """Return how many neurons two views share."""
-        if self.population != other.population:
-            return 0
-        if self.neurons is None and other.neurons is None:
-            return max(0, min(self.stop, other.stop) - max(self.start, other.start))
-        members = np.arange(self.start, self.stop) if self.neurons is None else self.neurons
-        return int((other.positions(members) >= 0).sum())
+        shared = self.shared(other)
+        return 0 if shared is None else shared.size
 
 
 def _as_neurons(neurons: npt.ArrayLike, *, where: str) -> IntArray:
@@ -388,22 +413,3 @@ def as_view(target: object, *, where: str) -> PopulationView:
         value=target,
         allowed="a Population, a PopulationView or a name",
     )
-
-
-def as_range(target: object, *, where: str) -> PopulationView:
-    """Return the view of consecutive neurons that a target stands for.
-
-    Raises
-    ------
-    DescriptionError
-        If it is neither a population, a view nor a name, or its neurons are not consecutive.
-    """
-    view = as_view(target, where=where)
-    if view.neurons is not None:
-        raise DescriptionError(
-            "neurons of a projection must be consecutive",
-            where=where,
-            value=f"{view.population}[{view.text}]",
-            allowed="E[start:stop]; or edges of any neurons, ConnectionList(sources, targets)",
-        )
-    return view

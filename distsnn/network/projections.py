@@ -22,7 +22,7 @@ from distsnn.network.equations.plasticity_model import PlasticityModel
 from distsnn.network.equations.transmission_model import TransmissionModel
 from distsnn.network.model import Neuron, SynapseModel
 from distsnn.network.plastic_synapse import PlasticSynapse, StateDrivenSynapse
-from distsnn.network.populations import PopulationView, Target, as_range, check_name
+from distsnn.network.populations import PopulationView, Target, as_view, check_name
 from distsnn.network.registry import check_registered, nearest_synapse_class
 from distsnn.network.rules import ConnectionRule
 from distsnn.network.values import TAIL, Value, ValueLike, as_value
@@ -88,8 +88,8 @@ class Projection(Description):
         name: str | None = None,
         synapse: SynapseModel | TransmissionModel | PlasticityModel | None = None,
     ) -> None:
-        source = as_range(pre, where="projection, field pre")
-        target = as_range(post, where="projection, field post")
+        source = as_view(pre, where="projection, field pre")
+        target = as_view(post, where="projection, field post")
         where = f"projection {name or f'{source.population}->{target.population}'!r}"
         if not isinstance(rule, ConnectionRule):
             raise DescriptionError(
@@ -128,6 +128,11 @@ class Projection(Description):
         return self.pre == self.post
 
     @property
+    def has_listed_view(self) -> bool:
+        """Whether the sources or the targets are not consecutive neurons."""
+        return self.pre.neurons is not None or self.post.neurons is not None
+
+    @property
     def plasticity_rule(self) -> PlasticSynapse | None:
         """What changes the weights, if anything does."""
         return self.synapse if isinstance(self.synapse, PlasticSynapse) else None
@@ -156,7 +161,7 @@ class Projection(Description):
             raise DescriptionError(
                 "autapses=False needs sources and targets that are the same neurons or disjoint",
                 where=f"{where}, field rule.autapses",
-                value=f"{self.pre.start}:{self.pre.stop} to {self.post.start}:{self.post.stop}",
+                value=f"{self.pre.text} to {self.post.text}",
             )
         self.rule.check(n_pre, n_post, self.is_recurrent, where=where)
         for name, value in (("weight", self.weight), ("delay", self.delay)):

@@ -8,7 +8,7 @@ from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.base import ADDED, Description
 from distsnn.network.checks import POSITIVE, as_integer, as_number, check_range
 from distsnn.network.model import Neuron
-from distsnn.network.populations import PopulationView, Target, as_range, as_view, check_name
+from distsnn.network.populations import PopulationView, Target, as_view, check_name
 from distsnn.network.projections import Projection
 from distsnn.units import to_steps
 
@@ -231,7 +231,7 @@ class RecordWeights(Description):
         if name is not None:
             check_name(name, where=f"{where}, field name")
         views = [
-            None if value is None else as_range(value, where=f"{where}, field {field}")
+            None if value is None else as_view(value, where=f"{where}, field {field}")
             for field, value in (("sources", sources), ("targets", targets))
         ]
         self._fill(
@@ -295,7 +295,7 @@ def _no_such_neurons(
         f"projection {projection.name!r} has no such {end}",
         where=f"{where}, field {end}",
         value=f"{view.population}[{view.text}]",
-        allowed=f"some of {its.population}[{its.start}:{its.stop}]",
+        allowed=f"some of {its.population}[{its.text}]",
     )
 
 

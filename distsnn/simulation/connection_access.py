@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from distsnn.comm import Communicator, allgather_checked, collective_phase
 from distsnn.engine.connection_table import (
@@ -24,7 +25,6 @@ from distsnn.network import (
     Target,
 )
 from distsnn.network.checks import as_integer
-from distsnn.network.populations import as_range
 from distsnn.network.quanta import WeightQuanta
 from distsnn.simulation.edge_routing import route_file
 from distsnn.simulation.end_states import EndState, read_end_states
@@ -34,8 +34,10 @@ _MOST_BYTES = 2**31 - 2**20
 # Columns that every table has.
 _ROW_BYTES = 32
 
-# First gid and end of some neurons.
-Gids = tuple[int, int]
+Gids = npt.NDArray[np.integer]
+Mask = npt.NDArray[np.bool_]
+# Sources and targets to which connections are limited, among those of their projection.
+Limits = tuple[PopulationView, PopulationView]
 
 
 def read_connections(
@@ -64,13 +66,13 @@ def read_connections(
         If the projection does not exist or does not connect these neurons, ranks name different
         projections, or the table is too large for a message.
     """
-    sources, targets = _agreed_limits(engine, communicator, projection, source, target)
+    limits = _agreed_limits(engine, communicator, projection, source, target)
     where = f"connections of {projection!r}"
     # before they fill the memory
-    expected = _expected(engine.layout.network.projection(projection), sources, targets)
+    expected = _expected(engine.layout.network.projection(projection), limits)
     _check_number(round(expected), _ROW_BYTES, where=where)
     states = read_end_states(engine, communicator, projection)
-    table = with_targets(local_connections(engine, communicator, projection, sources), targets)
+    table = local_connections(engine, communicator, projection, limits)
     return _joined(communicator, table, states, where=where)
 
 
@@ -111,46 +113,55 @@ def _tables(
     engine: RankEngine,
     communicator: Communicator,
     projection: str,
-    limits: tuple[Gids, Gids],
+    limits: Limits,
     table_size: int,
 ) -> Iterator[Table]:
     where, step = f"connections of {projection!r}", engine.step
-    (first, last), targets = limits
+    sources, targets = limits
     described = engine.layout.network.projection(projection)
-    per_source = _expected(described, (first, last), targets) / (last - first)
-    n_sources = max(1, min(last - first, int(table_size / max(per_source, 1e-9))))
+    per_source = _expected(described, limits) / sources.size
+    n_sources = max(1, min(sources.size, int(table_size / max(per_source, 1e-9))))
     states = read_end_states(engine, communicator, projection)
-    for low in range(first, last, n_sources):
+    for low in range(0, sources.size, n_sources):
         if engine.step != step:
             raise SimulationStateError(
                 "the simulation has run since the iteration over tables began", where=where
             )
-        sources = low, min(low + n_sources, last)
-        table = with_targets(local_connections(engine, communicator, projection, sources), targets)
-        for part in _divided(communicator, table, sources, table_size):
+        some_sources = sources[low : min(low + n_sources, sources.size)]
+        table = local_connections(engine, communicator, projection, (some_sources, targets))
+        for part in _divided(engine, communicator, table, some_sources, table_size):
             joined = _joined(communicator, part, states, where=where)
             if joined.size:
                 yield joined
 
 
 def _divided(
-    communicator: Communicator, table: Table, sources: Gids, table_size: int
+    engine: RankEngine,
+    communicator: Communicator,
+    table: Table,
+    sources: PopulationView,
+    table_size: int,
 ) -> Iterator[Table]:
     """Yield parts of this rank's table, so that those of all ranks are not much too large."""
-    first, last = sources
     total = sum(communicator.allgather(table.size))
-    if total <= 2 * table_size or last - first == 1:
+    if total <= 2 * table_size or sources.size == 1:
         yield table
         return
-    middle = (first + last) // 2
-    is_low = table["source"] < middle
-    yield from _divided(communicator, table[is_low], (first, middle), table_size)
-    yield from _divided(communicator, table[~is_low], (middle, last), table_size)
+    low, high = sources[: sources.size // 2], sources[sources.size // 2 :]
+    is_low = engine.layout.network.positions(low, table["source"]) >= 0
+    yield from _divided(engine, communicator, table[is_low], low, table_size)
+    yield from _divided(engine, communicator, table[~is_low], high, table_size)
 
 
-def with_targets(table: Table, targets: Gids) -> Table:
-    """Return the connections onto a range of gids."""
-    return table[(table["target"] >= targets[0]) & (table["target"] < targets[1])]
+def is_within(network: Network, limits: Limits, sources: Gids, targets: Gids) -> Mask:
+    """Return which connections, given by gids, are between some neurons."""
+    is_source = network.positions(limits[0], sources) >= 0
+    return is_source & (network.positions(limits[1], targets) >= 0)
+
+
+def _limited(network: Network, table: Table, limits: Limits) -> Table:
+    inside = is_within(network, limits, table["source"], table["target"])
+    return table if inside.all() else table[inside]
 
 
 def in_order(table: Table) -> Table:
@@ -169,18 +180,18 @@ def _joined(
     return add_states(joined, {name: state.of(joined) for name, state in states.items()})
 
 
-def _expected(projection: Projection, sources: Gids, targets: Gids) -> float:
+def _expected(projection: Projection, limits: Limits) -> float:
     """Return the expected number of a projection's connections between some neurons."""
     pre, post = projection.pre.size, projection.post.size
     expected = projection.rule.expected_synapses(pre, post, projection.is_recurrent)
-    return expected * (sources[1] - sources[0]) / pre * (targets[1] - targets[0]) / post
+    return expected * limits[0].size / pre * limits[1].size / post
 
 
 def local_connections(
     engine: RankEngine,
     communicator: Communicator,
     projection: str,
-    sources: Gids | None = None,
+    limits: Limits | None = None,
     *,
     as_described: bool = False,
 ) -> Table:
@@ -194,20 +205,22 @@ def local_connections(
         The ranks, which all name the same projection.
     projection : str
         The projection's name.
-    sources : (int, int), optional
-        First gid and end of the sources; by default all.
+    limits : (PopulationView, PopulationView), optional
+        Sources and targets to which the connections are limited.
     as_described : bool
         Whether static weights are the described ones, also where a script has set others.
     """
     network = engine.layout.network
-    if sources is None:
-        sources, _ = connection_limits(network, projection)
+    limits = limits or connection_limits(network, projection)
     plastic = engine.plastic_by_name()
     if projection in plastic:
         with collective_phase(communicator, "reading synapses"):
-            return plastic_connections(plastic[projection], engine.step, sources)
+            sources = _gid_range(network, limits[0])
+            return _limited(
+                network, plastic_connections(plastic[projection], engine.step, sources), limits
+            )
     table = described_connections(
-        engine.layout, engine.quanta, engine.seed, communicator, projection, sources
+        engine.layout, engine.quanta, engine.seed, communicator, projection, limits
     )
     changed = engine.changed_weights[projection]
     if not as_described:
@@ -222,7 +235,7 @@ def described_connections(
     seed: int,
     communicator: Communicator,
     projection: str,
-    sources: Gids,
+    limits: Limits,
 ) -> Table:
     """Draw a static projection's connections onto a rank's neurons, by source. Collective.
 
@@ -238,15 +251,14 @@ def described_connections(
         The ranks, which all name the same projection.
     projection : str
         The projection's name.
-    sources : (int, int)
-        First gid and end of the sources.
+    limits : (PopulationView, PopulationView)
+        Sources and targets to which the connections are limited.
     """
     network = layout.network
     described = network.projection(projection)
     index = [other.name for other in network.projections].index(projection)
     # records count sources from the first of the projection
-    first = network.first_gid[described.pre.population] + described.pre.start
-    low, high = (gid - first for gid in sources)
+    low, high = map(int, described.pre.count_below([limits[0].start, limits[0].stop]))
 
     def wanted(records: Records) -> Records:
         return records[(records["source"] >= low) & (records["source"] < high)]
@@ -257,7 +269,10 @@ def described_connections(
     elif isinstance(described.rule, ConnectionList):
         records = map(wanted, array_records(described, network.dt))
     with collective_phase(communicator, "drawing connections"):
-        return static_connections(layout, quanta, seed, index, records, sources)
+        sources = _gid_range(network, limits[0])
+        return _limited(
+            network, static_connections(layout, quanta, seed, index, records, sources), limits
+        )
 
 
 def check_total(communicator: Communicator, n: int, n_bytes: int, *, where: str) -> None:
@@ -286,8 +301,8 @@ def _check_number(total: int, n_bytes: int, *, where: str) -> None:
 
 def connection_limits(
     network: Network, projection: str, source: Target | None = None, target: Target | None = None
-) -> tuple[Gids, Gids]:
-    """Return first gid and end of the sources, and of the targets, of requested connections.
+) -> Limits:
+    """Return the sources and the targets of a projection that are asked for.
 
     Raises
     ------
@@ -297,8 +312,8 @@ def connection_limits(
     described = network.projection(projection, where="connections")
     where = f"connections of {projection!r}"
     return (
-        _gids(network, described.pre, source, where=f"{where}, source"),
-        _gids(network, described.post, target, where=f"{where}, target"),
+        _shared(network, described.pre, source, where=f"{where}, source"),
+        _shared(network, described.post, target, where=f"{where}, target"),
     )
 
 
@@ -309,7 +324,7 @@ def _agreed_limits(
     source: Target | None,
     target: Target | None,
     *request: int,
-) -> tuple[Gids, Gids]:
+) -> Limits:
     """Return the limits of requested connections, the same on all ranks. Collective."""
     with collective_phase(communicator, "looking for connections"):
         limits = connection_limits(engine.layout.network, projection, source, target)
@@ -319,17 +334,25 @@ def _agreed_limits(
     return limits
 
 
-def _gids(network: Network, end: PopulationView, target: Target | None, *, where: str) -> Gids:
-    """Return the first gid and the end of the neurons that are asked for."""
-    view = (
-        end if target is None else network.resolve_view(as_range(target, where=where), where=where)
-    )
-    if view.population != end.population or view.n_shared(end) == 0:
+def _shared(
+    network: Network, end: PopulationView, target: Target | None, *, where: str
+) -> PopulationView:
+    """Return the neurons of a projection's end that are asked for."""
+    if target is None:
+        return end
+    view = network.resolve_view(target, where=where)
+    shared = view.shared(end)
+    if shared is None:
         raise DescriptionError(
             "the projection does not reach these neurons",
             where=where,
             value=network.view_label(view),
             allowed=f"neurons of {network.view_label(end)}",
         )
+    return shared
+
+
+def _gid_range(network: Network, view: PopulationView) -> tuple[int, int]:
+    """Return the first gid of a view and the one after its last."""
     first = network.first_gid[view.population]
-    return first + max(view.start, end.start), first + min(view.stop, end.stop)
+    return first + view.start, first + view.stop

@@ -23,19 +23,22 @@ class EndState:
     ----------
     end : {"source", "target"}
         What has a value.
+    view : PopulationView
+        These neurons.
     first_gid : int
-        Gid of the first of these neurons.
+        First gid of their population.
     values : ndarray of float64, shape (n_neurons,)
         Their values, in the order of gids.
     """
 
     end: End
+    view: PopulationView
     first_gid: int
     values: Floats
 
     def of(self, table: npt.NDArray[np.void]) -> Floats:
         """Return the value of each connection in a table."""
-        values: Floats = self.values[table[self.end] - self.first_gid]
+        values: Floats = self.values[self.view.positions(table[self.end] - self.first_gid)]
         return values
 
 
@@ -106,7 +109,7 @@ def read_end_states(
         for part in parts:
             positions, local_values = part[end]
             values[positions] = local_values[name]
-        states[name] = EndState(end, network.first_gid[view.population] + view.start, values)
+        states[name] = EndState(end, view, network.first_gid[view.population], values)
     return states
 
 
@@ -130,5 +133,6 @@ def _positions(
     neurons: Ints, values: dict[str, Values], view: PopulationView
 ) -> tuple[Ints, dict[str, Values]]:
     """Return the positions of neurons within a view, and the values of those in it."""
-    inside = (neurons >= view.start) & (neurons < view.stop)
-    return neurons[inside] - view.start, {name: its[inside] for name, its in values.items()}
+    positions = view.positions(neurons)
+    inside = positions >= 0
+    return positions[inside], {name: its[inside] for name, its in values.items()}

@@ -293,11 +293,10 @@ class ProjectionHandle(PartHandle):
             request = where, value_digest(value)
             allgather_checked(communicator, lambda: (request, None), where=where)
         totals = np.zeros(layout.n_local)
-        index = delivery.target_population
-        neuron = layout.population_neurons(index) - post.start
-        slots = np.flatnonzero((neuron >= 0) & (neuron < post.size))
-        local_totals = value[neuron[slots]] if isinstance(value, np.ndarray) else value
-        totals[int(layout.first[index]) + slots] = np.abs(local_totals)
+        targets = layout.locals_of(post)
+        if isinstance(value, np.ndarray):
+            value = value[layout.network.positions(post, layout.to_gids(targets))]
+        totals[targets] = np.abs(value)
         delivery.normalise(totals, engine.step)
         access.scripted.add(self._name)
 

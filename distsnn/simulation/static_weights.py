@@ -97,11 +97,9 @@ def _check_description(
 ) -> None:
     """Raise DescriptionError if these synapses could not be described with the weights."""
     projection = network.projections[index]
-    pre, post = (
-        network.first_gid[end.population] + end.start for end in (projection.pre, projection.post)
-    )
     edges = ConnectionList(
-        *(np.asarray(gid).astype(np.int32) for gid in (order.sources - pre, order.targets - post))
+        network.positions(projection.pre, order.sources).astype(np.int32),
+        network.positions(projection.post, order.targets).astype(np.int32),
     )
     try:
         changed = replace(

@@ -18,11 +18,11 @@ from distsnn.network.quanta import WeightQuanta
 from distsnn.partition.assignment import make_assignment
 from distsnn.simulation.build import compile_wiring_kernels
 from distsnn.simulation.connection_access import (
-    Gids,
+    Limits,
     connection_limits,
     described_connections,
     in_order,
-    with_targets,
+    is_within,
 )
 from distsnn.simulation.newest_checkpoint import saved_step
 from distsnn.simulation.orchestrator import Simulation
@@ -71,7 +71,7 @@ def stored_connections(
     if described.plasticity_rule is not None:
         recorded = _newest_recorded(reader, network, projection, limits, step)
     if recorded is not None and int(recorded[0].steps[recorded[1]]) > checkpoint_step:
-        return _recorded_table(*recorded, limits, reader.dt)
+        return _recorded_table(network, *recorded, limits, reader.dt)
     if described.synapse is None and not may_have_changed:
         return _drawn_again(reader, network, projection, limits)
     if checkpoint_step != _NOT_STORED:
@@ -97,9 +97,7 @@ def _checkpoint_step(store: Path, step: int | None) -> int:
     return saved if step is None or saved <= step else _NOT_STORED
 
 
-def _drawn_again(
-    reader: StoreReader, network: Network, projection: str, limits: tuple[Gids, Gids]
-) -> Table:
+def _drawn_again(reader: StoreReader, network: Network, projection: str, limits: Limits) -> Table:
     """Return connections of a static projection, with described weights."""
     compile_wiring_kernels()
     blocks = make_blocks(network)
@@ -109,15 +107,16 @@ def _drawn_again(
     except (KeyError, TypeError, ValueError) as error:
         raise StoreError(f"corrupt: quanta: {error}", path=str(reader.path)) from error
     seed = int(reader.metadata["seed"])
-    table = described_connections(layout, quanta, seed, SingleProcess(), projection, limits[0])
-    return in_order(with_targets(table, limits[1]))
+    return in_order(
+        described_connections(layout, quanta, seed, SingleProcess(), projection, limits)
+    )
 
 
 def _newest_recorded(
     reader: StoreReader,
     network: Network,
     projection: str,
-    limits: tuple[Gids, Gids],
+    limits: Limits,
     step: int | None,
 ) -> tuple[WeightRecording, int] | None:
     """Return the recording with the newest sample of all these synapses, and the sample's row."""
@@ -126,7 +125,7 @@ def _newest_recorded(
         if (
             isinstance(recording, RecordWeights)
             and recording.projection == projection
-            and _has_all(network, recording, limits)
+            and _has_all(recording, limits)
         ):
             stored = reader.weights(str(recording.name))
             rows = int(np.sum(stored.steps <= (reader.last_step if step is None else step)))
@@ -139,25 +138,21 @@ def _newest_recorded(
     return stored, row
 
 
-def _has_all(network: Network, recording: RecordWeights, limits: tuple[Gids, Gids]) -> bool:
+def _has_all(recording: RecordWeights, limits: Limits) -> bool:
     """Return whether a recording has the weights of all synapses between some neurons."""
     if "weight" not in recording.variables or not recording.synapses.selects_all:
         return False
-    for view, (first, last) in zip((recording.sources, recording.targets), limits, strict=True):
-        if view is not None:
-            gid = network.first_gid[view.population]
-            if not gid + view.start <= first <= last <= gid + view.stop:
-                return False
-    return True
+    return all(
+        view is None or view.n_shared(limit) == limit.size
+        for view, limit in zip((recording.sources, recording.targets), limits, strict=True)
+    )
 
 
 def _recorded_table(
-    recording: WeightRecording, row: int, limits: tuple[Gids, Gids], dt: float
+    network: Network, recording: WeightRecording, row: int, limits: Limits, dt: float
 ) -> Table:
     """Return the connections in a sample of a recording, whose synapses are in order."""
-    inside = np.ones(recording.sources.size, bool)
-    for gids, (first, last) in zip((recording.sources, recording.targets), limits, strict=True):
-        inside &= (gids >= first) & (gids < last)
+    inside = is_within(network, limits, recording.sources, recording.targets)
     values = {
         name: array.load(row, row + 1)[0, inside] for name, array in recording.variables.items()
     }

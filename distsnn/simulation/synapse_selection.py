@@ -9,7 +9,7 @@ from distsnn.comm import Communicator, collective_phase
 from distsnn.engine.plasticity.delivery import PlasticDelivery
 from distsnn.engine.plasticity.weight_probes import SynapseSelection
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.network import PopulationView, RecordWeights, SynapseRange
+from distsnn.network import RecordWeights, SynapseRange
 
 Ints = npt.NDArray[np.int64]
 
@@ -68,39 +68,31 @@ class _CandidateSynapses:
         network, rows = delivery.layout.network, delivery.rows
         self._rows, self._layout = rows, delivery.layout
         self._starts = rows.row_set.row_starts
-
-        def gids(view: PopulationView) -> tuple[int, int]:
-            first = network.first_gid[view.population]
-            return first + view.start, first + view.stop
-
-        projection = delivery.projection
-        first, last = gids(projection.pre if recording.sources is None else recording.sources)
-        self._first_row, self._last_row = np.searchsorted(rows.row_set.sources, [first, last])
-        self._pre, self._n_pre = gids(projection.pre)[0], projection.pre.size
-        self._targets = None if recording.targets is None else gids(recording.targets)
+        self._sizes = np.diff(self._starts)
+        self._n_sources = delivery.projection.pre.size
+        # the number of each row's source among the projection's sources, ascending
+        self._source_of_row = network.positions(delivery.projection.pre, rows.row_set.sources)
+        self._is_recorded = np.ones(self._sizes.size, np.bool_)
+        if recording.sources is not None:
+            self._is_recorded = network.positions(recording.sources, rows.row_set.sources) >= 0
+        self._targets = recording.targets
         self.all = recording.sources is None and recording.targets is None
 
     def counts(self) -> Ints:
         """Return how many there are of each of the projection's sources, shape (n_pre,)."""
-        counts = np.zeros(self._n_pre, np.int64)
-        first, last = int(self._first_row), int(self._last_row)
-        sizes = np.diff(self._starts[first : last + 1])
-        for begin, end in _groups(sizes):
-            rows = slice(first + begin, first + end)
-            number = self._rows.row_set.sources[rows].astype(np.int64) - self._pre
-            if self._targets is None:
-                counts[number] = sizes[begin:end]
-            else:
-                part = self._in_rows(first + begin, first + end)
-                row = np.searchsorted(self._starts, part, side="right") - 1 - rows.start
-                counts[number] = np.bincount(row, minlength=number.size)
+        counts = np.zeros(self._n_sources, np.int64)
+        if self._targets is None:
+            counts[self._source_of_row] = np.where(self._is_recorded, self._sizes, 0)
+            return counts
+        for first, last in _groups(self._sizes):
+            synapses = self._in_rows(first, last)
+            row = np.searchsorted(self._starts, synapses, side="right") - 1 - first
+            counts[self._source_of_row[first:last]] = np.bincount(row, minlength=last - first)
         return counts
 
     def of(self, first: int, last: int) -> Ints:
         """Return the candidates of sources [first, last), in the order of their numbers."""
-        bounds = [self._pre + first, self._pre + last]
-        begin, end = np.searchsorted(self._rows.row_set.sources, bounds)
-        return self._in_rows(max(begin, self._first_row), min(end, self._last_row))
+        return self._in_rows(*np.searchsorted(self._source_of_row, [first, last]).tolist())
 
     def gids(self, synapses: Ints) -> tuple[Ints, Ints]:
         """Return the gids of some synapses' sources and targets."""
@@ -111,12 +103,12 @@ class _CandidateSynapses:
     def _in_rows(self, first: int, last: int) -> Ints:
         if first >= last:
             return np.empty(0, np.int64)
-        synapses = np.arange(self._starts[first], self._starts[last])
-        if self._targets is None:
-            return synapses
         part = slice(int(self._starts[first]), int(self._starts[last]))
-        target = self._layout.to_gids(self._rows.targets(part))
-        return synapses[(target >= self._targets[0]) & (target < self._targets[1])]
+        selected = np.repeat(self._is_recorded[first:last], self._sizes[first:last])
+        if self._targets is not None:
+            gids = self._layout.to_gids(self._rows.targets(part))
+            selected &= self._layout.network.positions(self._targets, gids) >= 0
+        return part.start + np.flatnonzero(selected)
 
 
 def _numbered(

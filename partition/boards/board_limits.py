@@ -6,7 +6,6 @@ The result is an ordinary network description, which the simulation runs like an
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -286,28 +285,20 @@ def _with_limited_fan_in(
             for index, projection in enumerate(limited)
             if projection.post.population == population.name
         ]
-        borders = sorted(
-            {
-                border
-                for index in incoming
-                for border in (limited[index].post.start, limited[index].post.stop)
-            }
-        )
-        for start, stop in pairwise(borders):
-            view = PopulationView(population.name, start, stop)
-            into_view = [index for index in incoming if projections[index].post.n_shared(view)]
+        for targeting in _common_targets([projections[index].post for index in incoming]):
+            onto_neuron = [incoming[position] for position in targeting]
             degree = {
-                index: _max_indegree(projections[index], files.get(index)) for index in into_view
+                index: _max_indegree(projections[index], files.get(index)) for index in onto_neuron
             }
             drawn = [
-                index for index in into_view if isinstance(projections[index].rule, FixedIndegree)
+                index for index in onto_neuron if isinstance(projections[index].rule, FixedIndegree)
             ]
-            n_fixed = sum(degree[index] for index in into_view if index not in drawn)
+            n_fixed = sum(degree[index] for index in onto_neuron if index not in drawn)
             n_drawn = sum(degree[index] for index in drawn)
             if n_fixed + n_drawn <= max_synapses:
                 continue
             if n_fixed > max_synapses or not drawn:
-                largest = limited[max(into_view, key=lambda index: degree[index])]
+                largest = limited[max(onto_neuron, key=lambda index: degree[index])]
                 problem = f"up to {n_fixed + n_drawn} synapses onto a neuron"
                 raise _unsupported_error(board, "core.fan_in", problem, largest, "rule")
             for index in drawn:
@@ -322,6 +313,22 @@ def _with_limited_fan_in(
                     raise _unsupported_error(board, "core.fan_in", problem, limited[index], "rule")
                 limited[index] = replace(limited[index], rule=replace(rule, indegree=indegree))
     return limited
+
+
+def _common_targets(views: list[PopulationView]) -> list[list[int]]:
+    """Return which views of a population have neurons in common: positions, for some neurons.
+
+    Every neuron is in the same views as one of these neurons.
+    """
+    if not views:
+        return []
+    ends = [np.array([view.start, view.stop]) for view in views]
+    ends += [view.neurons for view in views if view.neurons is not None]
+    ends += [view.neurons + 1 for view in views if view.neurons is not None]
+    neurons = np.unique(np.concatenate(ends))
+    is_member = np.array([view.positions(neurons) >= 0 for view in views])
+    _, first = np.unique(is_member, axis=1, return_index=True)
+    return [np.flatnonzero(is_member[:, column]).tolist() for column in np.sort(first)]
 
 
 def _max_indegree(projection: Projection, file: _EdgeFileInfo | None) -> int:

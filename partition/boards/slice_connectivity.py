@@ -112,7 +112,7 @@ def _miss_probabilities(
                 int(table.size[pre].sum()), shape[1]
             )
             for chunk in chunks:
-                source = chunk["source"].astype(np.int64) + projection.pre.start
+                source = projection.pre.neurons_at(chunk["source"])
                 explicit_pairs.add(source, slice_of(table, chunk["target"], projection.post))
             continue
         fraction = count_in_view(table, pre, projection.pre) / table.size[pre]

@@ -13,6 +13,7 @@ from distsnn.network import (
     AeifPscDeltaClopath,
     AllToAll,
     ClopathSTDP,
+    ConnectionFile,
     ConnectionList,
     DiehlCookSTDP,
     DopamineSTDP,
@@ -356,5 +357,50 @@ def rules_that_predict_spikes(folder: Path) -> tuple[Network, float]:
                 "recurrent", 7.3, ("weight", "ahead", "late"), synapses=slice(3, None, 7)
             ),
             RecordWeights("output", 9.9, synapses=90),
+        ],
+    ), 60.0
+
+
+@case
+def views_of_any_neurons(folder: Path) -> tuple[Network, float]:
+    e, i = cells()
+    draw = np.random.default_rng(21)
+    # blocks of 64 neurons without one, with a few, and with all of these
+    mask = np.isin(np.arange(E_SIZE), [*draw.choice(64, 30), *range(128, 192), 299])
+    edges = ConnectionFile(str(folder / "edges.npz"), weights="weights", delays="delays")
+    sparse, later, n = e[mask], Uniform(0.8, 6.0), int(mask.sum())
+    reward = DopamineSTDP(modulator="I", modulation_delay=0.9, tau_c=50.0, A_plus=0.1)
+    return Network(
+        [e, i],
+        [
+            Projection(e[::2], i[1::3], FixedIndegree(20), Normal(15.0, 4.0), later),
+            Projection(sparse, sparse, FixedTotalNumber(2000, autapses=False), 15.0, later),
+            Projection(sparse, sparse, FixedOutdegree(9, multapses=False), -20.0, 1.5),
+            Projection(i, e[[0, 63, 64, 270]], AllToAll(), Normal(-20.0, 30.0), Normal(2.0, 1.0)),
+            Projection(i[::2], e[:200], PairwiseBernoulli(0.1), -20.0, 0.9),
+            # the file's indices are below 300
+            Projection(e, e, edges),
+            Projection(
+                *(i[[*range(5, 130, 7)]], e[1::2], FixedIndegree(4), Normal(-40.0, 10.0), later),
+                synapse=Tsodyks2(U=draw.uniform(0.2, 0.9, 18), tau_rec=Uniform(10.0, 90.0)),
+            ),
+            Projection(
+                *(sparse, i[::3], FixedIndegree(9), Uniform(10.0, 60.0), later),
+                synapse=STDP(learning_rate=Uniform(0.0, 0.1), w_max=120.0),
+                name="learning",
+            ),
+            Projection(
+                e[::3], sparse, FixedTotalNumber(900), 30.0, later, synapse=reward, name="r"
+            ),
+        ],
+        [PoissonInput(e, 9000.0, 45.0), PoissonInput(i, 9000.0, 50.0)],
+        [
+            *(RecordSpikes(e), RecordSpikes(i), RecordState(sparse, "V_m", interval=0.7)),
+            RecordWeights("learning", 9.1, sources=e[::4], synapses=slice(3, None, 2)),
+            RecordWeights("r", 13.7, ("c", "weight"), targets=sparse[::5]),
+        ],
+        homeostasis=[
+            NormaliseWeights("learning", 6.5, 300.0, fraction=0.5),
+            SynapticScaling("r", 4.3, rate=draw.uniform(1.0, 60.0, n), beta=0.3, tau=25.0),
         ],
     ), 60.0

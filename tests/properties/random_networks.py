@@ -182,7 +182,8 @@ def _target(choose: Chooser, populations: list[Population]) -> Any:
     one = choose.draw(st.sampled_from(populations))
     if one.size < 4 or choose.draw(st.booleans()):
         return choose.one(one, one.name)
-    return one[one.size // 4 : choose.number(one.size // 4 + 1, one.size)]
+    part = one[one.size // 4 : choose.number(one.size // 4 + 1, one.size)]
+    return choose.one(part, one[::2], one[[0, 1, one.size - 1]])
 
 
 def _size(target: Any) -> int:

@@ -184,7 +184,7 @@ def _check_weight_bounds(
     layout: LocalLayout, projection: Projection, pieces: Iterable[edges.Records]
 ) -> Iterator[edges.Records]:
     """Yield records; raise DescriptionError for the first weight that is not within its bounds."""
-    model, first = projection.plasticity_rule, layout.network.first_gid
+    model = projection.plasticity_rule
     assert model is not None
     allowed = model.weight_range
     # or as they are stored: learnt weights that were read may be given again
@@ -194,7 +194,7 @@ def _check_weight_bounds(
         if bad.any():
             first_bad = piece[np.argmax(bad)]
             source, target = (
-                first[end.population] + end.start + int(first_bad[name])
+                int(layout.network.gids(end, first_bad[name]))
                 for end, name in ((projection.pre, "source"), (projection.post, "target"))
             )
             raise DescriptionError(

@@ -97,18 +97,18 @@ def first_states(
 
 def _given(layout: LocalLayout, rows: PlasticRows, value: Floats) -> Floats:
     """Return the value of an array for each of a rank's synapses."""
-    projection, first = layout.network.projections[rows.projection], layout.network.first_gid
-    pre, post, rule = projection.pre, projection.post, projection.rule
-    sources = rows.row_set.source_of_synapse - (first[pre.population] + pre.start)
+    network, projection = layout.network, layout.network.projections[rows.projection]
+    post, rule = projection.post, projection.rule
+    sources = network.positions(projection.pre, rows.row_set.source_of_synapse)
     if isinstance(rule, OneToOne):
         return value[sources]
-    targets = layout.to_gids(rows.targets()) - (first[post.population] + post.start)
+    targets = network.positions(post, layout.to_gids(rows.targets()))
     if isinstance(rule, AllToAll):
         return value[sources, targets]
     assert isinstance(rule, ConnectionList)
     # several edges of a pair are in the order in which they were given
     index = layout.population_index(post.population)
-    local_edges = np.flatnonzero(layout.to_local(index, post.start + rule.targets) >= 0)
+    local_edges = np.flatnonzero(layout.to_local(index, post.neurons_at(rule.targets)) >= 0)
     by_source = np.lexsort((rule.targets[local_edges], rule.sources[local_edges]))
     by_row = np.empty(sources.size)
     by_row[np.lexsort((targets, sources))] = value[local_edges[by_source]]

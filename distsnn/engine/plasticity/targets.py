@@ -124,7 +124,8 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
             self.deliver = archive
             archive.grow = make_room
         table[plastic.POST_GID] = layout.network.first_gid[post.population] + post.start
-        table[plastic.N_POST], table[plastic.POST_START] = post.size, post.start
+        # neurons between listed targets have histories, too, which no synapse reads
+        table[plastic.N_POST], table[plastic.POST_START] = post.stop - post.start, post.start
         table[plastic.BLOCK_BITS] = layout.blocks.block_size.bit_length() - 1
         self._blocks = np.ascontiguousarray(layout.blocks_of(targets.index))
         table[plastic.BLOCKS] = address(self._blocks)

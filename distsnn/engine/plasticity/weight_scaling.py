@@ -48,14 +48,14 @@ class ScaledTargets:
         self.index = layout.population_index(self.post.population)
         self.first = int(layout.first[self.index])
         self.neurons = layout.population_neurons(self.index)
-        inside = (self.neurons >= self.post.start) & (self.neurons < self.post.stop)
-        self.slots = np.flatnonzero(inside)
+        self._positions = self.post.positions(self.neurons)
+        self.slots = np.flatnonzero(self._positions >= 0)
 
     def values(self, value: float | Floats) -> Floats:
         """Return the value for each of the population's slots, 0 for slots without target."""
         out = np.zeros(self.neurons.size)
-        local_targets = self.neurons[self.slots] - self.post.start
-        out[self.slots] = value[local_targets] if isinstance(value, np.ndarray) else value
+        positions = self._positions[self.slots]
+        out[self.slots] = value[positions] if isinstance(value, np.ndarray) else value
         return out
 
     def local(self, values: Floats, padding: float) -> Floats:
@@ -152,7 +152,7 @@ class RateTraces(NeuronHolder):
         """Let traces follow spikes."""
         post = self._targets.post
         neuron = gid.astype(np.int64) - self._layout.network.first_gid[post.population]
-        is_target = (neuron >= post.start) & (neuron < post.stop)
+        is_target = post.positions(neuron) >= 0
         slots = self._layout.to_local(self._targets.index, neuron[is_target]) - self._targets.first
         activity.add_spikes_to_traces(
             step[is_target], slots, self._jump, self._tau, self._traces, self._last

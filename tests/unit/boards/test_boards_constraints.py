@@ -332,15 +332,26 @@ def test_indegrees_shrink_in_proportion() -> None:
     assert [p.rule.indegree for p in made.network.projections] == [48, 16, 10]
     assert "at most 64 synapses: 2 of 3 projections" in made.changes
     # halves of a population are reckoned by themselves
-    halves = Network(
+    for first, second in ((E[:50], E[50:]), (E[::2], E[1::2]), (E[[0, 2]], E[[1, 3]])):
+        halves = Network(
+            [E],
+            [
+                Projection(E, first, FixedIndegree(50), weight=1.0, delay=1.0),
+                Projection(E, second, FixedIndegree(60), weight=1.0, delay=1.0),
+            ],
+        )
+        made = apply_board_limits(halves, limited(fan_in=55))
+        assert [p.rule.indegree for p in made.network.projections] == [50, 55]
+    # one neuron gets synapses of both projections
+    both = Network(
         [E],
         [
-            Projection(E, E[:50], FixedIndegree(50), weight=1.0, delay=1.0),
-            Projection(E, E[50:], FixedIndegree(60), weight=1.0, delay=1.0),
+            Projection(E, E[::2], FixedIndegree(60), weight=1.0, delay=1.0),
+            Projection(E, E[[1, 3, 98]], FixedIndegree(60), weight=1.0, delay=1.0),
         ],
     )
-    made = apply_board_limits(halves, limited(fan_in=55))
-    assert [p.rule.indegree for p in made.network.projections] == [50, 55]
+    made = apply_board_limits(both, limited(fan_in=60))
+    assert [p.rule.indegree for p in made.network.projections] == [30, 30]
     uneven = [Projection(E, E, FixedIndegree(n), 1.0, 1.0, name=f"{n}") for n in (100, 1)]
     message = r"'1', field rule: of 101 synapses onto a neuron, none of this projection"
     with pytest.raises(DescriptionError, match=message):

@@ -94,6 +94,8 @@ def mixed() -> Network:
             drawn(FixedOutdegree(3, multapses=False), E[20:110], E[10:290], name="d"),
             drawn(FixedTotalNumber(500), INH, INH, name="e"),
             drawn(PairwiseBernoulli(0.02), INH[:100], E, name="f"),
+            drawn(FixedIndegree(3), E[::3], INH[[0, 1, *range(90, 130)]], name="g"),
+            drawn(PairwiseBernoulli(0.02, autapses=False), INH[1::2], INH[1::2], name="h"),
         ],
     )
 
@@ -216,6 +218,7 @@ def test_of_given_edges_nothing_is_left_to_chance(
         [drawn(file, INH, E)],
         # the same neurons once more, some onto the same slices
         [drawn(file, INH, E), drawn(some, INH[20:70], E[70:170], "q")],
+        [drawn(file, INH, E), drawn(some, INH[1::3], E[::3], "q")],
     ):
         network = Network([E, INH], made)
         graph = expected(network, 50)

@@ -86,6 +86,13 @@ def test_views_of_any_neurons(neurons, item, members, text):
     positions = [members.index(one) if one in members else -1 for one in everyone]
     np.testing.assert_array_equal(view.positions(everyone), positions)
     np.testing.assert_array_equal(np.arange(100)[view.index], members)
+    np.testing.assert_array_equal(view.neurons_at(np.arange(view.size, dtype="u4")), members)
+    below = [sum(one < bound for one in members) for bound in range(102)]
+    np.testing.assert_array_equal(view.count_below(np.arange(102)), below)
+    for other in (neurons[4:50:5], neurons[7:60], neurons[[5]]):
+        both = sorted({*members} & {*np.arange(100)[other.index].tolist()})
+        shared = PopulationView("E", neurons=both) if both else None
+        assert view.shared(other) == other.shared(view) == shared
     # consecutive neurons are a range
     assert (view.neurons is None) == (len(members) == view.stop - view.start)
     assert PopulationView("E", neurons=members) == view == pickle.loads(pickle.dumps(view))

@@ -22,6 +22,7 @@ from distsnn.network import (
     OneToOne,
     PairwiseBernoulli,
     Population,
+    PopulationView,
     Projection,
     Uniform,
 )
@@ -67,13 +68,20 @@ def expected(network: Network, ranks: int, strategy: str = "round_robin") -> Ass
         PairwiseBernoulli(0.01, autapses=False),
     ],
 )
-def test_expectations_are_the_means_of_what_is_wired(rule: ConnectionRule) -> None:
+@pytest.mark.parametrize(
+    ("every", "some"),
+    [(E[:], E[30:150]), (E[::2], E[np.arange(200) % 7 < 3])],
+    ids=["range", "list"],
+)
+def test_expectations_are_the_means_of_what_is_wired(
+    rule: ConnectionRule, every: PopulationView, some: PopulationView
+) -> None:
     network = Network(
         [E, INH],
         [
-            Projection(E, E, rule, 1.0, Uniform(0.7, 2.0)),
+            Projection(every, every, rule, 1.0, Uniform(0.7, 2.0)),
             # a second way for the same sources, and sources from the middle of a block
-            Projection(E[30:150], INH, FixedIndegree(2), 1.0, 1.0),
+            Projection(some, INH, FixedIndegree(2), 1.0, 1.0),
         ],
     )
     table = make_blocks(network)
@@ -99,6 +107,8 @@ def test_what_is_given_is_exact() -> None:
         [
             Projection(E, INH, edges, 1.0, draw.integers(3, 50, 300) * 0.1),
             Projection(E[:70], INH, OneToOne(), 1.0, 4.0),
+            Projection(E[::5], INH[[*range(0, 40, 2), *range(50, 70)]], OneToOne(), 1.0, 4.0),
+            Projection(E[1::5], INH[1::2], AllToAll(), 1.0, 5.0),
             Projection(INH, INH, AllToAll(autapses=False), 1.0, 0.2),
         ],
     )

@@ -57,6 +57,8 @@ def wired(network: Network, table: BlockTable, seed: int) -> tuple[np.ndarray, n
         (FixedOutdegree(9, autapses=False), (E, E)),
         (FixedTotalNumber(3000), (E[10:130], E)),
         (PairwiseBernoulli(0.1, autapses=False), (E, E)),
+        (FixedIndegree(9), (E[[0, 1, 70, 129]], INH[::3])),
+        (FixedTotalNumber(3000, autapses=False), (E[1::2], E[1::2])),
     ],
 )
 def test_expected_synapses_are_the_mean_of_what_is_wired(rule: ConnectionRule, ends: tuple) -> None:

@@ -17,18 +17,14 @@ from distsnn.errors import DescriptionError
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import read_run_info
 from distsnn.network import (
-    STDP,
     ConstantCurrent,
-    FixedIndegree,
     IafPscExp,
     Network,
     PoissonInput,
     Population,
     PopulationView,
-    Projection,
     RecordSpikes,
     RecordState,
-    RecordWeights,
     SpikeInput,
 )
 from distsnn.simulation import RunPolicy, Simulation
@@ -133,22 +129,6 @@ def test_handles_of_views_are_the_same_on_all_ranks() -> None:
     for found in run_ranks(3, _work)[0]:
         for expected, values in zip(alone, found, strict=True):
             np.testing.assert_array_equal(values, expected)
-
-
-def test_projections_take_consecutive_neurons_only() -> None:
-    for ends in ((E[::2], E), (E, E[INDICES])):
-        with pytest.raises(
-            DescriptionError, match=r"must be consecutive; given 'E\[.*ConnectionList"
-        ):
-            Projection(*ends, FixedIndegree(2), 1.0, 1.0)
-    with pytest.raises(DescriptionError, match=r"field sources: .*given 'E\[0:149:2\]"):
-        RecordWeights("E->E", 1.0, sources=E[::2])
-    learning = Projection(E, E, FixedIndegree(2), 1.0, 1.0, synapse=STDP())
-    with (
-        Simulation(Network([E], [learning])) as simulation,
-        pytest.raises(DescriptionError, match="consecutive"),
-    ):
-        simulation["E->E"].connections(source=E[::2])
 
 
 def test_spikes_of_a_neuron_are_recorded_once() -> None:
