@@ -12,7 +12,7 @@ from distsnn.counter_rng import PARAMETER
 from distsnn.engine.kernel_calls import KernelCall
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.spike_sources import source_call
-from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, parameter_name
+from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, saved_names
 from distsnn.errors import DescriptionError
 from distsnn.kernels import emission, neuron_draws
 from distsnn.kernels.rows import MASK, RING, STRIDE
@@ -110,7 +110,7 @@ class LocalNeurons(NeuronHolder):
         name, declared = self.population.name, self.population.model.parameters()
         parameters = (
             StateField(
-                *(name, parameter_name(parameter), "neuron", "float64"),
+                *(name, "neuron_parameters", parameter, "neuron", "float64"),
                 unit=declared[parameter].unit if parameter in declared else "1",
             )
             for parameter in sorted(self.changed)
@@ -119,8 +119,7 @@ class LocalNeurons(NeuronHolder):
 
     def declare(self, saved: Iterable[StateField]) -> None:
         """Declare the parameters that were set before a checkpoint."""
-        names = {field.name for field in saved if field.population == self.population.name}
-        self.changed |= {name for name in self.parameters if parameter_name(name) in names}
+        self.changed |= saved_names(saved, self.population.name, "neuron_parameters")
 
     def arrays(self) -> Iterable[Values]:
         """Return copies of the parameters, then the arrays of the state variables."""
@@ -229,7 +228,10 @@ def state_fields(population: Population, dt: float) -> tuple[StateField, ...]:
     """Declare the state variables of a population's neurons, as they are kept."""
     real = population.state_type(dt)
     return tuple(
-        StateField(population.name, name, "neuron", "int32" if state.integer else real, state.unit)
+        StateField(
+            *(population.name, "neurons", name, "neuron"),
+            *("int32" if state.integer else real, state.unit),
+        )
         for name, state in population.model.states.items()
     )
 

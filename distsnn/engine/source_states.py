@@ -26,8 +26,8 @@ from distsnn.engine.state_fields import (
     NeuronHolder,
     StateField,
     Values,
-    parameter_name,
     projection_fields,
+    saved_names,
 )
 from distsnn.errors import DescriptionError
 from distsnn.kernels import synapses as kernels
@@ -239,22 +239,18 @@ class OwnStates(SourceStates):
     def _make_fields(self) -> None:
         parameters = self.parameters.model.parameters()
         changed = {
-            parameter_name(name): ("float64", parameters[name].unit)
-            for name in sorted(self.parameters.changed)
+            name: ("float64", parameters[name].unit) for name in sorted(self.parameters.changed)
         }
         self.fields = (
-            *projection_fields(self.projection, "source", changed),
+            *projection_fields(self.projection, "source", "source_parameters", changed),
             *state_fields(self.projection),
         )
 
     def declare(self, saved: Iterable[StateField]) -> None:
         """Declare the parameters that were set before a checkpoint."""
-        names = {field.key for field in saved if field.owner == "source"}
-        for name in self.parameters.model.parameters():
-            variables = {parameter_name(name): ("float64", "1")}
-            (field,) = projection_fields(self.projection, "source", variables)
-            if field.key in names:
-                self.parameters.changed[name] = np.zeros(())
+        population = self.projection.pre.population
+        for name in saved_names(saved, population, "source_parameters", self.projection):
+            self.parameters.changed[name] = np.zeros(())
         self._make_fields()
 
     def arrays(self) -> Iterable[Values]:
@@ -398,4 +394,4 @@ def state_fields(projection: Projection) -> tuple[StateField, ...]:
         name: ("float64", model.states[name].unit if name in model.states else "steps")
         for name in kernel.STATES
     }
-    return projection_fields(projection, "source", variables)
+    return projection_fields(projection, "source", "sources", variables)

@@ -50,7 +50,7 @@ Values = dict[str, PerNeuron]
 _LAST_STEP = 2**31 - 1
 _NONE: Keys = np.empty(0, np.int64)
 # Kinds of what a checkpoint holds: values for all neurons, or for each; and spikes.
-_COMMON, _EACH, _COMING = "value", "values", "spikes to come"
+_COMMON, _EACH, _COMING = "stimulus_value", "stimulus_values", "pending_spikes"
 
 
 @dataclass
@@ -212,7 +212,7 @@ class StimulusControl(StateHolder):
         held = {key: (values.dtype.name, values.size) for key, values in self._held().items()}
         return self._declared or tuple(
             StateField(
-                self._population(name), f"{kind} / {field_name} / {name}", "script", dtype, size=n
+                self._population(name), f"{kind}/{name}", field_name, "script", dtype, size=n
             )
             for (kind, field_name, name), (dtype, n) in held.items()
         )
@@ -254,7 +254,7 @@ class StimulusControl(StateHolder):
         fields: dict[str, dict[str, ValueLike]] = {}
         spikes: dict[str, dict[str, npt.NDArray[Any]]] = {}
         for state_field, value in zip(self.fields, values, strict=True):
-            kind, field_name, name = state_field.name.split(" / ", 2)
+            (kind, name), field_name = state_field.group.split("/", 1), state_field.name
             if kind == _COMING:
                 spikes.setdefault(name, {})[field_name] = value
             else:

@@ -64,10 +64,10 @@ class PendingInput(CountedHolder):
         units = {"neuron": "1", "receptor": "1", "step": "step", "value": "quanta"}
         self.fields = tuple(
             StateField(
-                *(population, f"plastic input {name}", "rank"),
+                *(population, "plastic_input", name, "rank"),
                 "int64" if name == "value" else "int32",
                 unit=unit,
-                count_name="plastic input",
+                count_group="plastic_input",
             )
             for name, unit in units.items()
         )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from distsnn.engine.plasticity.calls import RuleCalls
 from distsnn.engine.source_states import select_source_spikes
 from distsnn.engine.spikes_in_flight import Spikes
-from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, projection_fields
+from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, trace_fields
 
 
 class SourceTraces(NeuronHolder):
@@ -39,9 +39,7 @@ class SourceTraces(NeuronHolder):
 
     def __init__(self, calls: RuleCalls, neurons: Ints) -> None:
         self.neurons, self._calls = neurons, calls
-        variables = {f"{name} of sources": (calls.precision, "1") for name in calls.rule.SOURCE}
-        variables["last spike of sources"] = ("int32", "step")
-        self.fields = projection_fields(calls.projection, "source", variables)
+        self.fields = trace_fields(calls.projection, "source", calls.rule.SOURCE, calls.precision)
         self.traces = np.zeros((neurons.size, len(calls.rule.SOURCE)), calls.precision)
         self.last = np.zeros(neurons.size, np.int32)
 

@@ -16,7 +16,7 @@ from distsnn.engine.state_fields import (
     StateField,
     StateHolder,
     Values,
-    projection_fields,
+    trace_fields,
 )
 from distsnn.kernels import plastic
 
@@ -117,9 +117,7 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
         self._reach, self._calls, traces = reach, calls, len(calls.rule.TARGET)
         history = TargetSpikeHistory(targets.neurons.size, traces, precision)
         super().__init__(calls, targets, history)
-        variables = {f"{name} of targets": (precision, "1") for name in calls.rule.TARGET}
-        variables["last spike of targets"] = ("int32", "step")
-        self.fields = projection_fields(projection, "target", variables)
+        self.fields = trace_fields(projection, "target", calls.rule.TARGET, precision)
         archive = calls.call(calls.entries.archive)
         if follows_targets(calls.rule):
             self.deliver = archive
