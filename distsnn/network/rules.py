@@ -63,10 +63,6 @@ class ConnectionRule(Description, ABC):
     def expected_synapses(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
         """Return the expected number of synapses."""
 
-    def expected_indegree(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
-        """Return the expected number of synapses onto a target."""
-        return self.expected_synapses(n_pre, n_post, is_recurrent) / n_post
-
     @abstractmethod
     def max_indegree_bound(self, n_pre: int, n_post: int) -> int:
         """Return a bound of the largest number of synapses onto a target.

@@ -12,9 +12,7 @@ from distsnn.engine.state_fields import CountedHolder, Ints, StateField, Values
 from distsnn.kernels import plastic
 
 
-def plastic_ring(
-    layout: LocalLayout, plastic_rows: list[PlasticRows], ring: InputRing
-) -> InputRing:
+def plastic_ring(plastic_rows: list[PlasticRows], ring: InputRing) -> InputRing:
     """Return the ring of plastic input, which differs from the input ring in its length."""
     ahead = max((rows.max_delay for rows in plastic_rows), default=0)
     planes, _, slots = ring.rows.shape
