@@ -263,10 +263,10 @@ def per_neuron(
         # padding takes the first neuron's value: it must be valid, and is never seen
         return np.asarray(value, np.float64)[np.maximum(neurons, 0)]
     if isinstance(value, Distribution):
-        kind, parameters = distribution_code(value)
+        code, parameters = distribution_code(value)
         drawn = np.empty(neurons.size)
-        places = np.maximum(neurons, 0)
-        draw_values(kind, *parameters, places, purpose, owner, field, np.uint64(seed), drawn)
+        indices = np.maximum(neurons, 0)
+        draw_values(code, *parameters, indices, purpose, owner, field, np.uint64(seed), drawn)
         return drawn
     return np.asarray(float(value))
 
@@ -358,11 +358,10 @@ def _neuron_call(
         call.scalars[where.quanta[name]] = quanta.quantum(population.name, name)
     for name, position in where.states.items():
         call.bind(position, neurons.states[name], neurons.first)
+    dtypes = {"count": np.int32, "real": neurons.real, "double": np.float64}
     for name, position in where.arrays.items():
-        kind = {"count": np.int32, "real": neurons.real, "double": np.float64}[
-            kernel.CONSTANTS[name]
-        ]
-        call.bind(position, np.ascontiguousarray(constants[name], dtype=kind), neurons.first)
+        values = np.ascontiguousarray(constants[name], dtypes[kernel.CONSTANTS[name]])
+        call.bind(position, values, neurons.first)
     for name in kernel.CONSTANTS:
         if name in where.scalars:
             call.scalars[where.scalars[name]] = float(constants[name])

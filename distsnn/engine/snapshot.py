@@ -36,7 +36,7 @@ class Snapshot:
     Attributes
     ----------
     step : int
-        Loops done.
+        The step.
     blocks : ndarray of int64, shape (n_owned,)
         This rank's blocks, ascending.
     states : mapping of (population, group, variable) to ndarray
@@ -98,7 +98,7 @@ def restore_snapshot(engine: RankEngine, states: States, step: int, flying: Spik
         As in a snapshot, for this rank's blocks; of fields that are needed everywhere
         (`StateField.everywhere`), for the whole population.
     step : int
-        Loops done.
+        The step.
     flying : (ndarray of int32, ndarray of uint32)
         All ranks' spikes in flight, in the order of (step, gid).
     """

@@ -6,8 +6,8 @@ The owner of a source also keeps a record, which is saved; it takes the source's
 needed. A spike's factor is decided when the spike is sent. So the factors of spikes in flight are
 saved as well: parameters may have changed since (see `engine.sent_factors`).
 
-Delivery cannot stop the loop: a factor that is not allowed becomes 0, and the first one of a row
-set is noted in the header of its records. Python finds it after the segment.
+Delivery cannot stop the epoch loop: a factor that is not allowed becomes 0, and the first one of a
+row set is noted in the header of its records. Python finds it after the segment.
 """
 
 import importlib

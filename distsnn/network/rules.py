@@ -308,7 +308,8 @@ class FixedTotalNumber(ConnectionRule):
                 "a fixed total number without multapses is not defined, as in NEST",
                 where=self._place("multapses"),
                 value=False,
-                allowed="True; PairwiseBernoulli makes no multapses",
+                allowed="True",
+                hint="use PairwiseBernoulli, which makes no multapses",
             )
 
     def check(self, n_pre: int, n_post: int, is_recurrent: bool, *, where: str) -> None:

@@ -82,7 +82,7 @@ class PlasticDelivery(StateHolder):
     deliver : KernelCall
         Called with a range of the list: sources spike, or are put into the queue.
     collect : KernelCall or None
-        Called every loop where spikes take time to go along their axons.
+        Called in every iteration if spikes have an axonal delay.
     rows : PlasticRows
         The synapses.
     synapses : SynapseStates

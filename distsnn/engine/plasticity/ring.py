@@ -23,7 +23,7 @@ def plastic_ring(plastic_rows: list[PlasticRows], ring: InputRing) -> InputRing:
 def merge_calls(
     rows: list[PlasticRows], plastic_ring_: InputRing, ring: InputRing
 ) -> list[KernelCall]:
-    """Return the calls that add the plastic input due in a loop to all other input."""
+    """Return the calls that add the plastic input due in an iteration to all other input."""
     calls = []
     for plane in sorted(
         {rows_of_set.row_set.plan.plane for rows_of_set in rows if rows_of_set.synapses}
@@ -71,16 +71,16 @@ class PendingInput(CountedHolder):
         )
 
     def _pending(self, step: int) -> tuple[Ints, Ints, Ints, Ints]:
-        """Return the slot, receptor and loop of each input, and its value, in this order."""
+        """Return the slot, receptor and iteration of each input, and its value, in this order."""
         rows = self._ring.rows
-        loops = step + np.arange(rows.shape[1])
-        # slot, receptor, loop
-        ahead = rows[:, loops & (rows.shape[1] - 1), self._part].transpose(2, 0, 1)
+        iterations = step + np.arange(rows.shape[1])
+        # slot, receptor, iteration
+        ahead = rows[:, iterations & (rows.shape[1] - 1), self._part].transpose(2, 0, 1)
         slot, receptor, step_offset = np.nonzero(ahead)
         return (
             slot,
             receptor,
-            loops[step_offset],
+            iterations[step_offset],
             ahead[slot, receptor, step_offset].astype(np.int64),
         )
 
