@@ -53,7 +53,7 @@ class CheckpointReader:
     number: int
     attributes: dict[str, Any]
     _root: zarr.Group
-    _segments: dict[int, dict[tuple[str, str], Any]] = field(default_factory=dict)
+    _segments: dict[int, dict[tuple[str, str, str], Any]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, store: Path, number: int) -> Self:
@@ -156,6 +156,7 @@ class CheckpointReader:
     def states(
         self,
         population: str,
+        group: str,
         variable: str,
         ranks: NDArray[np.int32],
         offsets: NDArray[np.int64],
@@ -165,7 +166,7 @@ class CheckpointReader:
 
         Parameters
         ----------
-        population, variable : str
+        population, group, variable : str
             The state.
         ranks : ndarray of int32, shape (n_blocks,)
             The ranks that wrote the blocks, from the index.
@@ -179,7 +180,7 @@ class CheckpointReader:
             indices = np.flatnonzero(ranks == rank).tolist()
             low = int(offsets[indices].min())
             high = max(int(offsets[i]) + sizes[i] for i in indices)
-            segment = self._segment(rank, population, variable, low, high)
+            segment = self._segment(rank, (population, group, variable), low, high)
             for i in indices:
                 parts[i] = segment[int(offsets[i]) - low : int(offsets[i]) - low + sizes[i]]
         return np.concatenate(parts)
@@ -193,18 +194,17 @@ class CheckpointReader:
         check_segments(attributes, path=where)
         return attributes
 
-    def _segment(
-        self, rank: int, population: str, variable: str, low: int, high: int
-    ) -> NDArray[Any]:
+    def _segment(self, rank: int, key: tuple[str, str, str], low: int, high: int) -> NDArray[Any]:
         """Return a range of the values of a state that a rank saved."""
         if rank not in self._segments:
             self._segments[rank] = {
-                (row["population"], row["variable"]): row for row in self._rank(rank)["segments"]
+                (row["population"], row["group"], row["variable"]): row
+                for row in self._rank(rank)["segments"]
             }
-        segment = self._segments[rank].get((population, variable))
+        segment = self._segments[rank].get(key)
         if segment is None or high > segment["size"]:
             raise StoreError(
-                f"corrupt: state {variable!r} of {population!r} is incomplete",
+                f"corrupt: state {key[1]}/{key[2]} of population {key[0]!r} is incomplete",
                 path=f"{self.folder}/rank{rank:04d}",
             )
         first = segment["first"]

@@ -92,7 +92,7 @@ class CheckpointWriter:
     def write_rank(
         self,
         rank: int,
-        states: Mapping[tuple[str, str], NDArray[Any]],
+        states: Mapping[tuple[str, str, str], NDArray[Any]],
         spikes: tuple[NDArray[Any], NDArray[Any]],
     ) -> str:
         """Write one rank's states and spikes in flight.
@@ -180,13 +180,13 @@ def _remove(leftover: Path) -> None:
 
 
 def _packed(
-    states: Mapping[tuple[str, str], NDArray[Any]],
+    states: Mapping[tuple[str, str, str], NDArray[Any]],
 ) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]:
     """Return the segment of each state, and one array for each type."""
     segments, parts, sizes = [], dict[str, list[NDArray[Any]]](), dict[str, int]()
-    for (population, variable), values in states.items():
+    for (population, group, variable), values in states.items():
         dtype = values.dtype.name
-        row = {"population": population, "variable": variable, "dtype": dtype}
+        row = {"population": population, "group": group, "variable": variable, "dtype": dtype}
         segments.append(row | {"first": sizes.get(dtype, 0), "size": values.size})
         parts.setdefault(dtype, []).append(values)
         sizes[dtype] = sizes.get(dtype, 0) + values.size

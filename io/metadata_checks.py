@@ -140,7 +140,7 @@ def check_generation(attributes: Mapping[str, Any], *, path: str) -> None:
     if not all(isinstance(name, str) for name in attributes["script_changes"]):
         raise StoreError("corrupt: scripted is not a list of names", path=path)
     for index, row in enumerate(_rows(attributes["fields"], "fields", path)):
-        for key in ("population", "name", "owner", "dtype", "unit", "count_name"):
+        for key in ("population", "group", "name", "owner", "dtype", "unit", "count_group"):
             _name(row, key, f"fields[{index}]", path)
         check_integer(row.get("size"), f"fields[{index}].size", path=path, high=2**62)
 
@@ -149,7 +149,7 @@ def check_segments(attributes: Mapping[str, Any], *, path: str) -> None:
     """Check the segments of a rank of a checkpoint (StoreError if they are corrupt)."""
     for index, row in enumerate(_rows(attributes["segments"], "segments", path)):
         place = f"segments[{index}]"
-        for key in ("population", "variable", "dtype"):
+        for key in ("population", "group", "variable", "dtype"):
             _name(row, key, place, path)
         for key in ("first", "size"):
             check_integer(row.get(key), f"{place}.{key}", path=path, high=2**62)

@@ -23,10 +23,8 @@ NETWORK = "network/arrays"
 _CHUNK = 2**20
 
 
-def store_arrays(
-    root: zarr.Group, arrays: Mapping[str, np.ndarray[Any, Any]], *, under: str = NETWORK
-) -> None:
-    """Write arrays under a group of the store.
+def store_arrays(root: zarr.Group, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Write the arrays of a network description to a store.
 
     Parameters
     ----------
@@ -34,8 +32,6 @@ def store_arrays(
         The store's root, writable.
     arrays : mapping of str to ndarray
         Arrays of numbers or booleans; a name may contain slashes ("projections/3/weight").
-    under : str
-        The group, created with its parents.
 
     Raises
     ------
@@ -44,11 +40,11 @@ def store_arrays(
     StoreError
         If it cannot be written.
     """
-    parts = under.split("/")
+    parts = NETWORK.split("/")
     for depth in range(len(parts)):
         create_group(root, "/".join(parts[: depth + 1]), {})
     for name, array in arrays.items():
-        where = f"{under}, array {name!r}"
+        where = f"{NETWORK}, array {name!r}"
         for component in name.split("/"):
             check_component(component, where=where)
         if array.dtype.kind not in "biuf":
@@ -60,17 +56,15 @@ def store_arrays(
         for length in reversed(array.shape):
             chunks.insert(0, max(1, min(length, left)))
             left = max(1, left // chunks[0])
-        path = f"{under}/{name}"
+        path = f"{NETWORK}/{name}"
         dtype = array.dtype.newbyteorder("=").name
         stored = create_array(root, path, shape=array.shape, chunks=tuple(chunks), dtype=dtype)
         with store_errors(location(root, path), "cannot be written"):
             stored[...] = array
 
 
-def load_arrays(
-    root: zarr.Group, names: Iterable[str], *, under: str = NETWORK
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Read arrays under a group of the store, by name.
+def load_arrays(root: zarr.Group, names: Iterable[str]) -> dict[str, np.ndarray[Any, Any]]:
+    """Read arrays of a network description in a store, by name.
 
     Raises
     ------
@@ -80,8 +74,8 @@ def load_arrays(
     """
     arrays = {}
     for name in names:
-        stored = open_array(root, f"{under}/{name}")
-        where = location(root, f"{under}/{name}")
+        stored = open_array(root, f"{NETWORK}/{name}")
+        where = location(root, f"{NETWORK}/{name}")
         check_chunks_exist(stored)
         with store_errors(where, "cannot be read"):
             arrays[name] = np.asarray(stored[...])

@@ -61,18 +61,18 @@ class ArrayLayout:
         """Bytes of a chunk in memory."""
         return math.prod(self.chunks) * np.dtype(self.dtype).itemsize
 
-    def places(self, start: int, stop: int) -> Iterator[tuple[int, ...]]:
+    def chunk_indices(self, start: int, stop: int) -> Iterator[tuple[int, ...]]:
         """Iterate over the chunks of rows [start, stop): their indices along each axis."""
         axes = [range(-(-size // n)) for size, n in zip(self.shape, self.chunks, strict=True)]
         if axes and start < stop:
             axes[0] = range(start // self.chunks[0], -(-stop // self.chunks[0]))
         elif axes:
             axes[0] = range(0)
-        return _places(axes)
+        return _all_indices(axes)
 
-    def chunk_file(self, place: tuple[int, ...]) -> Path:
+    def chunk_file(self, index: tuple[int, ...]) -> Path:
         """Return the file of a chunk."""
-        return self.folder.joinpath("c", *map(str, place))
+        return self.folder.joinpath("c", *map(str, index))
 
     def gap(self, rows: int) -> "Gap | None":
         """Return the first chunk of the first `rows` rows that is missing, or None."""
@@ -84,20 +84,20 @@ class ArrayLayout:
                 present |= {entry.name for entry in entries}
         # a listing may lack a file that was just renamed, or be outdated on a file server
         gone = (
-            place
-            for place in self.places(0, rows)
-            if "/".join(map(str, place)) not in present and not self.chunk_file(place).exists()
+            index
+            for index in self.chunk_indices(0, rows)
+            if "/".join(map(str, index)) not in present and not self.chunk_file(index).exists()
         )
-        place = next(gone, None)
-        if place is None:
+        index = next(gone, None)
+        if index is None:
             return None
-        error = StoreError(MISSING_CHUNK, path=str(self.chunk_file(place)))
-        return Gap(place[0] * self.chunks[0] if place else 0, error)
+        error = StoreError(MISSING_CHUNK, path=str(self.chunk_file(index)))
+        return Gap(index[0] * self.chunks[0] if index else 0, error)
 
     def check_chunks(self, rows: int) -> None:
         """Check sizes and headers of the chunks of the first `rows` rows, as `check_chunk`."""
-        for place in self.places(0, rows):
-            check_chunk(self.chunk_file(place), self.chunk_bytes)
+        for index in self.chunk_indices(0, rows):
+            check_chunk(self.chunk_file(index), self.chunk_bytes)
 
 
 @dataclass(frozen=True)
@@ -235,13 +235,13 @@ def _configuration(part: Any, name: str) -> dict[str, Any]:
     return configuration if isinstance(configuration, dict) else {"separator": None}
 
 
-def _places(axes: Sequence[range]) -> Iterator[tuple[int, ...]]:
+def _all_indices(axes: Sequence[range]) -> Iterator[tuple[int, ...]]:
     # itertools.product would convert the ranges to lists first
     if not axes:
         yield ()
         return
     for first in axes[0]:
-        for others in _places(axes[1:]):
+        for others in _all_indices(axes[1:]):
             yield (first, *others)
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import CHECKPOINT, sync
 from distsnn.io.durable_files import rename
-from distsnn.io.network_arrays import NETWORK, store_arrays
+from distsnn.io.network_arrays import store_arrays
 from distsnn.io.processes import process_start_time
 from distsnn.io.reader import StoreReader
 from distsnn.io.schema import FORMAT, FORMAT_VERSION, attempt_path
@@ -214,7 +214,7 @@ def _create_store(
                 "complete": False,
             },
         )
-        store_arrays(root, network[1], under=NETWORK)
+        store_arrays(root, network[1])
         if attempt is not None:
             create_group(root, attempt_path(0), attempt)
         sync(build)

@@ -16,7 +16,7 @@ from distsnn.io.schema_entries import ArraySpec, Attribute, GroupSpec
 FORMAT = "distsnn-run"
 FORMAT_VERSION = 6
 CHECKPOINT_FORMAT = "distsnn-checkpoint"
-CHECKPOINT_VERSION = 6
+CHECKPOINT_VERSION = 7
 
 # The placeholders of path patterns. Names come from users, so they must not leave their group
 # ("..") or collide with zarr's files.
@@ -142,9 +142,10 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute(
                 "fields",
                 "list",
-                "the state variables: {population, name, owner, dtype, unit, size (values of each "
-                "neuron, or for all), count_name (name of the number of values by block, where "
-                "blocks differ)}",
+                "the state variables: {population, group (such as 'neurons', 'sources/PROJECTION' "
+                "or 'synapses/PROJECTION'), name, owner, dtype, unit, size (values of each neuron, "
+                "or for all), count_group (group of the variable 'count', the number of values by "
+                "block, where blocks differ)}",
             ),
             Attribute(
                 "recordings",
@@ -173,8 +174,8 @@ GROUPS: tuple[GroupSpec, ...] = (
             Attribute(
                 "segments",
                 "list",
-                "segments of states: {population, variable, dtype, first, size}; neurons (and "
-                "plastic synapses onto them) are in the order of the rank's blocks",
+                "segments of states: {population, group, variable, dtype, first, size}; neurons "
+                "(and plastic synapses onto them) are in the order of the rank's blocks",
             ),
             Attribute("files", "dict", "SHA-256 of every other file below this group"),
         ),
@@ -185,8 +186,8 @@ GROUPS: tuple[GroupSpec, ...] = (
     ),
     GroupSpec(
         "checkpoint/generation{generation}/rank{rank}/state",
-        "States of this rank's neurons, and of their synapse models ('x of PROJECTION'), in one "
-        "array for each type, because few files are written fast.",
+        "States of this rank's neurons, and of their synapse models (group 'sources/PROJECTION'), "
+        "in one array for each type, because few files are written fast.",
     ),
     GroupSpec("network", "Large parts of the network description."),
     GroupSpec("network/arrays", "Arrays of the network description, by name."),

@@ -371,14 +371,14 @@ def check_chunks_exist(array: ZarrArray, start: int = 0, stop: int | None = None
     check_encoding(metadata, Path(where))
     low, high, _ = slice(start, stop).indices(layout.shape[0] if layout.shape else 1)
     # stop at the first missing chunk
-    for place in layout.places(low, high):
-        check_inside(array, array.metadata.encode_chunk_key(place), done="read")
-        check_chunk(layout.chunk_file(place), layout.chunk_bytes)
+    for index in layout.chunk_indices(low, high):
+        check_inside(array, array.metadata.encode_chunk_key(index), done="read")
+        check_chunk(layout.chunk_file(index), layout.chunk_bytes)
 
 
-def chunk_file(array: ZarrArray, place: tuple[int, ...]) -> Path:
+def chunk_file(array: ZarrArray, index: tuple[int, ...]) -> Path:
     """Return the file of a chunk, given its index along each axis."""
-    return Path(location(array), array.metadata.encode_chunk_key(place))
+    return Path(location(array), array.metadata.encode_chunk_key(index))
 
 
 def open_array(root: zarr.Group, path: str) -> ZarrArray:

@@ -19,6 +19,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 _SWAP_CANDIDATES = 64  # partners that are tried for a swap
+_MAX_PASSES = 30  # over all vertices; refinement ends before if a pass moves nothing
+_SEED = 1  # of the order of vertices
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +56,7 @@ def remote_spike_rate(graph: RefinementGraph, owner: Ints, ranks: int) -> float:
     return float(graph.spike_rate @ (probability.sum(axis=1) - local))
 
 
-def refine(
-    graph: RefinementGraph, owner: Ints, capacity: Floats, *, passes: int = 30, seed: int = 1
-) -> Ints:
+def refine(graph: RefinementGraph, owner: Ints, capacity: Floats) -> Ints:
     """Return an assignment with at most the same remote spike rate, by moves and swaps.
 
     Parameters
@@ -67,16 +67,12 @@ def refine(
         Rank of each vertex at the start.
     capacity : ndarray of float64, shape (ranks,)
         Maximum weight of each rank; an overloaded rank loses vertices first.
-    passes : int
-        Maximum number of passes over all vertices; refinement ends if a pass moves nothing.
-    seed : int
-        Seed of the order of vertices.
     """
     owner = owner.astype(np.int64)
     means = expected_on_ranks(graph.start, graph.source, graph.mean_synapses, owner, capacity.size)
     load = np.bincount(owner, graph.weight, minlength=capacity.size)
-    random = np.random.default_rng(seed)
-    for _ in range(passes):
+    random = np.random.default_rng(_SEED)
+    for _ in range(_MAX_PASSES):
         order = random.permutation(owner.size)
         arguments = (
             *(

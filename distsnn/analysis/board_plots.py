@@ -31,16 +31,18 @@ def chip_map(data: Mapping[str, Any], style: Style | None = None) -> Figure:
     """
     style = style or Style()
     used = Counter(
-        (node["x"], node["y"]) for node in {_core(part): part for part in data["slices"]}.values()
+        (node["x"], node["y"]) for node in {_core(item): item for item in data["slices"]}.values()
     )
     nodes = data["nodes"]
-    part = [used[node["x"], node["y"]] / max(1, node["cores"]) for node in nodes]
+    fraction = [used[node["x"], node["y"]] / max(1, node["cores"]) for node in nodes]
     figure, ax, positions = _canvas(data, style, "cores that host neurons")
-    dots = ax.scatter(*positions.T, c=part, vmin=0.0, vmax=1.0, s=260, marker="h", cmap="viridis")
+    dots = ax.scatter(
+        *positions.T, c=fraction, vmin=0.0, vmax=1.0, s=260, marker="h", cmap="viridis"
+    )
     for (x, y), node in zip(positions, nodes, strict=True):
         number = used[node["x"], node["y"]]
         ax.text(x, y, str(number), ha="center", va="center", fontsize=7, color="#888888")
-    _scale(figure, ax, dots, "part of its cores", style)
+    _scale(figure, ax, dots, "fraction of its cores", style)
     return figure
 
 
@@ -80,8 +82,8 @@ def link_map(data: Mapping[str, Any], style: Style | None = None) -> Figure:
     return figure
 
 
-def _core(part: Mapping[str, Any]) -> tuple[int, int, int]:
-    return part["x"], part["y"], part["core"]
+def _core(slice_: Mapping[str, Any]) -> tuple[int, int, int]:
+    return slice_["x"], slice_["y"], slice_["core"]
 
 
 def _canvas(data: Mapping[str, Any], style: Style, title: str) -> tuple[Figure, Any, Any]:

@@ -94,10 +94,10 @@ def correlations(
         gids = active_gids(selection, neurons)
     else:
         gids = np.array(sorted(set(neurons)), np.int64)
-    number, inside = selection.neurons.locate(gids.astype(np.uint32))
+    index, inside = selection.neurons.locate(gids.astype(np.uint32))
     gids, n = gids[inside], int(inside.sum())
     column = np.full(selection.neurons.count, -1, np.int64)
-    column[number[inside]] = np.arange(n)
+    column[index[inside]] = np.arange(n)
     columns = delayed(column, traverse=False)
     parts = [
         value for _, value in selection.per_window(_moments, columns, n, steps, bin_steps=steps)
@@ -122,17 +122,17 @@ def pairs(matrix: xr.DataArray) -> NDArray[np.float64]:
 
 
 def _moments(window: Window, column: NDArray[np.int64], n: int, steps: int) -> CountMoments:
-    place = column[window.neuron]
-    number = (window.step.astype(np.int64) - window.after - 1) // steps
+    row = column[window.neuron]
+    bin_number = (window.step.astype(np.int64) - window.after - 1) // steps
     bins = (window.until - window.after) // steps
-    keep = (place >= 0) & (number < bins)
-    place, number = place[keep], number[keep]
+    keep = (row >= 0) & (bin_number < bins)
+    row, bin_number = row[keep], bin_number[keep]
     moments = CountMoments.empty(n)
     for start in range(0, bins, _BINS):
         width = min(_BINS, bins - start)
         # Spikes are in the order of time.
-        low, high = np.searchsorted(number, [start, start + width])
-        cell = place[low:high] * width + number[low:high] - start
+        low, high = np.searchsorted(bin_number, [start, start + width])
+        cell = row[low:high] * width + bin_number[low:high] - start
         counts = np.bincount(cell, minlength=n * width).reshape(n, width).astype(np.float64)
         moments += CountMoments(width, counts.sum(axis=1), counts @ counts.T)
     return moments

@@ -49,7 +49,7 @@ def advance(code: RuleCode) -> list[str]:
     if code.transmits:
         lines.append("    slack = limit * real(1.000001)")
     if code.bits:
-        lines += _keyed(code)
+        lines += _keyed()
     if code.watches:
         lines += [
             "    firsts = array(table[FIRSTS], UNBOUNDED, np.int32)",
@@ -275,7 +275,7 @@ def _spike(code: RuleCode) -> list[str]:
     return lines
 
 
-def _keyed(code: RuleCode) -> list[str]:
+def _keyed() -> list[str]:
     """Return the lines that read the keys of a row's random numbers.
 
     A relay may spike several times in a step.

@@ -6,6 +6,7 @@ parameter, ``kN`` another constant, ``tN`` an intermediate value. Expressions of
 computed once, in float64; all other operations are computed in the written order.
 """
 
+from collections.abc import Callable
 from functools import cache
 from itertools import takewhile
 from typing import Protocol
@@ -135,7 +136,7 @@ class _Module:
         # words of random bits, by the node that draws
         self._words: dict[int, str] = {}
 
-    def word(self, node: Operation) -> str:
+    def _bits(self, node: Operation) -> str:
         """Return the random bits of one occurrence of a random number in the text."""
         if id(node) not in self._words:
             self._words[id(node)] = self.constants.names.new(f"bits_{len(self._words)}")
@@ -168,10 +169,7 @@ class _Module:
             del functions["target_spike"]
         if rule.events[MODULATOR]:
             functions["modulator_spike"] = (MODULATOR, groups[MODULATOR], groups[MODULATOR])
-        bodies = {
-            name: self._body(side, names, results)
-            for name, (side, names, results) in functions.items()
-        }
+        bodies = {name: self._body(side, results) for name, (side, _, results) in functions.items()}
         arguments = {
             name: [self.locals[variable] for variable in names]
             for name, (_, names, _) in functions.items()
@@ -215,7 +213,7 @@ class _Module:
         ]
         return "\n".join(lines)
 
-    def _body(self, side: str, names: tuple[str, ...], results: tuple[str, ...]) -> list[str]:
+    def _body(self, side: str, results: tuple[str, ...]) -> list[str]:
         """Return the lines that apply a spike to the variables of a function."""
         lines: list[str] = []
         statements = [*self.rule.events[side]]
@@ -228,12 +226,14 @@ class _Module:
                 needed |= self.rule.uses(value)
         local = self.constants.names.of_function()
         for name, value in reversed(selected):
-            text = StatementWriter(self, lines, local).assigned(name, value)
+            text = StatementWriter(self, lines, local, self._bits).assigned(name, value)
             if sent and name == WEIGHT:
                 text = f"({text}) if learns else {self.locals[name]}"
             lines.append(f"{self.locals[name]} = {text}")
         values = [self.locals[name] for name in results]
-        values += [StatementWriter(self, lines, local).assigned(WEIGHT, sent)] if sent else []
+        values += (
+            [StatementWriter(self, lines, local, self._bits).assigned(WEIGHT, sent)] if sent else []
+        )
         return [*lines, f"return ({''.join(f'{value}, ' for value in values)})"]
 
     @property
@@ -267,7 +267,7 @@ class _Module:
     def _watch(self, watch: Watch) -> list[str]:
         """Return the lines that compute the values of a target in a step."""
         lines: list[str] = []
-        statement = StatementWriter(self, lines, self.constants.names.of_function())
+        statement = StatementWriter(self, lines, self.constants.names.of_function(), self._bits)
         values = []
         for name in (name for side in (POST, PRE) for name in watch.used[side] or ("",)):
             value = statement.assigned(name, watch.values[name].value) if name else ""
@@ -351,14 +351,11 @@ def parameter_code(rule: Plasticity, parameter: str) -> str:
 
 
 class RuleNames(Protocol):
-    """What a module names: its constants, local variables and random bits."""
+    """What a module names: its constants and local variables."""
 
     rule: Plasticity
     constants: Constants
     locals: dict[str, str]
-
-    def word(self, node: Operation) -> str:
-        """Return the random bits of one occurrence of a random number in the text."""
 
 
 class StatementWriter:
@@ -372,11 +369,20 @@ class StatementWriter:
         Extended by lines that come before the assignment.
     local : Names
         The names of the function's local variables.
+    bits : callable, optional
+        Returns the name of the random bits of one occurrence of a random number; a text without
+        random numbers needs none.
     """
 
-    def __init__(self, module: RuleNames, lines: list[str], local: Names) -> None:
+    def __init__(
+        self,
+        module: RuleNames,
+        lines: list[str],
+        local: Names,
+        bits: Callable[[Operation], str] | None = None,
+    ) -> None:
         self._rule, self._constants, self._lines = module.rule, module.constants, lines
-        self._locals, self._names, self._word = module.locals, local, module.word
+        self._locals, self._names, self._bits = module.locals, local, bits
         self._derived: dict[str, str] = {}
 
     def assigned(self, name: str, value: Node) -> str:
@@ -403,7 +409,8 @@ class StatementWriter:
         if node.function == DELAYED:
             return self._code(node.arguments[0])
         if node.function in RANDOM:
-            drawn = [self._locals[WEIGHT], self._word(node), *map(self._code, node.arguments)]
+            assert self._bits is not None
+            drawn = [self._locals[WEIGHT], self._bits(node), *map(self._code, node.arguments)]
             return f"{node.function}_in({', '.join(map(bare, drawn))})"
         if node.function == "**" and isinstance(node.arguments[1], NumberNode):
             power = self._power(node.arguments[0], node.arguments[1].value)

@@ -18,7 +18,7 @@ from distsnn.codegen.plasticity_rules import (
 )
 from distsnn.kernels import synapses
 from distsnn.network.equations.plasticity import Relaxation
-from distsnn.network.equations.syntax import LOWER_GAMMA, NameNode, Node, Operation
+from distsnn.network.equations.syntax import LOWER_GAMMA, NameNode, Node
 from distsnn.network.equations.target_states import PRE, SYNAPSE
 from distsnn.network.equations.transmission_model import TransmissionModel
 
@@ -67,10 +67,6 @@ class _Module:
         }
         self.constants = Constants(names)
         self.states = self.rule.with_flag(SYNAPSE)
-
-    def word(self, node: Operation) -> str:
-        """Raise an error: a text with random numbers is refused."""
-        raise AssertionError(node.function)
 
     def text(self, docstring: str) -> str:
         """Return the text of the module."""

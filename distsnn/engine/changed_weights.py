@@ -143,10 +143,8 @@ class ChangedWeights(CountedHolder):
 
     @property
     def _declared(self) -> tuple[StateField, ...]:
-        variables = {"weight differences": ("int64", "quantum")}
-        return projection_fields(
-            self.projection, "synapse", variables, count_name="number of weight differences"
-        )
+        group, variables = "weight_differences", {"difference": ("int64", "quantum")}
+        return projection_fields(self.projection, "synapse", group, variables, count_group=group)
 
     def declare(self, saved: Iterable[StateField]) -> None:
         """Declare the differences of a checkpoint."""

@@ -24,7 +24,7 @@ def in_view(neurons: LocalNeurons, view: PopulationView) -> npt.NDArray[np.int64
 
 
 def window(start: float, stop: float, dt: float) -> tuple[int, int]:
-    """Return the loops of a stimulus that acts in (start, stop] ms."""
+    """Return the half-open range of iterations in which a stimulus acts, (start, stop] ms."""
     last = FOREVER if stop == math.inf else to_steps(stop, dt, where="stop")
     return to_steps(start, dt, where="start"), last
 
@@ -32,7 +32,7 @@ def window(start: float, stop: float, dt: float) -> tuple[int, int]:
 def pieces(
     value: float | Floats | Piecewise, start: int, stop: int, dt: float
 ) -> Iterator[tuple[int, int, float | Floats]]:
-    """Yield (first loop, last loop, value) of a piecewise constant quantity."""
+    """Yield (first, last, value) of a piecewise constant quantity: iterations first <= k < last."""
     if not isinstance(value, Piecewise):
         yield start, stop, value
         return

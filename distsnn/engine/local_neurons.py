@@ -12,7 +12,7 @@ from distsnn.counter_rng import PARAMETER
 from distsnn.engine.kernel_calls import KernelCall
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.spike_sources import source_call
-from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, parameter_name
+from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, saved_names
 from distsnn.errors import DescriptionError
 from distsnn.kernels import emission, neuron_draws
 from distsnn.kernels.rows import MASK, RING, STRIDE
@@ -110,7 +110,7 @@ class LocalNeurons(NeuronHolder):
         name, declared = self.population.name, self.population.model.parameters()
         parameters = (
             StateField(
-                *(name, parameter_name(parameter), "neuron", "float64"),
+                *(name, "neuron_parameters", parameter, "neuron", "float64"),
                 unit=declared[parameter].unit if parameter in declared else "1",
             )
             for parameter in sorted(self.changed)
@@ -119,8 +119,7 @@ class LocalNeurons(NeuronHolder):
 
     def declare(self, saved: Iterable[StateField]) -> None:
         """Declare the parameters that were set before a checkpoint."""
-        names = {field.name for field in saved if field.population == self.population.name}
-        self.changed |= {name for name in self.parameters if parameter_name(name) in names}
+        self.changed |= saved_names(saved, self.population.name, "neuron_parameters")
 
     def arrays(self) -> Iterable[Values]:
         """Return copies of the parameters, then the arrays of the state variables."""
@@ -229,7 +228,10 @@ def state_fields(population: Population, dt: float) -> tuple[StateField, ...]:
     """Declare the state variables of a population's neurons, as they are kept."""
     real = population.state_type(dt)
     return tuple(
-        StateField(population.name, name, "neuron", "int32" if state.integer else real, state.unit)
+        StateField(
+            *(population.name, "neurons", name, "neuron"),
+            *("int32" if state.integer else real, state.unit),
+        )
         for name, state in population.model.states.items()
     )
 
@@ -261,10 +263,10 @@ def per_neuron(
         # padding takes the first neuron's value: it must be valid, and is never seen
         return np.asarray(value, np.float64)[np.maximum(neurons, 0)]
     if isinstance(value, Distribution):
-        kind, parameters = distribution_code(value)
+        code, parameters = distribution_code(value)
         drawn = np.empty(neurons.size)
-        places = np.maximum(neurons, 0)
-        draw_values(kind, *parameters, places, purpose, owner, field, np.uint64(seed), drawn)
+        indices = np.maximum(neurons, 0)
+        draw_values(code, *parameters, indices, purpose, owner, field, np.uint64(seed), drawn)
         return drawn
     return np.asarray(float(value))
 
@@ -356,11 +358,10 @@ def _neuron_call(
         call.scalars[where.quanta[name]] = quanta.quantum(population.name, name)
     for name, position in where.states.items():
         call.bind(position, neurons.states[name], neurons.first)
+    dtypes = {"count": np.int32, "real": neurons.real, "double": np.float64}
     for name, position in where.arrays.items():
-        kind = {"count": np.int32, "real": neurons.real, "double": np.float64}[
-            kernel.CONSTANTS[name]
-        ]
-        call.bind(position, np.ascontiguousarray(constants[name], dtype=kind), neurons.first)
+        values = np.ascontiguousarray(constants[name], dtypes[kernel.CONSTANTS[name]])
+        call.bind(position, values, neurons.first)
     for name in kernel.CONSTANTS:
         if name in where.scalars:
             call.scalars[where.scalars[name]] = float(constants[name])

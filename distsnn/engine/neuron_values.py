@@ -63,7 +63,7 @@ def write_state(
     value : float, ndarray of float64 (n,) or Distribution
         What can be kept in the variable's type.
     step, seed : int
-        Loops done, and the run's seed.
+        The step, and the run's seed.
     """
     if isinstance(value, Distribution):
         value = neurons.draws(variable, value, slots, step=step, seed=seed)

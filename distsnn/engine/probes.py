@@ -1,4 +1,4 @@
-"""State recordings: samples of chosen neurons' states, taken in the loop, drained between runs.
+"""State recordings: samples of neurons' states, taken in the epoch loop, read after segments.
 
 States of synapse models are sampled in `engine.source_probes`.
 """
@@ -87,7 +87,7 @@ class StateProbe:
     neurons : LocalNeurons
         The population's neurons on this rank.
     interval_steps : int
-        Loops between samples; sampled after loop k where (k + 1) is a multiple.
+        Iterations between samples; iteration k ends with a sample if k + 1 is a multiple.
     gids : ndarray of uint32, shape (n,)
         This rank's recorded neurons.
     slots : ndarray of int, shape (n,)
@@ -118,12 +118,12 @@ class StateProbe:
     on: bool = True
 
     def check_room(self, first: int, last: int) -> None:
-        """Check that the samples of loops first to last fit.
+        """Check that the samples of iterations first to last fit.
 
         Raises
         ------
         ValueError
-            If they do not: too many loops, or the samples before were not drained.
+            If they do not: too many iterations, or earlier samples were not drained.
         """
         n_added = last // self.interval_steps - first // self.interval_steps if self.on else 0
         for name, samples in self.samples.items():
@@ -164,7 +164,7 @@ class StateProbe:
 
 
 def max_undrained_steps(network: Network) -> int:
-    """Return how many loops may run before samples are drained (the same on all ranks)."""
+    """Return how many iterations may run before samples are drained (the same on all ranks)."""
     views = [
         (
             recording.target.size * len(_states(network, recording)),

@@ -248,7 +248,7 @@ class RankEngine:
             ),
         ]
         rows_of_projections = self.synapses.plastic
-        self.plastic_ring = plastic_ring(layout, rows_of_projections, ring)
+        self.plastic_ring = plastic_ring(rows_of_projections, ring)
         spikes = ReceivedSpikes(*received, epoch_loop.state, epoch_loop.complete_until)
         self.plastic = [
             PlasticDelivery(

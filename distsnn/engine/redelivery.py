@@ -33,7 +33,7 @@ def deliver_again(
     Parameters
     ----------
     epoch_loop : EpochLoop
-        The connected loop; afterwards its next iteration is `step`.
+        The connected epoch loop; afterwards its next iteration is `step`.
     step : int
         Number of iterations done.
     spikes : (ndarray of int32, ndarray of uint32)

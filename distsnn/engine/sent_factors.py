@@ -28,10 +28,8 @@ class SentFactors(CountedHolder):
 
     def __init__(self, layout: LocalLayout, projection: Projection) -> None:
         self._layout, self._projection = layout, projection
-        variables = {"factors of spikes": ("float64", "1")}
-        self.fields = projection_fields(
-            projection, "source", variables, count_name="spikes in flight"
-        )
+        group, variables = "sent_factors", {"factor": ("float64", "1")}
+        self.fields = projection_fields(projection, "source", group, variables, count_group=group)
         # in the order of (block, step, gid)
         self._step, self._gid = np.empty(0, np.int32), np.empty(0, np.uint32)
         self._factor = np.empty(0)

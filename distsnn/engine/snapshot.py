@@ -36,10 +36,10 @@ class Snapshot:
     Attributes
     ----------
     step : int
-        Loops done.
+        The step.
     blocks : ndarray of int64, shape (n_owned,)
         This rank's blocks, ascending.
-    states : mapping of (population, variable) to ndarray
+    states : mapping of (population, group, variable) to ndarray
         Values of the fields, block after block, and of counted fields how many each block has; only
         of populations that have neurons here.
     spikes : (ndarray of int32, ndarray of uint32)
@@ -75,9 +75,9 @@ def take_snapshot(engine: RankEngine) -> Snapshot:
             if field.population in local_populations:
                 states[field.key] = values
                 declared.append(field)
-            if field.count_name and (field.population, field.count_name) not in states:
+            if field.count_group and field.count_key not in states:
                 assert isinstance(holder, CountedHolder)
-                states[field.population, field.count_name] = holder.counts()
+                states[field.count_key] = holder.counts()
     digests = _block_digests(layout, declared, states, spikes)
     for field in declared:
         # the owner of the first block saves shared values
@@ -94,11 +94,11 @@ def restore_snapshot(engine: RankEngine, states: States, step: int, flying: Spik
     ----------
     engine : RankEngine
         A connected engine that has not run.
-    states : mapping of (population, variable) to ndarray
+    states : mapping of (population, group, variable) to ndarray
         As in a snapshot, for this rank's blocks; of fields that are needed everywhere
         (`StateField.everywhere`), for the whole population.
     step : int
-        Loops done.
+        The step.
     flying : (ndarray of int32, ndarray of uint32)
         All ranks' spikes in flight, in the order of (step, gid).
     """
@@ -121,13 +121,13 @@ def _block_digests(
         values = states[field.key]
         blocks = layout.blocks_of_rank(field.population)
         counts = table.size[blocks].astype(np.int64) * field.size
-        if field.count_name:
-            counts = states[field.population, field.count_name]
+        if field.count_group:
+            counts = states[field.count_key]
         parts = [part.tobytes() for part in np.split(values, np.cumsum(counts)[:-1])]
         if field.shared:
             parts = [hashlib.sha256(values.tobytes()).digest()] * blocks.size
         for block, part in zip(blocks.tolist(), parts, strict=True):
-            hashes[block].update(f"{field.name} {values.dtype}\n".encode())
+            hashes[block].update(f"{field.group} {field.name} {values.dtype}\n".encode())
             hashes[block].update(part)
     step, gid = spikes
     of_block = table.block_of_gid(gid)

@@ -6,8 +6,8 @@ The owner of a source also keeps a record, which is saved; it takes the source's
 needed. A spike's factor is decided when the spike is sent. So the factors of spikes in flight are
 saved as well: parameters may have changed since (see `engine.sent_factors`).
 
-Delivery cannot stop the loop: a factor that is not allowed becomes 0, and the first one of a row
-set is noted in the header of its records. Python finds it after the segment.
+Delivery cannot stop the epoch loop: a factor that is not allowed becomes 0, and the first one of a
+row set is noted in the header of its records. Python finds it after the segment.
 """
 
 import importlib
@@ -26,8 +26,8 @@ from distsnn.engine.state_fields import (
     NeuronHolder,
     StateField,
     Values,
-    parameter_name,
     projection_fields,
+    saved_names,
 )
 from distsnn.errors import DescriptionError
 from distsnn.kernels import synapses as kernels
@@ -245,22 +245,18 @@ class OwnStates(SourceStates):
     def _make_fields(self) -> None:
         parameters = self.parameters.model.parameters()
         changed = {
-            parameter_name(name): ("float64", parameters[name].unit)
-            for name in sorted(self.parameters.changed)
+            name: ("float64", parameters[name].unit) for name in sorted(self.parameters.changed)
         }
         self.fields = (
-            *projection_fields(self.projection, "source", changed),
+            *projection_fields(self.projection, "source", "source_parameters", changed),
             *state_fields(self.projection),
         )
 
     def declare(self, saved: Iterable[StateField]) -> None:
         """Declare the parameters that were set before a checkpoint."""
-        names = {field.key for field in saved if field.owner == "source"}
-        for name in self.parameters.model.parameters():
-            variables = {parameter_name(name): ("float64", "1")}
-            (field,) = projection_fields(self.projection, "source", variables)
-            if field.key in names:
-                self.parameters.changed[name] = np.zeros(())
+        population = self.projection.pre.population
+        for name in saved_names(saved, population, "source_parameters", self.projection):
+            self.parameters.changed[name] = np.zeros(())
         self._make_fields()
 
     def arrays(self) -> Iterable[Values]:
@@ -397,4 +393,4 @@ def state_fields(projection: Projection) -> tuple[StateField, ...]:
         name: ("float64", model.states[name].unit if name in model.states else "steps")
         for name in kernel.STATES
     }
-    return projection_fields(projection, "source", variables)
+    return projection_fields(projection, "source", "sources", variables)

@@ -43,7 +43,7 @@ def emit(
     index : int
         The population.
     step : ndarray of int, shape (n,)
-        Stamps, after the engine's step.
+        Steps of the spikes, after the engine's step.
     neurons : ndarray of int, shape (n,)
         Index within the population; neurons of other ranks are ignored. None may spike twice in a
         step.
@@ -51,14 +51,14 @@ def emit(
     is_local = layout.to_local(index, neurons) >= 0
     first_gid = [*layout.network.first_gid.values()][index]
     position = int(call.table[emission.POSITION])
-    # a spike stamped s is emitted in loop s - 1
-    loops = np.concatenate(
+    # iteration s - 1 emits a spike of step s
+    iterations = np.concatenate(
         [call.referenced_arrays[emission.EVENT_STEPS][position:], step[is_local] - 1]
     )
     gids = np.concatenate(
         [call.referenced_arrays[emission.EVENT_GIDS][position:], first_gid + neurons[is_local]]
     )
-    order = np.lexsort((gids, loops))
-    call.bind(emission.EVENT_STEPS, loops[order].astype(np.int64))
+    order = np.lexsort((gids, iterations))
+    call.bind(emission.EVENT_STEPS, iterations[order].astype(np.int64))
     call.bind(emission.EVENT_GIDS, gids[order].astype(np.uint32))
     call.table[emission.N_EVENTS], call.table[emission.POSITION] = order.size, 0

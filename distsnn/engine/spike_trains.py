@@ -306,10 +306,10 @@ class GammaCalls(RateCalls, NeuronHolder):
 
 def state_fields(stimulus: GammaInput, number: int) -> tuple[StateField, ...]:
     """Declare the state of the gamma processes of a stimulus, which has a number in the network."""
-    # '/' cannot be in a name: no state of a neuron or projection is called so
-    name, unit = f"clock and next spikes / stimulus {number}", "expected spikes"
     return (
         StateField(
-            stimulus.target.population, name, "stimulus", "float64", unit, size=1 + stimulus.n
+            *(stimulus.target.population, f"gamma_processes/{number}", "clock_and_next_spikes"),
+            *("stimulus", "float64", "expected spikes"),
+            size=1 + stimulus.n,
         ),
     )

@@ -18,7 +18,7 @@ from distsnn.network import Projection
 
 Ints = npt.NDArray[np.int64]
 Values = npt.NDArray[Any]
-Key = tuple[str, str]
+Key = tuple[str, str, str]
 
 Owner = Literal["neuron", "source", "target", "synapse", "modulator", "stimulus", "rank", "script"]
 
@@ -31,8 +31,12 @@ class StateField:
     ----------
     population : str
         The population in whose blocks its values are saved.
+    group : str
+        Its group among the variables of this population: what the variables are, and the
+        projection, stimulus or rule to which they belong, such as ``"sources/E->I"``. So the name
+        of a user's variable is never that of one of distsnn's own.
     name : str
-        Its name among the variables of this population.
+        Its name in the group.
     owner : {"neuron", "source", "target", "synapse", "modulator", "stimulus", "rank", "script"}
         What has a value. Neurons, sources and targets of a projection, and neurons that a stimulus
         reaches have `size` values each. Of synapses, and of what a rank holds for its neurons, a
@@ -44,22 +48,29 @@ class StateField:
         Their unit.
     size : int
         Values of each neuron, or for all blocks.
-    count_name : str
-        Name by which the number of values is saved for each block, where blocks differ in it.
+    count_group : str
+        Group in which the number of values is saved for each block, as ``count``, where blocks
+        differ in it.
     """
 
     population: str
+    group: str
     name: str
     owner: Owner
     dtype: str
     unit: str = "1"
     size: int = 1
-    count_name: str = ""
+    count_group: str = ""
 
     @property
     def key(self) -> Key:
-        """Population and name, by which values are saved."""
-        return self.population, self.name
+        """Population, group and name, by which values are saved."""
+        return self.population, self.group, self.name
+
+    @property
+    def count_key(self) -> Key:
+        """The same for the number of values of each block."""
+        return self.population, self.count_group, "count"
 
     @property
     def everywhere(self) -> bool:
@@ -144,19 +155,14 @@ class NeuronHolder(StateHolder):
             array[is_neuron] = rows[self.neurons[is_neuron]] if field.everywhere else rows
 
 
-def parameter_name(parameter: str) -> str:
-    """Return the name by which a parameter that was set is saved."""
-    # '/' cannot be in a name: no state is called so
-    return f"parameter / {parameter}"
-
-
 def projection_fields(
     projection: Projection,
     owner: Owner,
+    group: str,
     variables: Mapping[str, tuple[str, str]],
     *,
     sizes: Mapping[str, int] = MappingProxyType({}),
-    count_name: str = "",
+    count_group: str = "",
 ) -> tuple[StateField, ...]:
     """Declare variables of a projection, with types and units by name.
 
@@ -166,9 +172,40 @@ def projection_fields(
     view = projection.pre if owner == "source" else projection.post
     return tuple(
         StateField(
-            *(view.population, f"{name} of {projection.name}", owner, dtype, unit),
+            *(view.population, f"{group}/{projection.name}", name, owner, dtype, unit),
             size=sizes.get(name, 1),
-            count_name=f"{count_name} of {projection.name}" if count_name else "",
+            count_group=f"{count_group}/{projection.name}" if count_group else "",
         )
         for name, (dtype, unit) in variables.items()
     )
+
+
+def trace_fields(
+    projection: Projection, owner: Owner, traces: Iterable[str], precision: str
+) -> tuple[StateField, ...]:
+    """Declare the traces of a projection's sources or targets, and the steps of their spikes."""
+    variables = dict.fromkeys(traces, (precision, "1"))
+    return (
+        *projection_fields(projection, owner, f"{owner}_traces", variables),
+        *projection_fields(projection, owner, f"{owner}_spikes", {"last_spike": ("int32", "step")}),
+    )
+
+
+def saved_names(
+    saved: Iterable[StateField], population: str, group: str, projection: Projection | None = None
+) -> set[str]:
+    """Return the names of the variables of a group that a checkpoint has.
+
+    Parameters
+    ----------
+    saved : iterable of StateField
+        The variables of the checkpoint.
+    population : str
+        The population with which they are saved.
+    group : str
+        The group, without the projection's name.
+    projection : Projection, optional
+        The projection to which they belong.
+    """
+    path = group if projection is None else f"{group}/{projection.name}"
+    return {field.name for field in saved if (field.population, field.group) == (population, path)}

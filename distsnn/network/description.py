@@ -413,13 +413,13 @@ class Network(Description):
         return self == other
 
 
-def _items(value: Any, kind: Any, field: str) -> tuple[Any, ...]:
+def _items(value: Any, item_type: Any, field: str) -> tuple[Any, ...]:
     where = f"network, field {field}"
     if isinstance(value, Description | str) or not isinstance(value, Iterable):
         raise DescriptionError("must be a list", where=where, value=value)
     items = tuple(value)
     for index, item in enumerate(items):
-        if not isinstance(item, kind):
+        if not isinstance(item, item_type):
             raise DescriptionError(
                 f"does not belong among {field}", where=f"{where}[{index}]", value=item
             )

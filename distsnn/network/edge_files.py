@@ -140,7 +140,7 @@ def zarr_layout(folder: Path, name: str) -> ZarrLayout:
                 "the chunks cannot be decoded",
                 where=where,
                 value=layout.compressor,
-                allowed="chunks that are not compressed, or by zstd or blosc alone; no shards",
+                allowed="no compression, zstd or blosc; no shards",
             )
         if layout.chunk_bytes > _MOST_CHUNK:
             raise DescriptionError(

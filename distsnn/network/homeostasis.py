@@ -64,7 +64,8 @@ class Homeostasis(Description, ABC):
                     "must be a projection's name",
                     where=f"{noun}, field projections",
                     value=projection_name,
-                    allowed="a name, or a Projection with one; without, it becomes 'pre->post'",
+                    allowed="a name, or a Projection that has a name",
+                    hint="a projection without a name becomes 'pre->post' in the network",
                 )
         if name is not None:
             check_name(name, where=f"{noun}, field name")
@@ -105,7 +106,8 @@ class Homeostasis(Description, ABC):
                 raise DescriptionError(
                     f"projection {name!r} is not plastic",
                     where=place,
-                    allowed="projections whose `synapse` is a model of plasticity, such as STDP",
+                    allowed="plastic projections",
+                    hint="set its `synapse` to a plasticity rule, such as STDP()",
                 )
             projections.append(by_name[name])
             model, first = by_name[name].plasticity_rule, projections[0].plasticity_rule

@@ -196,7 +196,7 @@ class Projection(Description):
             raise DescriptionError(
                 f"its weights are in {unit}, but the input of {model.name} is in {target_unit}",
                 where=f"{where}, field synapse",
-                allowed=f"a rule with weight_unit={target_unit!r}",
+                hint=f"use a rule with weight_unit={target_unit!r}",
             )
 
     def _check_source(self, name: str, value: Value | None, *, where: str) -> None:

@@ -227,7 +227,8 @@ def _too_wide(
         "the weights differ too much for one fixed-point scale",
         where=f"population {key[0]!r}, receptor {key[1]!r}",
         value=f"a sum of up to 2^{held + LARGEST_SUM_BITS - k} quanta of 2^{k}{_lost(named, held)}",
-        allowed=f"at most 2^{LARGEST_SUM_BITS} quanta: no such tiny weights, or weight_bits",
+        allowed=f"at most 2^{LARGEST_SUM_BITS} quanta",
+        hint="use no such tiny weights, or set weight_bits",
     )
 
 

@@ -260,7 +260,8 @@ class RecordWeights(Description):
             raise DescriptionError(
                 f"projection {projection.name!r} is not plastic",
                 where=f"{where}, field projection",
-                allowed="a projection whose `synapse` is a model of plasticity, such as STDP",
+                allowed="a plastic projection",
+                hint="set its `synapse` to a plasticity rule, such as STDP()",
             )
         valid_names = ["weight", *projection.plasticity_rule.synapse_states]
         _check_names(self.variables, valid_names, where=f"{where}, field variables")
@@ -283,7 +284,8 @@ def _projection_name(projection: object, *, where: str) -> str:
             "must be a projection's name",
             where=where,
             value=name,
-            allowed="a name, or a Projection with one; without, it becomes 'pre->post'",
+            allowed="a name, or a Projection that has a name",
+            hint="a projection without a name becomes 'pre->post' in the network",
         )
     return name
 

@@ -62,7 +62,7 @@ def neuron_model(cls: type[N]) -> type[N]:
         raise DescriptionError(
             "a neuron model cannot have a parameter substeps, the number of parts of a step",
             where=where,
-            allowed="the field substeps of the base class SubsteppedNeuron",
+            hint="use SubsteppedNeuron as the base class, which has the field substeps",
         )
     return _register(model, _MODELS, where)
 

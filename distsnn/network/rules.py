@@ -63,10 +63,6 @@ class ConnectionRule(Description, ABC):
     def expected_synapses(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
         """Return the expected number of synapses."""
 
-    def expected_indegree(self, n_pre: int, n_post: int, is_recurrent: bool) -> float:
-        """Return the expected number of synapses onto a target."""
-        return self.expected_synapses(n_pre, n_post, is_recurrent) / n_post
-
     @abstractmethod
     def max_indegree_bound(self, n_pre: int, n_post: int) -> int:
         """Return a bound of the largest number of synapses onto a target.
@@ -312,7 +308,8 @@ class FixedTotalNumber(ConnectionRule):
                 "a fixed total number without multapses is not defined, as in NEST",
                 where=self._place("multapses"),
                 value=False,
-                allowed="True; PairwiseBernoulli makes no multapses",
+                allowed="True",
+                hint="use PairwiseBernoulli, which makes no multapses",
             )
 
     def check(self, n_pre: int, n_post: int, is_recurrent: bool, *, where: str) -> None:

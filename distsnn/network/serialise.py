@@ -41,8 +41,8 @@ def parts(value: object) -> Iterator[Description]:
 
 def user_classes(network: Description) -> list[type]:
     """Return the user-defined classes of a network: models, rules, distributions, stimuli."""
-    kinds = dict.fromkeys(type(part) for part in parts(network))
-    return [kind for kind in kinds if kind.__module__.partition(".")[0] != "distsnn"]
+    classes = dict.fromkeys(type(part) for part in parts(network))
+    return [cls for cls in classes if cls.__module__.partition(".")[0] != "distsnn"]
 
 
 def encode(
@@ -93,16 +93,16 @@ def encode(
         for field in fields(value):
             if field.metadata.get(ADDED) and _is_default(getattr(value, field.name), field.default):
                 continue
-            place = f"{path}/{field.name}" if path else field.name
+            field_path = f"{path}/{field.name}" if path else field.name
             items[field.name] = encode(
-                getattr(value, field.name), place, arrays, classes, fingerprints
+                getattr(value, field.name), field_path, arrays, classes, fingerprints
             )
-        kind, name = _stored_name(value)
+        tag, name = _stored_name(value)
         if isinstance(value, EquationModelBase):
             model = encode(value.model, f"{path}/model", arrays, classes, fingerprints)
-            return {kind: model, _FIELDS: items}
-        _check_found(type(value), _model_class(kind, name, classes, path), name, path)
-        return {kind: name, _FIELDS: items}
+            return {tag: model, _FIELDS: items}
+        _check_found(type(value), _model_class(tag, name, classes, path), name, path)
+        return {tag: name, _FIELDS: items}
     raise TypeError(f"a {type(value).__name__} has no place in a description")
 
 
@@ -150,8 +150,8 @@ def decode(
         return _decoded_items(data[_MAP], arrays, classes, path)
     if _FIELDS not in data:
         raise DescriptionError("not a stored description", where=path, value=sorted(data))
-    kind = next((tag for tag in (_MODEL, _SYNAPSE, _CLASS) if tag in data), _CLASS)
-    name = data.get(kind)
+    tag = next((each for each in (_MODEL, _SYNAPSE, _CLASS) if each in data), _CLASS)
+    name = data.get(tag)
     cls: type[Description] | None = None
     if isinstance(name, dict):
         model = decode(name, arrays, classes, f"{path}.model")
@@ -160,7 +160,7 @@ def decode(
         elif isinstance(model, PlasticityModel | TransmissionModel):
             cls = model.synapse
     elif isinstance(name, str):
-        cls = _model_class(kind, name, classes, path)
+        cls = _model_class(tag, name, classes, path)
     if cls is None or isabstract(cls):
         raise unknown_name_error("kind of description", name, classes, where=path)
     items = _decoded_items(data[_FIELDS], arrays, classes, path)
@@ -169,13 +169,13 @@ def decode(
 
 
 def _stored_name(value: Description) -> tuple[str, str]:
-    """Return the key and the name that a description's class is stored with."""
+    """Return the tag and the name that a description's class is stored with."""
     if isinstance(value, Neuron | SynapseModel):
         return (_MODEL if isinstance(value, Neuron) else _SYNAPSE), value.name
     return _CLASS, type(value).__name__
 
 
-def _model_class(kind: str, name: str, classes: Classes, path: str) -> type[Description]:
+def _model_class(tag: str, name: str, classes: Classes, path: str) -> type[Description]:
     """Return the class of a stored name. A user-defined class is code, which no store holds."""
 
     def described(name: str) -> type[Description]:
@@ -189,7 +189,7 @@ def _model_class(kind: str, name: str, classes: Classes, path: str) -> type[Desc
         _CLASS: described,
     }
     try:
-        return named[kind](name)
+        return named[tag](name)
     except DescriptionError as error:
         raise DescriptionError(
             error.problem,
@@ -203,13 +203,13 @@ def _model_class(kind: str, name: str, classes: Classes, path: str) -> type[Desc
 
 def _check_found(cls: type, stored_class: type, name: str, path: str) -> None:
     """Raise DescriptionError if a class is not what its stored name finds."""
-    place, other = (
+    given, found = (
         f"{candidate.__module__}.{candidate.__qualname__}" for candidate in (cls, stored_class)
     )
     # a file that was loaded again has other classes of the same names
-    if place != other:
+    if given != found:
         raise DescriptionError(
-            f"{place} is stored by its name, which is also the name of {other}",
+            f"{given} is stored by its name, which is also the name of {found}",
             where=path or "network",
             value=name,
             hint="give it a name of its own, and put @neuron_model or @synapse_model before a "

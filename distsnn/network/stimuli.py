@@ -43,7 +43,7 @@ def as_per_neuron(value: object, *, where: str) -> PerNeuron:
     checked = as_value(value, where=where)
     if isinstance(checked, Distribution):
         raise DescriptionError(
-            "must be a number or an array", where=where, value=value, allowed="no distribution"
+            "must be a number or an array, no distribution", where=where, value=value
         )
     return checked
 

@@ -143,7 +143,7 @@ class BuildResult:
     quanta : WeightQuanta
         Fixed-point scales.
     epochs : Epochs
-        Most loops between two exchanges.
+        Largest numbers of iterations between two exchanges.
     max_delay_steps : int
         The longest delay of all ranks, steps.
     synapses : int

@@ -124,12 +124,12 @@ class CheckpointManager:
                     self._about["network"] = network_digest(self._network)
                 blocks = self._index(parts)
                 digest = hashlib.sha256(blocks["digest"].tobytes()).hexdigest()
-                now = {
+                state = {
                     "step": saved_snapshot.step,
                     "max_delay_steps": self._built.max_delay_steps,
                     "digest": digest,
                 }
-                now["fields"] = [asdict(field) for field in snapshot.fields(self._built.engine)]
+                state["fields"] = [asdict(field) for field in snapshot.fields(self._built.engine)]
                 so_far = {
                     "recorded_spike_counts": spikes,
                     "run_s": run_s,
@@ -137,7 +137,7 @@ class CheckpointManager:
                     "script_changes": scripted,
                 }
                 so_far |= {"recordings": recordings} if recordings else {}
-                writer.write_index(self._about | now | so_far, blocks)
+                writer.write_index(self._about | state | so_far, blocks)
         seal = ""
         try:
             with collective_phase(communicator, "saving the state"), _as_recording_error():
@@ -250,9 +250,9 @@ def note_versions(generation: CheckpointReader, current: dict[str, str], note: N
     other = [name for name in _VERSIONS if stored.get(name, "unknown") != current[name]]
     if other:
         saved = ", ".join(f"{name} {stored.get(name, 'unknown')[:40]}" for name in other)
-        now = ", ".join(f"{name} {current[name]}" for name in other)
+        running = ", ".join(f"{name} {current[name]}" for name in other)
         note(
-            f"checkpoint {generation.number} was saved with {saved}; this is {now}: "
+            f"checkpoint {generation.number} was saved with {saved}; this is {running}: "
             "spikes may differ from a run with one version"
         )
 

@@ -17,7 +17,7 @@ def _ticks():  # type: ignore[no-untyped-def]
 
 
 class TickClock:
-    """Turns the loop's ticks into seconds, by comparing them with a clock since it was made."""
+    """Turns the epoch loop's ticks into seconds by comparing them with a clock."""
 
     def __init__(self) -> None:
         self._ticks, self._time = int(_ticks()), time.perf_counter()

@@ -31,9 +31,10 @@ def check_declared(generation: CheckpointReader, engine: RankEngine) -> None:
     declared = {field.key: field for field in snapshot.fields(engine)}
     for key in sorted({*stored, *declared}):
         if stored.get(key) != declared.get(key):
+            population, group, name = key
             raise StoreError(
-                f"state {key[1]!r} of population {key[0]!r} is {stored.get(key)} there, and "
-                f"{declared.get(key)} in this version of distsnn",
+                f"state {group}/{name} of population {population!r} is {stored.get(key)} there, "
+                f"and {declared.get(key)} in this version of distsnn",
                 path=str(generation.folder),
             )
 
@@ -67,8 +68,8 @@ def read_states(
         if field.shared:  # the owner of the first block has saved it
             blocks = local_blocks = blocks[:1]
             counts = np.array([field.size])
-        elif field.count_name:
-            key = field.population, field.count_name
+        elif field.count_group:
+            key = field.count_key
             if key not in known_counts:
                 each = np.ones(blocks.size, np.int64)
                 known_counts[key] = _read(generation, key, "int64", writers, blocks, each, blocks)

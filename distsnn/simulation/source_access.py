@@ -120,6 +120,7 @@ class SynapseModelParameters(Mapping[str, float | Floats]):
                 "a spike could add more than sums of input have room for",
                 where=f"{self._where}, {name}",
                 value=f"up to {after.max_factor():.6g} times the weight",
-                allowed=f"up to {described_factor:.6g} times, as described; describe the "
-                "projection with the values that have the largest effect, and set others",
+                allowed=f"up to {described_factor:.6g} times, as described",
+                hint="describe the projection with the values that have the largest effect, then "
+                "set others",
             )

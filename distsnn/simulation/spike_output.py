@@ -143,7 +143,7 @@ class SpikeOutput:
             self.recorder.queue_attributes(target_time_ms=end * dt, target_steps=end)
 
     def advance(self, engine: RankEngine, n_steps: int) -> RecordingError | None:
-        """Run some loops and take what comes out of them; return why it cannot be recorded."""
+        """Run a segment and record what it brings; return why that cannot be recorded."""
         engine.run(n_steps, self._take)
         begin = time.perf_counter()
         if self.recorder is not None:

@@ -35,7 +35,7 @@ Keys = npt.NDArray[np.int64]
 _LAST_STEP = 2**31 - 1
 _NONE: Keys = np.empty(0, np.int64)
 # Kinds of what a checkpoint holds: fields of stimuli, and spikes.
-_CHANGED, _COMING = "changed", "spikes to come"
+_CHANGED, _COMING = "stimulus_changes", "pending_spikes"
 # As every described weight that matters.
 _LARGEST_ERROR = 2.0**-10
 # Quanta of a weight: sums of millions of spikes in a step are still exact.
@@ -185,7 +185,7 @@ class StimulusControl(StateHolder):
         held = {key: (values.dtype.name, values.size) for key, values in self._held().items()}
         return self._declared or tuple(
             StateField(
-                self._population(name), f"{kind} / {field_name} / {name}", "script", dtype, size=n
+                self._population(name), f"{kind}/{name}", field_name, "script", dtype, size=n
             )
             for (kind, field_name, name), (dtype, n) in held.items()
         )
@@ -224,9 +224,9 @@ class StimulusControl(StateHolder):
         changed: dict[str, dict[str, npt.NDArray[Any]]] = {}
         spikes: dict[str, dict[str, npt.NDArray[Any]]] = {}
         for state_field, value in zip(self.fields, values, strict=True):
-            kind, field_name, name = state_field.name.split(" / ", 2)
-            parts = changed if kind == _CHANGED else spikes
-            parts.setdefault(name, {})[field_name] = value
+            kind, name = state_field.group.split("/", 1)
+            groups = changed if kind == _CHANGED else spikes
+            groups.setdefault(name, {})[state_field.name] = value
         self._declared = ()
         self.set_again(
             {

@@ -435,11 +435,11 @@ def _stimulus_with_rounded_weights(stimulus: RateInput | SpikeInput, k: int, boa
     return replace(stimulus, weight=rounded)
 
 
-def _zero_weights_error(board: Board, part: str, scale: float, k: int) -> DescriptionError:
+def _zero_weights_error(board: Board, label: str, scale: float, k: int) -> DescriptionError:
     bits = format_count(board.core.weight_bits.require("weights"), "bit")
     return DescriptionError(
         f"all weights would become 0: the largest weight of their scale has {bits}",
-        where=f"{part}, field weight",
+        where=f"{label}, field weight",
         value=scale,
         allowed=f"more than {math.ldexp(0.5, k):g} on board {board.name!r}",
     )

@@ -229,7 +229,7 @@ def _remove_link(
 def _cores_by_node(
     topology: Topology, living: dict[XY, tuple[int, XY]], cores: int, reserved: int, where: str
 ) -> list[list[int]]:
-    core_counts = {(x, y): number for x, y, number in topology.fewer_cores}
+    core_counts = {(x, y): count for x, y, count in topology.fewer_cores}
     total = sum(core_counts.get(context, cores) for _, context in living.values())
     if total > _MAX_CORES:
         raise DescriptionError(

@@ -18,16 +18,16 @@ from distsnn.network import Projection
 
 @dataclass(frozen=True, eq=False)
 class ReceivedSpikes:
-    """The list of spikes to deliver, and the state of the loop.
+    """The list of spikes to deliver, and the state of the epoch loop.
 
     Attributes
     ----------
     gid, step : ndarray of uint32, int64
-        Spikes and the loops that emitted them.
+        Spikes and the iterations that emitted them.
     state : ndarray of int64
         See `kernels.loop`.
     complete_until : ndarray of int64, shape (1,)
-        The loop before which all ranks' spikes are delivered, or are those that the list holds:
+        The iteration before which all ranks' spikes are delivered, or are those of the list:
         histories make room only where the list is empty.
     """
 

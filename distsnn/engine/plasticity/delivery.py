@@ -31,8 +31,8 @@ from distsnn.engine.state_fields import (
     StateField,
     StateHolder,
     Values,
-    parameter_name,
     projection_fields,
+    saved_names,
 )
 from distsnn.kernels import plastic
 from distsnn.kernels.delivery import GROW
@@ -72,7 +72,7 @@ class PlasticDelivery(StateHolder):
     deliver : KernelCall
         Called with a range of the list: sources spike, or are put into the queue.
     collect : KernelCall or None
-        Called every loop where spikes take time to go along their axons.
+        Called in every iteration if spikes have an axonal delay.
     rows : PlasticRows
         The synapses.
     synapses : SynapseStates
@@ -286,18 +286,19 @@ class PlasticDelivery(StateHolder):
     @property
     def fields(self) -> tuple[StateField, ...]:
         """Whether it learns, and parameters that were set."""
-        variables = {"learning": ("int32", "1")}
-        variables |= {parameter_name(name): ("float64", "1") for name in self._numbers}
-        return projection_fields(self.projection, "modulator", variables)
+        parameters = dict.fromkeys(self._numbers, ("float64", "1"))
+        return (
+            *projection_fields(
+                self.projection, "modulator", "projections", {"learning": ("int32", "1")}
+            ),
+            *projection_fields(self.projection, "modulator", "projection_parameters", parameters),
+        )
 
     def declare(self, saved: Iterable[StateField]) -> None:
         """Declare the parameters that were set before a checkpoint."""
-        names = {field.key for field in saved if field.owner == "modulator"}
-        for name in self.constants.parameters:
-            variables = {parameter_name(name): ("float64", "1")}
-            (field,) = projection_fields(self.projection, "modulator", variables)
-            if field.key in names:
-                self.rows.changed[name] = np.zeros(())
+        population = self.projection.post.population
+        for name in saved_names(saved, population, "projection_parameters", self.projection):
+            self.rows.changed[name] = np.zeros(())
 
     def take(self, step: int) -> list[Values]:
         """Return whether it learns, and parameters that were set."""

@@ -64,9 +64,8 @@ class ModulatorHistory(StateHolder):
         table[plastic.MOD_DELAY], table[plastic.MOD_MASK] = self._delay, self._ahead.size - 1
         self.deliver.bind(plastic.MOD_AHEAD, self._ahead)
         self._reserve(np.zeros(1, np.int32), np.zeros(1, projection.weight_type), _FIRST_ROOM)
-        variables = {"last change of modulator": ("int64", "step")}
-        variables["modulator"] = (projection.weight_type, "1")
-        self.fields = projection_fields(projection, "modulator", variables)
+        variables = {"last_change": ("int64", "step"), "modulator": (projection.weight_type, "1")}
+        self.fields = projection_fields(projection, "modulator", "modulators", variables)
 
     def _reserve(self, steps: npt.NDArray[np.int32], values: npt.NDArray[Any], size: int) -> None:
         """Reserve space for `size` changes, and store the first ones."""

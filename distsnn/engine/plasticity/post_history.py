@@ -8,9 +8,6 @@ import numpy.typing as npt
 
 from distsnn.kernels.plastic import NEVER
 
-_FIRST_DEPTH = 16
-# of steps in which a target acts there are dozens in a spike
-_FIRST_DEPTH_OF_STEPS = 64
 # The latest 8 spikes of a record, with one trace of float32, are a cache line; others are seldom
 # needed. Records are an odd number of lines: were it even, first lines would crowd in a part of
 # the cache.
@@ -39,7 +36,9 @@ class TargetSpikeHistory:
         ``step``, int32, and ``trace``, of shape (traces,), newest first.
     """
 
-    def __init__(self, size: int, traces: int, precision: str, depth: int = _FIRST_DEPTH) -> None:
+    _first_depth = 16
+
+    def __init__(self, size: int, traces: int, precision: str) -> None:
         self._traces, self._precision = traces, precision
         real = np.dtype(precision)
         self._kind = np.dtype(
@@ -50,7 +49,7 @@ class TargetSpikeHistory:
                 "itemsize": real.itemsize * (1 + traces),
             }
         )
-        self.depth = self._at_least(depth)
+        self.depth = self._at_least(self._first_depth)
         self.records = self._made(size)
 
     def _at_least(self, depth: int) -> int:
@@ -100,8 +99,10 @@ class TargetStepHistory(TargetSpikeHistory):
         Index of the newest entry of each record; earlier entries are invalid.
     """
 
+    _first_depth = 64  # a target acts in dozens of steps per spike
+
     def __init__(self, size: int, values: int, precision: str) -> None:
-        super().__init__(size, values, precision, _FIRST_DEPTH_OF_STEPS)
+        super().__init__(size, values, precision)
         self.newest_index = np.full(size, self.depth - 1, np.int32)
 
     def double(self) -> None:

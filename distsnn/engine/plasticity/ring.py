@@ -12,9 +12,7 @@ from distsnn.engine.state_fields import CountedHolder, Ints, StateField, Values
 from distsnn.kernels import plastic
 
 
-def plastic_ring(
-    layout: LocalLayout, plastic_rows: list[PlasticRows], ring: InputRing
-) -> InputRing:
+def plastic_ring(plastic_rows: list[PlasticRows], ring: InputRing) -> InputRing:
     """Return the ring of plastic input, which differs from the input ring in its length."""
     ahead = max((rows.max_delay for rows in plastic_rows), default=0)
     planes, _, slots = ring.rows.shape
@@ -25,7 +23,7 @@ def plastic_ring(
 def merge_calls(
     rows: list[PlasticRows], plastic_ring_: InputRing, ring: InputRing
 ) -> list[KernelCall]:
-    """Return the calls that add the plastic input due in a loop to all other input."""
+    """Return the calls that add the plastic input due in an iteration to all other input."""
     calls = []
     for plane in sorted(
         {rows_of_set.row_set.plan.plane for rows_of_set in rows if rows_of_set.synapses}
@@ -64,25 +62,25 @@ class PendingInput(CountedHolder):
         units = {"neuron": "1", "receptor": "1", "step": "step", "value": "quanta"}
         self.fields = tuple(
             StateField(
-                *(population, f"plastic input {name}", "rank"),
+                *(population, "plastic_input", name, "rank"),
                 "int64" if name == "value" else "int32",
                 unit=unit,
-                count_name="plastic input",
+                count_group="plastic_input",
             )
             for name, unit in units.items()
         )
 
     def _pending(self, step: int) -> tuple[Ints, Ints, Ints, Ints]:
-        """Return the slot, receptor and loop of each input, and its value, in this order."""
+        """Return the slot, receptor and iteration of each input, and its value, in this order."""
         rows = self._ring.rows
-        loops = step + np.arange(rows.shape[1])
-        # slot, receptor, loop
-        ahead = rows[:, loops & (rows.shape[1] - 1), self._part].transpose(2, 0, 1)
+        iterations = step + np.arange(rows.shape[1])
+        # slot, receptor, iteration
+        ahead = rows[:, iterations & (rows.shape[1] - 1), self._part].transpose(2, 0, 1)
         slot, receptor, step_offset = np.nonzero(ahead)
         return (
             slot,
             receptor,
-            loops[step_offset],
+            iterations[step_offset],
             ahead[slot, receptor, step_offset].astype(np.int64),
         )
 

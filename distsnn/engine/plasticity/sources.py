@@ -14,7 +14,7 @@ from distsnn.engine.plasticity.calls import RuleCalls
 from distsnn.engine.plasticity.rule_constants import described_rule
 from distsnn.engine.source_states import select_source_spikes
 from distsnn.engine.spikes_in_flight import Spikes
-from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, projection_fields
+from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, trace_fields
 from distsnn.network import Projection
 
 
@@ -110,7 +110,5 @@ class DeliveredTraces(SourceTraces):
 
 def state_fields(projection: Projection) -> tuple[StateField, ...]:
     """Declare the traces of a plastic projection's sources."""
-    names = described_rule(projection).SOURCE
-    variables = {f"{name} of sources": (projection.weight_type, "1") for name in names}
-    variables["last spike of sources"] = ("int32", "step")
-    return projection_fields(projection, "source", variables)
+    traces = described_rule(projection).SOURCE
+    return trace_fields(projection, "source", traces, projection.weight_type)

@@ -15,8 +15,8 @@ from distsnn.engine.state_fields import (
     Ints,
     StateField,
     Values,
-    parameter_name,
     projection_fields,
+    saved_names,
 )
 from distsnn.kernels import scaling
 
@@ -41,10 +41,8 @@ class SynapseStates(CountedHolder):
     ----------
     lower, upper : ndarray of float64, shape (1,) or (n_synapses,)
         The least and the largest weight (magnitudes) of all synapses, or of each.
-    by_name : dict of str to ndarray, shape (n_synapses,)
-        Weights (magnitudes) and states; where it is kept, the step of each synapse's last event.
-    states : dict of str to ndarray
-        The states alone.
+    states : dict of str to ndarray, shape (n_synapses,)
+        The states.
     since : ndarray of int32, shape (n_synapses,) or (0,)
         The steps of last events.
     """
@@ -54,9 +52,6 @@ class SynapseStates(CountedHolder):
         rule, constants = calls.rule, calls.constants.values
         self.states = first_states(rule, constants, rows.synapses, calls.precision)
         self.since = np.zeros(rows.synapses if keeps_last_event(rule) else 0, np.int32)
-        self.by_name: dict[str, Values] = {"weight": rows.weights, **self.states}
-        if keeps_last_event(rule):
-            self.by_name["last event"] = self.since
         self.use_bounds()
         self.clip()  # rounding may have taken weights beyond their bounds
 
@@ -73,11 +68,19 @@ class SynapseStates(CountedHolder):
         np.clip(weights, low, high, out=weights)
 
     @property
-    def _values(self) -> dict[str, Values]:
-        """All values by name, with parameters that were set for each synapse."""
+    def _groups(self) -> dict[str, dict[str, Values]]:
+        """All values by group and name, with parameters that were set for each synapse."""
         changed = sorted(self._rows.changed.items())
-        each = {parameter_name(name): values for name, values in changed if values.ndim}
-        return self.by_name | each
+        has_events = keeps_last_event(self._calls.rule)
+        return {
+            "synapses": {"weight": self._rows.weights, **self.states},
+            "synapse_events": {"last_event": self.since} if has_events else {},
+            "synapse_parameters": {name: values for name, values in changed if values.ndim},
+        }
+
+    @property
+    def _values(self) -> list[Values]:
+        return [values for group in self._groups.values() for values in group.values()]
 
     @property
     def fields(self) -> tuple[StateField, ...]:
@@ -85,22 +88,26 @@ class SynapseStates(CountedHolder):
         model = self._calls.projection.plasticity_rule
         assert model is not None
         units = {name: state.unit for name, state in model.synapse_states.items()}
-        units |= {"weight": model.weight_unit or "weight", "last event": "step"}
-        variables = {
-            name: (values.dtype.name, units.get(name, "1")) for name, values in self._values.items()
-        }
-        return projection_fields(
-            self._calls.projection, "synapse", variables, count_name="synapses"
-        )
+        units["weight"] = model.weight_unit or "weight"
+        declared: list[StateField] = []
+        for group, by_name in self._groups.items():
+            units_here = {"last_event": "step"} if group == "synapse_events" else units
+            variables = {
+                name: (values.dtype.name, units_here.get(name, "1"))
+                for name, values in by_name.items()
+            }
+            declared += projection_fields(
+                *(self._calls.projection, "synapse", group, variables),
+                count_group="synapse_counts",
+            )
+        return tuple(declared)
 
     def declare(self, saved: Iterable[StateField]) -> None:
         """Declare the parameters by synapse that were set before a checkpoint."""
-        names = {field.key for field in saved if field.owner == "synapse"}
-        for name in self._calls.constants.parameters:
-            variables = {parameter_name(name): ("float64", "1")}
-            (field,) = projection_fields(self._calls.projection, "synapse", variables)
-            if field.key in names:
-                self._rows.changed[name] = np.zeros(self._rows.synapses)
+        projection = self._calls.projection
+        population = projection.post.population
+        for name in saved_names(saved, population, "synapse_parameters", projection):
+            self._rows.changed[name] = np.zeros(self._rows.synapses)
 
     def _blocks(self) -> tuple[npt.NDArray[np.int16], int]:
         """Return the block of each synapse's target among the rank's, and how many these are."""
@@ -120,12 +127,12 @@ class SynapseStates(CountedHolder):
     def take(self, step: int) -> list[Values]:
         """Return copies by block of targets, in the order of source and of drawing."""
         order = np.argsort(self._blocks()[0], kind="stable")
-        return [values[order] for values in self._values.values()]
+        return [values[order] for values in self._values]
 
     def put(self, values: Sequence[Values], step: int) -> None:
         """Set all that is kept of the synapses."""
         order = np.argsort(self._blocks()[0], kind="stable")
-        for array, saved_values in zip(self._values.values(), values, strict=True):
+        for array, saved_values in zip(self._values, values, strict=True):
             array[order] = saved_values
 
     def read(self, now: int, synapses: Ints | None = None) -> dict[str, Values]:

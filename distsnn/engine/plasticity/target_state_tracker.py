@@ -81,12 +81,14 @@ class TargetStateTracker(PlasticTargets):
         call.bind(plastic.HAS_SYNAPSES, has_synapses.astype(np.uint8))
         call.bind(plastic.ACTS, np.zeros(size * self._n_acts))
         call.bind(plastic.LOOP_STATE, loop_state)
-        sizes = {"levels of targets": longest, "acts of targets": longest * self._n_acts}
+        sizes = {"levels": longest, "acts": longest * self._n_acts}
         variables = dict.fromkeys(sizes, (calls.precision, "1"))
         if self._late_steps and late:
-            sizes["late states"] = self._late_steps * len(late)
-            variables["late states"] = (targets.real, "1")
-        self.fields = projection_fields(projection, "target", variables, sizes=sizes)
+            sizes["late_states"] = self._late_steps * len(late)
+            variables["late_states"] = (targets.real, "1")
+        self.fields = projection_fields(
+            projection, "target", "target_states", variables, sizes=sizes
+        )
 
     def follow(self, neurons: LocalNeurons) -> None:
         """Follow the targets' parameters, which were changed: states that act late stay."""

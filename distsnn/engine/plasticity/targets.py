@@ -16,7 +16,7 @@ from distsnn.engine.state_fields import (
     StateField,
     StateHolder,
     Values,
-    projection_fields,
+    trace_fields,
 )
 from distsnn.kernels import plastic
 from distsnn.network import Projection
@@ -173,7 +173,5 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
 
 def state_fields(projection: Projection) -> tuple[StateField, ...]:
     """Declare the traces of a plastic projection's targets, whose spikes act."""
-    names = described_rule(projection).TARGET
-    variables = {f"{name} of targets": (projection.weight_type, "1") for name in names}
-    variables["last spike of targets"] = ("int32", "step")
-    return projection_fields(projection, "target", variables)
+    traces = described_rule(projection).TARGET
+    return trace_fields(projection, "target", traces, projection.weight_type)

@@ -174,8 +174,8 @@ def state_fields(network: Network, rule: Homeostasis) -> tuple[StateField, ...]:
     if not isinstance(rule, SynapticScaling):
         return ()
     population = network.projection(rule.projections[0]).post.population
-    # '/' cannot be in a name: no state of a neuron or projection is called so
+    group = f"homeostasis/{rule.name}"
     return (
-        StateField(population, f"activity / {rule.name}", "target", "float64", "spikes/s"),
-        StateField(population, f"last spike / {rule.name}", "target", "int32", "step"),
+        StateField(population, group, "activity", "target", "float64", "spikes/s"),
+        StateField(population, group, "last_spike", "target", "int32", "step"),
     )

@@ -330,7 +330,9 @@ def _noise(
 def _method_error(dynamics: Dynamics, name: sympy.Symbol, condition: str) -> EquationError:
     span = dynamics.states[name.name].value.span
     return EquationError(
-        f"the equation of {name.name} is not {condition}", span, allowed="method 'auto' or 'rk4'"
+        f"the equation of {name.name} is not {condition}",
+        span,
+        hint="set the method 'auto' or 'rk4'",
     )
 
 
@@ -378,7 +380,8 @@ def _check_coupling(exact: Mapping[sympy.Symbol, Linear], dynamics: Dynamics) ->
                 f"{len(exact)} equations that are integrated exactly depend on each other with "
                 f"more than {_MOST_COEFFICIENTS:,} coefficients",
                 dynamics.states[name.name].value.span,
-                allowed=f"at most {_MOST_COEFFICIENTS:,} coefficients, or method 'rk4'",
+                allowed=f"at most {_MOST_COEFFICIENTS:,} coefficients",
+                hint="set the method 'rk4'",
             )
 
 

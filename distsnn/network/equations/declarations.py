@@ -213,7 +213,8 @@ def _parameter(name: str, declaration: Any) -> ParameterSpec:
         raise DescriptionError(
             "a default is one value for all",
             where=where,
-            allowed=f"a number or a distribution; arrays for neurons by model({name}=...)",
+            allowed="a number or a distribution",
+            hint=f"give an array when you create the model: model({name}=...)",
         )
     allowed = spec[2] if len(spec) == 3 else ""
     check_value(value, parse_range(allowed, where=where), where=f"{where}, default")
@@ -230,10 +231,11 @@ def check_time_constants(model: type[Model], min_ranges: Mapping[str, Interval])
     """
     for name, min_range in min_ranges.items():
         if model.parameters()[name].allowed.starts_below(min_range):
+            limit = "above" if min_range.open_low else "low"
             raise DescriptionError(
                 f"a time constant must be {'above 0' if min_range.open_low else '0 or more'}",
                 where=f"synapse model {model.__qualname__}, field {name}",
-                allowed=f"parameter(..., {'above' if min_range.open_low else 'low'}=0.0)",
+                hint=f"declare it as parameter(..., {limit}=0.0)",
             )
 
 

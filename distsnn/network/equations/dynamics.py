@@ -357,7 +357,8 @@ def checked_units(
             raise EquationError(
                 f"too large a unit for {definition.name.name}: values below 1e-20 of it count as 0",
                 definition.name.span,
-                allowed=f"at most 1e{_MOST_TENS} {definition.unit}, such as pA**2 rather than A**2",
+                allowed=f"at most 1e{_MOST_TENS} {definition.unit}",
+                hint="use a smaller unit, such as pA**2 in place of A**2",
             )
     for definition in definitions:
         subject = (
@@ -444,14 +445,14 @@ def _check_chance(
                 f"{leaf.function}() may be drawn in thresholds, resets and events only: a scheme "
                 "may evaluate a differential equation several times per step",
                 leaf.span,
-                allowed="white noise, xi",
+                hint="use the white noise xi",
             )
     for leaf in leaves(at_ends, derived):
         if isinstance(leaf, NameNode) and is_noise(leaf.name) and leaf.name not in parameters:
             raise EquationError(
                 f"the white noise {leaf.name} is defined in differential equations only",
                 leaf.span,
-                allowed="normal(), a random number for each neuron and step",
+                hint="use normal(), a random number for each neuron and step",
             )
 
 

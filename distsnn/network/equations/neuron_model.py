@@ -119,7 +119,7 @@ class EquationNeuron(Neuron):
                     "a refractory time must be a multiple of dt, and "
                     + (f"above 0 if statements follow it ({period})" if above else "not negative"),
                     where=f"neuron model {cls.__qualname__}, field {period}",
-                    allowed=f"parameter(..., {'above' if above else 'low'}=0.0, "
+                    hint=f"declare it as parameter(..., {'above' if above else 'low'}=0.0, "
                     "multiple_of_dt=True)",
                 )
 

@@ -97,6 +97,8 @@ class EquationError(DescriptionError):
         Allowed values.
     nearest : str, optional
         The nearest valid name.
+    hint : str, optional
+        What else to do.
 
     Attributes
     ----------
@@ -105,12 +107,18 @@ class EquationError(DescriptionError):
     """
 
     def __init__(
-        self, problem: str, span: Span, *, allowed: str = "", nearest: str | None = None
+        self,
+        problem: str,
+        span: Span,
+        *,
+        allowed: str = "",
+        nearest: str | None = None,
+        hint: str = "",
     ) -> None:
         self.line, self.column = span.source.line_and_column(span.start)
         where = f"{span.source.name}, line {self.line}, column {self.column}"
         self.excerpt = span.with_carets()
-        super().__init__(problem, where=where, allowed=allowed, nearest=nearest)
+        super().__init__(problem, where=where, allowed=allowed, nearest=nearest, hint=hint)
 
 
 def unknown_at(kind: str, name: str, names: list[str], span: Span) -> EquationError:

@@ -82,7 +82,8 @@ def read_transmission(
             "the text changes the weight, which synapse models only multiply",
             where="traces" if rule.drift else "on_pre",
             value=WEIGHT,
-            allowed="states of the source; a PlasticityModel for weights that change",
+            allowed="statements that change states of the source",
+            hint="use a PlasticityModel for weights that change",
         )
     model = Transmission(rule, _factor_of(rule.transmitted, rule))
     _check_expressions(model, parameters)
@@ -123,7 +124,7 @@ def _check_expressions(model: Transmission, parameters: Mapping[str, str]) -> No
             raise EquationError(
                 f"{leaf.function}() would be the same for all synapses of a source",
                 leaf.span,
-                allowed="random numbers in a PlasticityModel, by synapse",
+                hint="use a PlasticityModel, which draws random numbers for each synapse",
             )
         if leaf.name in (WEIGHT, *BOUNDS):
             raise EquationError(

@@ -51,8 +51,8 @@ NETWORK = Network(
     ],
     dt=DT,
 )
-NAMES = [("S", f"{variable} of S[50:170]->N") for variable in ("x", "u", "last")]
-SENT = [("S", f"{name} of S[50:170]->N") for name in ("factors of spikes", "spikes in flight")]
+NAMES = [("S", "sources/S[50:170]->N", variable) for variable in ("x", "u", "last")]
+SENT = [("S", "sent_factors/S[50:170]->N", name) for name in ("factor", "count")]
 
 
 def engine(network: Network = NETWORK, **options) -> RankEngine:
@@ -128,7 +128,7 @@ def test_what_is_saved_has_taken_all_spikes(pieces: tuple[int, ...]) -> None:
     assert [name for name in taken.states if name[0] == "S"] == [*NAMES, *SENT]
     assert [field.key for field in state_fields(NETWORK.projections[1])] == NAMES
     for variable, expected in after_spikes(230).items():
-        found = taken.states["S", f"{variable} of S[50:170]->N"]
+        found = taken.states["S", "sources/S[50:170]->N", variable]
         np.testing.assert_allclose(found, expected, rtol=1e-12)
         assert not found[:50].any() or variable == "x"
     in_flight = (STEPS > 230 - DELAY) & (STEPS <= 230) & (NEURONS >= 50) & (NEURONS < 170)
@@ -182,7 +182,7 @@ def test_a_run_goes_on_from_what_was_saved(delivery: str) -> None:
     run(resumed, 130)
     found, expected = (snapshot.take_snapshot(one) for one in (resumed, whole))
     np.testing.assert_array_equal(found.digests, expected.digests)
-    assert expected.states["N", "V_m"].min() > 100.0
+    assert expected.states["N", "neurons", "V_m"].min() > 100.0
 
 
 def test_several_spikes_of_a_source_in_one_step_use_up_what_is_left() -> None:
@@ -249,5 +249,5 @@ def test_a_model_of_a_user_scales_weights_by_its_equations(
     run(made, 50)
     found = snapshot.take_snapshot(made).states
     expected = 3.0 * 8.0 * (1.0 + 1.0 / 2.0 + 1.0 / 3.0) + 2.0 * 8.0
-    assert found["N", "V_m"] == pytest.approx(expected, rel=1e-5)
-    np.testing.assert_array_equal(found["S", "n of S->N"], [3.0, 1.0])
+    assert found["N", "neurons", "V_m"] == pytest.approx(expected, rel=1e-5)
+    np.testing.assert_array_equal(found["S", "sources/S->N", "n"], [3.0, 1.0])

@@ -3,6 +3,7 @@
 The network has all that declares state variables; the tests walk the declarations.
 """
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,8 @@ from distsnn.network import (
 )
 from distsnn.simulation import Simulation
 
+# names of what owns groups of variables; "0" is the first stimulus
+OWNERS = ("", "0", "drive", "stp", "pairs", "reward", "watch", "SynapticScaling")
 SEED, STEPS, MORE = 3, 400, 300
 E = Population("E", 70, IafPscExp(), {"V_m": Uniform(-70.0, -52.0)})
 C = Population("C", 70, AeifPscDeltaClopath())
@@ -92,7 +95,7 @@ def saved(ways: tuple[Snapshot, Snapshot]) -> Snapshot:
 
 def restored(saved: Snapshot) -> RankEngine:
     made = connected()
-    made.neurons["E"].declare([StateField("E", "parameter / V_th", "neuron", "float64")])
+    made.neurons["E"].declare([StateField("E", "neuron_parameters", "V_th", "neuron", "float64")])
     snapshot.restore_snapshot(made, saved.states, saved.step, saved.spikes)
     return made
 
@@ -108,11 +111,12 @@ def walk(made: RankEngine) -> list[tuple[StateHolder, int, StateField]]:
 def perturbed(field: StateField, values: Values, step: int) -> Values:
     """Return other values that the field can have."""
     other = values.copy()
-    if field.name == "plastic input receptor":
+    column = field.name if field.group == "plastic_input" else ""
+    if column == "receptor":
         other[0] = 1 - other[0]
-    elif field.name == "plastic input neuron":
+    elif column == "neuron":
         other[0] = (other[0] + 1) % 64
-    elif field.name == "plastic input step":
+    elif column == "step":
         other[0] += 1 if other[0] == step else -1
     elif field.dtype.startswith("int"):
         other[0] = 1 - other[0] if field.owner == "modulator" else other[0] - 1
@@ -128,16 +132,19 @@ def test_every_owner_declares_state_variables(saved: Snapshot) -> None:
     owners = {field.owner for field in fields}
     assert owners == {"neuron", "source", "target", "synapse", "modulator", "stimulus", "rank"}
     names = {field.key for field in fields}
-    models = {(one.name, name) for one in NETWORK.populations for name in one.model.states}
+    models = {
+        (one.name, "neurons", name) for one in NETWORK.populations for name in one.model.states
+    }
     assert models <= names
     for plastic in made.plastic:
         rule, projection = plastic._calls.rule, plastic.projection
         pre, post = projection.pre.population, projection.post.population
-        expected = {(post, f"{name} of {projection.name}") for name in ("weight", *rule.STATES)}
-        expected |= {(pre, f"{name} of sources of {projection.name}") for name in rule.SOURCE}
-        expected |= {(post, f"{name} of targets of {projection.name}") for name in rule.TARGET}
+        synapses = (post, f"synapses/{projection.name}")
+        expected = {(*synapses, name) for name in ("weight", *rule.STATES)}
+        expected |= {(pre, f"source_traces/{projection.name}", name) for name in rule.SOURCE}
+        expected |= {(post, f"target_traces/{projection.name}", name) for name in rule.TARGET}
         assert expected <= names
-    counts = {(field.population, field.count_name) for field in fields if field.count_name}
+    counts = {field.count_key for field in fields if field.count_group}
     assert {*saved.states} == names | counts
     for field in fields:
         assert saved.states[field.key].dtype == field.dtype
@@ -176,7 +183,7 @@ def test_every_field_is_restored_and_in_the_digest(saved: Snapshot) -> None:
         holder.put(other, saved.step)
         taken = snapshot.take_snapshot(made)
         changed = {key for key, was in saved.states.items() if _differ(taken.states[key], was)}
-        if field.count_name != "plastic input":  # which is sorted again
+        if field.count_group != "plastic_input":  # which is sorted again
             np.testing.assert_array_equal(taken.states[field.key], other[at], str(field))
             assert changed == {field.key}
         assert field.key in changed
@@ -204,15 +211,16 @@ def test_a_run_goes_on_from_what_was_restored(ways: tuple[Snapshot, Snapshot]) -
     run(made, MORE)
     np.testing.assert_array_equal(snapshot.take_snapshot(made).digests, late.digests)
     same = {
-        name
-        for (population, name), values in early.states.items()
-        if not _differ(values, late.states[population, name])
+        f"{group}/{name}"
+        for (population, group, name), values in early.states.items()
+        if not _differ(values, late.states[population, group, name])
     }
     # all but these have changed meanwhile
     assert same == {
-        *("parameter / V_th", "I_syn_in", "refractory", "u of stp", "weight of pairs"),
-        *(f"learning of {name}" for name in ("pairs", "reward", "watch")),
-        *(f"synapses of {name}" for name in ("pairs", "reward", "watch")),
+        *("neuron_parameters/V_th", "neurons/I_syn_in", "neurons/refractory"),
+        *("sources/stp/u", "synapses/pairs/weight"),
+        *(f"projections/{name}/learning" for name in ("pairs", "reward", "watch")),
+        *(f"synapse_counts/{name}/count" for name in ("pairs", "reward", "watch")),
     }
 
 
@@ -224,7 +232,11 @@ def test_a_restart_makes_every_field_anew(saved: Snapshot) -> None:
     made.restart({})
     made.connect(None, 5, made.synapses.largest_delay)
     found = snapshot.take_snapshot(made)
-    assert {*found.states} == {*expected.states} == {*saved.states} - {("E", "parameter / V_th")}
+    assert (
+        {*found.states}
+        == {*expected.states}
+        == {*saved.states} - {("E", "neuron_parameters", "V_th")}
+    )
     for key, values in expected.states.items():
         np.testing.assert_array_equal(found.states[key], values, str(key))
     np.testing.assert_array_equal(found.digests, expected.digests)
@@ -252,9 +264,15 @@ def test_a_checkpoint_tells_its_fields(tmp_path: Path) -> None:
     differ = (taken.digests != other.digests).any(axis=1)
     np.testing.assert_array_equal(differ, [False, False, True, True])  # blocks of C
     about = newest_checkpoint(path).attributes
-    assert ("E", "parameter / V_th") in {
-        (row["population"], row["name"]) for row in about["fields"]
+    assert ("E", "neuron_parameters", "V_th") in {
+        (row["population"], row["group"], row["name"]) for row in about["fields"]
     }
+    # population/group/name is a path, in which distsnn's own words are in snake_case
+    for row in about["fields"]:
+        kind, _, owner = row["group"].partition("/")
+        assert re.fullmatch("[a-z_]+", kind), row
+        assert owner in OWNERS, row
+        assert row["name"].isidentifier(), row
     with Simulation.restore(path) as simulation:
         np.testing.assert_array_equal(
             snapshot.take_snapshot(simulation._engine).digests, taken.digests

@@ -100,7 +100,7 @@ def write_generation(root: RunWriter, number: int, step: int) -> None:
     writer = CheckpointWriter(root.path, number)
     writer.write_index(about, blocks)
     spikes = np.array([step], np.int32), np.array([1], np.uint32)
-    state = {("E", "V_m"): np.zeros(64, np.float32)}
+    state = {("E", "neurons", "V_m"): np.zeros(64, np.float32)}
     writer.finish([writer.write_rank(rank, state, spikes) for rank in range(2)])
     writer.prune(None)
     root.update_attempt(saved=number)

@@ -54,8 +54,8 @@ def write(store: Path, number: int) -> CheckpointWriter:
     spikes = (np.array([69, 70], np.int32), np.array([1, 2], np.uint32))
     none = (np.empty(0, np.int32), np.empty(0, np.uint32))
     seals = [
-        writer.write_rank(0, {("E", "V_m"): np.r_[V[:64], V[128:]]}, spikes),
-        writer.write_rank(1, {("E", "V_m"): V[64:128], ("I", "w"): W}, none),
+        writer.write_rank(0, {("E", "neurons", "V_m"): np.r_[V[:64], V[128:]]}, spikes),
+        writer.write_rank(1, {("E", "neurons", "V_m"): V[64:128], ("I", "neurons", "w"): W}, none),
     ]
     assert number not in generations(store)
     writer.finish(seals)
@@ -98,9 +98,11 @@ def test_what_is_written_is_read_block_by_block(store: Path) -> None:
         np.testing.assert_array_equal(index[name], values)
     for blocks in ([0, 1, 2], [1], [0, 2], [2, 1]):
         at = np.array(blocks)
-        read = found.states("E", "V_m", index["rank"][at], OFFSETS[at], [64] * at.size)
+        read = found.states("E", "neurons", "V_m", index["rank"][at], OFFSETS[at], [64] * at.size)
         np.testing.assert_array_equal(read, np.concatenate([V[64 * b : 64 * b + 64] for b in at]))
-    np.testing.assert_array_equal(found.states("I", "w", index["rank"][3:], OFFSETS[3:], [64]), W)
+    np.testing.assert_array_equal(
+        found.states("I", "neurons", "w", index["rank"][3:], OFFSETS[3:], [64]), W
+    )
     step, gid = found.spikes(0, 2)
     assert (step.tolist(), gid.tolist()) == ([69, 70], [1, 2])
     assert found.spikes(1, 2)[0].size == 0
@@ -220,7 +222,14 @@ def reseal(store: Path, path: str, edit: Callable[[dict[str, Any]], None]) -> No
     (folder / "zarr.json").write_text(json.dumps(about))
 
 
-SEGMENT = {"population": "E", "variable": "V_m", "dtype": "float32", "first": 0, "size": 128}
+SEGMENT = {
+    "population": "E",
+    "group": "neurons",
+    "variable": "V_m",
+    "dtype": "float32",
+    "first": 0,
+    "size": 128,
+}
 
 
 @pytest.mark.parametrize(
@@ -243,7 +252,7 @@ def test_malformed_segments_are_damage(store: Path, segments: list[Any], message
 
 @pytest.mark.parametrize(
     ("fields", "message"),
-    [([5], "fields is not a table"), ([{"population": "E"}], r"fields\[0\].name is not a name")],
+    [([5], "fields is not a table"), ([{"population": "E"}], r"fields\[0\].group is not a name")],
 )
 def test_malformed_fields_are_damage(store: Path, fields: list[Any], message: str) -> None:
     write(store, 1)

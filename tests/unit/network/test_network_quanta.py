@@ -315,7 +315,7 @@ def test_a_range_that_no_sum_can_hold_is_refused_with_figures(given):
         error.value
     )
     assert "in projection 'wide'" in str(error.value)
-    assert "weight_bits" in error.value.allowed
+    assert "weight_bits" in error.value.hint
     if given == "array":
         # weight_bits means what it says: 2^-20 of the largest
         found = of(Projection(E, E, ConnectionList(numbers, numbers), weights, 1.0, weight_bits=20))

@@ -35,7 +35,6 @@ EDGES = ConnectionList([0, 1, 1, 4], [2, 2, 0, 2])
 )
 def test_expected_synapses_by_hand(rule, n_pre, n_post, same, synapses):
     assert rule.expected_synapses(n_pre, n_post, same) == pytest.approx(synapses)
-    assert rule.expected_indegree(n_pre, n_post, same) == pytest.approx(synapses / n_post)
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_help_shows_the_equations() -> None:
         ("transmit", "w + u", 1, 1, "must be w times a factor", "w + u"),
         ("transmit", "w*u*A", 1, 1, "the transmitted value is in pA; allowed: 1", "w*u*A"),
         ("transmit", "w*u*w_min", 1, 5, "cannot depend on w_min", "w_min"),
-        ("transmit", "w*normal()", 1, 3, "random numbers in a PlasticityModel", "normal()"),
+        ("transmit", "w*normal()", 1, 3, "hint: use a PlasticityModel, which draws", "normal()"),
     ],
 )
 def test_errors_point_at_the_place(

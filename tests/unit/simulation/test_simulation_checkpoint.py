@@ -264,7 +264,9 @@ def test_checkpoint_with_other_state_variables_is_refused(
         real = snapshot.fields
         other.setattr(snapshot, "fields", lambda engine: real(engine)[1:])
         out = saved(network, tmp_path / "run.zarr")
-    message = r"state 'V_m' of population 'E' is None there, and .*'float32'.* in this version"
+    message = (
+        r"state neurons/V_m of population 'E' is None there, and .*'float32'.* in this version"
+    )
     with pytest.raises(StoreError, match=message):
         Simulation.restore(out)
 

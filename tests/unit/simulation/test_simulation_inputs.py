@@ -326,7 +326,8 @@ def test_rates_may_rise_as_far_as_the_sums_of_input_have_room() -> None:
         simulation["drive"].set(rate=501.0)
         held, fields = simulation._inputs, simulation._inputs.fields
         saved, names = held.take(1), {"drive", "nothing", "second"}
-        assert {field.name for field in fields} == {f"changed / values / {name}" for name in names}
+        assert {field.group for field in fields} == {f"stimulus_changes/{name}" for name in names}
+        assert {field.name for field in fields} == {"values"}
         # one may rise, when it is restored, into room that a later one has given up
         simulation["second"].set(rate=0.0)
         simulation["drive"].set(rate=0.999 * largest)
