@@ -165,24 +165,46 @@ def test_spikes_and_states_of_neurons_are_nests(
 RECURRENT, READOUTS, TRAINS, STEPS = 6, 2, 8, 400
 # steps by which a learning signal is late, and so weights here are behind NEST's
 LATE = {"input": 2, "recurrent": 2, "output": 0}
-KAPPA, KAPPA_REG, C_REG, F_TARGET = 0.9, 0.95, 300.0, 40.0
-ETA = {"input": 2e-7, "recurrent": 1e-7, "output": 5e-7}
+# learning rates where filters are 10 steps long
+ETA = {"input": 2e-7, "recurrent": 3e-7, "output": 5e-7}
 
 
 class Learning:
-    """A network that learns by e-prop, as distsnn and as NEST take it."""
+    """A network that learns by e-prop, as distsnn and as NEST take it.
 
-    def __init__(self, dt: float) -> None:
+    Parameters
+    ----------
+    dt : float
+        Step, ms.
+    number : int
+        Of the set of parameters; in every second one, time constants are equal and t_ref is 0.
+    """
+
+    def __init__(self, dt: float, number: int) -> None:
         self.dt = dt
-        random = np.random.default_rng(5)
+        random = np.random.default_rng(number)
+        edge = number % 2 == 1
+        tau_m, tau_out = random.uniform(8.0, 20.0, 2)
+        tau_e, tau_reg = (tau_m, tau_m) if edge else dt * random.uniform(5.0, 40.0, 2)
+        self.filters = {"tau_e": tau_e, "tau_reg": tau_reg}
+        # rates are those of a spike in so many steps
+        self.c_reg = random.uniform(50.0, 600.0) * dt
+        self.f_target = random.uniform(10.0, 80.0) / dt
+        # filters of more steps sum up more
+        both = tau_e * tau_m / dt
+        traces = {"input": both, "recurrent": both, "output": 10.0 * dt * tau_out}
+        self.eta = {kind: ETA[kind] * 100.0 * dt**2 / size for kind, size in traces.items()}
         self.recurrent: Values = {
-            "tau_m": np.full(RECURRENT, 12.0),
+            "tau_m": np.full(RECURRENT, tau_m),
             "C_m": random.uniform(200.0, 300.0, RECURRENT),
             "V_th": random.uniform(-60.0, -58.0, RECURRENT),
-            "t_ref": np.full(RECURRENT, 2.0),
+            "t_ref": dt * random.integers(1, 5, RECURRENT) * (not edge),
             "surrogate_gradient_width": random.uniform(5.0, 12.0, RECURRENT),
         }
-        self.readout: Values = {"tau_m": np.full(READOUTS, 15.0), "E_L": np.array([0.0, 2.0])}
+        self.readout: Values = {
+            "tau_m": np.full(READOUTS, tau_m if edge else tau_out),
+            "E_L": np.array([0.0, 2.0]),
+        }
         # successive steps too
         step, self.source = np.nonzero(random.random((STEPS, TRAINS)) < 0.08)
         self.step = step + 2
@@ -203,10 +225,10 @@ class Learning:
     def nest(self, run_nest: RunNest) -> Values:
         """Return NEST's result."""
         rule = {
-            "kappa": np.full(RECURRENT, KAPPA),
-            "kappa_reg": np.full(RECURRENT, KAPPA_REG),
-            "c_reg": np.full(RECURRENT, C_REG),
-            "f_target": np.full(RECURRENT, F_TARGET / self.dt),
+            "kappa": np.full(RECURRENT, np.exp(-self.dt / self.filters["tau_e"])),
+            "kappa_reg": np.full(RECURRENT, np.exp(-self.dt / self.filters["tau_reg"])),
+            "c_reg": np.full(RECURRENT, self.c_reg),
+            "f_target": np.full(RECURRENT, self.f_target / self.dt),
         }
         given = {f"recurrent_{name}": values for name, values in (self.recurrent | rule).items()}
         given |= {f"readout_{name}": values for name, values in self.readout.items()}
@@ -218,7 +240,7 @@ class Learning:
             {
                 "resolution": self.dt,
                 "steps": STEPS,
-                "optimizer": {kind: bounds | {"eta": eta} for kind, eta in ETA.items()},
+                "optimizer": {kind: bounds | {"eta": eta} for kind, eta in self.eta.items()},
             },
             program="nest_eprop",
             train_source=self.source,
@@ -231,14 +253,14 @@ class Learning:
     def network(self, target_signal: np.ndarray) -> Network:
         """Return it for distsnn, with a target signal for each step."""
         dt = self.dt
-        filters = {"tau_e": -dt / np.log(KAPPA), "tau_reg": -dt / np.log(KAPPA_REG)}
-        neurons = EpropIaf(**self.recurrent, tau_f=filters["tau_reg"])
+        neurons = EpropIaf(**self.recurrent, tau_f=self.filters["tau_reg"])
         cells = Population("cells", RECURRENT, neurons, precision="float64")
         readout = Population("readout", READOUTS, EpropReadout(**self.readout), precision="float64")
         trains = Population("trains", TRAINS, SpikeSource(self.step * dt, self.source))
-        more = {"signal_delay": 2 * dt, "c_reg": C_REG / 1000.0, "f_target": F_TARGET}
-        rule = partial(Eprop, tau_m=12.0, w_max=100.0, **filters, **more)
-        to_readout = partial(EpropToReadout, tau_m=15.0, w_max=100.0)
+        more = {"c_reg": self.c_reg / 1000.0, "f_target": self.f_target, **self.filters}
+        tau_m, tau_out = self.recurrent["tau_m"][0], self.readout["tau_m"][0]
+        rule = partial(Eprop, tau_m=tau_m, w_max=100.0, signal_delay=2 * dt, **more)
+        to_readout = partial(EpropToReadout, tau_m=tau_out, w_max=100.0)
         ends = {
             "input": (trains, cells, rule),
             "recurrent": (cells, cells, rule),
@@ -253,7 +275,7 @@ class Learning:
                 ),
                 *(self.edges[kind]["weight"], dt),
                 receptor="delta",
-                synapse=make(eta=ETA[kind], precision="float64"),
+                synapse=make(eta=self.eta[kind], precision="float64"),
                 name=kind,
                 weight_bits=30,
             )
@@ -282,16 +304,20 @@ class Learning:
         return open_run(path)
 
 
+LEARNING = [(dt, number) for dt, sets in ((1.0, 10), (0.1, 4), (0.05, 4)) for number in range(sets)]
+
+
 @pytest.mark.ci
-@pytest.mark.parametrize("dt", [1.0, 0.5])
-def test_weights_are_nests(dt: float, run_nest: RunNest, tmp_path: Path) -> None:
-    learning = Learning(dt)
+@pytest.mark.parametrize(("dt", "number"), LEARNING)
+def test_weights_are_nests(dt: float, number: int, run_nest: RunNest, tmp_path: Path) -> None:
+    learning = Learning(dt, number)
     expected = learning.nest(run_nest)
     run = learning.learn(learning.network(expected["readout_target_signal"]), tmp_path / "run.zarr")
     spikes = np.sort(expected["spike_step"] * RECURRENT + expected["spike_neuron"])
     ours = spikes_of(StoreReader(tmp_path / "run.zarr"), STEPS, RECURRENT)
     np.testing.assert_array_equal(ours, spikes)
-    assert spikes.size > 50
+    assert spikes.size > 40
+    bounded: list[float] = []
     for kind, late in LATE.items():
         weights = run.weights(kind)["weight"].to_numpy()
         start, n_targets = learning.edges[kind]["weight"], max(learning.edges[kind]["target"]) + 1
@@ -302,8 +328,13 @@ def test_weights_are_nests(dt: float, run_nest: RunNest, tmp_path: Path) -> None
         ours, theirs = weights[row[known], synapse[known]], expected[f"{kind}_weight"][known]
         change = theirs - start[synapse[known]]
         apart = np.abs(ours - theirs).max() / np.abs(change).max()
-        bounded = (theirs == 0.0).mean()
-        print(f"{kind}: largest change {np.abs(change).max()}, apart {apart}, at 0: {bounded:.3f}")
-        assert np.abs(change).max() > 1e-4
-        assert 0.0 < bounded < 0.5
+        at_bound = (theirs == 0.0).mean()
+        bounded.append(at_bound)
+        print(
+            f"dt {dt}, set {number}, {kind}: {spikes.size} spikes, largest change "
+            f"{np.abs(change).max():.1e}, apart {apart:.1e} of it, at 0: {at_bound:.3f}"
+        )
+        assert np.abs(change).max() > 5e-5
+        assert at_bound < 0.5
         assert apart < 1e-4
+    assert sum(bounded) > 0.0
