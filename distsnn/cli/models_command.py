@@ -1,4 +1,4 @@
-"""``distsnn models``: the models of neurons and synapses, or the documentation of one."""
+"""``distsnn models``: models and stimuli, or the documentation of one."""
 
 from argparse import Namespace
 

@@ -138,7 +138,7 @@ def _build(*, prints_help: bool = True) -> tuple[_Parser, dict[str, _Parser]]:
     _add_profile(add("profile", "measure a model's rates in a short run, for partitioning"))
     add_board_commands(add, _add_model, _time, _RATES)
     add("examples", "list the example networks that come with distsnn")
-    models = add("models", "list the models of neurons and synapses, or show one of them")
+    models = add("models", "list the models of neurons and synapses and the stimuli, or show one")
     models.add_argument(
         "name",
         metavar="NAME",

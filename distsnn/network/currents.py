@@ -1,7 +1,9 @@
 """Stimuli that are currents: constant, stepwise constant, a sine and noise."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from distsnn.errors import DescriptionError
 from distsnn.network.checks import (
@@ -16,16 +18,21 @@ from distsnn.network.checks import (
 from distsnn.network.model import Neuron
 from distsnn.network.populations import Target
 from distsnn.network.stimuli import (
+    WINDOW,
     PerNeuron,
     Piecewise,
+    Quantity,
     Sine,
     Stimulus,
     as_per_neuron,
     check_window,
     sine_ranges,
 )
+from distsnn.network.stimulus_docs import documented
 from distsnn.network.values import ValueLike
 from distsnn.units import to_steps
+
+_STEPWISE = "The current is constant within a step: models integrate it as they do any current."
 
 
 def _check_current(model: Neuron, *, where: str) -> None:
@@ -33,6 +40,7 @@ def _check_current(model: Neuron, *, where: str) -> None:
         raise DescriptionError(f"{model.name} takes no current", where=where)
 
 
+@documented
 @dataclass(frozen=True, eq=False, init=False)
 class ConstantCurrent(Stimulus):
     """A constant current.
@@ -48,6 +56,11 @@ class ConstantCurrent(Stimulus):
     name : str, optional
         Name.
     """
+
+    equations = ("I_stim += amplitude  # from start to stop",)
+    quantities: ClassVar[Mapping[str, Quantity]] = {"amplitude": ("pA", ANY), **WINDOW}
+    scheme = (_STEPWISE,)
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "dc_generator", "GeNN": "DC"}
 
     amplitude: PerNeuron
     start: float
@@ -71,10 +84,11 @@ class ConstantCurrent(Stimulus):
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check amplitude and window."""
         _check_current(model, where=where)
-        self._check_per_neuron("amplitude", ANY, where=where)
+        self._check_per_neuron("amplitude", where=where)
         check_window(self.start, self.stop, dt, where=where)
 
 
+@documented
 @dataclass(frozen=True, eq=False, init=False)
 class StepCurrent(Stimulus):
     """A current that is constant between given times.
@@ -90,6 +104,14 @@ class StepCurrent(Stimulus):
     name : str, optional
         Name.
     """
+
+    equations = ("I_stim += amplitudes[i]  # from times[i] to times[i + 1]",)
+    quantities: ClassVar[Mapping[str, Quantity]] = {"amplitudes": ("pA", ANY)}
+    scheme = (_STEPWISE,)
+    peers: ClassVar[Mapping[str, str]] = {
+        "NEST": "step_current_generator",
+        "Brian2": "equations, `TimedArray`",
+    }
 
     times: FloatArray
     amplitudes: FloatArray
@@ -107,9 +129,11 @@ class StepCurrent(Stimulus):
         """Check times and amplitudes."""
         _check_current(model, where=where)
         course = Piecewise(self.times, self.amplitudes)
-        course.check(self.target.size, ANY, dt, where=f"{where}, field amplitudes")
+        allowed = self.quantities["amplitudes"][1]
+        course.check(self.target.size, allowed, dt, where=f"{where}, field amplitudes")
 
 
+@documented
 @dataclass(frozen=True, eq=False, init=False)
 class SineCurrent(Stimulus):
     """A current that is a sine of time: offset + amplitude · sin(2π · frequency · t + phase).
@@ -130,12 +154,23 @@ class SineCurrent(Stimulus):
         When it flows, on the grid; `stop` may be infinite.
     name : str, optional
         Name.
-
-    Notes
-    -----
-    In each time step the current has the value of the step's begin. It is within rounding of the
-    exact one after any number of steps.
     """
+
+    equations = (
+        "I_stim += offset + amplitude*sin(2*pi*frequency*t + phase)  # from start to stop",
+    )
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        "amplitude": ("pA", ANY),
+        "frequency": ("Hz", NOT_NEGATIVE),
+        "phase": ("degrees", ANY),
+        "offset": ("pA", ANY),
+        **WINDOW,
+    }
+    scheme = (
+        "In each time step the current has the value of the step's begin. It is within rounding of",
+        "the exact one after any number of steps.",
+    )
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "ac_generator", "GeNN": "AC"}
 
     amplitude: PerNeuron
     frequency: PerNeuron
@@ -173,10 +208,11 @@ class SineCurrent(Stimulus):
         """Check the sine's parameters and the window."""
         _check_current(model, where=where)
         for field, allowed in sine_ranges(dt).items():
-            self._check_per_neuron(field, allowed, where=where)
+            self._check_per_neuron(field, allowed=allowed, where=where)
         check_window(self.start, self.stop, dt, where=where)
 
 
+@documented
 @dataclass(frozen=True, eq=False, init=False)
 class NoiseCurrent(Stimulus):
     """Gaussian noise, drawn for each target neuron every `interval`.
@@ -194,6 +230,16 @@ class NoiseCurrent(Stimulus):
     name : str, optional
         Name.
     """
+
+    equations = ("I_stim += mean + sd*normal()  # drawn every interval, from start to stop",)
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        "mean": ("pA", ANY),
+        "sd": ("pA", NOT_NEGATIVE),
+        "interval": ("", POSITIVE),
+        **WINDOW,
+    }
+    scheme = (_STEPWISE,)
+    peers: ClassVar[Mapping[str, str]] = {"NEST": "noise_generator", "Brian2": "equations (`xi`)"}
 
     mean: PerNeuron
     sd: PerNeuron
@@ -230,9 +276,11 @@ class NoiseCurrent(Stimulus):
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check mean, standard deviation, interval and window."""
         _check_current(model, where=where)
-        self._check_per_neuron("mean", ANY, where=where)
-        self._check_per_neuron("sd", NOT_NEGATIVE, where=where)
+        self._check_per_neuron("mean", where=where)
+        self._check_per_neuron("sd", where=where)
         if self.interval is not None:
-            check_range(self.interval, POSITIVE, where=f"{where}, field interval")
+            check_range(
+                self.interval, self.quantities["interval"][1], where=f"{where}, field interval"
+            )
         self.interval_steps(dt)
         check_window(self.start, self.stop, dt, where=where)

@@ -6,9 +6,10 @@ Docstrings of classes do not repeat their declarations. The headings are written
 import inspect
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from textwrap import wrap
+from typing import Any
 
 from distsnn.network.base import derived
 from distsnn.network.checks import ANY
@@ -67,18 +68,20 @@ class Section:
     is_code: bool = False
 
 
-def document(model: type[Model], docstring: str) -> None:
-    """Make a model's documentation its ``__doc__``, when this is first read.
+def document(described: type, docstring: str, make: Callable[[Any], str] | None = None) -> None:
+    """Make the documentation of a class its ``__doc__``, when this is first read.
 
     Parameters
     ----------
-    model : type of Model
+    described : type
         The class.
     docstring : str
         What the class itself says.
+    make : callable, optional
+        Returns the documentation of the class; by default that of a model.
     """
-    type.__setattr__(model, "_docstring", docstring)
-    type.__setattr__(model, "__doc__", derived(documentation))
+    type.__setattr__(described, "_docstring", docstring)
+    type.__setattr__(described, "__doc__", derived(make or documentation))
 
 
 def documentation(model: type[Model]) -> str:
@@ -136,8 +139,8 @@ def _item(entry: Entry) -> str:
     return f"- `{entry.name}`{kind}" + (f": {' '.join(entry.lines)}" if entry.lines else "")
 
 
-def own_peers(model: type[Model]) -> Mapping[str, str] | None:
-    """Return a model's names in other simulators, if the class itself declares them."""
+def own_peers(model: type) -> Mapping[str, str] | None:
+    """Return names in other simulators, if the class of a model or stimulus itself has any."""
     # a subclass of a built-in model is not what its base is elsewhere
     return vars(model).get("peers")
 
@@ -167,9 +170,9 @@ def sections(
     of_function : bool
         Whether the docstring is that of a function, which lists all parameters.
     """
-    parts = _parsed(docstring)
-    intro, source = _without_source(parts.pop("", ""))
-    own = _entries(parts.pop("Parameters", ""))
+    parts = parse_docstring(docstring)
+    intro, source = split_source(parts.pop("", ""))
+    own = parse_entries(parts.pop("Parameters", ""))
     references = "\n".join(filter(None, (source, parts.pop("References", ""))))
     found = [
         Section("", tuple(intro.splitlines())),
@@ -182,7 +185,7 @@ def sections(
         *_of_targets(model),
         *(_receptors(model) if issubclass(model, Neuron) else ()),
         Section("Integration", tuple(_integration(model))),
-        Section("Other simulators", entries=tuple(_peers(peers))),
+        Section("Other simulators", entries=tuple(peer_entries(peers))),
         *(Section(title, tuple(text.splitlines())) for title, text in parts.items()),
         Section("References", tuple(references.splitlines())),
     ]
@@ -195,14 +198,14 @@ def class_docstring(model: type) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _parsed(docstring: str) -> dict[str, str]:
+def parse_docstring(docstring: str) -> dict[str, str]:
     """Return the sections of a docstring by heading; what comes before them has none."""
     intro, *others = _HEADING.split(inspect.cleandoc(docstring))
     pairs = zip(others[::2], others[1::2], strict=True)
     return {"": intro.strip()} | {title: text.strip("\n") for title, text in pairs}
 
 
-def _without_source(text: str) -> tuple[str, str]:
+def split_source(text: str) -> tuple[str, str]:
     """Return a text without its sentence or paragraph on papers, and this."""
     match = _SOURCE.search(text)
     if match is None:
@@ -210,7 +213,7 @@ def _without_source(text: str) -> tuple[str, str]:
     return (text[: match.start()] + text[match.end() :]).strip(), match[1]
 
 
-def _entries(text: str) -> dict[str, Entry]:
+def parse_entries(text: str) -> dict[str, Entry]:
     """Return the entries of a numpydoc section by name."""
     entries: dict[str, Entry] = {}
     names: list[str] = []
@@ -235,7 +238,7 @@ def _parameters(model: type[Model], own: dict[str, Entry]) -> Iterable[Entry]:
         yield Entry(name, kind, (parameter.doc, *further))
     described: dict[str, Entry] = {}
     for base in reversed(model.__mro__[1:]):
-        described |= _entries(_parsed(class_docstring(base)).get("Parameters", ""))
+        described |= parse_entries(parse_docstring(class_docstring(base)).get("Parameters", ""))
     for field in fields(model):
         if field.name in declared or not field.init:
             continue
@@ -311,7 +314,8 @@ def _integration(model: type[Model]) -> Iterable[str]:
         yield from wrap(text, _WIDTH)
 
 
-def _peers(peers: Mapping[str, str] | None) -> Iterable[Entry]:
+def peer_entries(peers: Mapping[str, str] | None) -> Iterable[Entry]:
+    """Yield the names in each other simulator, if they are known."""
     if peers is not None:
         for peer, without_name in PEERS.items():
             yield Entry(peer, lines=(peers.get(peer, without_name),))

@@ -2,8 +2,10 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import TypeAlias
+from types import MappingProxyType
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 
@@ -28,8 +30,9 @@ from distsnn.network.checks import (
     steps_array,
 )
 from distsnn.network.distributions import Distribution
-from distsnn.network.model import Neuron
+from distsnn.network.model import Neuron, State
 from distsnn.network.populations import PopulationView, Target, as_view, check_name
+from distsnn.network.stimulus_docs import documented
 from distsnn.network.values import ValueLike, as_value
 from distsnn.units import to_steps
 
@@ -149,6 +152,11 @@ class Sine(Description):
         return float(np.max(self.offset + np.abs(self.amplitude)))
 
 
+# Unit and allowed values of a quantity.
+Quantity: TypeAlias = tuple[str, Interval]
+WINDOW: Mapping[str, Quantity] = MappingProxyType(
+    {"start": ("", NOT_NEGATIVE), "stop": ("", POSITIVE)}
+)
 RateLike: TypeAlias = ValueLike | Piecewise | Sine
 
 
@@ -162,7 +170,26 @@ class Stimulus(Description, ABC):
         The neurons that receive it.
     name : str, optional
         Name, unique among the network's stimuli.
+
+    Attributes
+    ----------
+    equations : tuple of str
+        What it adds to each target neuron, for its documentation.
+    quantities : mapping of str to (str, Interval)
+        Units and allowed values of numbers, by the name of their field.
+    states : mapping of str to State
+        State variables, which a script can read.
+    scheme : tuple of str
+        How exact it is, for its documentation.
+    peers : mapping of str to str
+        Names in other simulators, as of `Model`.
     """
+
+    equations: ClassVar[tuple[str, ...]] = ()
+    quantities: ClassVar[Mapping[str, Quantity]] = {}
+    states: ClassVar[Mapping[str, State]] = {}
+    scheme: ClassVar[tuple[str, ...]] = ()
+    peers: ClassVar[Mapping[str, str]] = {}
 
     target: PopulationView
     name: str | None
@@ -186,8 +213,9 @@ class Stimulus(Description, ABC):
             If it cannot be given as described.
         """
 
-    def _check_per_neuron(self, name: str, allowed: Interval, *, where: str) -> None:
+    def _check_per_neuron(self, name: str, *, where: str, allowed: Interval | None = None) -> None:
         value, place = getattr(self, name), f"{where}, field {name}"
+        allowed = allowed or self.quantities[name][1]
         _check_per_neuron(value, self.target.size, allowed, where=place)
 
 
@@ -221,6 +249,8 @@ class RateInput(Stimulus):
         Name.
     """
 
+    quantities: ClassVar[Mapping[str, Quantity]] = {"rate": ("spikes/s", NOT_NEGATIVE), **WINDOW}
+
     rate: PerNeuron | Piecewise | Sine
     weight: float
     receptor: str | None
@@ -253,9 +283,10 @@ class RateInput(Stimulus):
         """Check rate, weight, receptor and window."""
         model.check_receptor(self.receptor, where=where)
         if isinstance(self.rate, Piecewise | Sine):
-            self.rate.check(self.target.size, NOT_NEGATIVE, dt, where=f"{where}, field rate")
+            allowed = self.quantities["rate"][1]
+            self.rate.check(self.target.size, allowed, dt, where=f"{where}, field rate")
         else:
-            self._check_per_neuron("rate", NOT_NEGATIVE, where=where)
+            self._check_per_neuron("rate", where=where)
         model.check_weight(self.receptor, self.weight, where=f"{where}, field weight")
         check_window(self.start, self.stop, dt, where=where)
 
@@ -271,9 +302,12 @@ class RateInput(Stimulus):
         return self.processes * float(np.max(self.rate))
 
 
+@documented
 @dataclass(frozen=True, eq=False, init=False)
 class PoissonInput(RateInput):
     """Poisson spike trains, one for each target neuron: independent of each other, or correlated.
+
+    Source: Kuhn, Aertsen & Rotter (2003), Neural Computation 15:67 (correlated processes).
 
     Parameters
     ----------
@@ -290,10 +324,32 @@ class PoissonInput(RateInput):
     name : str, optional
         Name.
     correlation : float
-        Correlation of two neurons' spike counts, 0 to 1. Above 0 the rate is common to all target
+        Correlation of two neurons' spike counts. Above 0 the rate is common to all target
         neurons: each spike of one Poisson process of rate / correlation is copied to each neuron
-        with the probability `correlation` (Kuhn, Aertsen & Rotter 2003).
+        with the probability `correlation`.
     """
+
+    equations = (
+        "in every step, for each target neuron:",
+        "    n = poisson(rate*dt)",
+        "    receptor += weight*n",
+        "with a correlation above 0:",
+        "    common = poisson(rate*dt/correlation)  # of all target neurons",
+        "    n = binomial(common, correlation)",
+    )
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        **RateInput.quantities,
+        "correlation": ("", Interval(0.0, 1.0)),
+    }
+    scheme = (
+        "The distribution of the number of spikes of a neuron in a step is exact to 2^-32.",
+        "A rate that is a sine has the value of the step's begin.",
+    )
+    peers: ClassVar[Mapping[str, str]] = {
+        "NEST": "`poisson_generator`; `inhomogeneous_poisson_generator` with a Piecewise rate, "
+        "`sinusoidal_poisson_generator` with a Sine, `mip_generator` with a correlation",
+        "Brian2": "`PoissonInput`; equations if the rate varies",
+    }
 
     correlation: float = field(default=0.0, kw_only=True, metadata={ADDED: True})
 
@@ -314,7 +370,9 @@ class PoissonInput(RateInput):
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check rate, correlation, weight, receptor and window."""
         super().check(model, dt, where=where)
-        check_range(self.correlation, Interval(0.0, 1.0), where=f"{where}, field correlation")
+        check_range(
+            self.correlation, self.quantities["correlation"][1], where=f"{where}, field correlation"
+        )
         match self.rate:
             case Piecewise(values=values):
                 self.check_common(values[0], where=f"{where}, field rate.values")
@@ -334,6 +392,7 @@ class PoissonInput(RateInput):
             )
 
 
+@documented
 @dataclass(frozen=True, eq=False, init=False)
 class GammaInput(RateInput):
     """Superpositions of gamma processes, independent for each target neuron.
@@ -341,6 +400,8 @@ class GammaInput(RateInput):
     The intervals of a process have a gamma distribution: with a constant rate, their coefficient
     of variation is 1 / sqrt(order). A rate that varies stretches the intervals in time, so that a
     process has its expected number of spikes in any window.
+
+    Source: Cox (1962), Renewal Theory (equilibrium).
 
     Parameters
     ----------
@@ -352,9 +413,9 @@ class GammaInput(RateInput):
     weight : float
         Weight in the target model's unit.
     order : float
-        Order (shape) of the gamma distribution, 1 to 1e6; 1 is a Poisson process.
+        Order (shape) of the gamma distribution; 1 is a Poisson process.
     n : int
-        Number of superposed processes of each neuron, 1 to 10,000.
+        Number of superposed processes of each neuron.
     receptor : str, optional
         Receptor; None takes the only one, or the one of the weight's sign.
     start, stop : float, ms
@@ -365,9 +426,37 @@ class GammaInput(RateInput):
     Notes
     -----
     At `start` the processes are in equilibrium: the time to the first spike is that from an
-    arbitrary moment on (Cox 1962, Renewal Theory). Each process keeps the time of its next spike,
+    arbitrary moment on. Each process keeps the time of its next spike,
     which takes 8 bytes of memory. A neuron may receive several spikes in a time step.
     """
+
+    equations = (
+        "dclock/dt = rate",
+        "each of the n processes, when its next spike <= clock:",
+        "    receptor += weight",
+        "    next spike += gamma(order)/order  # mean 1",
+    )
+    quantities: ClassVar[Mapping[str, Quantity]] = {
+        **RateInput.quantities,
+        # at least 1: the variance of counts is then at most the variance of a Poisson process,
+        # which bounds sums
+        "order": ("", Interval(1.0, 1e6)),
+        "n": ("", Interval(1.0, float(MOST_PROCESSES))),
+    }
+    states: ClassVar[Mapping[str, State]] = {
+        "clock": State("expected spikes", "integral of the rate"),
+        "next_spikes": State(
+            "expected spikes", "when each process spikes next, on the same clock, ascending"
+        ),
+    }
+    scheme = (
+        "The processes are exact; their spikes arrive on the grid.",
+        "A rate that is a sine has the value of the step's begin.",
+    )
+    peers: ClassVar[Mapping[str, str]] = {
+        "NEST": "`gamma_sup_generator`; `sinusoidal_gamma_generator` with a Sine",
+        "Brian2": "own code",
+    }
 
     order: float
     n: int
@@ -397,11 +486,10 @@ class GammaInput(RateInput):
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check rate, order, weight, receptor and window."""
         super().check(model, dt, where=where)
-        # at least 1: the variance of counts is then at most the variance of a Poisson process,
-        # which bounds sums
-        check_range(self.order, Interval(1.0, 1e6), where=f"{where}, field order")
+        check_range(self.order, self.quantities["order"][1], where=f"{where}, field order")
 
 
+@documented
 @dataclass(frozen=True, eq=False, init=False)
 class SpikeInput(Stimulus):
     """Given input spikes.
@@ -411,7 +499,7 @@ class SpikeInput(Stimulus):
     target : Population, PopulationView or str
         The neurons that may receive them.
     times : array_like, shape (n_events,), ms
-        Times of arrival, > 0, on the grid.
+        Times of arrival, on the grid.
     neurons : array_like of int, shape (n_events,)
         The neuron (index in the target) that each event reaches.
     weight : float or array_like (n_events,)
@@ -425,6 +513,15 @@ class SpikeInput(Stimulus):
     -----
     Events are kept sorted by time, then neuron. Any number may reach a neuron in one step.
     """
+
+    equations = ("at times, to neurons:", "    receptor += weight")
+    quantities: ClassVar[Mapping[str, Quantity]] = {"times": ("", POSITIVE)}
+    scheme = ("Nothing to integrate: events arrive at their times.",)
+    peers: ClassVar[Mapping[str, str]] = {
+        "NEST": "`spike_generator`; `pulsepacket_generator` with coding.pulse_packets",
+        "Brian2": "`SpikeGeneratorGroup` with `Synapses`",
+        "GeNN": "`SpikeSourceArray`",
+    }
 
     times: FloatArray
     neurons: IntArray
@@ -456,7 +553,7 @@ class SpikeInput(Stimulus):
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check times, neurons, weights and receptor."""
         model.check_receptor(self.receptor, where=where)
-        check_range(self.times, POSITIVE, where=f"{where}, field times")
+        check_range(self.times, self.quantities["times"][1], where=f"{where}, field times")
         steps_array(self.times, dt, where=f"{where}, field times")
         check_indices(self.neurons, self.target.size, where=f"{where}, field neurons")
         model.check_weight(self.receptor, self.weight, where=f"{where}, field weight")

@@ -11,7 +11,19 @@ from pathlib import Path
 from textwrap import wrap
 
 from distsnn.errors import DescriptionError, closest_names
-from distsnn.network import EquationSynapse, PlasticSynapse, get_neuron_model, model_names
+from distsnn.network import (
+    ConstantCurrent,
+    EquationSynapse,
+    GammaInput,
+    NoiseCurrent,
+    PlasticSynapse,
+    PoissonInput,
+    SineCurrent,
+    SpikeInput,
+    StepCurrent,
+    get_neuron_model,
+    model_names,
+)
 from distsnn.network.model import Model, SynapseModel
 from distsnn.network.model_docs import (
     Section,
@@ -23,10 +35,18 @@ from distsnn.network.model_docs import (
     sections,
 )
 from distsnn.network.registry import NeuronFunction, neuron_functions, synapse_models
+from distsnn.network.stimuli import Stimulus
+from distsnn.network.stimulus_docs import stimulus_sections
 
 # Kinds of models, in the order of lists.
-KINDS = ("neuron", "synapse model", "plasticity rule")
-_PLURALS = dict(zip(KINDS, ("Neurons", "Synapse models", "Plasticity rules"), strict=True))
+KINDS = ("neuron", "synapse model", "plasticity rule", "stimulus")
+_PLURALS = dict(
+    zip(KINDS, ("Neurons", "Synapse models", "Plasticity rules", "Stimuli"), strict=True)
+)
+_STIMULI = (
+    *(PoissonInput, GammaInput, SpikeInput),
+    *(ConstantCurrent, StepCurrent, SineCurrent, NoiseCurrent),
+)
 
 # Names in the error for an unknown one.
 _MOST_NAMES = 5
@@ -35,8 +55,9 @@ _BUILT_IN = "distsnn.network."
 _PAGE = """\
 # Model reference
 
-This page shows all built-in models of neurons and synapses, as `distsnn models NAME` and `help` do.
-Do not edit it: `python -m distsnn.tools.model_reference docs/model-reference.md` writes it.
+This page shows all built-in models of neurons and synapses, and all stimuli, as
+`distsnn models NAME` and `help` do. Do not edit it:
+`python -m distsnn.tools.model_reference docs/model-reference.md` writes it.
 [models.md](models.md) and [plasticity.md](plasticity.md) explain the models,
 [own-models.md](own-models.md) explains the language of the equations, and
 [models-compared.md](models-compared.md) compares the models with those of other simulators.
@@ -48,7 +69,7 @@ synapse), or a distribution.
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """A model of neurons or synapses.
+    """A model of neurons or synapses, or a stimulus.
 
     Attributes
     ----------
@@ -62,7 +83,7 @@ class ModelInfo:
         Names in other simulators, by simulator; None: not known.
     docstring : str
         What the class or the function itself says.
-    model : type of Model
+    model : type of Model or Stimulus
         The class, of which `sections` are made.
     example : str
         Call of the function that makes this class; empty where a class has the name.
@@ -73,7 +94,7 @@ class ModelInfo:
     stored_name: str
     peers: Mapping[str, str] | None
     docstring: str
-    model: type[Model]
+    model: type[Model] | type[Stimulus]
     example: str = ""
 
     @property
@@ -88,6 +109,8 @@ class ModelInfo:
 
     def sections(self) -> list[Section]:
         """Return the documentation."""
+        if issubclass(self.model, Stimulus):
+            return stimulus_sections(self.model)
         intro, *others = sections(
             self.model, self.docstring, self.peers, of_function=bool(self.example)
         )
@@ -100,8 +123,8 @@ class ModelInfo:
 def list_models() -> list[ModelInfo]:
     """Return all models, sorted by kind and name.
 
-    These are the models that come with distsnn and the user-defined model classes that have been
-    imported.
+    These are the models and stimuli that come with distsnn, and the user-defined model classes that
+    have been imported.
 
     Returns
     -------
@@ -112,7 +135,7 @@ def list_models() -> list[ModelInfo]:
 
 
 def describe_model(name: str) -> str:
-    """Return the documentation of a model: what `help` shows of its class.
+    """Return the documentation of a model or stimulus: what `help` shows of its class.
 
     Parameters
     ----------
@@ -171,6 +194,8 @@ def _all_models() -> Iterator[ModelInfo]:
         yield _class_info(synapse, _synapse_kind(synapse))
     for name, made in neuron_functions().items():
         yield _function_info(name, made)
+    for stimulus in _STIMULI:
+        yield _class_info(stimulus, "stimulus")
 
 
 def _synapse_kind(model: type[SynapseModel]) -> str:
@@ -179,11 +204,11 @@ def _synapse_kind(model: type[SynapseModel]) -> str:
     return "plasticity rule" if issubclass(model, PlasticSynapse) and learns else "synapse model"
 
 
-def _class_info(model: type[Model], kind: str) -> ModelInfo:
+def _class_info(model: type[Model] | type[Stimulus], kind: str) -> ModelInfo:
     return ModelInfo(
         name=model.__name__,
         kind=kind,
-        stored_name=model.name,
+        stored_name=model.name if issubclass(model, Model) else model.__name__,
         peers=own_peers(model),
         docstring=class_docstring(model),
         model=model,

@@ -28,8 +28,8 @@ CONSTANTS = {
     "c_A_LTD_const": "real",
     "k10": "real",
 }
-WATCHED = ("V_m", "u_bar_plus", "u_bar_minus", "u_bar_bar")
-LATE = ("u_bar_plus", "u_bar_minus")
+WATCHED = ("V_m", "u_bar_bar", "u_bar_minus", "u_bar_plus")
+LATE = ("u_bar_minus", "u_bar_plus")
 
 
 def constants(parameters, dt):
@@ -118,9 +118,9 @@ def on_post(
 @inline
 def watch(
     V_m_post,
-    u_bar_plus_post,
-    u_bar_minus_post,
     u_bar_bar_post,
+    u_bar_minus_post,
+    u_bar_plus_post,
     tau_x,
     k1,
     c_A_LTD,

@@ -43,8 +43,8 @@ CONSTANTS = {
     "k12": "real",
     "c_f_target": "real",
 }
-WATCHED = ("surrogate_gradient", "learning_signal", "f_ema")
-LATE = ("surrogate_gradient", "f_ema")
+WATCHED = ("f_ema", "learning_signal", "surrogate_gradient")
+LATE = ("f_ema", "surrogate_gradient")
 LEVELS = 3
 
 
@@ -195,9 +195,9 @@ def on_post(
 
 @inline
 def watch(
-    surrogate_gradient_post,
-    learning_signal_post,
     f_ema_post,
+    learning_signal_post,
+    surrogate_gradient_post,
     tau_m,
     tau_e,
     tau_reg,

@@ -245,7 +245,11 @@ class RuleEquations(Description):
 
     def __post_init__(self) -> None:
         check_kinds(self, texts=_TEXTS, mappings=("target",))
-        self._fill(**as_texts(self, *_TEXTS), target=FrozenMapping(dict(self.target)))
+        self._fill(
+            **as_texts(self, *_TEXTS),
+            # sorted: kernels and stored states must not depend on the order in which it is written
+            target=FrozenMapping(dict(sorted(self.target.items()))),
+        )
 
     def fields(self) -> dict[str, str]:
         """Return the texts by name."""

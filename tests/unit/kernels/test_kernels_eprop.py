@@ -68,7 +68,7 @@ def test_weights_follow_gradients(dt: float, late_steps: int, axonal: int) -> No
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     assert {2.8, 3.3} <= {*np.round(expected, 12)}
     assert plain(eprop_synapse.watch)(
-        0.2, -3.0, 35.0, *[float(x) for x in _constants(model, dt).values()]
+        35.0, -3.0, 0.2, *[float(x) for x in _constants(model, dt).values()]
     ) == pytest.approx((0.2, -3.0, 0.05 * 10.0, 0.0))
 
 

@@ -1,5 +1,6 @@
 """Models by name: the list, the documentation of one, the page, and other simulators' names."""
 
+import inspect
 import re
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from distsnn import DescriptionError, IafPscExp, describe_model, list_models
+from distsnn.network import GammaInput, Network, NoiseCurrent, PoissonInput, Population
 from distsnn.network.model import PEERS
+from distsnn.simulation import Simulation
 from distsnn.tools.model_reference import ModelInfo, reference_page
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -27,9 +30,11 @@ def rows(page: str, heading: str) -> list[list[str]]:
 
 
 def infos(cell: str) -> list[ModelInfo]:
-    """Return the models that a cell names."""
+    """Return the models that a cell names, without stimuli."""
     names = re.findall(r"`(\w+)(?:\(.*?\))?`", cell)
-    return [info for name in names for info in MODELS if info.name == name]
+    return [
+        info for name in names for info in MODELS if info.name == name and info.kind != "stimulus"
+    ]
 
 
 def declared(models: list[ModelInfo], peer: str) -> str:
@@ -87,10 +92,57 @@ def test_the_table_of_rules_has_the_names_in_nest() -> None:
             assert set(info.nest_names) == set(found[info.name]), info.name
 
 
+def test_the_table_of_stimuli_has_the_names_in_nest() -> None:
+    found: dict[str, set[str]] = {}
+    for first, in_nest, *_ in rows("models-compared.md", "Synapses and stimuli"):
+        # a row of several stimuli has as many names
+        names = re.findall(r"`(\w+)`", first.partition(" with ")[0])
+        for name, cell in zip(names, in_nest.split(", "), strict=False):
+            found.setdefault(name, set()).update(re.findall(r"`(\w+)`", cell))
+    found["SpikeInput"] |= found["pulse_packets"]
+    stimuli = {info.name: set(info.nest_names) for info in MODELS if info.kind == "stimulus"}
+    assert len(stimuli) == 7
+    assert stimuli == {name: found[name] for name in stimuli}
+
+
+def test_stimuli_have_units_ranges_defaults_states_and_equations() -> None:
+    text = describe_model("GammaInput")
+    assert text.startswith(f"GammaInput (stimulus)\n\n{GammaInput.__doc__}")
+    assert "rate : float, array_like (n_targets,), Piecewise or Sine, spikes/s, >= 0\n" in text
+    assert "order : float, >= 1 and <= 1e+06\n" in text
+    assert "n : int, >= 1 and <= 10000, default 1\n" in text
+    assert "start : float, ms, >= 0, default 0.0\n" in text
+    assert "State variables\n---------------\nclock : expected spikes\n" in text
+    assert "References\n----------\nCox (1962)" in text
+    # what Python shows of a class is the same text
+    assert "dclock/dt = rate" in inspect.getdoc(GammaInput)
+    for info in MODELS:
+        if info.kind == "stimulus":
+            parts = {section.title: section for section in info.sections()}
+            assert {"", "Equations", "Parameters", "Integration", "Other simulators"} <= {*parts}
+            named = [entry.name for entry in parts["Parameters"].entries]
+            assert named == [*inspect.signature(info.model).parameters]
+            assert all(" ".join(entry.lines) for entry in parts["Parameters"].entries)
+    assert describe_model("mip_generator").startswith("PoissonInput (stimulus)\n")
+
+
+def test_declared_states_of_stimuli_are_those_that_a_script_reads() -> None:
+    cells = Population("E", 3, IafPscExp())
+    stimuli = [
+        GammaInput(cells, 10.0, 1.0, 2.0, name="gamma"),
+        PoissonInput(cells, 10.0, 1.0, name="poisson"),
+        NoiseCurrent(cells, 0.0, 1.0, name="noise"),
+    ]
+    with Simulation(Network([cells], [], stimuli)) as simulation:
+        for stimulus in stimuli:
+            assert [*simulation[stimulus.name].state] == [*stimulus.states]
+
+
 def test_the_list_has_kinds_and_names() -> None:
     by_name = {info.name: info for info in list_models()}
     kinds = {"IafPscExp": "neuron", "Tsodyks2": "synapse model", "Bernoulli": "synapse model"}
     kinds |= {"iaf_psc_exp_multisynapse": "neuron", "STDP": "plasticity rule"}
+    kinds |= {"PoissonInput": "stimulus"}
     assert {name: by_name[name].kind for name in kinds} == kinds
     assert by_name["IafPscExp"].nest_names == ["iaf_psc_exp"]
     assert by_name["Oja"].nest_names == []
