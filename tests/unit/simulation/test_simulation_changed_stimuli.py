@@ -386,13 +386,18 @@ def test_input_of_changed_weights_is_reserved_and_given_back() -> None:
         weight = np.floor(0.8 * first[0] / 60.0) * quantum
         simulation["changed"].set(weight=weight)  # of up to some 50 spikes in a step
         assert inputs._input_headroom[0] < 0.5 * first[0]
-        simulation["second"].emit([1], 5.0, 0.1 * first[0] * quantum)
         with pytest.raises(DescriptionError, match="could overflow"):
             simulation["second"].set(weight=0.6 * first[0] * quantum)
         # of another sign it adds to the other receptor
         simulation["changed"].set(weight=-weight)
         assert inputs._input_headroom[1] < 0.5 * first[1]
         simulation["second"].set(weight=0.6 * first[0] * quantum)
+        # emitted spikes may arrive in the same step
+        simulation["second"].set(weight=500.0)
+        simulation["second"].emit([1], 5.0, 0.5 * first[0] * quantum)
+        with pytest.raises(DescriptionError, match="could overflow"):
+            simulation["second"].set(weight=0.6 * first[0] * quantum)
+        simulation["second"].set(weight=0.4 * first[0] * quantum)
         simulation.run(5.0)
         assert (simulation["E"].state["I_syn_ex"] >= 0.0).all()
         assert (simulation["E"].state["I_syn_in"][30:120] < 0.0).any()
