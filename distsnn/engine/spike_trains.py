@@ -37,7 +37,7 @@ def receptor_weights(
         if model.signed_receptors is None:
             receptor = model.receptors[0]
         else:
-            receptor = model.signed_receptors[0 if np.all(weight >= 0) else 1]
+            receptor = model.signed_receptors[0 if (weight >= 0).all() else 1]
     integers = to_integers(weight, quanta.exponent[name, receptor])
     return model.receptors.index(receptor), integers
 
@@ -83,6 +83,7 @@ class RateCalls(ABC):
         self._dt, self._bits = layout.network.dt, ring.bits
         self._neurons, self._index = neurons, in_view(neurons, stimulus.target)
         self._number, self._seed = number, seed
+        self._described_weight: tuple[float, str | None] | None = None
         self.calls: list[KernelCall] = []
         self.use(stimulus)
 
@@ -90,28 +91,31 @@ class RateCalls(ABC):
         """Make the calls of a description of the stimulus, with the same target."""
         if not (self._index >= 0).any():
             return
-        plane, self._weight = receptor_weights(
-            self._layout, self._quanta, stimulus, np.asarray(stimulus.weight)
-        )
-        self._own_weights = np.where(self._index >= 0, self._weight, 0).astype(
-            self._ring.rows.dtype
-        )
+        if self._described_weight != (stimulus.weight, stimulus.receptor):
+            self._described_weight = stimulus.weight, stimulus.receptor
+            self._take_weight(stimulus)
         course = 0.0 if isinstance(stimulus.rate, Sine) else stimulus.rate
         self.calls = []
         acts = window(stimulus.start, stimulus.stop, self._dt)
         for start, stop, rate in pieces(course, *acts, self._dt):
-            call = self._call(plane, start, stop)
+            call = self._call(start, stop)
             if isinstance(stimulus.rate, Sine):
                 self.calls.append(self._vary(call, stimulus.rate))
             else:
                 self._fill(call, rate)
             self.calls.append(call)
 
-    def _call(self, plane: int, start: int, stop: int) -> KernelCall:
+    def _take_weight(self, stimulus: RateInput) -> None:
+        weight = np.asarray(stimulus.weight)
+        self._plane, self._weight = receptor_weights(self._layout, self._quanta, stimulus, weight)
+        own = np.where(self._index >= 0, self._weight, 0)
+        self._own_weights = own.astype(self._ring.rows.dtype)
+
+    def _call(self, start: int, stop: int) -> KernelCall:
         """Return a call that has no rate yet."""
         neurons, table = self._neurons, np.zeros(poisson.TABLE_SIZE, np.int64)
         call = KernelCall(self._entry(), table, neurons.first, neurons.last, start=start, stop=stop)
-        self._ring.bind_plane(call, plane)
+        self._ring.bind_plane(call, self._plane)
         self._ring.bind_shape(call)
         call.bind(poisson.COUNTERS, self._layout.counters)
         table[poisson.STIMULUS_ID] = self._number

@@ -131,7 +131,8 @@ class Stimuli:
             for number, stimulus in enumerate(layout.network.stimuli)
         ]
         self.gammas = [calls for calls in self._calls if isinstance(calls, GammaCalls)]
-        self._tables = [call_table(calls.calls) for calls in self._calls]
+        self._tables = [call_table(self._clearing)]
+        self._tables += [call_table(calls.calls) for calls in self._calls]
         self._join()
 
     @property
@@ -139,7 +140,7 @@ class Stimuli:
         return [*self._clearing, *(call for calls in self._calls for call in calls.calls)]
 
     def _join(self) -> None:
-        self._table = np.concatenate([call_table(self._clearing), *self._tables])
+        self._table = np.concatenate(self._tables)
 
     def acting(self, first: int, stop: int) -> npt.NDArray[np.void]:
         """Return the table of the calls that act in an iteration of first .. stop - 1.
@@ -160,7 +161,7 @@ class Stimuli:
         number = self._numbers[stimulus.name]
         calls: Any = self._calls[number]  # of the same kind as the stimulus
         calls.use(stimulus)
-        self._tables[number] = call_table(calls.calls)
+        self._tables[1 + number] = call_table(calls.calls)
         self._join()
 
     def add_spikes(

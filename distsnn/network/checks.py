@@ -154,8 +154,10 @@ def check_range(
 
     The array's indices begin at `first`.
     """
-    if isinstance(value, float) and allowed.low < value < allowed.high:
-        return
+    if isinstance(value, float) and math.isfinite(value):  # without arrays, which are slow
+        above = value > allowed.low if allowed.open_low else value >= allowed.low
+        if above and (value < allowed.high if allowed.open_high else value <= allowed.high):
+            return
     array = np.asarray(value)
     # Two reductions without temporaries; NaN makes both ends NaN, which any range excludes.
     if not array.size or not allowed.is_outside(np.array([array.min(), array.max()])).any():

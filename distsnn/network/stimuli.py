@@ -299,7 +299,8 @@ class RateInput(Stimulus):
         """Return the largest rate of all processes of any neuron at any time, spikes/s."""
         if isinstance(self.rate, Piecewise | Sine):
             return self.processes * self.rate.largest()
-        return self.processes * float(np.max(self.rate))
+        rate = self.rate.max() if isinstance(self.rate, np.ndarray) else self.rate
+        return self.processes * float(rate)
 
 
 @documented

@@ -1,7 +1,7 @@
 """Stimuli as a script changes them: with which values, and how a checkpoint contains these."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -51,21 +51,29 @@ def with_values(stimulus: AnyStimulus, values: Mapping[str, object], *, where: s
             raise DescriptionError(
                 f"cannot be changed during a run: {_FIXED[name]}", where=f"{where}, field {name}"
             )
-    own_names = {field.name for field in fields(stimulus)}
-    own: dict[str, Any] = {name: value for name, value in values.items() if name in own_names}
-    of_sine: dict[str, Any] = {name: values[name] for name in values if name not in own_names}
+    own: dict[str, Any] = {
+        name: values[name] for name in values if name in stimulus.__dataclass_fields__
+    }
+    of_sine: dict[str, Any] = {name: values[name] for name in values if name not in own}
     try:
-        stimulus = replace(stimulus, **own)
-        allowed = values_of(stimulus)
-        for name in of_sine if values else ["nothing"]:
-            if name not in allowed:
-                raise unknown_name_error("field", name, allowed)
-        if of_sine:
-            sine: dict[str, Any] = {"rate": replace(allowed["rate"], **of_sine)}
-            stimulus = replace(stimulus, **sine)
+        if own:
+            stimulus = replace(stimulus, **own)
+        if of_sine or not values:
+            allowed = values_of(stimulus)
+            for name in of_sine or ["nothing"]:
+                if name not in allowed:
+                    raise unknown_name_error("field", name, allowed)
+            rate: dict[str, Any] = {"rate": replace(allowed["rate"], **of_sine)}
+            stimulus = replace(stimulus, **rate)
     except DescriptionError as error:
         raise error.in_context(where) from None
     return stimulus
+
+
+def named_fields(stimulus: Stimulus, values: Iterable[str]) -> dict[str, Any]:
+    """Return the fields of a stimulus that contain the values of these names."""
+    own = {name if name in stimulus.__dataclass_fields__ else "rate" for name in values}
+    return {name: getattr(stimulus, name) for name in own}
 
 
 def check_times(
@@ -116,16 +124,12 @@ def check_times(
 
 def changed_fields(described: Stimulus, current: Stimulus) -> dict[str, Any]:
     """Return the fields of a stimulus that are not as described, by name."""
-    values = {
-        field.name: (getattr(described, field.name), getattr(current, field.name))
-        for field in fields(described)
+    values = {field.name: getattr(current, field.name) for field in fields(current)}
+    return {
+        name: value
+        for name, value in values.items()
+        if not equal_values(getattr(described, name), value)
     }
-    return {name: after for name, (before, after) in values.items() if not _equal(before, after)}
-
-
-def _equal(left: object, right: object) -> bool:
-    # a number and an array of one such number for each neuron are different descriptions
-    return type(left) is type(right) and equal_values(left, right)
 
 
 def encode_fields(values: Mapping[str, Any]) -> dict[str, npt.NDArray[Any]]:

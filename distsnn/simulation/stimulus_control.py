@@ -15,6 +15,7 @@ from distsnn.engine.state_fields import StateField, StateHolder
 from distsnn.engine.stimuli import max_stimulus_input
 from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network import RateInput, SpikeInput, SpikeSource, Stimulus
+from distsnn.network.base import equal_values
 from distsnn.network.checks import as_floats, as_indices, check_indices, check_shape, steps_array
 from distsnn.network.values import ValueLike
 from distsnn.simulation.added_spikes import AddedSpikes, SpikeEvents
@@ -25,12 +26,15 @@ from distsnn.simulation.stimulus_changes import (
     check_times,
     decode_fields,
     encode_fields,
+    named_fields,
     values_of,
     with_values,
 )
 
 # Spikes as one number each: the step, then the neuron.
 Keys = npt.NDArray[np.int64]
+# The most that a stimulus adds to a step's input, quanta, by receptor plane.
+Bound = dict[int, int]
 
 _LAST_STEP = 2**31 - 1
 _NONE: Keys = np.empty(0, np.int64)
@@ -70,7 +74,6 @@ class StimulusControl(StateHolder):
             stimulus.name: stimulus for stimulus in network.stimuli if stimulus.name is not None
         }
         self._current: dict[str, Stimulus] = dict(self._described)
-        # the most that each adds to a step's input, quanta, by receptor plane
         self._bounds = {name: self._bound(stimulus) for name, stimulus in self._current.items()}
         self._sources = {
             population.name: population
@@ -129,10 +132,17 @@ class StimulusControl(StateHolder):
 
     def set(self, name: str, values: Mapping[str, object]) -> None:
         """Do what `StimulusHandle.set` does. Collective."""
-        name, changed = broadcast_from_rank0(
-            self._communicator, lambda: (name, self._checked_changes(name, values))
-        )
-        self._apply(name, replace(self._current[name], **changed))
+        checked: list[tuple[Stimulus, Bound]] = []
+
+        def changes() -> tuple[str, dict[str, Any]]:
+            checked.append(self._checked(name, values))
+            return name, named_fields(checked[0][0], values)
+
+        name, changed = broadcast_from_rank0(self._communicator, changes)
+        if not checked:  # on the other ranks
+            stimulus = replace(self._current[name], **changed)
+            checked.append((stimulus, self._bound(stimulus)))
+        self._apply(name, *checked[0])
 
     def values(self, name: str) -> dict[str, Any]:
         """Return the values of a stimulus that may change by name, as they are now."""
@@ -176,8 +186,7 @@ class StimulusControl(StateHolder):
         for name, fields in values.items():
             stimulus = with_values(self._current[name], fields, where=f"stimulus {name!r}")
             check_described(self._network, stimulus)
-            self._check_input(stimulus)
-            self._apply(name, stimulus)
+            self._apply(name, stimulus, self._checked_bound(stimulus))
 
     @property
     def fields(self) -> tuple[StateField, ...]:
@@ -249,21 +258,20 @@ class StimulusControl(StateHolder):
             raise unknown_name_error("stimulus", name, self._current, where="set")
         return self._current[name]
 
-    def _checked_changes(self, name: str, values: Mapping[str, object]) -> dict[str, Any]:
-        """Return the fields that checked values change."""
+    def _checked(self, name: str, values: Mapping[str, object]) -> tuple[Stimulus, Bound]:
+        """Return a stimulus with other values, and its bound, if it may be so from now on."""
         before = self._find(name)
         after = with_values(before, values, where=f"stimulus {name!r}")
         check_described(self._network, after)
         check_times(before, after, values, self._engine.step, self._network.dt)
-        changed = changed_fields(before, after)
-        if not changed.keys().isdisjoint({"weight", "receptor"}):
-            self._check_weights(after)
-        self._check_input(after)
-        return changed
+        if isinstance(before, RateInput | SpikeInput) and isinstance(after, RateInput | SpikeInput):
+            same_weight = equal_values(before.weight, after.weight)
+            if not (same_weight and before.receptor == after.receptor):
+                self._check_weights(after)
+        return after, self._checked_bound(after)
 
-    def _check_weights(self, stimulus: Stimulus) -> None:
+    def _check_weights(self, stimulus: RateInput | SpikeInput) -> None:
         """Check that weights are multiples of their receptor's quantum, as described ones are."""
-        assert isinstance(stimulus, RateInput | SpikeInput)
         layout, quanta = self._engine.layout, self._engine.quanta
         population = stimulus.target.population
         receptors = self._network.population(population).model.receptors
@@ -283,15 +291,16 @@ class StimulusControl(StateHolder):
                     "quantum follows from the described weights",
                 )
 
-    def _check_input(self, stimulus: Stimulus) -> None:
-        """Check that no sum of a step's input can overflow with a stimulus."""
+    def _checked_bound(self, stimulus: Stimulus) -> Bound:
+        """Return the bound of a stimulus if no sum of a step's input can overflow with it."""
         name = str(stimulus.name)
-        needed = self._bound(stimulus)
+        bound = self._bound(stimulus)
+        needed = dict(bound)
         if isinstance(stimulus, SpikeInput):
             for plane, quanta in self._given[name].needed_with(stimulus).items():
                 needed[plane] = needed.get(plane, 0) + quanta
         if all(quanta <= self._free_input(name, plane) for plane, quanta in needed.items()):
-            return
+            return bound
         value, allowed = None, ""
         if isinstance(stimulus, RateInput):
             rate = stimulus.max_rate() / stimulus.processes
@@ -323,19 +332,19 @@ class StimulusControl(StateHolder):
         mean = (math.sqrt(max(counts - 40.0, 0.0) + 36.0) - 6.0) ** 2 * (1.0 - 2.0**-40)
         return mean / (self._network.dt * 1e-3) / stimulus.processes
 
-    def _bound(self, stimulus: Stimulus) -> dict[int, int]:
+    def _bound(self, stimulus: Stimulus) -> Bound:
         return max_stimulus_input(self._engine.layout, self._engine.quanta, stimulus)
 
-    def _reserve(self, name: str, bound: dict[int, int]) -> None:
+    def _reserve(self, name: str, bound: Bound) -> None:
         """Reserve input for a stimulus, in place of what it has reserved."""
         before = self._bounds[name]
         for plane in {*before, *bound}:
             self._input_headroom[plane] += before.get(plane, 0) - bound.get(plane, 0)
         self._bounds[name] = bound
 
-    def _apply(self, name: str, stimulus: Stimulus) -> None:
+    def _apply(self, name: str, stimulus: Stimulus, bound: Bound) -> None:
         """Let a stimulus be as described from the next step on."""
-        self._reserve(name, self._bound(stimulus))
+        self._reserve(name, bound)
         self._current[name] = stimulus
         self._scripted.add(name)
         self._engine.stimuli.use(stimulus)
