@@ -32,7 +32,7 @@ from distsnn.comm.supervision.heartbeat_peers import (
     children_of,
     machine_id,
 )
-from distsnn.comm.supervision.job_exit import PIPE_DELAY_S, print_message
+from distsnn.comm.supervision.job_exit import PIPE_DELAY_S, print_message, stagger_s
 from distsnn.comm.supervision.process_exit import describe_exit
 from distsnn.errors import DescriptionError
 
@@ -44,7 +44,6 @@ _MIN_MESSAGES = 8  # within the timeout: some may be late
 # time before it reports the death itself.
 _DEATH_GRACE_S = 3.0
 _FOLLOWER_GRACE_S = 1.0  # for the rank that reports
-_STAGGER_S, _MAX_STAGGER_S = 0.4, 1.6  # between ranks that may all report
 _WRITE_TIMEOUT_S = 2.0  # for an exit report or the message
 # A start takes longer than a heartbeat: hundreds of ranks load Python from one file server.
 _START_TIMEOUTS, _MIN_START_TIMEOUT_S = 5.0, 30.0
@@ -114,7 +113,6 @@ class Heartbeat:
         self.step = 0
         self.unmonitored_ranks: tuple[int, ...] = ()
         self._communicator = communicator
-        self._exit_reports = None if exit_reports is None else exit_reports.absolute()
         self._period_s = min(_MAX_PERIOD_S, self.timeout_s / _MIN_MESSAGES)
         # The heartbeat whose settings the thread sends: this heartbeat, or one that joined it.
         self._current = self
@@ -126,6 +124,7 @@ class Heartbeat:
         self._failed = False
         # The thread's own clock: it stands while the whole job is suspended.
         self._clock = 0.0
+        self.exit_reports = exit_reports
 
     @property
     def exit_reports(self) -> Path | None:
@@ -347,9 +346,8 @@ class Heartbeat:
     def _stagger_s(self, lost: Sequence[Peer]) -> float:
         # The children of a lost rank cannot inform each other: they report in turn, and the first
         # to end makes the launcher end the others.
-        rank, size = self._communicator.rank, self._communicator.size
-        is_orphan = any(peer.address.rank < rank for peer in lost)
-        return min(_STAGGER_S, _MAX_STAGGER_S / size) * rank if is_orphan else 0.0
+        is_orphan = any(peer.address.rank < self._communicator.rank for peer in lost)
+        return stagger_s(self._communicator) if is_orphan else 0.0
 
     def _write_reports(self, cause: str, peers: Sequence[Peer]) -> None:
         folder = self._current.exit_reports

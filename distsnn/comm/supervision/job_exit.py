@@ -21,7 +21,6 @@ from distsnn.errors import (
 # ranks may have files to close; otherwise the others most likely wait for this rank.
 _COLLECTIVE_TIMEOUT_S = 8.0
 _TIMEOUT_S = 1.5
-# The timeouts of ranks pass one after the other, so that only the first rank reports.
 _STAGGER_S = 1.6  # between the first and the last rank, and at most a quarter of it per rank
 PIPE_DELAY_S = 0.2  # for the launcher to forward a message before it kills its ranks
 
@@ -74,6 +73,14 @@ def install_hook(communicator: Communicator) -> None:
     sys.excepthook = hook
 
 
+def stagger_s(communicator: Communicator) -> float:
+    """Return the time by which this rank reports later than rank 0, s.
+
+    Where several ranks may report, the first report ends the job.
+    """
+    return min(_STAGGER_S / 4, _STAGGER_S / communicator.size) * communicator.rank
+
+
 def print_message(message: str) -> None:
     """Print a message for the user on standard error, in a single write."""
     sys.stderr.write(f"distsnn: {message}\n")
@@ -93,7 +100,7 @@ def _end(communicator: Communicator, error: BaseException) -> int:
     code = _code(error)
     rank_code = code if not isinstance(error, RankError) else _FOLLOWER
     timeout_s = _COLLECTIVE_TIMEOUT_S if vars(error).get(COLLECTIVE) else _TIMEOUT_S
-    timeout_s += min(_STAGGER_S / 4, _STAGGER_S / communicator.size) * communicator.rank
+    timeout_s += stagger_s(communicator)
     try:
         codes = communicator.gather_exit_codes(rank_code, timeout_s)
     except KeyboardInterrupt:

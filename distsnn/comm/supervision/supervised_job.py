@@ -22,7 +22,7 @@ from distsnn.deferred_signals import pending_signal
 from distsnn.errors import Interrupted, Stopped
 
 _POLL_S = 0.1
-_SCAN_S = 0.5  # between two searches for ranks
+_CHECK_S = 0.5  # between two checks of timeouts
 _MAX_NAMED_RANKS = 4
 _FINALIZE_TIMEOUT_S = 30.0  # for ranks to free their memory once they have finished
 _ORPHAN_TIMEOUT_S = 15.0  # for ranks to save the run after mpiexec has gone
@@ -152,7 +152,7 @@ class SupervisedJob:
         poll.register(self._monitor, select.POLLIN)
         if mpiexec.descriptor is not None:
             poll.register(mpiexec.descriptor, select.POLLIN)
-        next_scan = 0.0
+        next_check = 0.0
         # It stands while this process itself is suspended, as with the whole job.
         clock, last = 0.0, time.monotonic()
         try:
@@ -169,9 +169,10 @@ class SupervisedJob:
                         return self._process.returncode
                 clock += min(time.monotonic() - last, 3 * _POLL_S)
                 last = time.monotonic()
-                if len(self._monitor.ranks) < self._size or time.monotonic() >= next_scan:
-                    next_scan = time.monotonic() + _SCAN_S
+                if len(self._monitor.ranks) < self._size:
                     self._find_ranks()
+                if time.monotonic() >= next_check:
+                    next_check = time.monotonic() + _CHECK_S
                     self._kill_reason = self._check_timeouts(clock)
                     if self._kill_reason is not None:
                         self.kill()
