@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.codegen.generated import generated_rule_module
 from distsnn.codegen.plasticity import (
     RuleKernel,
     changes_between_events,
@@ -48,9 +49,6 @@ _FIRST_QUEUE = 1024
 def rule_module_name(model: PlasticSynapse) -> str:
     """Return the import name of a model's kernel module."""
     if isinstance(model, EquationSynapse) and not model.kernel:
-        # with sympy, which only models of equations wait for
-        from distsnn.codegen.plasticity_rules import generated_rule_module
-
         return generated_rule_module(model.model)
     return model.kernel_module
 

@@ -20,7 +20,7 @@ from distsnn.network.equations.declarations import (
     parameter_fields,
 )
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics, parse_dynamics
-from distsnn.network.equations.stored_kernels import shipped_kernel
+from distsnn.network.equations.stored_kernels import has_text, shipped_kernel
 from distsnn.network.model import (
     MOST_PARTS,
     Neuron,
@@ -110,7 +110,7 @@ class EquationNeuron(Neuron):
     @classmethod
     def _check_class(cls) -> None:
         """Check the attributes of a class besides its text."""
-        if issubclass(cls, SubsteppedNeuron):
+        if issubclass(cls, SubsteppedNeuron) and not has_text(cls.model, any_parts=True):
             cls.model.check_divisible()
         for period, min_range in cls.model.least_periods.items():
             parameter = cls.parameters()[period]
@@ -404,8 +404,7 @@ class NeuronModel(NeuronEquations):
 
     def _check(self) -> None:
         """Check that the equations can be integrated, and the parameters have ranges."""
-        _ = self.neuron
-        if not self.neuron.kernel:
+        if not self.neuron.kernel and not has_text(self):
             _ = self.analysis
             if self.substeps > 1:
                 self.check_divisible()
