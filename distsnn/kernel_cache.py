@@ -1,23 +1,15 @@
-"""The disk cache of compiled kernels: its folder, and files that are verified before use.
+"""The disk cache of compiled kernels: numba's, in files that are verified before use.
 
-numba unpickles a cache file, and its machine code runs as this user. So the folder and the folder
-around it must belong to this user, and only this user may write to them. A file begins with a
-checksum: a truncated or corrupt file is reported, compiled again and replaced.
+numba unpickles a cache file, and its machine code runs as this user (`cache_folder`).
 """
 
-import contextlib
 import hashlib
 import importlib.util
 import linecache
 import os
 import pickle
-import pwd
-import stat
 import sys
-import tempfile
-import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -34,7 +26,7 @@ from numba.core.caching import (
 from numba.core.serialize import dumps
 from numba.np import linalg
 
-from distsnn.errors import DescriptionError
+from distsnn.cache_folder import CacheFolder, binary_head, make_directory
 
 _PACKAGE = Path(__file__).parent
 # Files whose functions other files compile into machine code. A generated kernel is named by its
@@ -43,13 +35,6 @@ _SOURCES = (
     *("jit.py", "counter_rng.py", "kernels/*.py"),
     *("comm/exchange_entries.py", "comm/group_entries.py"),
 )
-_VARIABLE = "DISTSNN_CACHE_DIR"
-_HEADER = b"distsnn kernel 1\n"
-_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
-# Suffix of a file being written, and the age, s, after which it is abandoned. Processes of other
-# machines that share the folder cannot be checked.
-_PARTIAL = ".partial"
-_OLD = 24 * 3600.0
 # A file name has at most 255 bytes; the rest is a hash and the suffix.
 _LONGEST_STEM = 150
 
@@ -91,176 +76,23 @@ def fingerprint() -> str:
 def cache_directory() -> Path:
     """Return the folder of compiled kernels, ``$DISTSNN_CACHE_DIR/<fingerprint>``; create it.
 
-    Without the variable (or where it is empty) it lies under ``$XDG_CACHE_HOME`` or ``~/.cache``.
-
     Raises
     ------
     DescriptionError
         If nothing can be written there, or if another user could write there.
     """
-    named = os.environ.get(_VARIABLE)
-    base = Path(named or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/distsnn")
-    path = base.expanduser().absolute() / fingerprint()
-    try:
-        if not named:
-            _take_from_group(path.parent)
-        with _opened(path) as folder:
-            tempfile.TemporaryFile(dir=path).close()
-            _remove_partial_files(folder)
-    except OSError as error:
-        raise DescriptionError(
-            f"the cache of compiled kernels cannot be written ({error.strerror})",
-            where=str(path),
-            allowed=f"a folder that can, named by the environment variable {_VARIABLE}",
-        ) from error
-    return path
+    return make_directory(fingerprint())
 
 
-def _remove_partial_files(folder: int) -> None:
-    """Remove files that processes were writing when they were killed, at least a day ago."""
-    for name in os.listdir(folder):
-        if name.endswith(_PARTIAL):
-            # another rank may be faster, or is just completing its file
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - os.stat(name, dir_fd=folder).st_mtime > _OLD:
-                    os.unlink(name, dir_fd=folder)
-
-
-def _take_from_group(folder: Path) -> None:
-    """Take the group's write permission from the default folder, if it was made with umask 002.
-
-    A file that another user could have left there is refused by its owner.
-    """
-    with contextlib.suppress(FileNotFoundError):
-        status = folder.lstat()
-        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid():
-            mode = stat.S_IMODE(status.st_mode)
-            if mode & _WRITABLE_BY_OTHERS == stat.S_IWGRP:
-                folder.chmod(mode & ~stat.S_IWGRP)
+def folder() -> CacheFolder:
+    """Return the folder of compiled kernels."""
+    remedy = "the kernel is compiled again"
+    return CacheFolder(cache_directory(), "compiled kernels", remedy, binary_head)
 
 
 def any_compiled() -> bool:
     """Return whether the cache holds any kernel: if not, compiling takes a while."""
     return next(cache_directory().glob("*.nbc"), None) is not None
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    """Open the cache folder, created if missing, and check it and its parent.
-
-    Files are reached through the descriptor, so that a folder that another process puts in the
-    place of a checked folder is not used.
-
-    Raises
-    ------
-    DescriptionError
-        If another user owns one of the two folders or may write to it.
-    """
-    outer = _open_folder(path.parent, None)
-    try:
-        inner = _open_folder(path, outer)
-    finally:
-        os.close(outer)
-    try:
-        yield inner
-    finally:
-        os.close(inner)
-
-
-def _open_folder(path: Path, parent: int | None) -> int:
-    # The user names the outer folder, which may be a link; the inner folder is never a link.
-    name = path if parent is None else path.name
-    if parent is None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(name, 0o700, dir_fd=parent)
-    link = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    if stat.S_ISLNK(link.st_mode):
-        if parent is not None or link.st_uid not in (os.geteuid(), 0):
-            raise _refusal(path, "is a link that another user could have made", link)
-        _check(path, path.stat())
-    else:
-        _check(path, link)
-    no_link = 0 if parent is None else os.O_NOFOLLOW
-    descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | no_link, dir_fd=parent)
-    try:
-        _check(path, os.fstat(descriptor))
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def _check(path: Path, status: os.stat_result) -> None:
-    if status.st_uid != os.geteuid():
-        raise _refusal(path, "belongs to another user", status)
-    if status.st_mode & _WRITABLE_BY_OTHERS:
-        raise _refusal(path, "can be written by other users", status)
-
-
-def _refusal(path: Path, problem: str, status: os.stat_result) -> DescriptionError:
-    return DescriptionError(
-        f"the folder of compiled kernels {problem}, so its code is not run",
-        where=str(path),
-        value=f"owner {_user(status.st_uid)}, mode {stat.S_IMODE(status.st_mode):04o}",
-        allowed=f"a folder of {_user(os.geteuid())} that group and others cannot write, such as a "
-        f"new folder with mode 0700, named by the environment variable {_VARIABLE}",
-    )
-
-
-def _user(uid: int) -> str:
-    try:
-        return f"{pwd.getpwuid(uid).pw_name} ({uid})"
-    except KeyError:  # as in a container
-        return str(uid)
-
-
-def _read(name: str) -> bytes | None:
-    """Return the content of a cache file; None if it is missing or, with a message, unusable."""
-    folder = cache_directory()
-    try:
-        with _opened(folder) as descriptor:
-            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=descriptor)
-            with os.fdopen(file, "rb") as opened:
-                status, data = os.fstat(file), opened.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        problem = f"cannot be read ({error.strerror})"
-    else:
-        content = data[len(_HEADER) + hashlib.sha256().digest_size :]
-        if status.st_uid != os.geteuid() or status.st_mode & _WRITABLE_BY_OTHERS:
-            # planted while others could still write to the folder
-            problem = "could have been written by another user"
-        elif data == _head(content) + content:
-            return content
-        else:
-            problem = f"is corrupt: its checksum does not match its {len(data):,} bytes"
-    sys.stderr.write(
-        f"distsnn: {folder / name}: this file of compiled kernels {problem}; "
-        "the kernel is compiled again\n"
-    )
-    return None
-
-
-def _write(name: str, content: bytes) -> None:
-    """Write a cache file in one atomic step: other ranks may read or write it now."""
-    partial = f"{name}.{uuid.uuid4().hex}{_PARTIAL}"
-    create = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-    with _opened(cache_directory()) as folder:
-        file = os.open(partial, create, 0o600, dir_fd=folder)
-        try:
-            with os.fdopen(file, "wb") as opened:
-                opened.write(_head(content))
-                opened.write(content)
-            os.replace(partial, name, src_dir_fd=folder, dst_dir_fd=folder)
-        except BaseException:
-            os.unlink(partial, dir_fd=folder)
-            raise
-
-
-def _head(content: bytes) -> bytes:
-    return _HEADER + hashlib.sha256(content).digest()
 
 
 class _Locator(UserProvidedCacheLocator):  # type: ignore[misc]
@@ -299,7 +131,7 @@ class _Files:
         self._stem, self._stamp = stem[:_LONGEST_STEM], stamp
 
     def load(self, key: Any) -> Any:
-        content = _read(self._name(key))
+        content = folder().read(self._name(key))
         if content is None:
             return None
         stored, data = pickle.loads(content)
@@ -307,7 +139,7 @@ class _Files:
         return data if stored == (self._stamp, key) else None
 
     def save(self, key: Any, data: Any) -> None:
-        _write(self._name(key), dumps(((self._stamp, key), data)))
+        folder().write(self._name(key), dumps(((self._stamp, key), data)))
 
     def _name(self, key: Any) -> str:
         digest = hashlib.sha256(repr((self._stamp, key)).encode()).hexdigest()

@@ -23,7 +23,13 @@ from distsnn.network import (
     SubsteppedNeuron,
     TransmissionModel,
 )
-from distsnn.network.registry import get_neuron_model, model_names, synapse_models
+from distsnn.network.equations.stored_kernels import HASH_LENGTH, kernel_name
+from distsnn.network.registry import (
+    get_neuron_model,
+    model_names,
+    neuron_functions,
+    synapse_models,
+)
 
 # Maximum line length of a docstring.
 _WIDTH = 100
@@ -37,6 +43,16 @@ def built_in_neurons() -> list[type[EquationNeuron]]:
         for model in models
         if issubclass(model, EquationNeuron) and model.kernel.startswith(neurons.__name__)
     ]
+
+
+def built_in_variants() -> list[type[EquationNeuron]]:
+    """Return the neuron models that functions make and whose kernels are part of the package."""
+    neurons = (
+        function.function(**arguments)
+        for function in neuron_functions().values()
+        for arguments in function.shipped
+    )
+    return [type(made) for made in neurons if isinstance(made, EquationNeuron)]
 
 
 def built_in_rules() -> list[PlasticityModel]:
@@ -62,11 +78,24 @@ def built_in_kernels() -> dict[Path, Callable[[], str]]:
     texts: dict[Path, Callable[[], str]] = {}
     for neuron in built_in_neurons():
         texts[_file(neurons, neuron.name)] = partial(_neuron_text, neuron)
+    for variant in built_in_variants():
+        texts[_file(neurons, kernel_name(variant.model))] = partial(_neuron_text, variant)
     for rule in built_in_rules():
         texts[_file(plasticity, rule.name)] = partial(_rule_text, rule)
     for transmission in built_in_transmissions():
         texts[_file(synapses, transmission.name)] = partial(_transmission_text, transmission)
     return texts
+
+
+def unused_variants(kernels: Iterable[Path]) -> set[Path]:
+    """Return the files of variants that the generator does not write any more.
+
+    Parameters
+    ----------
+    kernels : iterable of Path
+        Files of `built_in_kernels`.
+    """
+    return set(_file(neurons, "*").parent.glob(f"*_{'[0-9a-f]' * HASH_LENGTH}.py")) - set(kernels)
 
 
 def _neuron_text(neuron: type[EquationNeuron]) -> str:
@@ -109,6 +138,8 @@ def _docstring(name: str, equations: Iterable[str], ends: Iterable[str] = ()) ->
 def main() -> None:
     """Write the kernel modules of all built-in models with equations."""
     kernels = built_in_kernels()
+    for file in unused_variants(kernels):
+        file.unlink()
     for file, text in kernels.items():
         file.write_text(text(), encoding="utf-8")
     for command in (["check", "--fix-only"], ["format"]):

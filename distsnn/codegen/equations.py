@@ -11,12 +11,11 @@ intermediate value.
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 import sympy
 
 from distsnn.codegen.expressions import STEP, Constants, ExpressionWriter, Names
-from distsnn.codegen.modules import imports, load
+from distsnn.codegen.modules import imports
 from distsnn.codegen.parts import Part, Symbols
 from distsnn.codegen.update import SUB_STEPS
 from distsnn.kernels.emission import MAX_SPIKES
@@ -49,14 +48,6 @@ _TAKEN = (
     *(TIME, "dt", _TIME_END),
     *("current", _CLAMPED, "spiked", "left", REFRACTORY),
 )
-
-
-@cache
-def generated_kernel_module(
-    model: NeuronModel, *, any_parts: bool = False, ordered: tuple[tuple[str, str], ...] = ()
-) -> str:
-    """Return the import name of a model's kernel module (see `kernel_text`), which is loaded."""
-    return load(kernel_text(model, any_parts=any_parts, ordered=ordered)).__name__
 
 
 def kernel_text(

@@ -7,7 +7,6 @@ computed once, in float64; all other operations are computed in the written orde
 """
 
 from collections.abc import Callable
-from functools import cache
 from itertools import takewhile
 from typing import Protocol
 
@@ -21,7 +20,7 @@ from distsnn.codegen.expressions import (
     bare,
     called,
 )
-from distsnn.codegen.modules import imports, load
+from distsnn.codegen.modules import imports
 from distsnn.network.equations.dimensions import UNITS
 from distsnn.network.equations.dynamics import STEP_LENGTH
 from distsnn.network.equations.plasticity import Plasticity
@@ -99,12 +98,6 @@ _TAKEN = (
     *("WATCHED", "LATE", "LEVELS", "watch"),
     *("INITIAL", "TRANSMITS", "DRAWS", "ON_POST", "learns", "steps", *_OF_SYNAPSES),
 )
-
-
-@cache
-def generated_rule_module(model: PlasticityModel) -> str:
-    """Return the import name of a rule's kernel module, which is generated if it is missing."""
-    return load(rule_module_text(model)).__name__
 
 
 def rule_module_text(model: PlasticityModel, *, docstring: str = "Generated: do not edit.") -> str:

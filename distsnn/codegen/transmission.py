@@ -6,10 +6,9 @@ parameter, ``kN`` another constant. All is float64; operations are computed in t
 """
 
 import re
-from functools import cache
 
 from distsnn.codegen.expressions import Constants, Names, bare
-from distsnn.codegen.modules import imports, load
+from distsnn.codegen.modules import imports
 from distsnn.codegen.plasticity_rules import (
     FUNCTIONS,
     StatementWriter,
@@ -32,12 +31,6 @@ _TAKEN = (
 )
 # A constant that is a written number.
 _NUMBER = re.compile(r"(\w+) = (-?[\d.]+(?:e[+-]?\d+)?)")
-
-
-@cache
-def generated_transmission_module(model: TransmissionModel) -> str:
-    """Return the import name of a model's kernel module, which is generated if it is missing."""
-    return load(transmission_text(model)).__name__
 
 
 def transmission_text(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.codegen import update as codegen
+from distsnn.codegen.generated import generated_kernel_module
 from distsnn.counter_rng import PARAMETER
 from distsnn.engine.kernel_calls import KernelCall
 from distsnn.engine.layout import LocalLayout
@@ -274,9 +275,6 @@ def per_neuron(
 def neuron_module_name(model: Neuron) -> str:
     """Return the import name of a model's kernel module."""
     if isinstance(model, EquationNeuron) and not model.kernel:
-        # with sympy, which only models of equations wait for
-        from distsnn.codegen.equations import generated_kernel_module
-
         any_parts = isinstance(model, SubsteppedNeuron)
         return generated_kernel_module(
             model.model, any_parts=any_parts, ordered=model.ordered_parameters

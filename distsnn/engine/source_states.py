@@ -17,6 +17,7 @@ from types import ModuleType
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.codegen.generated import generated_transmission_module
 from distsnn.counter_rng import SYNAPSE
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import per_neuron
@@ -349,9 +350,6 @@ def synapse_kernel(projection: Projection) -> tuple[SynapseModel, ModuleType]:
     """
     model = projection.scaling_model
     if isinstance(model, EquationTransmission) and not model.kernel:
-        # with sympy, which only models of equations wait for
-        from distsnn.codegen.transmission import generated_transmission_module
-
         return model, importlib.import_module(generated_transmission_module(model.model))
     if model is None or not model.kernel:
         raise DescriptionError(

@@ -12,6 +12,7 @@ from distsnn.network.neurons.eprop_iaf import EpropIaf
 from distsnn.network.registry import neuron_function
 from distsnn.network.values import ValueLike
 
+_BUILT_IN = "piecewise_linear"  # of `EpropIaf`
 # What the surrogate gradient is of the distance from the threshold, in widths, by NEST's names.
 SURROGATE_GRADIENTS: Mapping[str, str] = MappingProxyType(
     {
@@ -23,10 +24,12 @@ SURROGATE_GRADIENTS: Mapping[str, str] = MappingProxyType(
 )
 
 
-@neuron_function(EpropIaf.peers, surrogate_gradient="exponential")
-def eprop_iaf(
-    surrogate_gradient: str = "piecewise_linear", **parameters: ValueLike
-) -> EquationNeuron:
+@neuron_function(
+    EpropIaf.peers,
+    ({"surrogate_gradient": name} for name in SURROGATE_GRADIENTS if name != _BUILT_IN),
+    surrogate_gradient="exponential",
+)
+def eprop_iaf(surrogate_gradient: str = _BUILT_IN, **parameters: ValueLike) -> EquationNeuron:
     """Return neurons for e-prop with a surrogate gradient of choice.
 
     Their equations are the equations of `EpropIaf`. With d the distance of V_m from V_th in units
@@ -52,13 +55,13 @@ def eprop_iaf(
     if surrogate_gradient not in SURROGATE_GRADIENTS:
         where = "eprop_iaf, surrogate_gradient"
         raise unknown_name_error("function", surrogate_gradient, SURROGATE_GRADIENTS, where=where)
-    if surrogate_gradient == "piecewise_linear":
+    if surrogate_gradient == _BUILT_IN:
         specs: Mapping[str, Any] = parameters
         return EpropIaf(**specs)
     text = EpropIaf.equations
     shape = SURROGATE_GRADIENTS[surrogate_gradient]
     model = NeuronModel(
-        text.equations.replace(SURROGATE_GRADIENTS["piecewise_linear"], shape),
+        text.equations.replace(SURROGATE_GRADIENTS[_BUILT_IN], shape),
         threshold=text.threshold,
         reset=text.reset,
         events=text.events,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from distsnn.errors import DescriptionError
@@ -10,6 +10,8 @@ from distsnn.network.equations.neuron_model import EquationNeuron, NeuronModel
 from distsnn.network.registry import neuron_function
 from distsnn.network.values import ValueLike
 
+# With more receptors, a kernel is generated once per user.
+_MOST_SHIPPED = 3
 _TIME, _POTENTIAL = (2.0, "ms", "> 0"), (0.0, "mV")
 _IAF = {
     "C_m": (250.0, "pF", "> 0"),
@@ -36,7 +38,15 @@ _AEIF = {
 }
 
 
-@neuron_function({"NEST": "iaf_psc_exp_multisynapse"}, tau_syn=(0.5, 10.0))
+def _shipped_receptors(*arguments: str) -> Iterator[dict[str, tuple[float, ...]]]:
+    """Yield arguments for each number of receptors for which the package has a kernel."""
+    for n_receptors in range(1, _MOST_SHIPPED + 1):
+        yield dict.fromkeys(arguments, (1.0,) * n_receptors)
+
+
+@neuron_function(
+    {"NEST": "iaf_psc_exp_multisynapse"}, _shipped_receptors("tau_syn"), tau_syn=(0.5, 10.0)
+)
 def iaf_psc_exp_multisynapse(
     tau_syn: Iterable[ValueLike], **parameters: ValueLike
 ) -> EquationNeuron:
@@ -66,7 +76,9 @@ def iaf_psc_exp_multisynapse(
     return _multisynapse("iaf_psc_exp_multisynapse", current, tau_syn, parameters)
 
 
-@neuron_function({"NEST": "iaf_psc_alpha_multisynapse"}, tau_syn=(0.5, 10.0))
+@neuron_function(
+    {"NEST": "iaf_psc_alpha_multisynapse"}, _shipped_receptors("tau_syn"), tau_syn=(0.5, 10.0)
+)
 def iaf_psc_alpha_multisynapse(
     tau_syn: Iterable[ValueLike], **parameters: ValueLike
 ) -> EquationNeuron:
@@ -98,7 +110,12 @@ def iaf_psc_alpha_multisynapse(
     return _multisynapse("iaf_psc_alpha_multisynapse", current, tau_syn, parameters)
 
 
-@neuron_function({"NEST": "aeif_cond_alpha_multisynapse"}, E_rev=(0.0, -85.0), tau_syn=(0.5, 10.0))
+@neuron_function(
+    {"NEST": "aeif_cond_alpha_multisynapse"},
+    _shipped_receptors("E_rev", "tau_syn"),
+    E_rev=(0.0, -85.0),
+    tau_syn=(0.5, 10.0),
+)
 def aeif_cond_alpha_multisynapse(
     E_rev: Iterable[ValueLike],
     tau_syn: Iterable[ValueLike],
@@ -151,6 +168,7 @@ def aeif_cond_alpha_multisynapse(
 
 @neuron_function(
     {"NEST": "aeif_cond_beta_multisynapse"},
+    _shipped_receptors("E_rev", "tau_rise", "tau_decay"),
     E_rev=(0.0, -85.0),
     tau_rise=(0.5, 1.0),
     tau_decay=(2.0, 10.0),

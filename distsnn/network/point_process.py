@@ -13,7 +13,9 @@ _MOST_STAGES = 5
 
 
 @neuron_function(
-    {"NEST": "`pp_psc_delta` with dead_time_random and a shape of at most 5"}, dead_time_shape=2
+    {"NEST": "`pp_psc_delta` with dead_time_random and a shape of at most 5"},
+    ({"dead_time_shape": shape} for shape in range(1, _MOST_STAGES + 1)),
+    dead_time_shape=2,
 )
 def pp_psc_delta_random(dead_time_shape: int = 1, **parameters: ValueLike) -> EquationNeuron:
     """Return point process neurons with a dead time that is drawn at each spike.

@@ -1,6 +1,6 @@
 """Neuron and synapse models by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, dataclass_transform
 
@@ -34,11 +34,14 @@ class NeuronFunction:
         As of `Model`.
     example : mapping of str to object
         Arguments with which its documentation shows equations.
+    shipped : tuple of mapping of str to object
+        Arguments of the models whose kernels are part of the package.
     """
 
     function: Callable[..., Neuron]
     peers: Mapping[str, str]
     example: Mapping[str, Any]
+    shipped: tuple[Mapping[str, Any], ...]
 
 
 _FUNCTIONS: dict[str, NeuronFunction] = {}  # of neurons, by their names
@@ -81,13 +84,17 @@ def synapse_model(cls: type[S]) -> type[S]:
     return _register(model, _SYNAPSES, f"synapse model {cls.__qualname__}")
 
 
-def neuron_function(peers: Mapping[str, str], **example: object) -> Callable[[F], F]:
+def neuron_function(
+    peers: Mapping[str, str], shipped: Iterable[Mapping[str, Any]] = (), **example: object
+) -> Callable[[F], F]:
     """Make a function that returns neurons known by its name.
 
     Parameters
     ----------
     peers : mapping of str to str
         Names of these neurons in other simulators, as of `Model`.
+    shipped : iterable of mapping of str to object
+        As of `NeuronFunction`; `codegen.built_in` writes the kernels.
     **example : object
         Arguments with which its documentation shows equations.
 
@@ -99,7 +106,7 @@ def neuron_function(peers: Mapping[str, str], **example: object) -> Callable[[F]
 
     def register_function(function: F) -> F:
         _check_peers(peers, f"function {function.__name__}")
-        _FUNCTIONS[function.__name__] = NeuronFunction(function, peers, example)
+        _FUNCTIONS[function.__name__] = NeuronFunction(function, peers, example, tuple(shipped))
         return function
 
     return register_function

@@ -25,6 +25,7 @@ CLASSES = {
     "public_api": "leaves",
     "units": "leaves",
     "jit": "leaves",
+    "cache_folder": "leaves",
     "kernel_cache": "leaves",
     "counter_rng": "leaves",
     "deferred_signals": "leaves",

@@ -28,8 +28,8 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     step, gid = StoreReader(path).spikes()
     assert np.count_nonzero(gid < closed_loop.N) > 300
     assert np.count_nonzero(gid >= closed_loop.N) > 50
-    fields = {row["name"] for row in newest_checkpoint(path).attributes["fields"]}
-    assert {f"spikes to come / step / {name}" for name in ("S", "hits")} < fields
+    groups = {row["group"] for row in newest_checkpoint(path).attributes["fields"]}
+    assert {f"pending_spikes/{name}" for name in ("S", "hits")} < groups
     for name in ("rewarded", "contrastive"):
         weights = StoreReader(path).weights(name).variables["weight"][:, :]
         assert (np.ptp(weights, axis=0) > 0.1).mean() > 0.3

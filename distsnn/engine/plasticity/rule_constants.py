@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from distsnn.codegen.generated import generated_rule_module
 from distsnn.codegen.plastic_entries import Entries, plastic_entries
 from distsnn.codegen.plasticity import PlasticVariant, RuleKernel, rule_kernel
 from distsnn.errors import DescriptionError
@@ -105,9 +106,6 @@ class RuleConstants:
 def rule_module_name(model: PlasticSynapse) -> str:
     """Return the import name of a model's kernel module."""
     if isinstance(model, EquationSynapse) and not model.kernel:
-        # with sympy, which only models of equations wait for
-        from distsnn.codegen.plasticity_rules import generated_rule_module
-
         return generated_rule_module(model.model)
     return model.kernel_module
 

@@ -20,6 +20,7 @@ from distsnn.network.equations.declarations import (
     parameter_fields,
 )
 from distsnn.network.equations.dynamics import REFRACTORY, STIMULI, TIME, Dynamics, parse_dynamics
+from distsnn.network.equations.stored_kernels import has_text, shipped_kernel
 from distsnn.network.model import (
     MOST_PARTS,
     Neuron,
@@ -109,7 +110,7 @@ class EquationNeuron(Neuron):
     @classmethod
     def _check_class(cls) -> None:
         """Check the attributes of a class besides its text."""
-        if issubclass(cls, SubsteppedNeuron):
+        if issubclass(cls, SubsteppedNeuron) and not has_text(cls.model, any_parts=True):
             cls.model.check_divisible()
         for period, min_range in cls.model.least_periods.items():
             parameter = cls.parameters()[period]
@@ -403,9 +404,10 @@ class NeuronModel(NeuronEquations):
 
     def _check(self) -> None:
         """Check that the equations can be integrated, and the parameters have ranges."""
-        _ = self.analysis, self.neuron
-        if self.substeps > 1:
-            self.check_divisible()
+        if not self.neuron.kernel and not has_text(self):
+            _ = self.analysis
+            if self.substeps > 1:
+                self.check_divisible()
 
     def check_divisible(self) -> None:
         """Check that a step in several parts differs from a step in one, and can be made.
@@ -550,4 +552,5 @@ def _neuron_class(model: NeuronModel) -> type[EquationNeuron]:
         ),
         f"Neurons of the model {model.name}, which is written as equations.",
         signed_receptors=model.signed_receptors,
+        kernel=shipped_kernel(model),
     )

@@ -17,6 +17,8 @@ from distsnn.codegen.built_in import (
     built_in_neurons,
     built_in_rules,
     built_in_transmissions,
+    built_in_variants,
+    unused_variants,
 )
 from distsnn.errors import DescriptionError
 from distsnn.kernels import neurons, synapses
@@ -136,21 +138,64 @@ def test_the_texts_of_built_in_synapse_models_are_valid(model: TransmissionModel
         assert not declared[tau].allowed.starts_below(least)
 
 
+def test_the_package_has_no_kernels_of_former_models() -> None:
+    assert not unused_variants(KERNELS)
+    variants = [file for file in KERNELS if unused_variants(set(KERNELS) - {file})]
+    assert len(variants) == len(built_in_variants()) >= 20
+
+
+def test_starts_with_any_built_in_model_do_not_import_sympy() -> None:
+    # models, kernels and generated entries, without compiling all of them
+    program = """
+import importlib
+import sys
+from distsnn.codegen.plasticity import rule_kernel
+from distsnn.codegen.update import UpdateVariant, module_text, neuron_kernel
+from distsnn.engine.local_neurons import neuron_module_name
+from distsnn.engine.plasticity.rule_constants import rule_module_name
+from distsnn.network import PlasticSynapse, SubsteppedNeuron
+from distsnn.network.registry import get_neuron_model, model_names, neuron_functions, synapse_models
+
+neurons = [get_neuron_model(name)() for name in model_names() if name != "spike_source"]
+neurons += [
+    type(neuron)(substeps=n) for neuron in neurons if isinstance(neuron, SubsteppedNeuron)
+    for n in (1, 5)
+]
+for made in neuron_functions().values():
+    neurons += [made.function(**arguments) for arguments in (made.example, *made.shipped)]
+for neuron in neurons:
+    name = neuron_module_name(neuron)
+    kernel = neuron_kernel(name)
+    assert set(kernel.STATES) == set(neuron.states), neuron
+    neuron.sub_expressions, neuron.receptor_units(), neuron.weight_unit
+    counts = tuple(state for state in neuron.states if neuron.states[state].integer)
+    assert module_text(UpdateVariant(name, "float32", 32, (), counts, neuron.accepts_current))
+    assert "sympy" not in sys.modules, neuron
+for model in synapse_models():
+    if issubclass(model, PlasticSynapse):
+        assert rule_kernel(rule_module_name(model())).CONSTANTS
+    else:
+        assert importlib.import_module(model.kernel).spike
+    assert "sympy" not in sys.modules, model
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_runs_of_built_in_models_do_not_import_sympy() -> None:
     program = """
 import sys
 from distsnn import (
     AllToAll, ConstantCurrent, IafCondAlpha, IafPscAlpha, Network, Population, Projection,
-    Simulation, Tsodyks2
+    Simulation, Tsodyks2, iaf_psc_exp_multisynapse
 )
-models = IafCondAlpha(), IafPscAlpha()
+models = IafCondAlpha(), IafPscAlpha(), iaf_psc_exp_multisynapse((0.5, 2.0, 10.0))
 populations = [Population(f"P{i}", 10, model) for i, model in enumerate(models)]
 currents = [ConstantCurrent(one, 500.0) for one in populations]
-scaled = Projection(*populations, AllToAll(), 1.0, 1.0, synapse=Tsodyks2(), name="scaled")
+scaled = Projection(*populations[:2], AllToAll(), 1.0, 1.0, synapse=Tsodyks2(), name="scaled")
 with Simulation(Network(populations, [scaled], currents)) as simulation:
     simulation.run(50.0)
     simulation["scaled"].state["x"] = 0.5
-    assert all(simulation[name].spike_counts().sum() for name in ("P0", "P1"))
+    assert all(simulation[name].spike_counts().sum() for name in ("P0", "P1", "P2"))
 assert "sympy" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", program], check=True)

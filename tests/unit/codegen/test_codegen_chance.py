@@ -9,7 +9,8 @@ from kernel_calls import NeuronCall
 from own_models import NOISY, given_values
 from scipy import stats
 
-from distsnn.codegen.equations import generated_kernel_module, kernel_text
+from distsnn.codegen.equations import kernel_text
+from distsnn.codegen.generated import generated_kernel_module
 from distsnn.errors import DescriptionError
 from distsnn.jit import kernel
 from distsnn.kernels.neuron_draws import _unit

@@ -5,7 +5,7 @@ import pytest
 from campaigns import sampled
 from kernel_calls import NeuronCall
 
-from distsnn.codegen.equations import generated_kernel_module
+from distsnn.codegen.generated import generated_kernel_module
 from distsnn.network import NeuronModel
 
 DT = 0.1

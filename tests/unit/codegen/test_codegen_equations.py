@@ -16,7 +16,8 @@ from kernel_calls import NeuronCall, compiled
 from own_models import ADEX, COBA, DRIVE, DT, IZHIKEVICH, LIF, given_values
 from scipy.linalg import expm
 
-from distsnn.codegen.equations import generated_kernel_module, kernel_text
+from distsnn.codegen.equations import kernel_text
+from distsnn.codegen.generated import generated_kernel_module
 from distsnn.codegen.update import neuron_kernel
 from distsnn.errors import DescriptionError
 from distsnn.network import NeuronModel

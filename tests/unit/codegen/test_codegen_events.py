@@ -7,7 +7,7 @@ import pytest
 from kernel_calls import NeuronCall
 from own_models import IZHIKEVICH, given_values
 
-from distsnn.codegen.equations import generated_kernel_module
+from distsnn.codegen.generated import generated_kernel_module
 from distsnn.errors import DescriptionError
 from distsnn.network import Network, NeuronModel, Population
 

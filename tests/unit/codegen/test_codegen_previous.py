@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from kernel_calls import NeuronCall
 
-from distsnn.codegen.equations import generated_kernel_module
+from distsnn.codegen.generated import generated_kernel_module
 from distsnn.errors import DescriptionError
 from distsnn.network import NeuronModel, PlasticityModel
 

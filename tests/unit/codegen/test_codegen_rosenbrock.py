@@ -9,7 +9,7 @@ from own_models import THREE_RECEPTORS, given_values
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
-from distsnn.codegen.equations import generated_kernel_module
+from distsnn.codegen.generated import generated_kernel_module
 from distsnn.network import NeuronModel
 
 Floats = npt.NDArray[np.float64]

@@ -9,8 +9,9 @@ from kernel_calls import compiled
 from numba import types
 from own_rules import PAIR, REWARDED, TAGGED, TRIPLET
 
+from distsnn.codegen.generated import generated_rule_module
 from distsnn.codegen.plasticity import rule_kernel
-from distsnn.codegen.plasticity_rules import generated_rule_module, rule_module_text
+from distsnn.codegen.plasticity_rules import rule_module_text
 from distsnn.network import PlasticityModel
 
 DT = 0.1

@@ -8,7 +8,7 @@ from chance import LEAST_P, p_of_discrete
 from kernel_calls import NeuronCall
 from scipy import stats
 
-from distsnn.codegen.equations import generated_kernel_module
+from distsnn.codegen.generated import generated_kernel_module
 from distsnn.errors import DescriptionError, StateError
 from distsnn.io.reader import StoreReader
 from distsnn.network import (

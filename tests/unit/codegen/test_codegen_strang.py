@@ -5,7 +5,7 @@ import pytest
 from kernel_calls import NeuronCall
 from scipy.integrate import solve_ivp
 
-from distsnn.codegen.equations import generated_kernel_module
+from distsnn.codegen.generated import generated_kernel_module
 from distsnn.errors import DescriptionError
 from distsnn.network import NeuronModel
 

@@ -8,7 +8,7 @@ import pytest
 from kernel_calls import NeuronCall
 from own_models import ADEX, ADEX_ROSENBROCK, IZHIKEVICH, LIF, given_values
 
-from distsnn.codegen.equations import generated_kernel_module
+from distsnn.codegen.generated import generated_kernel_module
 from distsnn.network import NeuronModel
 
 Floats = npt.NDArray[np.float64]

@@ -16,7 +16,7 @@ from decoded import layouts, scales
 from kernel_calls import GammaCall, NeuronCall, PoissonCall, counters, defaults, sine_call
 from own_models import ADEX, COBA
 
-from distsnn.codegen.equations import generated_kernel_module
+from distsnn.codegen.generated import generated_kernel_module
 from distsnn.counter_rng import PARAMETER
 from distsnn.engine import wiring
 from distsnn.engine.kernel_calls import KernelCall, invoke

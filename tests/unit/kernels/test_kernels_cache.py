@@ -139,11 +139,14 @@ def test_link_of_another_user_to_a_folder_of_ours_is_refused(
 
 
 def test_folder_exchanged_after_the_start_is_refused(folder: Path, tmp_path: Path) -> None:
-    kernel_cache._write("one.nbc", b"ours")
+    kernel_cache.folder().write("one.nbc", b"ours")
     folder.rename(tmp_path / "away")
     (tmp_path / "theirs").mkdir(0o700)
     folder.symlink_to(tmp_path / "theirs")
-    for use in (lambda: kernel_cache._read("one.nbc"), lambda: kernel_cache._write("a", b"")):
+    for use in (
+        lambda: kernel_cache.folder().read("one.nbc"),
+        lambda: kernel_cache.folder().write("a", b""),
+    ):
         with pytest.raises(DescriptionError, match="is a link"):
             use()
     assert list((tmp_path / "theirs").iterdir()) == []
@@ -215,9 +218,9 @@ def test_damaged_file_is_named_and_compiled_again(
 def test_file_that_another_user_left_is_not_used(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kernel_cache._write("one.nbc", b"theirs")
+    kernel_cache.folder().write("one.nbc", b"theirs")
     os.chown(folder / "one.nbc", OTHER_USER, OTHER_USER)
-    assert kernel_cache._read("one.nbc") is None
+    assert kernel_cache.folder().read("one.nbc") is None
     assert "could have been written by another user" in capsys.readouterr().err
 
 
@@ -238,8 +241,8 @@ def test_ranks_that_save_at_once_lose_nothing(folder: Path) -> None:
         gate.wait()
         for _ in range(10):
             for name, data in content.items():
-                kernel_cache._write(name, data)
-                if kernel_cache._read(name) != data:
+                kernel_cache.folder().write(name, data)
+                if kernel_cache.folder().read(name) != data:
                     wrong.append(name)
 
     ranks = [threading.Thread(target=rank) for _ in range(8)]
@@ -259,7 +262,7 @@ def test_partial_files_of_killed_processes_are_removed_a_day_later(
         killed.setattr(kernel_cache, "cache_directory", lambda: folder)
         killed.setattr(os, "replace", lambda *_, **__: None)
         for name in ("old.nbc", "new.nbc"):
-            kernel_cache._write(name, b"code")
+            kernel_cache.folder().write(name, b"code")
     (folder / "old.nbc").touch()
     day_before = time.time() - 24.5 * 3600
     for one in folder.glob("old*"):

@@ -17,7 +17,7 @@ from chance import p_of_discrete
 from kernel_calls import DT, NeuronCall, defaults
 from scipy import stats
 
-from distsnn.codegen.equations import generated_kernel_module
+from distsnn.codegen.generated import generated_kernel_module
 from distsnn.errors import DescriptionError
 from distsnn.network import Population, pp_psc_delta_random
 

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from own_models import ADEX, ADEX_ROSENBROCK, COBA, IZHIKEVICH, LIF
 from own_rules import REWARDED
 
-from distsnn.codegen.equations import generated_kernel_module, kernel_text
+from distsnn.codegen.equations import kernel_text
+from distsnn.codegen.generated import generated_kernel_module
 from distsnn.codegen.modules import load
 from distsnn.errors import DescriptionError
 from distsnn.network import ConstantCurrent, Network, NeuronModel, Normal, Population, Projection
