@@ -128,8 +128,17 @@ class AddedSpikes:
         self.add(left)
 
     def needed_with(self, stimulus: SpikeInput) -> dict[int, int]:
-        """Return what the pending spikes add to a step's input at most if `stimulus` is used."""
-        return self._needed(stimulus, self.left())
+        """Return the most that the pending spikes add to a step's input if `stimulus` is used.
+
+        Raises
+        ------
+        DescriptionError
+            If the receptor of the stimulus does not accept their weights.
+        """
+        left, where = self.left(), f"emitted spikes of {stimulus.name!r}, weights"
+        model = self._engine.layout.network.population(stimulus.target.population).model
+        model.check_weight(stimulus.receptor, left.weight, where=where)
+        return self._needed(stimulus, left)
 
     def left(self) -> SpikeEvents:
         """Return the pending spikes."""

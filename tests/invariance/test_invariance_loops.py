@@ -30,6 +30,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert np.count_nonzero(gid >= closed_loop.N) > 50
     groups = {row["group"] for row in newest_checkpoint(path).attributes["fields"]}
     assert {f"pending_spikes/{name}" for name in ("S", "hits")} < groups
+    assert {f"stimulus_changes/{name}" for name in ("drive", "gamma", "hits", "noise")} < groups
     for name in ("rewarded", "contrastive"):
         weights = StoreReader(path).weights(name).variables["weight"][:, :]
         assert (np.ptp(weights, axis=0) > 0.1).mean() > 0.3
@@ -57,7 +58,7 @@ def test_closed_loop_is_the_same_on_any_ranks(
             newest_checkpoint(alone).attributes[name] == newest_checkpoint(other).attributes[name]
         )
     scripted = ["drive", "push", "S", "rewarded", "contrastive", "noise"]
-    scripted += ["wave", "wavy drive", "hits"]
+    scripted += ["wave", "wavy drive", "gamma", "hits"]
     assert StoreReader(other).metadata["script_changes"] == scripted
 
 

@@ -25,6 +25,7 @@ from distsnn.network import (
     NoiseCurrent,
     Normal,
     OneToOne,
+    Piecewise,
     PoissonInput,
     Population,
     Projection,
@@ -48,9 +49,11 @@ os.fsync = lambda descriptor: None
 DESCRIBED = {
     "drive": {"rate": 0.0},
     "push": {"amplitude": 0.0},
-    "noise": {"mean": 0.0, "sd": 10.0},
+    "noise": {"mean": 0.0, "sd": 10.0, "interval": 2.3},
     "wave": {"amplitude": 5.0, "frequency": 90.0, "phase": 0.0, "offset": 0.0},
-    "wavy drive": {"amplitude": 50.0, "frequency": 130.0, "phase": 30.0, "offset": 40.0},
+    "wavy drive": {"rate": Sine(50.0, 130.0, 30.0, 40.0), "weight": 30.0},
+    "gamma": {"rate": 500.0, "weight": 30.0, "order": 2.5},
+    "hits": {"times": [0.4, 3.0], "neurons": [5, 77], "weight": [200.0, -90.0]},
 }
 
 
@@ -116,12 +119,19 @@ def go_on(simulation: Simulation, rank: int, until: int) -> None:
         reward = 0.001 * (counts.sum() - 20.0 * (piece % 3))
         simulation["rewarded"].signal = reward if mine else np.nan
         simulation["contrastive"].signal = 1.0 - piece % 3 if mine else np.nan
-        simulation["noise"].set(**({"mean": counts[30:], "sd": 2.0 * piece} if mine else {}))
+        noise = {"mean": counts[30:], "sd": 2.0 * piece, "interval": 2.3 if piece < 9 else None}
+        simulation["noise"].set(**(noise if mine else {}))
         wave = {"amplitude": 0.3 * counts[7:], "frequency": 30.0 + counts.sum()}
         simulation["wave"].set(**(wave if mine else {}))
         # of one wave, then of each neuron's own
         offset = 100.0 if piece < 3 else 9.0 * counts[50:]
         simulation["wavy drive"].set(**({"offset": offset, "phase": 20.0 * piece} if mine else {}))
+        simulation["wavy drive"].set(weight=(30.0 if piece % 5 else -20.0) if mine else None)
+        course = Piecewise([0.0, later], [500.0, 100.0 + counts.sum()])
+        changed = {"order": 1.0 + piece % 4, "rate": course, "weight": 25.0 + piece % 2}
+        simulation["gamma"].set(**(changed if mine else {}))
+        listed = {"times": [later, later + 1.0, 99.0], "neurons": counts[:3], "weight": 90.0}
+        simulation["hits"].set(**(listed if mine else {}))
         hit = np.array([piece, 10 * piece, 289 - piece])
         weights = [150.0, -90.0, 200.0]
         simulation["hits"].emit(hit if mine else rank, later - 1.0, weights if mine else "none")

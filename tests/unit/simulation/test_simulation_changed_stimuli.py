@@ -33,10 +33,12 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.network import (
     ConstantCurrent,
     GammaInput,
+    IafCondExp,
     Network,
     NoiseCurrent,
     Piecewise,
     PoissonInput,
+    Population,
     Sine,
     SineCurrent,
     SpikeInput,
@@ -92,6 +94,7 @@ CHANGES: dict[str, tuple[Stimulus, dict[str, Any]]] = {
         spikes(),
         {"times": TIMES, "neurons": NEURONS, "weight": 250.0 * DRAW.integers(-3, 4, 200)},
     ),
+    "spikes, receptor": (spikes(), {"receptor": "in", "weight": -250.0}),
     "no spikes": (spikes(), {"times": [], "neurons": []}),
     "constant current": (
         ConstantCurrent(VIEW, 100.0, name="changed"),
@@ -325,6 +328,22 @@ def test_emitted_spikes_stay_with_their_weights() -> None:
         assert_same(found, everyone(simulation))
         for name, values in dict(simulation["E"].state).items():
             np.testing.assert_array_equal(state[name], values)
+
+
+def test_a_receptor_that_does_not_accept_emitted_spikes_is_refused() -> None:
+    neurons = Population("C", 9, IafCondExp())
+    made = Network([neurons], [], [SpikeInput(neurons, [1.0], [3], 20.0, name="changed")])
+    with Simulation(made) as simulation:
+        given = simulation["changed"]
+        given.emit([5], 7.0, 30.0)
+        with pytest.raises(DescriptionError, match=r"emitted spikes of 'changed', weights.*30.0"):
+            given.set(receptor="in", weight=-10.0)
+        given.set(receptor="ex")
+        simulation.run(7.0)
+        given.set(receptor="in", weight=-10.0)
+        given.emit([5], 9.0)
+        simulation.run(2.0)
+        assert simulation["C"].state["g_in"][5] == 10.0
 
 
 REFUSED: list[tuple[Stimulus, Mapping[str, Any], str]] = [
