@@ -12,7 +12,6 @@ from distsnn.engine.row_sets import RowSet, SynapseGenerator
 from distsnn.engine.source_states import SourceStates
 from distsnn.kernels import delivery as kernels
 from distsnn.kernels import procedural, wiring_draws
-from distsnn.kernels import wiring_columns as columns
 from distsnn.kernels.count_trees import SOURCES_IN_GROUP
 from distsnn.kernels.synapses import given_factor
 
@@ -203,12 +202,12 @@ class ProceduralDelivery:
     ) -> None:
         projections, groups = generator.projections, -(-generator.size // SOURCES_IN_GROUP)
         shares = np.zeros((max(1, len(projections.cells)), groups), np.int64)
-        procedural.group_shares(projections.ints, projections.cells, projections.keys, shares)
+        procedural.group_shares(projections, shares)
         cell_keys = np.zeros(len(projections.cells), np.uint64)
-        for key, row in zip(projections.keys, projections.ints, strict=True):
-            cells = slice(int(row[columns.CELL_FIRST]), int(row[columns.CELL_LAST]))
-            blocks = projections.cells[cells, columns.BLOCK]
-            cell_keys[cells] = wiring_draws.cell_streams(key, blocks)
+        for projection in projections.table:
+            cells = slice(projection["cell_first"], projection["cell_last"])
+            blocks = np.ascontiguousarray(projections.cells["block"][cells])
+            cell_keys[cells] = wiring_draws.cell_streams(projection["key"], blocks)
         entry = procedural.deliver32 if ring.bits == 32 else procedural.deliver64
         self._table = np.zeros(procedural.TABLE_SIZE, np.int64)
         self.deliver = call = KernelCall(entry, self._table, 0, 0)
@@ -218,9 +217,7 @@ class ProceduralDelivery:
         for position, array in (
             (procedural.SPIKE_GID, spike_gid),
             (procedural.SPIKE_STEP, spike_step),
-            (procedural.INTS, projections.ints),
-            (procedural.FLOATS, projections.floats),
-            (procedural.KEYS, projections.keys),
+            (procedural.PROJECTIONS, projections.table),
             (procedural.CELLS, projections.cells),
             (procedural.CELL_KEYS, cell_keys),
             (procedural.SHARES, shares),
@@ -236,7 +233,7 @@ class ProceduralDelivery:
             (procedural.GID, generator.gid),
             (procedural.N_SOURCES, generator.size),
             (procedural.PLANE, generator.plan.plane),
-            (procedural.N_PROJECTIONS, len(projections.ints)),
+            (procedural.N_PROJECTIONS, len(projections.table)),
             (procedural.N_CELLS, len(projections.cells)),
             (procedural.N_GROUPS, groups),
             (procedural.N_TREE, projections.capacity.size),

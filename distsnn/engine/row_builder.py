@@ -11,11 +11,11 @@ import numpy.typing as npt
 from distsnn.counter_rng import WIRING
 from distsnn.engine import edges
 from distsnn.engine.layout import LocalLayout
+from distsnn.engine.projection_records import integer_weights, projection_record
 from distsnn.engine.row_sets import RowSet, RowSetBuilder, SynapseGenerator
 from distsnn.engine.storage import RowSetPlan, receptor_planes, scaled_by
-from distsnn.engine.value_columns import integer_weights, value_columns
 from distsnn.kernels import count_trees, wiring, wiring_draws
-from distsnn.kernels import wiring_columns as columns
+from distsnn.kernels import wiring_tables as tables
 from distsnn.network import (
     AllToAll,
     FixedIndegree,
@@ -38,12 +38,12 @@ _NO_NUMBERS = np.empty(0, np.int64)
 NO_EDGES = np.empty((0, 5), np.int64)
 
 _RULES: dict[type, int] = {
-    OneToOne: columns.ONE_TO_ONE,
-    AllToAll: columns.ALL_TO_ALL,
-    FixedIndegree: columns.INDEGREE,
-    FixedOutdegree: columns.OUTDEGREE,
-    FixedTotalNumber: columns.TOTAL,
-    PairwiseBernoulli: columns.BERNOULLI,
+    OneToOne: tables.ONE_TO_ONE,
+    AllToAll: tables.ALL_TO_ALL,
+    FixedIndegree: tables.INDEGREE,
+    FixedOutdegree: tables.OUTDEGREE,
+    FixedTotalNumber: tables.TOTAL,
+    PairwiseBernoulli: tables.BERNOULLI,
 }
 
 
@@ -106,8 +106,7 @@ class RowBuilder:
             records, local = piece[is_local], local[is_local]
             weights, delays = wiring_draws.draw_edges(
                 np.ascontiguousarray(records["number"]) if "number" in fields else _NO_NUMBERS,
-                self.keys[index],
-                *value_columns(self.layout, self.quanta, index),
+                projection_record(self.layout, self.quanta, index, self.keys[index]),
                 "weight" not in fields,
                 "delay" not in fields,
             )
@@ -190,10 +189,10 @@ class RowBuilder:
         plan, numbers = row_set.plan, growing.numbers
         if growing.spilled:
             self.overflow_synapses.setdefault(plan.scaled_by, []).extend(growing.spilled)
-        self.synapses += int(numbers[columns.SYNAPSES])
-        if numbers[columns.MAX_DELAY_DRAWN]:
-            self.min_delay = min(self.min_delay, int(numbers[columns.MIN_DELAY_DRAWN]))
-            self.max_delay = max(self.max_delay, int(numbers[columns.MAX_DELAY_DRAWN]))
+        self.synapses += int(numbers["synapses"])
+        if numbers["max_delay_drawn"]:
+            self.min_delay = min(self.min_delay, int(numbers["min_delay_drawn"]))
+            self.max_delay = max(self.max_delay, int(numbers["max_delay_drawn"]))
         if row_set.words.size and not plan.procedural:
             self.row_sets.append(row_set)
         return row_set
@@ -216,9 +215,7 @@ class _PopulationRows:
 
     def __init__(self, builder: RowBuilder, plan: RowSetPlan, members: list[int]) -> None:
         self.builder, self.plan, self.layout = builder, plan, builder.layout
-        self.ints = np.zeros((len(members), columns.N_INT), np.int64)
-        self.floats = np.zeros((len(members), columns.N_FLOAT))
-        self.keys = builder.keys[members]
+        self.table = np.zeros(len(members), tables.PROJECTION)
         self.cells: list[tuple[int, int, int, int, int]] = []
         self.capacity: list[Ints] = []
         self.owned_before: list[Ints] = []
@@ -228,40 +225,41 @@ class _PopulationRows:
         self.n_tree = self.n_weights = self.n_delays = 0
         self.projections = [self.layout.network.projections[index] for index in members]
         for p, (index, projection) in enumerate(zip(members, self.projections, strict=True)):
-            self.ints[p], self.floats[p] = value_columns(self.layout, builder.quanta, index)
+            key = builder.keys[index]
+            self.table[p] = projection_record(self.layout, builder.quanta, index, key)
             self._rule(p, projection)
             self._arrays(p, projection)
             self._blocks(p, projection)
 
     def _rule(self, p: int, projection: Projection) -> None:
-        rule, row = projection.rule, self.ints[p]
-        row[columns.RULE] = next(_RULES[base] for base in type(rule).__mro__ if base in _RULES)
+        rule, row = projection.rule, self.table[p]
+        row["rule"] = next(_RULES[base] for base in type(rule).__mro__ if base in _RULES)
         if not projection.has_listed_view:
-            row[columns.PRE_START] = projection.pre.start
-        row[columns.N_PRE] = projection.pre.size
-        row[columns.N_POST] = projection.post.size
-        row[columns.AUTAPSES] = not (projection.is_recurrent and rule.skips_autapses)
-        row[columns.MULTAPSES] = getattr(rule, "multapses", True)
+            row["pre_start"] = projection.pre.start
+        row["n_pre"] = projection.pre.size
+        row["n_post"] = projection.post.size
+        row["autapses"] = not (projection.is_recurrent and rule.skips_autapses)
+        row["multapses"] = getattr(rule, "multapses", True)
         if isinstance(rule, FixedIndegree):
-            row[columns.NUMBER] = rule.indegree
+            row["number"] = rule.indegree
         if isinstance(rule, FixedOutdegree):
-            row[columns.NUMBER] = rule.outdegree
+            row["number"] = rule.outdegree
         if isinstance(rule, PairwiseBernoulli):
-            self.floats[p, columns.PROBABILITY] = rule.p
+            self.table[p]["probability"] = rule.p
 
     def _arrays(self, p: int, projection: Projection) -> None:
         if isinstance(projection.weight, np.ndarray):
-            self.ints[p, columns.WEIGHT_START] = self.n_weights
+            self.table[p]["weight_start"] = self.n_weights
             self.weights.append(projection.weight.reshape(-1))
             self.n_weights += projection.weight.size
         if isinstance(projection.delay, np.ndarray):
-            self.ints[p, columns.DELAY_START] = self.n_delays
+            self.table[p]["delay_start"] = self.n_delays
             self.delays.append(delay_steps(projection.delay, self.layout.network.dt).reshape(-1))
             self.n_delays += projection.delay.size
 
     def _blocks(self, p: int, projection: Projection) -> None:
         """Cut the post view into its blocks: cells for owned ones, prefix sums for all."""
-        table, row = self.layout.blocks, self.ints[p]
+        table, row = self.layout.blocks, self.table[p]
         population = self.layout.population_index(projection.post.population)
         low = projection.post.start // table.block_size
         high = (projection.post.stop - 1) // table.block_size + 1
@@ -277,18 +275,18 @@ class _PopulationRows:
         before = np.concatenate([[0], np.cumsum(owned)]).astype(np.int64)
         totals = np.zeros(int(before[-1]), np.int64)
         if isinstance(projection.rule, FixedTotalNumber):
-            pairs = sizes * projection.pre.size - (0 if row[columns.AUTAPSES] else sizes)
+            pairs = sizes * projection.pre.size - (0 if row["autapses"] else sizes)
             prefix = np.concatenate([[0], np.cumsum(pairs)]).astype(np.int64)
             count_trees.split_over_blocks(
-                projection.rule.n, prefix, before, False, self.keys[p], totals
+                projection.rule.n, prefix, before, False, row["key"], totals
             )
-        row[columns.CELL_FIRST] = len(self.cells)
+        row["cell_first"] = len(self.cells)
         for position, k in enumerate(np.flatnonzero(owned)):
             local_first = int(offset[k] + starts[k])
             cell = (int(numbers[k]), int(starts[k]), int(sizes[k]), local_first)
             self.cells.append((*cell, int(totals[position])))
-        row[columns.CELL_LAST] = len(self.cells)
-        row[columns.TREE_FIRST], row[columns.TREE_SIZE] = self.n_tree, sizes.size + 1
+        row["cell_last"] = len(self.cells)
+        row["tree_first"], row["tree_size"] = self.n_tree, sizes.size + 1
         self.capacity.append(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
         self.owned_before.append(before)
         self.local_of.append(np.append(offset, -1).astype(np.int64))
@@ -297,9 +295,9 @@ class _PopulationRows:
     def _edge_slices(self, begin: int, end: int) -> Iterator[tuple[int, int]]:
         """Cut the sources so that the sorted edges of fixed indegrees stay within their budget."""
         edges = sum(
-            int(row[columns.NUMBER]) * sum(cell[2] for cell in self._cells_of(row))
-            for row in self.ints
-            if row[columns.RULE] == columns.INDEGREE
+            int(row["number"]) * sum(cell[2] for cell in self._cells_of(row))
+            for row in self.table
+            if row["rule"] == tables.INDEGREE
         )
         pieces = max(1, -(-edges * 8 // EDGE_BYTES))
         step = -(-(end - begin) // pieces)
@@ -307,24 +305,23 @@ class _PopulationRows:
         for first in range(begin, end, step):
             yield first, min(first + step, end)
 
-    def _cells_of(self, row: Ints) -> list[tuple[int, int, int, int, int]]:
-        return self.cells[row[columns.CELL_FIRST] : row[columns.CELL_LAST]]
+    def _cells_of(self, row: np.void) -> list[tuple[int, int, int, int, int]]:
+        return self.cells[row["cell_first"] : row["cell_last"]]
 
     def build(
         self, growing: RowSetBuilder, gid: int, sources: tuple[int, int], prepared: Ints
     ) -> None:
         """Write the rows of a range of sources of the population, whose first gid is `gid`."""
-        n, tables, local_of = len(self.projections), self._tables(), _joined(self.local_of)
-        cells = tables.cells
+        n, projections, local_of = len(self.projections), self._tables(), _joined(self.local_of)
         fixed = self._longest_fixed()
         self.longest = 1
         for from_source, to_source in self._edge_slices(*sources):
             starts = np.zeros((n, to_source - from_source + 1), np.int64)
-            edges = self._sorted_edges(cells, from_source, to_source, starts)
+            edges = self._sorted_edges(projections.cells, from_source, to_source, starts)
             for first in range(from_source, to_source, _SLICE):
                 last = min(first + _SLICE, to_source)
-                counts = np.zeros((last - first, len(cells)), np.int32)
-                wiring_draws.total_number_counts(self.ints, cells, self.keys, first, last, counts)
+                counts = np.zeros((last - first, len(self.cells)), np.int32)
+                wiring_draws.total_number_counts(projections, first, last, counts)
                 starts_of_chunk = starts[:, first - from_source : last - from_source + 1]
                 bounds = np.searchsorted(prepared[:, 0], gid + np.arange(first, last + 1)).astype(
                     np.int64
@@ -335,20 +332,20 @@ class _PopulationRows:
                 if longest == 0:
                     continue
                 self.longest = max(self.longest, longest)
-                scratch = columns.RowScratch.of_size(longest, self.layout.blocks.block_size)
+                scratch = tables.RowScratch.of_size(longest, self.layout.blocks.block_size)
                 step = max(1, _ROOM // longest)
                 for low in range(first, last, step):
                     high = min(low + step, last)
                     part = slice(low - first, high - first)
                     ends = slice(low - first, high - first + 1)
                     if self.plan.procedural:  # counted, but not kept
-                        growing.numbers[[columns.USED_WORDS, columns.USED_ROWS]] = 0
+                        growing.numbers["used_words"] = growing.numbers["used_rows"] = 0
                     growing.reserve(longest * (high - low))
                     spilled = np.empty((longest * (high - low), 5), np.int64)
-                    growing.numbers[columns.N_OVERFLOW] = 0
+                    growing.numbers["n_overflow"] = 0
                     wiring.build_rows(
-                        tables,
-                        columns.SourceChunk(
+                        projections,
+                        tables.SourceChunk(
                             gid,
                             low,
                             high,
@@ -362,7 +359,7 @@ class _PopulationRows:
                         scratch,
                         growing.storage(spilled, self.builder.load),
                     )
-                    n_spilled = int(growing.numbers[columns.N_OVERFLOW])
+                    n_spilled = int(growing.numbers["n_overflow"])
                     if n_spilled:
                         growing.spilled.append(spilled[:n_spilled].copy())
 
@@ -371,12 +368,10 @@ class _PopulationRows:
         block_size = self.layout.blocks.block_size
         return SynapseGenerator(self.plan, gid, size, self._tables(), self.longest, block_size)
 
-    def _tables(self) -> columns.ProjectionTables:
-        return columns.ProjectionTables(
-            self.ints,
-            self.floats,
-            self.keys,
-            np.array(self.cells, np.int64).reshape(-1, columns.N_CELL),
+    def _tables(self) -> tables.ProjectionTables:
+        return tables.ProjectionTables(
+            self.table,
+            np.array(self.cells, tables.CELL),
             _joined(self.capacity),
             _joined(self.owned_before),
             np.concatenate([*self.weights, np.empty(0)]),
@@ -386,26 +381,26 @@ class _PopulationRows:
     def _longest_fixed(self) -> int:
         """Return the most synapses of one source from rules whose counts are not made yet."""
         longest = 0
-        for row in self.ints:
-            rule = row[columns.RULE]
-            if rule in (columns.ALL_TO_ALL, columns.BERNOULLI):
+        for row in self.table:
+            rule = row["rule"]
+            if rule in (tables.ALL_TO_ALL, tables.BERNOULLI):
                 longest += sum(cell[2] for cell in self._cells_of(row))
-            elif rule == columns.OUTDEGREE:
-                longest += int(row[columns.NUMBER])
-            elif rule == columns.ONE_TO_ONE:
+            elif rule == tables.OUTDEGREE:
+                longest += int(row["number"])
+            elif rule == tables.ONE_TO_ONE:
                 longest += 1
         return longest
 
     def _sorted_edges(
-        self, cells: Ints, first: int, last: int, starts: Ints
+        self, cells: npt.NDArray[np.void], first: int, last: int, starts: Ints
     ) -> npt.NDArray[np.uint64]:
         """Return the edges of fixed-indegree projections, and fill where each source's start."""
         empty = np.empty(0, np.uint64)
         pieces, total = [], 0
-        for p, row in enumerate(self.ints):
-            if row[columns.RULE] != columns.INDEGREE:
+        for p, row in enumerate(self.table):
+            if row["rule"] != tables.INDEGREE:
                 continue
-            arguments = (p, self.ints, cells, self.keys[p], first, last)
+            arguments = (row, cells, first, last)
             wiring_draws.indegree_edges(*arguments, starts[p], empty)
             piece = np.empty(int(starts[p, -1]), np.uint64)
             wiring_draws.indegree_edges(*arguments, starts[p], piece)

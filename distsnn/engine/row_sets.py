@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.storage import RowSetPlan
-from distsnn.kernels import wiring_columns as columns
+from distsnn.kernels.wiring_tables import ROW_SET, ProjectionTables, RowStorage
 
 Ints = npt.NDArray[np.int64]
 
@@ -101,7 +101,7 @@ class SynapseGenerator:
     plan: RowSetPlan
     gid: int
     size: int
-    projections: columns.ProjectionTables
+    projections: ProjectionTables
     longest_row: int
     block_size: int
 
@@ -124,30 +124,31 @@ class RowSetBuilder:
         self.rows, self.run_rows = np.zeros(n + 1, np.int64), np.zeros(n + 1, np.int64)
         self.bitmap = np.zeros((n >> 6) + 1, np.uint64)
         self.spilled: list[Ints] = []
-        self.numbers = np.zeros(columns.N_SET, np.int64)
-        self.numbers[columns.RECEPTOR] = plan.plane
-        self.numbers[columns.WORD_BITS] = plan.word_bits
-        self.numbers[columns.STORED_SHIFT] = plan.stored_shift
-        self.numbers[columns.FIELD_BITS] = plan.field_bits
-        self.numbers[columns.TARGET_BITS] = plan.target_bits
-        self.numbers[columns.DELAY_IN_WORD] = plan.delay_bits > 0
-        self.numbers[columns.SORTED] = plan.pull
-        self.numbers[columns.MIN_DELAY_DRAWN] = 1 << 40
+        self._record = np.zeros(1, ROW_SET)
+        self.numbers: np.void = self._record[0]  # a view
+        self.numbers["receptor"] = plan.plane
+        self.numbers["word_bits"] = plan.word_bits
+        self.numbers["stored_shift"] = plan.stored_shift
+        self.numbers["field_bits"] = plan.field_bits
+        self.numbers["target_bits"] = plan.target_bits
+        self.numbers["delay_in_word"] = plan.delay_bits > 0
+        self.numbers["sorted"] = plan.pull
+        self.numbers["min_delay_drawn"] = 1 << 40
         bits = max(0, plan.word_bits - plan.target_bits - plan.field_bits)
-        self.numbers[columns.DELAY_LIMIT] = (1 << bits) - 1 if plan.delay_bits else 1 << 40
+        self.numbers["delay_limit"] = (1 << bits) - 1 if plan.delay_bits else 1 << 40
 
     def reserve(self, n_added: int) -> None:
         """Make sure that `n_added` words fit (and as many runs)."""
-        needed = int(self.numbers[columns.USED_WORDS]) + n_added
+        needed = int(self.numbers["used_words"]) + n_added
         if needed > self.words.size:
             self.words.resize(needed + needed // 8, refcheck=False)
         if self.plan.pull and needed > self.runs.size:
             self.runs.resize(needed + needed // 8, refcheck=False)
 
-    def storage(self, overflow: Ints, weight_sums: Ints) -> columns.RowStorage:
+    def storage(self, overflow: Ints, weight_sums: Ints) -> RowStorage:
         """Return the row set as `kernels.wiring.build_rows` takes it, until the next `reserve`."""
-        return columns.RowStorage(
-            self.numbers,
+        return RowStorage(
+            self._record,
             self.words.view(np.uint16),
             self.runs,
             self.rows,
@@ -160,8 +161,8 @@ class RowSetBuilder:
 
     def finish(self) -> RowSet:
         """Return the finished row set, with no room left."""
-        used_rows = int(self.numbers[columns.USED_ROWS])
-        self.words.resize(int(self.numbers[columns.USED_WORDS]), refcheck=False)
-        runs = self.runs[: int(self.numbers[columns.USED_RUNS])].copy()
+        used_rows = int(self.numbers["used_rows"])
+        self.words.resize(int(self.numbers["used_words"]), refcheck=False)
+        runs = self.runs[: int(self.numbers["used_runs"])].copy()
         rows, run_rows = self.rows[: used_rows + 1].copy(), self.run_rows[: used_rows + 1].copy()
         return RowSet(self.plan, self.words, rows, run_rows, runs, self.bitmap)

@@ -21,23 +21,10 @@ from distsnn.kernels.delivery import DONE
 from distsnn.kernels.digest import fold_product, row_key, synapse_value
 from distsnn.kernels.rows import MASK, RING, STRIDE
 from distsnn.kernels.wiring import append_block_synapses
-from distsnn.kernels.wiring_columns import (
-    AUTAPSES,
-    BLOCK,
-    CELL_FIRST,
-    CELL_LAST,
-    FIRST_TARGET,
-    N_CELL,
-    N_FLOAT,
-    N_INT,
-    N_PRE,
-    PRE_START,
-    RECEPTOR_NEGATIVE,
-    RECEPTOR_POSITIVE,
-    RULE,
-    SIZE,
+from distsnn.kernels.wiring_tables import (
+    CELL,
+    PROJECTION,
     TOTAL,
-    TOTAL_SYNAPSES,
     ProjectionTables,
     RowScratch,
 )
@@ -46,37 +33,39 @@ from distsnn.kernels.wiring_values import draw_delays, draw_weights
 # Table: the receptor's ring (kernels.rows), then
 SPIKE_GID, SPIKE_STEP, GID, N_SOURCES, PLANE = 3, 4, 5, 6, 7
 N_PROJECTIONS, N_CELLS, N_GROUPS = 8, 9, 10
-INTS, FLOATS, KEYS, CELLS, CELL_KEYS, SHARES, CAPACITY, OWNED_BEFORE = range(11, 19)
-N_TREE, WEIGHTS, DELAYS, N_WEIGHTS, N_DELAYS, SCRATCH, TAKEN, LONGEST = range(19, 27)
-EVENTS = 27
-TABLE_SIZE = 28
+PROJECTIONS, CELLS, CELL_KEYS, SHARES, CAPACITY, OWNED_BEFORE = range(11, 17)
+N_TREE, WEIGHTS, DELAYS, N_WEIGHTS, N_DELAYS, SCRATCH, TAKEN, LONGEST = range(17, 25)
+EVENTS = 25
+TABLE_SIZE = 26
 
 SCRATCH_WORDS = 9  # per synapse of the longest row, plus the counts of the cells
 
 
 @kernel
-def group_shares(ints, cells, keys, shares):
+def group_shares(projections, shares):
     """Fill ``shares[c, g]`` with the synapses of each group of sources in each cell.
 
     Parameters
     ----------
-    ints, cells, keys : ndarray
-        Projections and cells (see `kernels.wiring.build_rows`).
+    projections : ProjectionTables
+        Projections and cells.
     shares : ndarray of int64, shape (n_cells, n_groups)
     """
-    for p in range(ints.shape[0]):
-        if ints[p, RULE] != TOTAL:
+    cells = projections.cells
+    for p in range(projections.table.shape[0]):
+        projection = projections.table[p]
+        if projection.rule != TOTAL:
             continue
-        groups = (ints[p, N_PRE] + SOURCES_IN_GROUP - 1) // SOURCES_IN_GROUP
-        for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
-            size = cells[c, SIZE]
-            first_self = -size - 1 if ints[p, AUTAPSES] else cells[c, FIRST_TARGET]
+        groups = (projection.n_pre + SOURCES_IN_GROUP - 1) // SOURCES_IN_GROUP
+        for c in range(projection.cell_first, projection.cell_last):
+            size = cells[c].size
+            first_self = -size - 1 if projection.autapses else cells[c].first_target
             split_over_source_groups(
-                cells[c, TOTAL_SYNAPSES],
-                ints[p, N_PRE],
+                cells[c].total_synapses,
+                projection.n_pre,
                 size,
                 first_self,
-                substream_key(keys[p], cells[c, BLOCK]),
+                substream_key(projection.key, cells[c].block),
                 0,
                 groups,
                 shares[c, :groups],
@@ -84,15 +73,15 @@ def group_shares(ints, cells, keys, shares):
 
 
 @subroutine
-def _count_source(p, ints, cells, cell_keys, shares, source, group_counts, counts):
+def _count_source(projection, cells, cell_keys, shares, source, group_counts, counts):
     group = source // SOURCES_IN_GROUP
     begin = group * SOURCES_IN_GROUP
-    sources = min(SOURCES_IN_GROUP, ints[p, N_PRE] - begin)
-    for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
+    sources = min(SOURCES_IN_GROUP, projection.n_pre - begin)
+    for c in range(projection.cell_first, projection.cell_last):
         counts[c] = 0
         if shares[c, group] > 0:
-            size = cells[c, SIZE]
-            first_self = -size - 1 if ints[p, AUTAPSES] else cells[c, FIRST_TARGET]
+            size = cells[c].size
+            first_self = -size - 1 if projection.autapses else cells[c].first_target
             key = substream_key(cell_keys[c], GROUP + group)
             count_in_group(
                 shares[c, group], begin, sources, size, first_self, key, group_counts[:sources]
@@ -124,11 +113,8 @@ def _draw(table, first, last, ring, sums):
     gids = array(table[SPIKE_GID], last, np.uint32)
     steps = array(table[SPIKE_STEP], last, np.int64)
     n_projections, n_cells, longest = table[N_PROJECTIONS], table[N_CELLS], table[LONGEST]
-    ints = array(table[INTS], n_projections * N_INT, np.int64).reshape((n_projections, N_INT))
-    floats = array(table[FLOATS], n_projections * N_FLOAT, np.float64)
-    floats = floats.reshape((n_projections, N_FLOAT))
-    keys = array(table[KEYS], n_projections, np.uint64)
-    cells = array(table[CELLS], n_cells * N_CELL, np.int64).reshape((n_cells, N_CELL))
+    records = array(table[PROJECTIONS], n_projections, PROJECTION)
+    cells = array(table[CELLS], n_cells, CELL)
     cell_keys = array(table[CELL_KEYS], n_cells, np.uint64)
     shares = array(table[SHARES], n_cells * table[N_GROUPS], np.int64)
     shares = shares.reshape((n_cells, table[N_GROUPS]))
@@ -137,7 +123,7 @@ def _draw(table, first, last, ring, sums):
     given_weights = array(table[WEIGHTS], table[N_WEIGHTS], np.float64)
     given_delays = array(table[DELAYS], table[N_DELAYS], np.int32)
     projections = ProjectionTables(
-        ints, floats, keys, cells, capacity, owned_before, given_weights, given_delays
+        records, cells, capacity, owned_before, given_weights, given_delays
     )
     step = 8 * longest
     row_keys = array(table[SCRATCH], longest, np.uint64)
@@ -167,17 +153,17 @@ def _draw(table, first, last, ring, sums):
             continue
         base = steps[i] * stride
         for p in range(n_projections):
-            source = s - ints[p, PRE_START]
-            if source < 0 or source >= ints[p, N_PRE]:
+            projection = records[p]
+            source = s - projection.pre_start
+            if source < 0 or source >= projection.n_pre:
                 continue
-            if ints[p, RULE] == TOTAL:
-                _count_source(p, ints, cells, cell_keys, shares, source, in_group, counts)
+            if projection.rule == TOTAL:
+                _count_source(projection, cells, cell_keys, shares, source, in_group, counts)
             n = append_block_synapses(
                 p, projections, cell_keys, source, counts, numbers, np.int64(0), scratch
             )
             draw_weights(
-                ints[p],
-                floats[p],
+                projection,
                 row_keys[:n],
                 value_index[:n],
                 given_weights,
@@ -186,8 +172,7 @@ def _draw(table, first, last, ring, sums):
                 weights[:n],
             )
             draw_delays(
-                ints[p],
-                floats[p],
+                projection,
                 row_keys[:n],
                 value_index[:n],
                 given_delays,
@@ -195,7 +180,7 @@ def _draw(table, first, last, ring, sums):
                 settled[:n],
                 delays[:n],
             )
-            receptors[0], receptors[1] = ints[p, RECEPTOR_POSITIVE], ints[p, RECEPTOR_NEGATIVE]
+            receptors[0], receptors[1] = projection.receptor_positive, projection.receptor_negative
             if sums.size > 0:
                 _digest(sums, gids[i], n, targets, weights, delays, table[PLANE], receptors)
                 continue

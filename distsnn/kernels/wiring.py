@@ -29,31 +29,13 @@ from distsnn.jit import inline, kernel, subroutine
 from distsnn.kernels.count_trees import OUT, SKIP, TARGET, split_over_blocks
 from distsnn.kernels.functions import log, log_of_complement
 from distsnn.kernels.row_words import finish_chunk, write_row
-from distsnn.kernels.wiring_columns import (
+from distsnn.kernels.wiring_tables import (
     ALL_TO_ALL,
-    AUTAPSES,
     BERNOULLI,
-    BLOCK,
-    CELL_FIRST,
-    CELL_LAST,
-    FIRST_TARGET,
     INDEGREE,
-    LOCAL,
-    MULTAPSES,
-    N_POST,
-    N_PRE,
-    NUMBER,
     ONE_TO_ONE,
     OUTDEGREE,
-    PRE_START,
-    PROBABILITY,
-    RECEPTOR_NEGATIVE,
-    RECEPTOR_POSITIVE,
-    RULE,
-    SIZE,
     TOTAL,
-    TREE_FIRST,
-    TREE_SIZE,
 )
 from distsnn.kernels.wiring_values import draw_delays, draw_weights
 
@@ -72,9 +54,8 @@ def _block_of(prefix, target):
 
 
 @inline
-def _outdegree_counts(p, projections, source, itself, shares):
-    ints = projections.ints
-    first, size = ints[p, TREE_FIRST], ints[p, TREE_SIZE]
+def _outdegree_counts(projection, projections, source, itself, shares):
+    first, size = projection.tree_first, projection.tree_size
     prefix = projections.capacity[first : first + size]
     if itself >= 0:
         # the block that contains the source has one target less
@@ -83,21 +64,21 @@ def _outdegree_counts(p, projections, source, itself, shares):
         for b in range(block, size):
             prefix[b] -= 1
     split_over_blocks(
-        ints[p, NUMBER],
+        projection.number,
         prefix,
         projections.owned_before[first : first + size],
-        ints[p, MULTAPSES] == 0,
-        substream_key(projections.keys[p], OUT + source),
+        projection.multapses == 0,
+        substream_key(projection.key, OUT + source),
         shares,
     )
 
 
 @inline
-def _targets(p, ints, floats, n, size, itself, cell_key, source, used_bits, out):
+def _targets(projection, n, size, itself, cell_key, source, used_bits, out):
     """Fill `out` with the targets (within the block) of a source in a cell; return their number."""
-    rule = ints[p, RULE]
+    rule = projection.rule
     synapse_key = substream_key(cell_key, source)
-    if rule == TOTAL or (rule == OUTDEGREE and ints[p, MULTAPSES]):
+    if rule == TOTAL or (rule == OUTDEGREE and projection.multapses):
         choices = size if itself < 0 or itself >= size else size - 1
         for j in range(n):
             t = np.int64(uniform_below(high_half(random_word(synapse_key, 3 * j)), choices))
@@ -119,7 +100,7 @@ def _targets(p, ints, floats, n, size, itself, cell_key, source, used_bits, out)
         return n
     if rule == BERNOULLI:
         choices = size if itself < 0 or itself >= size else size - 1
-        probability = floats[p, PROBABILITY]
+        probability = projection.probability
         n = 0
         if probability >= 1.0:
             for t in range(choices):
@@ -184,12 +165,12 @@ def append_block_synapses(p, projections, cell_keys, source, counts, shares, n, 
     int
         The row's new length.
     """
-    ints, floats, cells = projections.ints, projections.floats, projections.cells
+    projection, cells = projections.table[p], projections.cells
     keys, sizes, targets = scratch.keys, scratch.sizes, scratch.targets
     found_targets, value_index = scratch.found_targets, scratch.value_index
-    rule = ints[p, RULE]
-    first_cell, last_cell = ints[p, CELL_FIRST], ints[p, CELL_LAST]
-    self_excluded = ints[p, AUTAPSES] == 0
+    rule = projection.rule
+    first_cell, last_cell = projection.cell_first, projection.cell_last
+    self_excluded = projection.autapses == 0
     its_label = label(source)
     start = n
     if rule == TOTAL and not self_excluded:
@@ -198,16 +179,16 @@ def append_block_synapses(p, projections, cell_keys, source, counts, shares, n, 
             synapse_key = labelled(cell_keys[c], its_label)
             for j in range(m):
                 keys[n + j] = synapse_key + uint64(3 * j) * GOLDEN
-                sizes[n + j] = cells[c, SIZE]
-                targets[n + j] = cells[c, LOCAL]
+                sizes[n + j] = cells[c].size
+                targets[n + j] = cells[c].local
             n += m
         _uniform_targets(keys[start:n], sizes[start:n], targets[start:n])
         return n
     if rule == OUTDEGREE:
         itself = source if self_excluded else np.int64(-1)
-        _outdegree_counts(p, projections, source, itself, shares[: last_cell - first_cell])
+        _outdegree_counts(projection, projections, source, itself, shares[: last_cell - first_cell])
     for c in range(first_cell, last_cell):
-        size, first_target = cells[c, SIZE], cells[c, FIRST_TARGET]
+        size, first_target = cells[c].size, cells[c].first_target
         m = np.int64(1)
         if rule == TOTAL:
             m = np.int64(counts[c])
@@ -222,31 +203,31 @@ def append_block_synapses(p, projections, cell_keys, source, counts, shares, n, 
         else:
             itself = source - first_target if self_excluded else np.int64(-1)
             m = _targets(
-                *(p, ints, floats, m, size, itself, cell_keys[c], source),
+                *(projection, m, size, itself, cell_keys[c], source),
                 *(scratch.used_bits, found_targets),
             )
         synapse_key = labelled(cell_keys[c], its_label)
         for j in range(m):
             keys[n + j] = synapse_key + uint64(3 * j) * GOLDEN
-            targets[n + j] = cells[c, LOCAL] + found_targets[j]
+            targets[n + j] = cells[c].local + found_targets[j]
             value_index[n + j] = source
             if rule == ALL_TO_ALL:
-                value_index[n + j] = source * ints[p, N_POST] + first_target + found_targets[j]
+                value_index[n + j] = source * projection.n_post + first_target + found_targets[j]
         n += m
     return n
 
 
 @subroutine
-def _edges_of_source(p, projections, edges, local_of, n, scratch):
+def _edges_of_source(projection, projections, edges, local_of, n, scratch):
     """Append a source's edges of a fixed-indegree projection; return the row's new length."""
-    ints, key, keys, targets = projections.ints, projections.keys[p], scratch.keys, scratch.targets
-    tree = ints[p, TREE_FIRST]
-    prefix = projections.capacity[tree : tree + ints[p, TREE_SIZE]]
+    keys, targets = scratch.keys, scratch.targets
+    tree = projection.tree_first
+    prefix = projections.capacity[tree : tree + projection.tree_size]
     for e in range(edges.size):
         target = np.int64(edges[e] >> uint64(32))
         j = edges[e] & uint64(0xFFFFFFFF)
         block = _block_of(prefix, target) - 1
-        keys[n] = substream_key(key, TARGET + target) + uint64(3) * j * GOLDEN
+        keys[n] = substream_key(projection.key, TARGET + target) + uint64(3) * j * GOLDEN
         targets[n] = local_of[tree + block] + target
         n += 1
     return n
@@ -267,7 +248,7 @@ def build_rows(projections, chunk, scratch, storage):
     storage : RowStorage
         The row set, to which rows are appended.
     """
-    ints, floats, cells = projections.ints, projections.floats, projections.cells
+    table, cells = projections.table, projections.cells
     gid, first, edge_starts = chunk.gid, chunk.first, chunk.edge_starts
     keys, value_index = scratch.keys, scratch.value_index
     targets, weights, delays = scratch.targets, scratch.weights, scratch.delays
@@ -275,20 +256,21 @@ def build_rows(projections, chunk, scratch, storage):
     cell_keys = np.empty(cells.shape[0], np.uint64)
     shares = np.empty(cells.shape[0] + 1, np.int64)
     receptors = np.empty(2, np.int64)
-    for p in range(ints.shape[0]):
-        for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
-            cell_keys[c] = substream_key(projections.keys[p], cells[c, BLOCK])
+    for p in range(table.shape[0]):
+        for c in range(table[p].cell_first, table[p].cell_last):
+            cell_keys[c] = substream_key(table[p].key, cells[c].block)
     for s in range(first, chunk.last):
         # a literal is a type of its own, for which all that is called would be compiled again
         n = np.int64(0)
-        for p in range(ints.shape[0]):
-            source = s - ints[p, PRE_START]
-            if source < 0 or source >= ints[p, N_PRE]:
+        for p in range(table.shape[0]):
+            projection = table[p]
+            source = s - projection.pre_start
+            if source < 0 or source >= projection.n_pre:
                 continue
             start = n
-            if ints[p, RULE] == INDEGREE:
+            if projection.rule == INDEGREE:
                 edges = chunk.edges[edge_starts[p, s - first] : edge_starts[p, s - first + 1]]
-                n = _edges_of_source(p, projections, edges, chunk.local_of, n, scratch)
+                n = _edges_of_source(projection, projections, edges, chunk.local_of, n, scratch)
             else:
                 counts = chunk.counts[s - first]
                 n = append_block_synapses(
@@ -297,8 +279,7 @@ def build_rows(projections, chunk, scratch, storage):
             if n == start:
                 continue
             draw_weights(
-                ints[p],
-                floats[p],
+                projection,
                 keys[start:n],
                 value_index[start:n],
                 projections.weights,
@@ -307,8 +288,7 @@ def build_rows(projections, chunk, scratch, storage):
                 weights[start:n],
             )
             draw_delays(
-                ints[p],
-                floats[p],
+                projection,
                 keys[start:n],
                 value_index[start:n],
                 projections.delays,
@@ -316,7 +296,7 @@ def build_rows(projections, chunk, scratch, storage):
                 settled[start:n],
                 delays[start:n],
             )
-            receptors[0], receptors[1] = ints[p, RECEPTOR_POSITIVE], ints[p, RECEPTOR_NEGATIVE]
+            receptors[0], receptors[1] = projection.receptor_positive, projection.receptor_negative
             n = finish_chunk(storage, gid + s, start, n, scratch, receptors)
         prepared = chunk.prepared
         for e in range(chunk.prepared_starts[s - first], chunk.prepared_starts[s - first + 1]):

@@ -16,31 +16,8 @@ from distsnn.kernels.count_trees import (
     split_over_source_groups,
 )
 from distsnn.kernels.sampling import draw, draw_delay
-from distsnn.kernels.wiring_columns import (
-    AUTAPSES,
-    BLOCK,
-    CELL_FIRST,
-    CELL_LAST,
-    DELAY_A,
-    DELAY_B,
-    DELAY_HIGH,
-    DELAY_KIND,
-    DELAY_LOW,
-    FIRST_TARGET,
-    MAX_DELAY,
-    MULTAPSES,
-    N_PRE,
-    NUMBER,
-    PRE_START,
-    RULE,
-    SIZE,
+from distsnn.kernels.wiring_tables import (
     TOTAL,
-    TOTAL_SYNAPSES,
-    WEIGHT_A,
-    WEIGHT_B,
-    WEIGHT_HIGH,
-    WEIGHT_KIND,
-    WEIGHT_LOW,
 )
 
 
@@ -64,37 +41,37 @@ def cell_streams(key, blocks):
 
 
 @kernel
-def total_number_counts(ints, cells, keys, first, last, counts):
+def total_number_counts(projections, first, last, counts):
     """Fill ``counts[s, c]`` of fixed-total-number projections for sources first to last.
 
     Parameters
     ----------
-    ints : ndarray of int64, shape (n_projections, N_INT)
-    cells : ndarray of int64, shape (n_cells, N_CELL)
-    keys : ndarray of uint64, shape (n_projections,)
+    projections : ProjectionTables
     first, last : int
         Sources, in the slice's numbering.
     counts : ndarray of int32, shape (last - first, n_cells)
     """
+    cells = projections.cells
     counts[:] = 0
     share = np.empty((last - first) // SOURCES_IN_GROUP + 2, np.int64)
     group_counts = np.empty(SOURCES_IN_GROUP, np.int32)
-    for p in range(ints.shape[0]):
-        if ints[p, RULE] != TOTAL:
+    for p in range(projections.table.shape[0]):
+        projection = projections.table[p]
+        if projection.rule != TOTAL:
             continue
-        start = ints[p, PRE_START]
-        n_pre = ints[p, N_PRE]
+        start = projection.pre_start
+        n_pre = projection.n_pre
         low, high = max(first - start, 0), min(last - start, n_pre)
         if low >= high:
             continue
         from_group = low // SOURCES_IN_GROUP
         to_group = (high + SOURCES_IN_GROUP - 1) // SOURCES_IN_GROUP
-        for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
-            size = cells[c, SIZE]
-            first_self = -size - 1 if ints[p, AUTAPSES] else cells[c, FIRST_TARGET]
-            key = substream_key(keys[p], cells[c, BLOCK])
+        for c in range(projection.cell_first, projection.cell_last):
+            size = cells[c].size
+            first_self = -size - 1 if projection.autapses else cells[c].first_target
+            key = substream_key(projection.key, cells[c].block)
             split_over_source_groups(
-                cells[c, TOTAL_SYNAPSES],
+                cells[c].total_synapses,
                 n_pre,
                 size,
                 first_self,
@@ -143,17 +120,15 @@ def _draw_indegree(n_pre, number, itself, multapses, key, used_bits, out):
 
 
 @kernel
-def indegree_edges(p, ints, cells, key, first, last, starts, edges):
+def indegree_edges(projection, cells, first, last, starts, edges):
     """Sort the edges of a fixed-indegree projection from sources first to last by source.
 
     Parameters
     ----------
-    p : int
+    projection : record of PROJECTION
         The projection.
-    ints, cells : ndarray of int64
-        As in `total_number_counts`.
-    key : uint64
-        The projection's stream.
+    cells : ndarray of CELL, shape (n_cells,)
+        Cells.
     first, last : int
         Sources, in the slice's numbering.
     starts : ndarray of int64, shape (last - first + 1,)
@@ -161,7 +136,7 @@ def indegree_edges(p, ints, cells, key, first, last, starts, edges):
     edges : ndarray of uint64, shape (n_edges,) or (0,)
         Filled with ``target << 32 | j``: target within the post view, number of the draw.
     """
-    start, n_pre, number = ints[p, PRE_START], ints[p, N_PRE], ints[p, NUMBER]
+    start, n_pre, number = projection.pre_start, projection.n_pre, projection.number
     counting = edges.size == 0
     positions = np.zeros(last - first + 1, np.int64)
     if not counting:
@@ -170,12 +145,14 @@ def indegree_edges(p, ints, cells, key, first, last, starts, edges):
             positions[s] = starts[s]
     drawn = np.empty(number, np.int64)
     used_bits = np.zeros((n_pre >> 6) + 1, np.uint64)
-    for c in range(ints[p, CELL_FIRST], ints[p, CELL_LAST]):
-        for i in range(cells[c, SIZE]):
-            target = cells[c, FIRST_TARGET] + i
-            itself = np.int64(-1) if ints[p, AUTAPSES] else target
-            target_key = substream_key(key, TARGET + target)
-            _draw_indegree(n_pre, number, itself, ints[p, MULTAPSES], target_key, used_bits, drawn)
+    for c in range(projection.cell_first, projection.cell_last):
+        for i in range(cells[c].size):
+            target = cells[c].first_target + i
+            itself = np.int64(-1) if projection.autapses else target
+            target_key = substream_key(projection.key, TARGET + target)
+            _draw_indegree(
+                n_pre, number, itself, projection.multapses, target_key, used_bits, drawn
+            )
             for j in range(number):
                 s = drawn[j] + start - first
                 if 0 <= s < last - first:
@@ -191,17 +168,15 @@ def indegree_edges(p, ints, cells, key, first, last, starts, edges):
 
 
 @kernel
-def draw_edges(numbers, key, ints, floats, draw_weights, draw_delays):
+def draw_edges(numbers, projection, draw_weights, draw_delays):
     """Return weights (float64) and delays (steps) of explicit edges, keyed by the edge's number.
 
     Parameters
     ----------
     numbers : ndarray of int64, shape (n,)
         Numbers of the edges in the projection.
-    key : uint64
-        The projection's stream.
-    ints, floats : ndarray of int64, float64
-        The projection's row.
+    projection : record of PROJECTION
+        The projection.
     draw_weights, draw_delays : bool
         Which of the two to draw; the other is empty.
     """
@@ -211,21 +186,21 @@ def draw_edges(numbers, key, ints, floats, draw_weights, draw_delays):
     for i in range(n):
         if draw_weights:
             weights[i] = draw(
-                ints[WEIGHT_KIND],
-                floats[WEIGHT_A],
-                floats[WEIGHT_B],
-                floats[WEIGHT_LOW],
-                floats[WEIGHT_HIGH],
-                random_word(key, 2 * numbers[i]),
+                projection.weight_kind,
+                projection.weight_a,
+                projection.weight_b,
+                projection.weight_low,
+                projection.weight_high,
+                random_word(projection.key, 2 * numbers[i]),
             )
         if draw_delays:
             delays[i] = draw_delay(
-                ints[DELAY_KIND],
-                floats[DELAY_A],
-                floats[DELAY_B],
-                floats[DELAY_LOW],
-                floats[DELAY_HIGH],
-                ints[MAX_DELAY],
-                random_word(key, 2 * numbers[i] + 1),
+                projection.delay_kind,
+                projection.delay_a,
+                projection.delay_b,
+                projection.delay_low,
+                projection.delay_high,
+                projection.max_delay,
+                random_word(projection.key, 2 * numbers[i] + 1),
             )
     return weights, delays

@@ -19,24 +19,6 @@ from distsnn.kernels.sampling import (
     draw_delay,
     first_try,
 )
-from distsnn.kernels.wiring_columns import (
-    DELAY_A,
-    DELAY_B,
-    DELAY_HIGH,
-    DELAY_KIND,
-    DELAY_LOW,
-    DELAY_START,
-    MAX_DELAY,
-    SCALE_NEGATIVE,
-    SCALE_POSITIVE,
-    WEIGHT_A,
-    WEIGHT_B,
-    WEIGHT_HIGH,
-    WEIGHT_KIND,
-    WEIGHT_LOW,
-    WEIGHT_SHIFT,
-    WEIGHT_START,
-)
 
 
 @kernel
@@ -51,13 +33,13 @@ def normal_tries(keys, step, a, b, low, high, values, settled):
 
 
 @kernel
-def draw_weights(ints, floats, keys, value_index, listed, reals, settled, weights):
+def draw_weights(projection, keys, value_index, listed, reals, settled, weights):
     """Fill weights (quanta) of synapses of one projection.
 
     Parameters
     ----------
-    ints, floats : ndarray of int64, float64
-        The projection's row.
+    projection : record of PROJECTION
+        The projection.
     keys : ndarray of uint64, shape (n,)
         Keys of the synapses; the weight comes from the word at key + GOLDEN.
     value_index : ndarray of int64, shape (n,)
@@ -68,11 +50,11 @@ def draw_weights(ints, floats, keys, value_index, listed, reals, settled, weight
         Scratch.
     weights : ndarray of int64, shape (n,)
     """
-    kind, a, b = ints[WEIGHT_KIND], floats[WEIGHT_A], floats[WEIGHT_B]
-    low, high = floats[WEIGHT_LOW], floats[WEIGHT_HIGH]
-    if ints[WEIGHT_START] >= 0:
+    kind, a, b = projection.weight_kind, projection.weight_a, projection.weight_b
+    low, high = projection.weight_low, projection.weight_high
+    if projection.weight_start >= 0:
         for n in range(keys.size):
-            reals[n] = listed[ints[WEIGHT_START] + value_index[n]]
+            reals[n] = listed[projection.weight_start + value_index[n]]
     elif kind == CONSTANT:
         reals[:] = a
     elif kind in (NORMAL, TRUNCATED_NORMAL):
@@ -85,24 +67,24 @@ def draw_weights(ints, floats, keys, value_index, listed, reals, settled, weight
     else:
         for n in range(keys.size):
             reals[n] = draw(kind, a, b, low, high, splitmix64(keys[n] + GOLDEN))
-    positive, negative = floats[SCALE_POSITIVE], floats[SCALE_NEGATIVE]
-    shift = ints[WEIGHT_SHIFT]
+    positive, negative = projection.scale_positive, projection.scale_negative
+    shift = projection.weight_shift
     for n in range(keys.size):
         w = reals[n]
         weights[n] = np.int64(np.rint(w * (positive if w >= 0.0 else negative))) << shift
 
 
 @kernel
-def draw_delays(ints, floats, keys, value_index, listed, reals, settled, delays):
+def draw_delays(projection, keys, value_index, listed, reals, settled, delays):
     """Fill delays (steps) of synapses of one projection, from the words at key + 2·GOLDEN.
 
     Parameters as in `draw_weights`, with listed delays in steps (int32).
     """
-    kind, a, b = ints[DELAY_KIND], floats[DELAY_A], floats[DELAY_B]
-    low, high, max_delay = floats[DELAY_LOW], floats[DELAY_HIGH], ints[MAX_DELAY]
-    if ints[DELAY_START] >= 0:
+    kind, a, b = projection.delay_kind, projection.delay_a, projection.delay_b
+    low, high, max_delay = projection.delay_low, projection.delay_high, projection.max_delay
+    if projection.delay_start >= 0:
         for n in range(keys.size):
-            delays[n] = listed[ints[DELAY_START] + value_index[n]]
+            delays[n] = listed[projection.delay_start + value_index[n]]
     elif kind == CONSTANT:
         delays[:] = np.int64(a)
     elif kind == NORMAL:

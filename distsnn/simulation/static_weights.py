@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from distsnn.comm import collective_phase
 from distsnn.engine.changed_weights import ChangedWeights
+from distsnn.engine.projection_records import integer_weights
 from distsnn.engine.storage import receptor_planes
-from distsnn.engine.value_columns import integer_weights
 from distsnn.errors import DescriptionError
 from distsnn.network import ConnectionList, Network
 from distsnn.network.values import ValueLike

@@ -59,7 +59,7 @@ neuron.write_text(neuron.read_text() + "# edited")
 assert name() == before, "only the neuron's own machine code comes from it"
 seen = [before]
 for file in ("jit.py", "counter_rng.py", "kernels/source_spikes.py",
-             "kernels/wiring_columns.py", "comm/group_entries.py", "comm/exchange_entries.py"):
+             "kernels/wiring_tables.py", "comm/group_entries.py", "comm/exchange_entries.py"):
     path = package / file
     path.write_text(path.read_text() + "# edited")
     seen.append(name())

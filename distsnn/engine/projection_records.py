@@ -6,8 +6,8 @@ import numpy.typing as npt
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.storage import receptor_planes
 from distsnn.kernels import sampling
-from distsnn.kernels import wiring_columns as columns
 from distsnn.kernels.functions import log_array
+from distsnn.kernels.wiring_tables import PROJECTION
 from distsnn.network import Projection, delay_bounds, delay_steps, distribution_code
 from distsnn.network.distributions import Distribution
 from distsnn.network.quanta import WeightQuanta, to_integers
@@ -16,8 +16,10 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
-def value_columns(layout: LocalLayout, quanta: WeightQuanta, index: int) -> tuple[Ints, Floats]:
-    """Return a projection's integer and float columns, with the columns of its values filled.
+def projection_record(
+    layout: LocalLayout, quanta: WeightQuanta, index: int, key: np.uint64
+) -> np.void:
+    """Return a projection's record, with its stream and the fields of its values filled.
 
     Parameters
     ----------
@@ -27,28 +29,36 @@ def value_columns(layout: LocalLayout, quanta: WeightQuanta, index: int) -> tupl
         Fixed-point scales.
     index : int
         The projection.
+    key : uint64
+        Its stream.
+
+    Returns
+    -------
+    record of kernels.wiring_tables.PROJECTION
     """
     projection, dt = layout.network.projections[index], layout.network.dt
-    ints, floats = np.zeros(columns.N_INT, np.int64), np.zeros(columns.N_FLOAT)
-    ints[columns.WEIGHT_START] = ints[columns.DELAY_START] = -1
-    ints[columns.WEIGHT_SHIFT] = quanta.shift[index]
+    record: np.void = np.zeros(1, PROJECTION)[0]
+    record["key"], record["weight_shift"] = key, quanta.shift[index]
+    record["weight_start"] = record["delay_start"] = -1
     if isinstance(projection.weight, float | Distribution):
-        ints[columns.WEIGHT_KIND], values = distribution_code(projection.weight)
-        floats[columns.WEIGHT_A : columns.WEIGHT_HIGH + 1] = values
+        record["weight_kind"], values = distribution_code(projection.weight)
+        _set_values(record, "weight", values)
     if isinstance(projection.delay, float):
-        floats[columns.DELAY_A] = int(delay_steps(projection.delay, dt))
+        record["delay_a"] = int(delay_steps(projection.delay, dt))
     elif isinstance(projection.delay, Distribution):
-        kind, values = distribution_code(projection.delay)
-        ints[columns.DELAY_KIND] = kind
-        floats[columns.DELAY_A : columns.DELAY_HIGH + 1] = _in_steps(kind, values, dt)
-        ints[columns.MAX_DELAY] = delay_bounds(projection.delay, dt)[1]
-    scales = (columns.SCALE_POSITIVE, columns.SCALE_NEGATIVE)
-    for column, exponent in zip(scales, _exponents(layout, quanta, projection), strict=True):
-        floats[column] = 2.0 ** -(exponent + quanta.shift[index])
-    ints[columns.RECEPTOR_POSITIVE], ints[columns.RECEPTOR_NEGATIVE] = receptor_planes(
-        layout, projection
-    )
-    return ints, floats
+        record["delay_kind"], values = distribution_code(projection.delay)
+        _set_values(record, "delay", _in_steps(record["delay_kind"], values, dt))
+        record["max_delay"] = delay_bounds(projection.delay, dt)[1]
+    scales = ("scale_positive", "scale_negative")
+    for name, exponent in zip(scales, _exponents(layout, quanta, projection), strict=True):
+        record[name] = 2.0 ** -(exponent + quanta.shift[index])
+    record["receptor_positive"], record["receptor_negative"] = receptor_planes(layout, projection)
+    return record
+
+
+def _set_values(record: np.void, name: str, values: tuple[float, float, float, float]) -> None:
+    for suffix, value in zip(("a", "b", "low", "high"), values, strict=True):
+        record[f"{name}_{suffix}"] = value
 
 
 def integer_weights(layout: LocalLayout, quanta: WeightQuanta, index: int, weights: Floats) -> Ints:

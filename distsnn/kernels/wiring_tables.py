@@ -1,4 +1,4 @@
-"""Arguments of the wiring kernels: arrays in named tuples, and columns of the tables among them."""
+"""Arguments of the wiring kernels: tables of records, and named tuples of arrays."""
 
 from typing import NamedTuple, Self
 
@@ -7,69 +7,75 @@ import numpy.typing as npt
 
 ONE_TO_ONE, ALL_TO_ALL, INDEGREE, OUTDEGREE, TOTAL, BERNOULLI = range(6)
 
-# Integer columns of a projection.
-(
-    RULE,
-    PRE_START,  # first source, from the chunk's source 0
-    N_PRE,
-    N_POST,
-    NUMBER,  # indegree, outdegree
-    AUTAPSES,  # 0 if autapses are excluded and pre and post are the same
-    MULTAPSES,
-    CELL_FIRST,
-    CELL_LAST,
-    WEIGHT_KIND,
-    WEIGHT_SHIFT,  # a weight is a multiple of 2^shift quanta
-    WEIGHT_START,  # first listed weight, or -1
-    DELAY_KIND,
-    DELAY_START,
-    MAX_DELAY,
-    RECEPTOR_POSITIVE,
-    RECEPTOR_NEGATIVE,
-    TREE_FIRST,  # blocks of the post view in `capacity`, `owned_before`
-    TREE_SIZE,  # number of these prefix sums
-) = range(19)
-N_INT = 19
+# A projection: its connection rule, streams and targets, and the distributions of its values.
+PROJECTION = np.dtype(
+    [
+        ("key", np.uint64),  # its stream
+        ("rule", np.int64),
+        ("pre_start", np.int64),  # first source, from the chunk's source 0
+        ("n_pre", np.int64),
+        ("n_post", np.int64),
+        ("number", np.int64),  # indegree, outdegree
+        ("probability", np.float64),
+        ("autapses", np.int64),  # 0 if autapses are excluded and pre and post are the same
+        ("multapses", np.int64),
+        ("cell_first", np.int64),
+        ("cell_last", np.int64),
+        ("tree_first", np.int64),  # blocks of the post view in `capacity`, `owned_before`
+        ("tree_size", np.int64),  # number of these prefix sums
+        ("receptor_positive", np.int64),
+        ("receptor_negative", np.int64),
+        ("weight_kind", np.int64),
+        ("weight_start", np.int64),  # first listed weight, or -1
+        ("weight_a", np.float64),
+        ("weight_b", np.float64),
+        ("weight_low", np.float64),
+        ("weight_high", np.float64),
+        ("weight_shift", np.int64),  # a weight is a multiple of 2^shift quanta
+        ("scale_positive", np.float64),  # 1 / (q 2^shift)
+        ("scale_negative", np.float64),
+        ("delay_kind", np.int64),
+        ("delay_start", np.int64),
+        ("delay_a", np.float64),  # steps
+        ("delay_b", np.float64),
+        ("delay_low", np.float64),
+        ("delay_high", np.float64),
+        ("max_delay", np.int64),
+    ],
+    align=True,
+)
 
-# Float columns: weight and delay distributions (delays in steps), quanta, probability.
-(
-    WEIGHT_A,
-    WEIGHT_B,
-    WEIGHT_LOW,
-    WEIGHT_HIGH,
-    DELAY_A,
-    DELAY_B,
-    DELAY_LOW,
-    DELAY_HIGH,
-    SCALE_POSITIVE,  # 1 / (q 2^shift)
-    SCALE_NEGATIVE,
-    PROBABILITY,
-) = range(11)
-N_FLOAT = 11
+CELL = np.dtype(
+    [
+        ("block", np.int64),
+        ("first_target", np.int64),
+        ("size", np.int64),
+        ("local", np.int64),  # local index of the first target
+        ("total_synapses", np.int64),
+    ],
+    align=True,
+)
 
-# Columns of a cell.
-BLOCK, FIRST_TARGET, SIZE, LOCAL, TOTAL_SYNAPSES = range(5)
-N_CELL = 5
-
-# Columns of a row set.
-(
-    RECEPTOR,
-    WORD_BITS,  # 16, 32 or 64
-    STORED_SHIFT,  # words hold weight >> this
-    FIELD_BITS,  # signed bits of a word's weight field; 0 if all weights are equal
-    TARGET_BITS,
-    DELAY_IN_WORD,
-    SORTED,  # rows sorted by delay, with runs
-    USED_WORDS,
-    USED_RUNS,
-    USED_ROWS,
-    N_OVERFLOW,
-    MIN_DELAY_DRAWN,  # delays drawn
-    MAX_DELAY_DRAWN,
-    SYNAPSES,
-    DELAY_LIMIT,  # maximum delay of a word
-) = range(15)
-N_SET = 15
+ROW_SET = np.dtype(
+    [
+        ("receptor", np.int64),
+        ("word_bits", np.int64),  # 16, 32 or 64
+        ("stored_shift", np.int64),  # words hold weight >> this
+        ("field_bits", np.int64),  # signed bits of a word's weight field; 0: all weights are equal
+        ("target_bits", np.int64),
+        ("delay_in_word", np.int64),
+        ("sorted", np.int64),  # rows sorted by delay, with runs
+        ("delay_limit", np.int64),  # maximum delay of a word
+        ("used_words", np.int64),
+        ("used_runs", np.int64),
+        ("used_rows", np.int64),
+        ("n_overflow", np.int64),
+        ("min_delay_drawn", np.int64),
+        ("max_delay_drawn", np.int64),
+        ("synapses", np.int64),
+    ],
+    align=True,
+)
 
 
 class ProjectionTables(NamedTuple):
@@ -77,11 +83,9 @@ class ProjectionTables(NamedTuple):
 
     Attributes
     ----------
-    ints, floats : ndarray of int64, float64, shapes (n_projections, N_INT or N_FLOAT)
+    table : ndarray of PROJECTION, shape (n_projections,)
         Projections.
-    keys : ndarray of uint64, shape (n_projections,)
-        Streams of the projections.
-    cells : ndarray of int64, shape (n_cells, N_CELL)
+    cells : ndarray of CELL, shape (n_cells,)
         Cells.
     capacity, owned_before : ndarray of int64
         Prefix sums over all blocks of each projection's post view.
@@ -89,10 +93,8 @@ class ProjectionTables(NamedTuple):
         All listed arrays, concatenated.
     """
 
-    ints: npt.NDArray[np.int64]
-    floats: npt.NDArray[np.float64]
-    keys: npt.NDArray[np.uint64]
-    cells: npt.NDArray[np.int64]
+    table: npt.NDArray[np.void]
+    cells: npt.NDArray[np.void]
     capacity: npt.NDArray[np.int64]
     owned_before: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float64]
@@ -113,7 +115,7 @@ class SourceChunk(NamedTuple):
     edge_starts, edges : ndarray of int64 shape (n_projections, last - first + 1), uint64
         Sorted edges of fixed-indegree projections.
     local_of : ndarray of int64
-        Local neuron of each block (by TREE_FIRST + block) less its first target; -1 if not owned.
+        Local neuron of each block (by `tree_first` + block) less its first target; -1 if not owned.
     prepared_starts, prepared : ndarray of int64, shapes (last - first + 1,), (n, 4)
         Explicit edges: local target, weight (quanta), delay, receptor.
     """
@@ -175,8 +177,8 @@ class RowStorage(NamedTuple):
 
     Attributes
     ----------
-    row_set : ndarray of int64, shape (N_SET,)
-        Columns of the row set; used and counted amounts are changed.
+    row_set : ndarray of ROW_SET, shape (1,)
+        The row set; used and counted amounts are changed.
     words, runs, rows, run_rows, bitmap : ndarray
         The row set's arrays. Words of any width are passed as a view of uint16: `build_rows` takes
         long to compile and is compiled once.
@@ -188,7 +190,7 @@ class RowStorage(NamedTuple):
         Sum of \\|weights\\| onto each neuron, quanta; increased.
     """
 
-    row_set: npt.NDArray[np.int64]
+    row_set: npt.NDArray[np.void]
     words: npt.NDArray[np.uint16]
     runs: npt.NDArray[np.uint32]
     rows: npt.NDArray[np.int64]
