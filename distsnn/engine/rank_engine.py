@@ -518,10 +518,9 @@ class RankEngine:
         end = self.step + steps
         for probe in chain.from_iterable(self.probes_by_folder().values()):
             probe.check_room(self.step, end)
-        source_probes = [probe for probe in self.source_probes if probe.on]
-        if source_probes:
+        if any(probe.on for probe in self.source_probes):
             self.follow()
-        for source_probe in source_probes:
+        for source_probe in self.source_probes:
             source_probe.begin(self.step)
         self._epoch_loop.set_table("stimuli", self.stimuli.acting(self.step, end))
         # weights are known when all ranks' spikes are delivered: at the end of an epoch
@@ -533,7 +532,7 @@ class RankEngine:
             start = self.step
             pauses = ((start // interval + 1) * interval for interval, _ in actions)
             self._run_until(min([end, *pauses]), consume)
-            for source_probe in source_probes:
+            for source_probe in self.source_probes:
                 source_probe.finish(self.step)
             for interval, action in actions if self.step > start else ():
                 if self.step % interval == 0:
@@ -550,8 +549,7 @@ class RankEngine:
             for scaler in self.scalers:
                 scaler.spikes(step, gid)
             for probe in self.source_probes:
-                if probe.on:
-                    probe.follow(step, gid)
+                probe.follow(step, gid)
             consume(step, gid)
 
     def _make_room_to_track(self) -> None:

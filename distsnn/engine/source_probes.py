@@ -20,6 +20,8 @@ from distsnn.network import RecordState
 class SourceProbe(SampledProbe):
     """A recording of the states of a projection's synapse model, on this rank.
 
+    While it is off, nothing is followed; `begin` follows when it is on again.
+
     Parameters
     ----------
     layout : LocalLayout
@@ -57,11 +59,15 @@ class SourceProbe(SampledProbe):
 
     def begin(self, step: int) -> None:
         """Begin to follow spikes after a step, up to which the rank's sources have taken all."""
+        if not self.on:
+            return
         self._step = step
         self._states.records[:] = self._sources.records[self._slots]
 
     def follow(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
         """Take this rank's next spikes, in the order of their steps, and samples between them."""
+        if not self.on:
+            return
         is_spike = is_source(self._layout, self._sources.projection, gid)
         records = self._states.rows_of(gid[is_spike])
         is_recorded = records >= 0
@@ -86,6 +92,8 @@ class SourceProbe(SampledProbe):
     def _due(self, step: int) -> range:
         """Return the steps of the samples that have not been taken, up to a step."""
         interval = self.interval_steps
+        if not self.on:
+            return range(0)
         return range((self._step // interval + 1) * interval, step + 1, interval)
 
     def _advance(self, step: npt.NDArray[np.int32], records: npt.NDArray[np.int64]) -> None:

@@ -196,6 +196,11 @@ class Model(Description):
         return []
 
     @classmethod
+    def documented_states(cls) -> Mapping[str, tuple[State, str]]:
+        """Return the states by name for the documentation, each with what has it if several do."""
+        return {name: (state, "") for name, state in cls.states.items()}
+
+    @classmethod
     def parameters(cls) -> dict[str, Parameter]:
         """Return the parameters by name."""
         return {f.name: f.metadata[_KEY] for f in fields(cls) if _KEY in f.metadata}

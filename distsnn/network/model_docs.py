@@ -261,9 +261,9 @@ def _kind(parameter: Parameter, default: object) -> str:
 def _states(model: type[Model]) -> Iterable[Entry]:
     # those of synapses may begin at a value that depends on parameters
     with_default = not issubclass(model, PlasticSynapse)
-    for name, state in model.states.items():
-        start = f", initially {state.default}" if with_default and state.default else ""
-        yield Entry(name, f"{state.unit}{start}", (state.doc,))
+    for name, (state, owner) in model.documented_states().items():
+        start = f"initially {state.default}" if with_default and state.default else ""
+        yield Entry(name, ", ".join(filter(None, [state.unit, start, owner])), (state.doc,))
 
 
 def _following(model: type[Model]) -> Iterable[Entry]:

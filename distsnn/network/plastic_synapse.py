@@ -46,12 +46,12 @@ class PlasticSynapse(SynapseModel):
 
     Parameters
     ----------
-    w_max : float, array_like or Distribution
-        Bound of the weights, in their unit. It has the sign of all weights; it may be infinite.
-    w_min : float, array_like or Distribution
+    w_max : float, array_like or Distribution, unit of the weights
+        Bound of the weights. It has the sign of all weights; it may be infinite.
+    w_min : float, array_like or Distribution, unit of the weights
         The other bound, nearer to 0, of the same sign or 0. By keyword only.
-    axonal_delay : float
-        Axonal part of the delays, ms, at least dt below the shortest of them.
+    axonal_delay : float, ms, >= 0
+        Axonal part of the delays, at least dt below the shortest of them.
     precision : {"auto", "float32", "float64"}
         Type of weights, states and traces. With "auto" float32, unless learning steps are so
         small that rounding would change learnt weights (see `weight_type`).

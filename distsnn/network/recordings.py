@@ -48,7 +48,8 @@ class RecordState(Description):
     interval : float, optional, ms
         Interval between records, on the grid; dt if left out.
     name : str, optional
-        Name of the recording, unique; in a network None becomes the name of the target.
+        Name of the recording, unique; in a network None becomes the name of the target (and
+        projection).
     reduce : "sum" or "mean", optional
         Record the sum or the mean over the neurons, in place of the values of each neuron. Each
         value is rounded to 2**-43 of its unit, so that sums are the same for any number of ranks.

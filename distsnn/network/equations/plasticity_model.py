@@ -24,7 +24,8 @@ from distsnn.network.equations.plasticity import (
     changes,
     read_plasticity,
 )
-from distsnn.network.equations.target_states import BOUNDS, MODULATOR, SYNAPSE
+from distsnn.network.equations.statements import Definition
+from distsnn.network.equations.target_states import BOUNDS, MODULATOR, POST, PRE, SYNAPSE
 from distsnn.network.model import State, kernel_module_of
 from distsnn.network.plastic_synapse import (
     AUTO,
@@ -39,6 +40,8 @@ from distsnn.network.values import Value
 _BUILT_IN = "distsnn.network.synapses."
 # Further names that a class or its constructor has.
 _RESERVED = ("model", "name", "self")
+# What has a variable, by its flag.
+_OWNERS = {PRE: "of a source", POST: "of a target", SYNAPSE: "of a synapse", MODULATOR: "modulator"}
 _TEXTS = ("traces", "on_pre", "on_post", "on_step", "on_modulator", "transmit")
 
 
@@ -79,6 +82,16 @@ class EquationSynapse(PlasticSynapse):
             cls.kernel = kernel_module_of("plasticity", cls.name) if is_built_in else ""
             if not is_built_in:
                 check_time_constants(cls, cls.model.rule.least_time_constants())
+
+    @classmethod
+    def documented_states(cls) -> dict[str, tuple[State, str]]:
+        """Return the traces, states of synapses and modulators of all rules by name."""
+        states: dict[str, tuple[State, str]] = {}
+        for model in cls.models.values():
+            for name, definition in model.rule.variables.items():
+                state = _state_of(definition)
+                states.setdefault(name, (state, _OWNERS[definition.flag]))
+        return states
 
     @classmethod
     def equation_lines(cls) -> list[str]:
@@ -162,6 +175,10 @@ def _scheme_of(rule: Plasticity) -> str:
             "not 0"
         )
     return f"{text}."
+
+
+def _state_of(definition: Definition) -> State:
+    return State(definition.unit_text, definition.comment or definition.text)
 
 
 def _per_synapse_of(cls: type[EquationSynapse]) -> tuple[str, ...]:
@@ -298,10 +315,7 @@ class PlasticityModel(RuleEquations):
     def states(self) -> dict[str, State]:
         """Return the states of a synapse besides its weight."""
         variables = self.rule.variables
-        return {
-            name: State(variables[name].unit_text, variables[name].comment or variables[name].text)
-            for name in self.rule.with_flag(SYNAPSE)
-        }
+        return {name: _state_of(variables[name]) for name in self.rule.with_flag(SYNAPSE)}
 
     @cached_property
     def rule(self) -> Plasticity:

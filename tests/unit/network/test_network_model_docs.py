@@ -66,7 +66,7 @@ def test_documentation_of_a_built_in_model_has_all_sections(model: type[Model]) 
     wanted |= {"Equations", "References"} if has_equations else set()
     wanted |= {"References"} if issubclass(model, SynapseModel) else set()
     wanted |= {"Receptors"} if issubclass(model, Neuron) else set()
-    wanted |= {"State variables"} if model.states else set()
+    wanted |= {"State variables"} if model.documented_states() else set()
     wanted |= {"Parameters"} if model.parameters() else set()
     assert wanted <= parts(model).keys()
     described = entries(model, "Parameters")
@@ -110,7 +110,10 @@ def test_all_parts_of_a_rule_are_shown() -> None:
     for name in ("stdp_synapse", "stdp_nn_symm_synapse", "stdp_nn_pre_centered_synapse"):
         assert f"    # {name}\n    traces:\n" in text
     parameters = entries(STDP, "Parameters")
-    assert parameters["w_max"][0] == "float, array_like or Distribution, default 100.0"
+    assert parameters["w_max"][0] == (
+        "float, array_like or Distribution, unit of the weights, default 100.0"
+    )
+    assert entries(STDP, "State variables")["y"][0] == "1, of a target"
     assert parameters["pairing"][0].endswith("default 'all_to_all'")
     assert [*parameters][:1] == ["tau_plus"]
     assert entries(Oja, "Other simulators")["NEST"] == ("", "none")
@@ -186,7 +189,10 @@ def test_a_user_defined_rule_has_the_same_documentation(models: None) -> None:
 
     assert {"Equations", "Parameters", "State variables", "Integration"} <= parts(Rule).keys()
     assert {"tau", "eta", "w_max", "w_min", "precision"} <= entries(Rule, "Parameters").keys()
-    assert entries(Rule, "State variables") == {"c": ("1", "tag")}
+    assert entries(Rule, "State variables") == {
+        "x": ("1, of a source", "dx/dt = -x/tau"),
+        "c": ("1, of a synapse", "tag"),
+    }
 
 
 def test_models_of_equations_have_it_too() -> None:

@@ -80,7 +80,7 @@ def network(synapse: PlasticSynapse, weight: object = 10.0, delay: object = 1.0)
         (lambda: Rewarded(modulator=3), "field modulator: must be a population's name"),
         (
             lambda: network(ClopathSTDP()),
-            "field synapse: clopath_synapse follows the state u_bar_plus of its target",
+            "field synapse: clopath_synapse follows the state u_bar_bar of its target",
         ),
         (
             lambda: ClopathSTDP(w_min=100.0),

@@ -24,11 +24,13 @@ from distsnn.network import (
     Network,
     NmdaSynapse,
     OneToOne,
+    ParrotNeuron,
     PoissonInput,
     Population,
     Projection,
     RecordSpikes,
     RecordState,
+    SpikeInput,
     SpikeSource,
     Tsodyks2,
     Uniform,
@@ -141,6 +143,33 @@ def test_states_of_facilitation_follow_their_closed_form(tmp_path: Path) -> None
         if np.isclose(times, time).any():
             u += use * (1.0 - u)
         assert found[step - 1, 1] == pytest.approx(u, rel=1e-12)
+
+
+def test_several_spikes_of_a_source_in_a_step_all_count(tmp_path: Path) -> None:
+    relay, path = Population("R", 2, ParrotNeuron()), tmp_path / "run.zarr"
+    target = Population("T", 2, IafPscExp())
+    # three spikes, then two, then one
+    drive = SpikeInput(relay, [1.0, 1.0, 1.0, 3.0, 3.0, 7.0], [1, 1, 1, 1, 1, 1], 1.0)
+    projection = Projection(relay, target, OneToOne(), 1.0, 2.0, synapse=FACILITATING(), name="p")
+    recordings = [RecordSpikes(relay), RecordState("p", "u", interval=0.5)]
+    with Simulation(Network([relay, target], [projection], [drive], recordings), out=path) as made:
+        made.run(10.0)
+    found, u, last = StoreReader(path).state("p").variables["u"][:, 1], 0.2, 0.0
+    steps = StoreReader(path).spikes()[0]
+    assert np.unique(steps, return_counts=True)[1].tolist() == [3, 2, 1]
+    for row in range(20):
+        time = (row + 1) * 0.5
+        for spike in sorted(steps[(steps * DT > last + 1e-9) & (steps * DT < time + 1e-9)] * DT):
+            u, last = 0.2 + (u - 0.2) * np.exp((last - spike) / 40.0), spike
+            u += 0.2 * (1.0 - u)
+        u, last = 0.2 + (u - 0.2) * np.exp((last - time) / 40.0), time
+        assert found[row] == pytest.approx(u, rel=1e-12)
+
+
+def test_recordings_without_a_name_have_that_of_their_target() -> None:
+    given = [RecordState(E[10:], "x", projection="E->I"), RecordState(E, "x", projection="E->I")]
+    names = [recording.name for recording in network(given).recordings]
+    assert names == ["E_10_150 of E->I", "E of E->I"]
 
 
 @pytest.mark.parametrize(
