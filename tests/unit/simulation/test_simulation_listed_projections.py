@@ -398,7 +398,7 @@ def test_weights_between_lists_are_stored_by_the_name_of_their_projection(tmp_pa
     [
         (
             lambda: Projection(E[[]], E, OneToOne(), 1.0, 1.0),
-            r"not an index of neurons; given \[\]",
+            r"population .E.: holds no neuron; given \[\]",
         ),
         (lambda: Projection(E[np.zeros(200, bool)], E, OneToOne(), 1.0, 1.0), "holds no neuron"),
         (lambda: Projection(E[[3, 3]], E, OneToOne(), 1.0, 1.0), "ascending order, each once"),
