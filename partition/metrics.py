@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.kernels.partitioning import set_bits
-from distsnn.network import Network
+from distsnn.network import Network, PopulationView
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.delays import expected_epochs
 from distsnn.partition.graph import CostModel
@@ -346,8 +346,8 @@ def _remote_sources(
         )
         is_local = owner == rank
         for projection in drawn_projections:
-            sources_of_view = network.gids(projection.pre)
-            n_local = np.count_nonzero(is_local[network.gids(projection.post)])
+            sources_of_view = _gid_index(network, projection.pre)
+            n_local = np.count_nonzero(is_local[_gid_index(network, projection.post)])
             # Without autapses a source is not among its own candidate targets.
             targets = np.full(projection.pre.size, float(n_local))
             if projection.is_recurrent and projection.rule.skips_autapses:
@@ -361,3 +361,11 @@ def _remote_sources(
             owner, neuron_rate * (1.0 - miss_probability), minlength=ranks
         )
     return sources, spike_rate
+
+
+def _gid_index(network: Network, view: PopulationView) -> slice | npt.NDArray[np.int64]:
+    """Return the index of a view's neurons in an array of all neurons; a slice makes no copy."""
+    first = network.first_gid[view.population]
+    if view.neurons is None:
+        return slice(first + view.start, first + view.stop)
+    return first + view.neurons.astype(np.int64)

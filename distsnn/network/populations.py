@@ -327,6 +327,8 @@ def _checked_index(item: SupportsIndex | npt.ArrayLike, size: int, *, where: str
     elif neurons.dtype == np.bool_ and neurons.ndim:
         check_shape(neurons, (size,), where=f"{where}, mask", meaning="one value per neuron")
         neurons = np.flatnonzero(neurons)
+    if isinstance(item, list) and not item:
+        raise DescriptionError("holds no neuron", where=where, value=item)
     if neurons.dtype.kind not in "iu" or neurons.ndim != 1:
         raise DescriptionError(
             "not an index of neurons",

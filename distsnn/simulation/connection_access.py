@@ -1,6 +1,8 @@
 """Connections of any projection, the same on all ranks: one table, or table by table."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +33,8 @@ from distsnn.simulation.end_states import EndState, read_end_states
 
 # Of the tables of all ranks: what one message may hold.
 _MOST_BYTES = 2**31 - 2**20
+# Connections of a range of sources that are read together, most of which may be dropped.
+_MOST_BETWEEN = 1 << 20
 # Columns that every table has.
 _ROW_BYTES = 32
 
@@ -159,9 +163,29 @@ def is_within(network: Network, limits: Limits, sources: Gids, targets: Gids) ->
     return is_source & (network.positions(limits[1], targets) >= 0)
 
 
-def _limited(network: Network, table: Table, limits: Limits) -> Table:
-    inside = is_within(network, limits, table["source"], table["target"])
-    return table if inside.all() else table[inside]
+def _source_parts(projection: Projection, sources: PopulationView) -> list[PopulationView]:
+    """Return parts of some sources, so that few connections of others are between these."""
+    if sources.neurons is None:
+        return [sources]
+    per_source = _expected(projection, (projection.pre, projection.post)) / projection.pre.size
+    span = max(1, int(_MOST_BETWEEN / max(per_source, 1.0)))
+    starts = np.flatnonzero(np.diff(sources.neurons // span, prepend=-1)).tolist()
+    return [sources[start:stop] for start, stop in pairwise([*starts, sources.size])]
+
+
+def _limited(
+    network: Network,
+    limits: Limits,
+    parts: list[PopulationView],
+    read: Callable[[tuple[int, int]], Table],
+) -> Table:
+    """Return the connections from parts of the sources, which are read by ranges of gids."""
+    tables = []
+    for part in parts:
+        table = read(_gid_range(network, part))
+        inside = is_within(network, (part, limits[1]), table["source"], table["target"])
+        tables.append(table if inside.all() else table[inside])
+    return tables[0] if len(tables) == 1 else np.concatenate(tables)
 
 
 def in_order(table: Table) -> Table:
@@ -215,10 +239,9 @@ def local_connections(
     plastic = engine.plastic_by_name()
     if projection in plastic:
         with collective_phase(communicator, "reading synapses"):
-            sources = _gid_range(network, limits[0])
-            return _limited(
-                network, plastic_connections(plastic[projection], engine.step, sources), limits
-            )
+            parts = _source_parts(network.projection(projection), limits[0])
+            read = partial(plastic_connections, plastic[projection], engine.step)
+            return _limited(network, limits, parts, read)
     table = described_connections(
         engine.layout, engine.quanta, engine.seed, communicator, projection, limits
     )
@@ -257,11 +280,10 @@ def described_connections(
     network = layout.network
     described = network.projection(projection)
     index = [other.name for other in network.projections].index(projection)
-    # records count sources from the first of the projection
-    low, high = map(int, described.pre.count_below([limits[0].start, limits[0].stop]))
 
     def wanted(records: Records) -> Records:
-        return records[(records["source"] >= low) & (records["source"] < high)]
+        is_source = limits[0].positions(described.pre.neurons_at(records["source"])) >= 0
+        return records[is_source]
 
     records: Iterable[Records] | None = None
     if isinstance(described.rule, ConnectionFile):
@@ -269,10 +291,10 @@ def described_connections(
     elif isinstance(described.rule, ConnectionList):
         records = map(wanted, array_records(described, network.dt))
     with collective_phase(communicator, "drawing connections"):
-        sources = _gid_range(network, limits[0])
-        return _limited(
-            network, static_connections(layout, quanta, seed, index, records, sources), limits
-        )
+        # edges are read once, and only from these sources
+        parts = [limits[0]] if records is not None else _source_parts(described, limits[0])
+        draw = partial(static_connections, layout, quanta, seed, index, records)
+        return _limited(network, limits, parts, draw)
 
 
 def check_total(communicator: Communicator, n: int, n_bytes: int, *, where: str) -> None:

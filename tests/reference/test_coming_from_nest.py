@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from documents import DOCS, marked
 
-from distsnn.network import HhCondExpTraub, Network, Population
+from distsnn.network import (
+    AllToAll,
+    HhCondExpTraub,
+    IafPscExp,
+    Network,
+    OneToOne,
+    Population,
+    Projection,
+)
 from distsnn.simulation import Simulation
 
 PAGE = "coming-from-nest.md"
@@ -193,3 +201,33 @@ print(json.dumps([start, list(recorder.events["times"])]))
         with Simulation(Network([cell])) as simulation:
             simulation.run(100.0)
             np.testing.assert_allclose(simulation[cell].spikes()[0], steps, atol=1)
+
+
+def test_views_are_connected_as_in_nest(nest_python: str) -> None:
+    program = """
+pairs = []
+for pre, post, rule in (
+    ("e[::2]", "i[[1, 5]]", "all_to_all"),
+    ("e[[0, 3, 7]]", "i[::4]", "one_to_one"),
+    ("e[1::3]", "e[1::3]", {"rule": "all_to_all", "allow_autapses": False}),
+):
+    nest.ResetKernel()
+    e, i = nest.Create("iaf_psc_exp", 20), nest.Create("iaf_psc_exp", 9)
+    nest.Connect(eval(pre), eval(post), rule)
+    found = nest.GetConnections()
+    pairs.append(sorted([s - 1, t - 1] for s, t in zip(found.source, found.target)))
+print(json.dumps(pairs))
+"""
+    e, i = Population("E", 20, IafPscExp()), Population("I", 9, IafPscExp())
+    for projection, theirs in zip(
+        [
+            Projection(e[::2], i[[1, 5]], AllToAll(), 1.0, 1.0),
+            Projection(e[[0, 3, 7]], i[::4], OneToOne(), 1.0, 1.0),
+            Projection(e[1::3], e[1::3], AllToAll(autapses=False), 1.0, 1.0),
+        ],
+        answer(nest_python, program),
+        strict=True,
+    ):
+        with Simulation(Network([e, i], [projection])) as simulation:
+            table = simulation[projection].connections()
+        assert [[source, target] for source, target, *_ in table.tolist()] == theirs

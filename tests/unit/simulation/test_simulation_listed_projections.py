@@ -38,7 +38,7 @@ from distsnn.network import (
     Tsodyks2,
     Uniform,
 )
-from distsnn.simulation import RunPolicy, Simulation
+from distsnn.simulation import RunPolicy, Simulation, connection_access
 
 SEED = 3
 E, INH = Population("E", 200, IafPscExp()), Population("I", 130, IafPscExp())
@@ -261,10 +261,12 @@ LIMITS = {
 }
 
 
+@pytest.mark.parametrize("most_between", [1 << 20, 200])
 @pytest.mark.parametrize("limits", list(LIMITS))
 def test_connections_of_any_neurons_are_those_of_the_whole_table(
-    tmp_path: Path, limits: str
+    tmp_path: Path, limits: str, most_between: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(connection_access, "_MOST_BETWEEN", most_between)
     source, target = LIMITS[limits]
     later = Uniform(0.5, 4.0)
     parts = [
@@ -296,6 +298,24 @@ def test_connections_of_any_neurons_are_those_of_the_whole_table(
     run = open_run(tmp_path / "run")
     for name, table in found.items():
         np.testing.assert_array_equal(run.connections(name, source, target), table)
+
+
+def test_connections_between_listed_sources_are_dropped_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read, static = [], connection_access.static_connections
+
+    def reading(*arguments: Any) -> np.ndarray:
+        read.append(static(*arguments))
+        return read[-1]
+
+    monkeypatch.setattr(connection_access, "static_connections", reading)
+    monkeypatch.setattr(connection_access, "_MOST_BETWEEN", 1000)
+    parts = [Projection(E, INH, FixedOutdegree(100), 40.0, 1.0, name="p")]
+    with Simulation(network(parts)) as simulation:
+        table = simulation["p"].connections(E[[0, 1, 3, 199]])
+    assert table.size == 400
+    assert [part.size for part in read] == [400, 100]
 
 
 def test_connections_of_a_store_are_those_that_were_recorded(tmp_path: Path) -> None:
@@ -378,7 +398,7 @@ def test_weights_between_lists_are_stored_by_the_name_of_their_projection(tmp_pa
     [
         (
             lambda: Projection(E[[]], E, OneToOne(), 1.0, 1.0),
-            r"not an index of neurons; given \[\]",
+            r"population .E.: holds no neuron; given \[\]",
         ),
         (lambda: Projection(E[np.zeros(200, bool)], E, OneToOne(), 1.0, 1.0), "holds no neuron"),
         (lambda: Projection(E[[3, 3]], E, OneToOne(), 1.0, 1.0), "ascending order, each once"),
