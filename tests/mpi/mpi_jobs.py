@@ -100,14 +100,14 @@ class Starter:
         self.jobs.append(Job(command, self.environment))
         return self.jobs[-1]
 
-    def processes(self) -> list[list[str]]:
+    def processes(self) -> dict[int, list[str]]:
         """Return the command lines of all processes of this environment: of these tests alone."""
         mark = f"{_MARK}={self.environment[_MARK]}".encode()
-        commands = []
+        commands = {}
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 if mark in (folder / "environ").read_bytes().split(b"\0"):
-                    commands.append((folder / "cmdline").read_text().split("\0"))
+                    commands[int(folder.name)] = (folder / "cmdline").read_text().split("\0")
             except OSError:
                 continue
         return commands

@@ -14,6 +14,7 @@ from command_jobs import SOON
 from mpi_jobs import PROGRAMS, Ended, Job, Starter
 
 import distsnn.comm
+from distsnn.comm.supervision.liveness_socket import RUN_MONITOR
 
 LIMIT = 2.0  # s of silence
 LAUNCH = """
@@ -43,7 +44,7 @@ def pid_of(ended: Ended, rank: int) -> int:
     return int(match[1])
 
 
-def left_behind(starter: Starter) -> list[list[str]]:
+def left_behind(starter: Starter) -> dict[int, list[str]]:
     """Return the command lines of the tests' processes, once all had time to end."""
     limit = time.monotonic() + SOON
     while (processes := starter.processes()) and time.monotonic() < limit:
@@ -80,7 +81,7 @@ def test_death_is_noted_though_the_launcher_kills_all_at_once(
     assert report["step"] == 100 + victim
     # before Linux 6.15 the status is not known for certain
     assert report["cause"] in {cause, "ended for an unknown reason"}
-    assert left_behind(starter) == []
+    assert left_behind(starter) == {}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,28 @@ def test_rank_that_stalls_ends_the_job(
     assert {rank: report["cause"] for rank, report in exit_reports(folder).items()} == {
         victim: "sent no heartbeat for 2 s"
     }
-    assert left_behind(starter) == []
+    assert left_behind(starter) == {}
+
+
+@pytest.mark.faults
+def test_job_whose_exit_monitor_is_killed_goes_on_and_is_watched(
+    starter: Starter, tmp_path: Path
+) -> None:
+    folder = tmp_path / "exit_reports"
+    job = starter.mpiexec(2, "watched.py", "none", "0", str(LIMIT), str(folder), "idle", "60")
+    job.wait_for(" is ", times=2)
+    (monitor,) = [pid for pid, words in starter.processes().items() if RUN_MONITOR in words]
+    os.kill(monitor, signal.SIGKILL)
+    time.sleep(LIMIT + 1.0)
+    assert job.process.poll() is None
+    (victim,) = [int(pid) for pid in re.findall(r"rank 1 is (\d+)", job.read)]
+    stopped = time.time()
+    os.kill(victim, signal.SIGSTOP)
+    ended = job.end()
+    (message,) = ended.messages
+    assert re.match(rf"distsnn: rank 1 \(process {victim} on \S+\) sent no heartbeat", message)
+    assert LIMIT / 2 < ended.at - stopped < LIMIT + SOON
+    assert list(exit_reports(folder)) == [1]
 
 
 @pytest.mark.faults
@@ -159,7 +181,7 @@ def test_rank_that_fails_by_itself_leaves_no_notice(starter: Starter, tmp_path: 
     ended = starter.mpiexec(3, "watched.py", "raise", "1", str(LIMIT), str(folder)).end()
     assert ended.code == 1
     assert len(ended.messages) == 1
-    assert left_behind(starter) == []
+    assert left_behind(starter) == {}
     assert not folder.exists()
 
 
@@ -169,7 +191,7 @@ def test_busy_main_threads_are_no_stall(starter: Starter, tmp_path: Path) -> Non
     # more ranks than cores, all with Python's lock held for longer than the limit
     ended = starter.mpiexec(4, "watched.py", "none", "0", "3", str(folder), "busy", "5").end()
     assert (ended.code, ended.messages) == (0, [])
-    assert left_behind(starter) == []
+    assert left_behind(starter) == {}
     assert not folder.exists()
 
 
@@ -210,7 +232,7 @@ def test_launched_rank_that_stalls_at_the_start_ends_the_job(
     assert len(ended.messages) == 1
     assert re.match("distsnn: " + message.format(pid=pid_of(ended, 1)), ended.messages[0])
     assert ended.since_error < SOON
-    assert left_behind(starter) == []
+    assert left_behind(starter) == {}
 
 
 @pytest.mark.parametrize(
@@ -236,7 +258,7 @@ def test_rank_that_stalls_at_the_start_under_mpiexec_ends_the_job(
         text = r"rank \d waited 3 s for all ranks to start MPI \(process stopped"
     assert re.match(f"distsnn: {text}", message)
     assert ended.since_error < SOON
-    assert left_behind(starter) == []
+    assert left_behind(starter) == {}
 
 
 @pytest.mark.faults

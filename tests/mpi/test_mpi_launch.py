@@ -26,7 +26,8 @@ def launching(ranks: int, program: str, *arguments: str) -> list[str]:
 
 def ranks_left(starter: Starter, program: str) -> list[list[str]]:
     """Return the command lines of processes that run a program of the programs folder."""
-    return [words for words in starter.processes() if words[1:2] == [str(PROGRAMS / program)]]
+    commands = starter.processes().values()
+    return [words for words in commands if words[1:2] == [str(PROGRAMS / program)]]
 
 
 @pytest.mark.faults

@@ -263,7 +263,7 @@ class Heartbeat:
                 if self._silent_peers():
                     # with those that are about to be: the ranks of a machine fall silent together
                     self._abort_silent(self._silent_peers(1.5 * period_s))
-            self._send_goodbye()
+            self._send_all({"failing": True, "bye": True} if self._failed else {"bye": True})
         for peer in self._peers:
             peer.channel.close()
         if self._monitor is not None and self._monitor is not liveness_socket.supervisor():
@@ -292,9 +292,6 @@ class Heartbeat:
             if peer is not source:
                 peer.channel.send(message)
         self._inform_monitor(message)
-
-    def _send_goodbye(self) -> None:
-        self._send_all({"failing": True, "bye": True} if self._failed else {"bye": True})
 
     def _receive(self, source: Peer | Channel) -> bool:
         """Return whether the source remains connected, after its messages have been handled."""

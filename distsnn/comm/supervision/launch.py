@@ -141,14 +141,13 @@ def launch(
         )
     command = [mpiexec_path(), "-n", str(ranks), sys.executable, *program, *arguments]
     token = secrets.token_hex(16)
+    listener = liveness_socket.open_listener(token)
     variables = {
         TERMINAL_VARIABLE: "1" if sys.stderr.isatty() else "0",
         liveness_socket.VARIABLE: token,
     }
     with (
-        closing(
-            ExitMonitor(liveness_socket.open_listener(token), token, ranks, _WRITE_TIMEOUT_S)
-        ) as monitor,
+        closing(ExitMonitor(listener, token, ranks, _WRITE_TIMEOUT_S)) as monitor,
         subprocess.Popen(
             _with_parent_death_signal(command),
             env=_environment(variables),
