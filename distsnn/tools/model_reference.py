@@ -23,6 +23,7 @@ from distsnn.network.model_docs import (
     sections,
 )
 from distsnn.network.registry import NeuronFunction, neuron_functions, synapse_models
+from distsnn.public_api import public_function
 
 # Kinds of models, in the order of lists.
 KINDS = ("neuron", "synapse model", "plasticity rule")
@@ -111,6 +112,7 @@ def list_models() -> list[ModelInfo]:
     return sorted(_all_models(), key=lambda info: (KINDS.index(info.kind), info.name.lower()))
 
 
+@public_function
 def describe_model(name: str) -> str:
     """Return the documentation of a model: what `help` shows of its class.
 
