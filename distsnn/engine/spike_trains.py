@@ -56,7 +56,7 @@ class RateCalls(ABC):
         Input.
     neurons : LocalNeurons
         The target's population.
-    one : RateInput
+    stimulus : RateInput
         The stimulus.
     number : int
         Its number in the network.

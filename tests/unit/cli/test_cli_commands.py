@@ -189,7 +189,7 @@ def test_table_of_a_run_that_noted_little() -> None:
     text = "\n".join(lines)
     assert lines[0] == "r.zarr"
     assert "not complete; ranks: not started, running" in text
-    assert "E not known, I 1.23" in text
+    assert "E unknown, I 1.23" in text
     assert re.search(r"weights +no projection", text)
     assert "E unknown, I 3" in text
     assert re.search(r"state precision +E float32, I float64\n", text)

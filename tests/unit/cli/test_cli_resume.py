@@ -144,7 +144,7 @@ def test_state_that_a_script_saved_needs_a_time(
     assert message in done.message
     shown = distsnn("info", other).out
     assert "not complete; ranks: none has recorded yet\n" in shown
-    assert "peak memory       not known\n" in shown
+    assert "peak memory       unknown\n" in shown
     assert distsnn("partition", other, "--json").code == 0
     assert distsnn("run", "--resume", other, "--time", "45", "--quiet").code == 0
     assert StoreReader(other).complete_step == 450
