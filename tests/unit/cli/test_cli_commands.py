@@ -22,7 +22,7 @@ from distsnn.simulation import RunSummary
 Command = Callable[..., Any]
 
 
-def test_run_records_and_tells_what_it_did(distsnn: Command, model: Path, tmp_path: Path) -> None:
+def test_run_records_and_prints_a_summary(distsnn: Command, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     done = distsnn("run", model, "--time", "50", "--seed", "3", "--out", out, "--set", "size=30")
     assert done.code == 0
