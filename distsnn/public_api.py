@@ -14,6 +14,7 @@ from distsnn.errors import UsageError, closest_name, unknown_name_error
 
 P = ParamSpec("P")
 R = TypeVar("R")
+C = TypeVar("C")
 
 
 def is_submodule(package: str, name: str) -> bool:
@@ -74,6 +75,12 @@ def public_function(function: Callable[P, R]) -> Callable[P, R]:
 
     call.__signature__ = signature  # type: ignore[attr-defined]
     return call
+
+
+def public_class(cls: type[C]) -> type[C]:
+    """Make the constructor of a class suggest keywords, as `public_function` does."""
+    cls.__init__ = public_function(cls.__init__)  # type: ignore[method-assign]
+    return cls
 
 
 def short_signature(signature: inspect.Signature, names: Mapping[str, object]) -> inspect.Signature:

@@ -18,7 +18,7 @@ class Intervals:
     bounds: tuple[tuple[int, int | None], ...]
 
     @classmethod
-    def of(cls, stored: Any, name: str, *, start_step: int, path: str) -> Self:
+    def from_attribute(cls, stored: Any, name: str, *, start_step: int, path: str) -> Self:
         """Read the intervals of a recording from an attempt's attributes.
 
         Raises
@@ -59,20 +59,20 @@ class Intervals:
 
     def samples(self, start: int, stop: int, interval_steps: int) -> NDArray[np.int64]:
         """Return multiples of `interval_steps` in the intervals, from index `start` to `stop`."""
-        samples, number = list[NDArray[np.int64]](), 0
+        samples, n_earlier = list[NDArray[np.int64]](), 0
         for after, until in self.bounds:
             count = (
-                stop - number
+                stop - n_earlier
                 if until is None
                 else until // interval_steps - after // interval_steps
             )
-            low, high = max(start - number, 0), min(stop - number, count)
+            low, high = max(start - n_earlier, 0), min(stop - n_earlier, count)
             if low < high:
                 samples.append(
                     (after // interval_steps + 1 + np.arange(low, high, dtype=np.int64))
                     * interval_steps
                 )
-            number += count
+            n_earlier += count
         return np.concatenate(samples) if samples else np.empty(0, np.int64)
 
     def within(self, after: int, until: int) -> list[tuple[int, int]]:
@@ -95,7 +95,7 @@ def merge_intervals(intervals: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
     return np.array(merged, np.int64).reshape(-1, 2)
 
 
-class RowStamps:
+class RowSteps:
     """Steps of the rows of a stream that is being written, with gaps.
 
     Parameters
@@ -108,14 +108,16 @@ class RowStamps:
 
     def __init__(self, first_step: int, interval_steps: int) -> None:
         self._interval_steps = interval_steps
-        self._pieces = [(0, first_step)]
+        self._starts = [(0, first_step)]
 
     def begin(self, row: int, step: int) -> None:
         """Declare that the next row, `row`, is the first one after a step."""
-        self._pieces.append((row, (step // self._interval_steps + 1) * self._interval_steps))
+        self._starts.append((row, (step // self._interval_steps + 1) * self._interval_steps))
 
     def __getitem__(self, row: int) -> int:
-        first, step = self._pieces[bisect_right(self._pieces, row, key=lambda piece: piece[0]) - 1]
+        first, step = self._starts[
+            bisect_right(self._starts, row, key=lambda start_of_rows: start_of_rows[0]) - 1
+        ]
         return step + (row - first) * self._interval_steps
 
 
@@ -131,6 +133,6 @@ def read_intervals(attributes: Mapping[str, Any], *, path: str) -> dict[str, Int
     if not isinstance(stored, dict):
         raise StoreError("corrupt: intervals are not a table", path=path)
     return {
-        str(name): Intervals.of(bounds, str(name), start_step=first, path=path)
+        str(name): Intervals.from_attribute(bounds, str(name), start_step=first, path=path)
         for name, bounds in stored.items()
     }

@@ -4,7 +4,6 @@
 interrupted save can leave, are not read as one network.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -17,6 +16,7 @@ import numpy as np
 
 from distsnn.errors import StoreError
 from distsnn.io.attributes import decode, encode
+from distsnn.io.checkpoint_files import checksum
 from distsnn.io.durable_files import atomic_write
 from distsnn.io.node_files import MAX_METADATA_BYTES, check_metadata_size
 from distsnn.network import Network
@@ -56,7 +56,7 @@ def save_network(path: str | os.PathLike[str], network: Network) -> None:
         # the prefix keeps names apart from numpy's keyword arguments
         with atomic_write(folder / _ARRAYS) as stream:
             np.savez(stream, allow_pickle=False, **_renamed(arrays))
-        text = json.dumps({"network": encoded, "arrays": _digest(folder / _ARRAYS)}).encode()
+        text = json.dumps({"network": encoded, "arrays": checksum(folder / _ARRAYS)}).encode()
         with atomic_write(folder / _DESCRIPTION) as stream:
             stream.write(text)
     except OSError as error:
@@ -88,16 +88,11 @@ def load_network(path: str | os.PathLike[str]) -> Network:
             case _:
                 raise ValueError(f"{_DESCRIPTION} has no network, or no digest of its arrays")
         arrays = _load_arrays(folder / _ARRAYS)
-        if digest != _digest(folder / _ARRAYS):
+        if digest != checksum(folder / _ARRAYS):
             raise ValueError(f"{_ARRAYS} does not belong to {_DESCRIPTION}")
     except _UNREADABLE as error:
         raise StoreError(f"contains no network: {error}", path=str(folder)) from error
     return Network.from_dict(description, arrays)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _load_arrays(path: Path) -> dict[str, Any]:

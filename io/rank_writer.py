@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from distsnn.errors import DescriptionError, StoreError, unknown_name_error
 from distsnn.io.checkpoint_files import sync
-from distsnn.io.intervals import RowStamps
+from distsnn.io.intervals import RowSteps
 from distsnn.io.row_specs import RecordingSpec, StateRecordingSpec, WeightRecordingSpec
 from distsnn.io.row_stream import RowStream, SpikeStream, StateStream
 from distsnn.io.schema import attempt_path, rank_path
@@ -300,7 +300,7 @@ class RankWriter:
             arrays,
             block_rows=rows,
             start_step=self._start_step,
-            stamps=RowStamps(spec.first_step, spec.interval_steps),
+            stamps=RowSteps(spec.first_step, spec.interval_steps),
         )
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from distsnn.errors import StoreError
 from distsnn.io.checkpoint_files import sync_files
-from distsnn.io.intervals import RowStamps
+from distsnn.io.intervals import RowSteps
 from distsnn.io.spike_index import SpikeIndex
 from distsnn.io.zarr_nodes import (
     ZarrArray,
@@ -240,7 +240,7 @@ class StateStream(RowStream):
 
     Attributes
     ----------
-    stamps : RowStamps
+    stamps : RowSteps
         Steps of the rows.
     """
 
@@ -253,7 +253,7 @@ class StateStream(RowStream):
         *,
         block_rows: int,
         start_step: int,
-        stamps: RowStamps,
+        stamps: RowSteps,
     ) -> None:
         super().__init__(group, arrays, block_rows=block_rows, start_step=start_step)
         self.stamps = stamps

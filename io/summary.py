@@ -9,6 +9,7 @@ import numpy as np
 from distsnn.io.checkpoint_reader import missing_checkpoints
 from distsnn.io.exit_reports import read_exit_reports, vanished_ranks
 from distsnn.io.reader import StoreReader
+from distsnn.public_api import public_function
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ class RunInfo:
         return asdict(self)
 
 
+@public_function
 def read_run_info(path: str | os.PathLike[str]) -> RunInfo:
     """Return a run's size, state, speed, memory, rates and hash, without Dask.
 

@@ -10,9 +10,11 @@ import numpy.typing as npt
 from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.blocks import BlockTable
 from distsnn.network.checks import as_integer
+from distsnn.public_api import public_class
 from distsnn.units import format_count
 
 
+@public_class
 @dataclass(frozen=True, eq=False)
 class Assignment:
     """Map from blocks to the ranks that own them, with optional rank groups.

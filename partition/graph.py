@@ -24,11 +24,13 @@ from distsnn.partition.assignment import Assignment
 from distsnn.partition.delays import max_epoch_steps
 from distsnn.partition.rank_groups import partition_into_groups
 from distsnn.partition.traffic import EdgeReader, Rates, TrafficGraph, build_traffic_graph
+from distsnn.public_api import public_class
 
 _QUALITIES = ("fast", "best")
 _FRACTION = Interval(0.0, 1.0)
 
 
+@public_class
 @dataclass(frozen=True)
 class CostModel:
     """Computational cost of neurons and synaptic events, ns.
@@ -97,6 +99,7 @@ class CostModel:
         return asdict(self) if self.models else {"neuron": self.neuron, "event": self.event}
 
 
+@public_class
 @dataclass(frozen=True, eq=False)
 class Graph:
     """Settings of the strategy `graph`: ``Simulation(network, partition=Graph(rates={...}))``.
@@ -243,7 +246,7 @@ class Graph:
         ------
         DescriptionError
             If a value is out of range.
-        TypeError
+        UsageError
             If `data` has unknown fields.
         """
         return cls(**{**data, "cost": CostModel(**data.get("cost", {}))})

@@ -1,4 +1,4 @@
-"""What sbatch takes, read and checked: time limits, arrays of seeds, options."""
+"""Arguments of sbatch, parsed and checked: time limits, arrays of seeds, options."""
 
 import re
 
@@ -20,9 +20,9 @@ _SECONDS = {
     "mm": 60,
     "ss": 1,
 }
-_ARRAY_PART = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
+_SPAN = re.compile(r"(\d+)(?:-(\d+)(?::(\d+))?)?")
 _OPTION = re.compile(r"[a-z][a-z0-9-]*")
-# More is a slip of the keyboard: no site allows arrays of this size.
+# No site allows larger arrays: more seeds are a typing error.
 _MOST_SEEDS = 1_000_000
 
 
@@ -43,7 +43,9 @@ def time_limit_s(text: str) -> int:
     match = _TIME.fullmatch(text)
     seconds = 0
     if match is not None:
-        seconds = sum(_SECONDS[name] * int(part or 0) for name, part in match.groupdict().items())
+        seconds = sum(
+            _SECONDS[name] * int(digits or 0) for name, digits in match.groupdict().items()
+        )
     if seconds == 0:
         raise DescriptionError(
             "not a time limit",
@@ -70,8 +72,8 @@ def seeds_of(array: str) -> tuple[int, ...]:
     """
     spans, percent, limit = array.partition("%")
     seeds: list[int] = []
-    for part in spans.split(","):
-        match = _ARRAY_PART.fullmatch(part)
+    for span in spans.split(","):
+        match = _SPAN.fullmatch(span)
         if match is None or (percent and not (limit.isdecimal() and int(limit))):
             raise _no_array(array)
         first, last, step = (int(number) if number else None for number in match.groups())
@@ -103,18 +105,21 @@ def directive(name: str, value: str) -> str:
     Raises
     ------
     DescriptionError
-        If the name can be no option's, or the value cannot stand in such a line.
+        If the name is not an option's, or the value cannot be written in such a line.
     """
     if not _OPTION.fullmatch(name):
         raise DescriptionError(
-            "not an option of sbatch", where="sbatch", value=name, allowed="a long name, no --"
+            "not an option of sbatch",
+            where="sbatch",
+            value=name,
+            allowed="a long name, without dashes before it",
         )
     if not value:
         return f"#SBATCH --{name}"
     # sbatch knows quotes there, but no escapes
     if not value.isprintable() or '"' in value or "\\" in value:
         raise DescriptionError(
-            "cannot stand in a line of a batch script",
+            "cannot be written in a line of a batch script",
             where=f"--{name}",
             value=value,
             allowed="text without line breaks, double quotes and backslashes",

@@ -11,6 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from distsnn.public_api import public_class
+
 # Distinct for colour-blind readers, and of a lightness that shows on white and on black.
 COLOURS = (
     *("#3d85c6", "#d9653b", "#2f9e83", "#9a6fc4", "#c39a1f", "#cc5a8c", "#6c8f3c", "#7c8794"),
@@ -18,6 +20,7 @@ COLOURS = (
 _LONGEST_NAME = 24
 
 
+@public_class
 @dataclass(frozen=True)
 class Style:
     """Colours of a figure.

@@ -1,8 +1,8 @@
 """Interspike intervals: moments that join associatively, so that windows can be reduced as a tree.
 
-For each neuron, five integers describe its intervals in a period of time: their
-number, sum and sum of squares, and the first and the last spike. Two neighbouring stretches join
-exactly: the gap between them is one more interval.
+For each neuron, five integers describe its intervals in a period of time: their number, sum and sum
+of squares, and the steps of the first and the last spike. The moments of two consecutive periods
+join exactly: the gap between them is one more interval.
 """
 
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ NO_SPIKE = -1
 
 @dataclass(frozen=True)
 class IsiMoments:
-    """Moments of each neuron's intervals in a stretch of time, in steps.
+    """Moments of each neuron's intervals in a period of time, in steps.
 
     Attributes
     ----------
     n, total, squares : ndarray of int64, shape (n_neurons,)
         Number of intervals, their sum and the sum of their squares.
     first, last : ndarray of int64, shape (n_neurons,)
-        Stamps of the first and last spike, or `NO_SPIKE`.
+        Steps of the first and last spike, or `NO_SPIKE`.
     """
 
     n: Integers
@@ -39,20 +39,20 @@ class IsiMoments:
 
     @classmethod
     def empty(cls, n_neurons: int) -> "IsiMoments":
-        """Return the moments of a stretch without spikes."""
+        """Return the moments of a period without spikes."""
         zeros = np.zeros(n_neurons, np.int64)
         return cls(zeros, zeros, zeros, zeros + NO_SPIKE, zeros + NO_SPIKE)
 
     @classmethod
     def from_spikes(cls, step: NDArray[np.int32], neuron: Integers, n_neurons: int) -> "IsiMoments":
-        """Return the moments of a stretch's spikes.
+        """Return the moments of the spikes of a period.
 
         Parameters
         ----------
         step : ndarray of int32, shape (n_spikes,)
-            Stamps.
+            Steps of the spikes.
         neuron : ndarray of int64, shape (n_spikes,)
-            Number of each spike's neuron, below `n_neurons` and 2^31.
+            Index of each spike's neuron, below `n_neurons` and 2^31.
         n_neurons : int
             Number of neurons.
         """
@@ -68,8 +68,8 @@ class IsiMoments:
         present = neuron_of[starts]
         counts = np.diff(starts, append=len(key))
         n, total, squares, first, last = (
-            a.copy()
-            for a in (moments.n, moments.total, moments.squares, moments.first, moments.last)
+            array.copy()
+            for array in (moments.n, moments.total, moments.squares, moments.first, moments.last)
         )
         n[present] = counts - 1
         total[present] = np.add.reduceat(interval, starts)
@@ -79,7 +79,7 @@ class IsiMoments:
         return cls(n, total, squares, first, last)
 
     def followed_by(self, later: "IsiMoments") -> "IsiMoments":
-        """Return the moments of this stretch and the one right after it, together."""
+        """Return the moments of this period and the next one together."""
         has_last, has_first = self.last != NO_SPIKE, later.first != NO_SPIKE
         gap = np.where(has_last & has_first, later.first - self.last, 0)
         return IsiMoments(

@@ -1,4 +1,4 @@
-"""Runs in words and columns, for people."""
+"""Summaries of runs as lines of text, and tables in columns."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ _MOST_MESSAGES = 20
 
 
 def run_lines(title: str, summary: "RunSummary") -> list[str]:
-    """Return what a run was, in a few lines."""
+    """Return the summary of a run in a few lines."""
     neurons, synapses = (
         format_count(summary.neurons, "neuron"),
         format_count(summary.synapses, "synapse"),
@@ -62,11 +62,11 @@ def info_lines(info: RunInfo) -> list[str]:
         ("built in", _seconds(info.build_s)),
         ("ran for", _seconds(info.run_s)),
         ("weights", _weights(info.weight_errors)),
-        ("real-time factor", _figure(info.real_time_factor)),
+        ("real-time factor", _rounded(info.real_time_factor)),
         ("peak memory", _memory(memory)),
         ("spikes", _count(info.spikes)),
-        ("spikes/s", _rates(info.rates) or "not known"),
-        ("spike hash", info.spike_hash or "not known"),
+        ("spikes/s", _rates(info.rates) or "unknown"),
+        ("spike hash", info.spike_hash or "unknown"),
     ]
     width = max(len(name) for name, _ in rows)
     return [info.path, *(f"  {name:{width}}  {text}" for name, text in rows)]
@@ -99,12 +99,12 @@ def _recorded(info: RunInfo) -> str:
 
 
 def _switched(intervals: dict[str, list[list[float]]]) -> list[str]:
-    """Return when recordings were on that were switched off at times."""
+    """Return the intervals in which switched recordings were on."""
     lines = []
-    for name, its in intervals.items():
-        texts = [f"({after:.10g}, {until:.10g}]" for after, until in its[:_MOST_MESSAGES]]
-        suffix = f" and {len(its) - len(texts)} more" if len(its) > len(texts) else ""
-        lines.append(f"{name} in {', '.join(texts)}{suffix} ms" if its else f"{name} never")
+    for name, bounds in intervals.items():
+        texts = [f"({after:.10g}, {until:.10g}]" for after, until in bounds[:_MOST_MESSAGES]]
+        suffix = f" and {len(bounds) - len(texts)} more" if len(bounds) > len(texts) else ""
+        lines.append(f"{name} in {', '.join(texts)}{suffix} ms" if bounds else f"{name} never")
     return lines
 
 
@@ -145,7 +145,7 @@ def _named(values: dict[str, Any]) -> str:
 
 
 def _rates(rates: dict[str, float | None]) -> str:
-    return ", ".join(f"{name} {_figure(rate)}" for name, rate in rates.items())
+    return ", ".join(f"{name} {_rounded(rate)}" for name, rate in rates.items())
 
 
 def _ms(value: float) -> str:
@@ -154,16 +154,16 @@ def _ms(value: float) -> str:
 
 def _memory(ranks: Sequence[int]) -> str:
     each = " + ".join(f"{size / _MEBIBYTE:,.0f}" for size in ranks)
-    return f"{each} MiB" if ranks else "not known"
+    return f"{each} MiB" if ranks else "unknown"
 
 
-def _figure(value: float | None) -> str:
-    return "not known" if value is None else f"{value:.3g}"
+def _rounded(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.3g}"
 
 
 def _seconds(value: float | None) -> str:
-    return "not known" if value is None else f"{value:.2f} s"
+    return "unknown" if value is None else f"{value:.2f} s"
 
 
 def _count(value: int | None) -> str:
-    return "not known" if value is None else f"{value:,}"
+    return "unknown" if value is None else f"{value:,}"

@@ -83,8 +83,8 @@ class LinearLatency(LatencyCode):
 
     Notes
     -----
-    Bohte, Kok & La Poutré (2002), Neurocomputing 48:17, code the responses of Gaussian fields so,
-    with those below 0.1 silent.
+    Bohte, Kok & La Poutré (2002), Neurocomputing 48:17, use this code for the responses of Gaussian
+    fields; responses below 0.1 cause no spike.
     """
 
     first: float

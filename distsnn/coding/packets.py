@@ -21,10 +21,12 @@ from distsnn.network.checks import (
     check_range,
 )
 from distsnn.network.populations import TO_END
+from distsnn.public_api import public_function
 
 _MOST_STEP = 2**31 - 1
 
 
+@public_function
 def pulse_packets(
     target: Population | PopulationView,
     times: object,

@@ -16,6 +16,7 @@ from distsnn.network.checks import (
     as_floats,
     as_integer,
 )
+from distsnn.public_api import public_function
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -126,6 +127,7 @@ class GaussianFields(Description):
         return population_vector(by_field, self.centres).reshape(array.shape[0], -1)
 
 
+@public_function
 def population_vector(activity: object, preferred: object) -> FloatArray:
     """Return the mean of preferred values (or vectors), weighted by activity.
 

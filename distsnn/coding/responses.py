@@ -13,8 +13,10 @@ from distsnn.network.checks import (
     check_range,
     steps_array,
 )
+from distsnn.public_api import public_function
 
 
+@public_function
 def spike_counts(spikes: SampleSpikes) -> Integers:
     """Return how often each channel spiked in each sample.
 
@@ -34,6 +36,7 @@ def sum_by_channel(spikes: SampleSpikes, values: FloatArray) -> FloatArray:
     return sums
 
 
+@public_function
 def windowed_counts(spikes: SampleSpikes, edges: object) -> Integers:
     """Return how often each channel spiked in consecutive windows of each sample.
 
@@ -74,6 +77,7 @@ def windowed_counts(spikes: SampleSpikes, edges: object) -> Integers:
     return counts
 
 
+@public_function
 def spike_rates(spikes: SampleSpikes) -> FloatArray:
     """Return each channel's mean rate in each sample.
 
@@ -84,6 +88,7 @@ def spike_rates(spikes: SampleSpikes) -> FloatArray:
     return spike_counts(spikes).astype(np.float64) * (1e3 / spikes.duration)
 
 
+@public_function
 def first_spike_times(spikes: SampleSpikes) -> FloatArray:
     """Return when each channel spiked first.
 
@@ -97,6 +102,7 @@ def first_spike_times(spikes: SampleSpikes) -> FloatArray:
     return first
 
 
+@public_function
 def first_to_spike(spikes: SampleSpikes) -> Integers:
     """Return which channel spiked first, such as the class that an output layer decides for.
 
@@ -109,6 +115,7 @@ def first_to_spike(spikes: SampleSpikes) -> Integers:
     return np.where(np.isfinite(first.min(axis=1)), first.argmin(axis=1), -1)
 
 
+@public_function
 def filtered_at_end(spikes: SampleSpikes, tau: float) -> FloatArray:
     """Return exponentially filtered spikes at the window's end: late spikes count more.
 

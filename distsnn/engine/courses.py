@@ -1,4 +1,4 @@
-"""What stimuli are made of: when they act, on which neurons, and their values over time."""
+"""Time courses of stimuli: when they act, on which neurons, and their values over time."""
 
 import math
 from collections.abc import Iterator
@@ -89,11 +89,11 @@ def sine_call(
     index: npt.NDArray[np.int64],
     values: Floats,
     first: int,
-    then: KernelCall,
+    consumer: KernelCall,
     dt: float,
     scale: float = 1.0,
 ) -> KernelCall:
-    """Return the call that computes `scale` times a sine, in the steps in which `then` takes it.
+    """Return the call that computes `scale` times a sine, in the steps of its consumer.
 
     Parameters
     ----------
@@ -102,11 +102,11 @@ def sine_call(
     index : ndarray of int64, shape (n,)
         Each value's index within the target, -1 outside.
     values : ndarray of float64, shape (n,)
-        Where values go.
+        Array that the call fills.
     first : int
         The first value's index.
-    then : KernelCall
-        The call that takes the values.
+    consumer : KernelCall
+        The call that uses the values.
     dt : float, ms
         Time step.
     scale : float
@@ -124,8 +124,8 @@ def sine_call(
         np.zeros(sines.TABLE_SIZE, np.int64),
         first,
         first + values.size,
-        start=then.start,
-        stop=then.stop,
+        start=consumer.start,
+        stop=consumer.stop,
     )
     for position, array in (
         (sines.VALUES, values),

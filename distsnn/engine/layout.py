@@ -1,4 +1,4 @@
-"""Where a rank keeps its neurons: populations one after another, owned blocks padded to 64."""
+"""Local indices of a rank's neurons: populations in order, owned blocks padded to 64."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ from distsnn.partition.assignment import Assignment
 
 @dataclass(frozen=True, eq=False)
 class LocalLayout:
-    """A rank's local numbering of neurons.
+    """The local index of each neuron of a rank.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ class LocalLayout:
     owned_blocks : ndarray of int64, shape (n_owned,)
         Indices of owned blocks.
     block_first_local : ndarray of int64, shape (n_blocks,)
-        Local number of each block's first neuron, -1 where it is not owned.
+        Local index of each block's first neuron, -1 if the block is not owned.
     first, last : ndarray of int64, shape (n_populations,)
-        Local range of each population, multiples of 64.
+        Half-open range of local indices of each population, multiples of 64.
     group_gid : ndarray of uint32, shape (n_groups,)
         First gid of every group of 64 local neurons.
     group_size : ndarray of int32, shape (n_groups,)
@@ -76,7 +76,7 @@ class LocalLayout:
 
     @property
     def n_local(self) -> int:
-        """Number of local slots, padding included."""
+        """Number of local indices, padding included."""
         return int(self.last[-1])
 
     @property
@@ -86,13 +86,13 @@ class LocalLayout:
 
     @property
     def n_planes(self) -> int:
-        """Number of receptor planes: most receptors of a population, at least 1."""
+        """Largest number of receptors of a population, at least 1: planes of the input ring."""
         receptors = (population.model.receptors for population in self.network.populations)
         return max(1, *map(len, receptors))
 
     @property
     def target_bits(self) -> int:
-        """Bits of a local neuron's number."""
+        """Number of bits of a local index."""
         return max(1, (self.n_local - 1).bit_length())
 
     @cached_property
@@ -130,14 +130,14 @@ class LocalLayout:
         return self.group_gid[local // GROUP].astype(np.int64) + local % GROUP
 
     def population_neurons(self, index: int) -> npt.NDArray[np.int64]:
-        """Return each local slot's neuron within population `index`, -1 for padding."""
+        """Return the neuron of population `index` at each of its local indices, -1 for padding."""
         first, last = int(self.first[index]) // GROUP, int(self.last[index]) // GROUP
         neuron = GROUP * self.group_number[first:last, None] + np.arange(GROUP)
-        real = np.arange(GROUP) < self.group_size[first:last, None]
-        return np.where(real, neuron, -1).reshape(-1).astype(np.int64)
+        is_neuron = np.arange(GROUP) < self.group_size[first:last, None]
+        return np.where(is_neuron, neuron, -1).reshape(-1).astype(np.int64)
 
     def blocks_of(self, index: int) -> npt.NDArray[np.int64]:
-        """Return the local number of each block's first neuron in population `index`, or -1."""
+        """Return `block_first_local` of the blocks of population `index`."""
         first, last = np.searchsorted(self.blocks.population, [index, index + 1])
         return self.block_first_local[first:last]
 

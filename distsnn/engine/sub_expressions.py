@@ -44,7 +44,7 @@ _FUNCTIONS = FUNCTIONS | {
 
 
 def sampled_states(model: Neuron, variables: Iterable[str]) -> tuple[str, ...]:
-    """Return the state variables of which the values of some variables are computed.
+    """Return the state variables from which the values of some variables are computed.
 
     Parameters
     ----------
@@ -53,15 +53,15 @@ def sampled_states(model: Neuron, variables: Iterable[str]) -> tuple[str, ...]:
     variables : iterable of str
         State variables and sub-expressions.
     """
-    found: dict[str, None] = {}
+    needed: dict[str, None] = {}
     for name in variables:
         if name in model.states:
-            found[name] = None
+            needed[name] = None
         else:
-            # what depends on parameters alone has a value at the times of any state
+            # a sub-expression of parameters alone is sampled with the first state
             dynamics = _dynamics(model)
-            found |= dict.fromkeys(dynamics.states_of(name) or [*dynamics.states][:1])
-    return tuple(found)
+            needed |= dict.fromkeys(dynamics.states_of(name) or [*dynamics.states][:1])
+    return tuple(needed)
 
 
 def sub_expression(
@@ -89,11 +89,12 @@ def sub_expression(
     """
     dynamics = _dynamics(neurons.population.model)
     scales = {used: 10.0 ** float(unit.tens) for used, unit in dynamics.units.items()}
-    values: dict[str, Any] = {unit: 10.0 ** float(its.tens) for unit, its in UNITS.items()}
+    values: dict[str, Any] = {name: 10.0 ** float(unit.tens) for name, unit in UNITS.items()}
     values |= {used: scale * states[used] for used, scale in scales.items() if used in states}
     for used in scales.keys() & neurons.parameters.keys():
-        given = neurons.parameters[used]
-        values[used] = scales[used] * (given[slots] if given.ndim else np.atleast_1d(given))
+        parameter = neurons.parameters[used]
+        selected = parameter[slots] if parameter.ndim else np.atleast_1d(parameter)
+        values[used] = scales[used] * selected
     values[STEP_LENGTH] = neurons.dt
     nodes = {used: definition.value for used, definition in dynamics.derived.items()}
     with np.errstate(all="ignore"):

@@ -173,6 +173,10 @@ class Description:
         """Return the object that is stored for this object in a description."""
         return self
 
+    def _place(self, field: str) -> str:
+        """Return the place that errors about a field name."""
+        return f"{type(self).__name__}, field {field}"
+
     def _fill(self, **values: object) -> None:
         for name, value in values.items():
             object.__setattr__(self, name, value)

@@ -51,9 +51,6 @@ class Distribution(Description, ABC):
             self._fill(**{field.name: value})
         self._check()
 
-    def _place(self, field: str) -> str:
-        return f"{type(self).__name__}, field {field}"
-
     def _require(self, field: str, allowed: Interval) -> None:
         check_range(getattr(self, field), allowed, where=self._place(field))
 

@@ -64,7 +64,7 @@ def gif_equations(synapses: str, receptors: Mapping[str, str], **texts: Any) -> 
         Equations of the synapses, with the current ``I_syn`` (pA).
     receptors : mapping of str to str
         What the weights of each receptor change.
-    **given
+    **texts
         Further fields of the equations.
     """
     return NeuronEquations(

@@ -14,6 +14,7 @@ from distsnn.network.base import Description
 from distsnn.network.checks import ANY, Interval, as_integer, check_shape, steps_array
 from distsnn.network.distributions import Distribution
 from distsnn.network.values import TAIL, Value, as_value, check_value, value_bounds
+from distsnn.public_api import public_class, public_function
 
 _KEY = "parameter"
 
@@ -41,6 +42,7 @@ def kernel_module_of(folder: str, name: str) -> str:
     return f"distsnn.kernels.{folder}.{name}"
 
 
+@public_class
 @dataclass(frozen=True)
 class Parameter:
     """Properties of a model's parameter.
@@ -66,6 +68,7 @@ class Parameter:
     integer: bool = False
 
 
+@public_class
 @dataclass(frozen=True)
 class State:
     """Properties of a model's state variable.
@@ -115,6 +118,7 @@ class SubExpression:
     unreadable: str = ""
 
 
+@public_function
 def parameter(
     *,
     default: float,

@@ -38,9 +38,6 @@ class ConnectionRule(Description, ABC):
                     "must be True or False", where=self._place(name), value=getattr(self, name)
                 )
 
-    def _place(self, field: str) -> str:
-        return f"{type(self).__name__}, field {field}"
-
     @property
     def skips_autapses(self) -> bool:
         """Whether the rule makes no synapse from a neuron to itself."""

@@ -10,10 +10,10 @@ from distsnn.errors import DescriptionError
 from distsnn.network.checks import FloatArray, Interval, as_floats, as_number, check_range
 from distsnn.network.distributions import Distribution
 
-# A draw this far out never happens; bounds of unbounded distributions are cut here.
+# Probability of each tail beyond which no draw is expected: there, unbounded distributions end.
 TAIL = 2.0**-60
 
-# Mass on either side of a distribution that choices for all draws may ignore.
+# Probability of each tail that choices for all draws may ignore.
 _RARE = 1e-3
 
 CONSTANT = 0
@@ -43,7 +43,7 @@ def as_value(value: object, *, where: str) -> Value:
 
 
 def distribution_code(value: float | Distribution) -> Coded:
-    """Return (kind, parameters) of a constant or distribution, as kernels take it."""
+    """Return the number and the parameters by which kernels know a constant or distribution."""
     if isinstance(value, Distribution):
         return value.kind, value.parameters()
     return CONSTANT, (float(value), 0.0, 0.0, 0.0)
@@ -57,7 +57,8 @@ def value_bounds(value: Value, tail: float = 0.0) -> tuple[float, float]:
     value : float, ndarray or Distribution
         The value; an empty array has bounds (0, 0).
     tail : float
-        Mass left out on either side of a distribution; with 0 its bounds may be infinite.
+        Probability of each tail of a distribution that is left out; with 0 its bounds may be
+        infinite.
     """
     if isinstance(value, Distribution):
         return value.quantile_range(tail) if tail else value.support()
@@ -67,19 +68,20 @@ def value_bounds(value: Value, tail: float = 0.0) -> tuple[float, float]:
 
 
 def least(value: Value) -> float:
-    """Return the smallest value, of a distribution the quantile of 1/1000."""
+    """Return the smallest value; of a distribution, the quantile of 1/1000."""
     return value_bounds(value, _RARE)[0]
 
 
-def least_ratio(above: Value, below: Value) -> float:
+def least_ratio(numerator: Value, denominator: Value) -> float:
     """Return the smallest ratio of two values that are not negative, neuron by neuron.
 
-    A distribution counts by its quantiles of 1/1000 and 999/1000.
+    Of a numerator or denominator that is drawn, the quantile of 1/1000 or 999/1000 counts.
     """
-    if isinstance(above, Distribution) or isinstance(below, Distribution):
-        above, below = value_bounds(above, _RARE)[0], value_bounds(below, _RARE)[1]
+    if isinstance(numerator, Distribution) or isinstance(denominator, Distribution):
+        numerator = value_bounds(numerator, _RARE)[0]
+        denominator = value_bounds(denominator, _RARE)[1]
     with np.errstate(divide="ignore"):
-        return float(np.min(np.divide(above, below), initial=np.inf))
+        return float(np.min(np.divide(numerator, denominator), initial=np.inf))
 
 
 def magnitude_of(value: Value) -> float:
@@ -105,7 +107,8 @@ def check_value(value: Value, allowed: Interval, *, where: str) -> None:
                 "draws would fall out of range",
                 where=where,
                 value=value,
-                allowed=f"{allowed}; TruncatedNormal(mean, sd, low, high) or Uniform keep to it",
+                allowed=str(allowed),
+                hint="use TruncatedNormal(mean, sd, low, high) or Uniform(low, high)",
             )
     else:
         check_range(value, allowed, where=where)

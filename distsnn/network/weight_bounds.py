@@ -84,28 +84,28 @@ def check_within(weight: Value, w_min: Value, w_max: Value, *, where: str) -> No
     """
     low, high = magnitudes(w_min)[1], magnitudes(w_max)[0]
     if isinstance(weight, np.ndarray):
-        size = np.abs(weight)
+        magnitude = np.abs(weight)
         if isinstance(w_max, np.ndarray):
             high = np.inf
             _raise_out_of_bounds(
-                size > np.abs(w_max), weight, w_max, "at most {:g}, its w_max", where
+                magnitude > np.abs(w_max), weight, w_max, "at most {:g}, its w_max", where
             )
         if isinstance(w_min, np.ndarray):
             low = 0.0
             _raise_out_of_bounds(
-                size < np.abs(w_min), weight, w_min, "at least {:g}, its w_min", where
+                magnitude < np.abs(w_min), weight, w_min, "at least {:g}, its w_min", where
             )
     check_value(weight, signed_range(sign_of(w_max), low, high), where=where)
 
 
 def _raise_out_of_bounds(
-    bad: npt.NDArray[np.bool_], weight: Floats, bound: Floats, allowed: str, where: str
+    is_outside: npt.NDArray[np.bool_], weight: Floats, bound: Floats, allowed: str, where: str
 ) -> None:
     """Raise DescriptionError for the first weight that is beyond its own bound, if any is."""
-    if bad.any():
+    if is_outside.any():
         raise DescriptionError(
             "is beyond its bound",
             where=where,
-            value=float(weight[bad][0]),
-            allowed=allowed.format(float(bound[bad][0])),
+            value=float(weight[is_outside][0]),
+            allowed=allowed.format(float(bound[is_outside][0])),
         )

@@ -105,7 +105,7 @@ class PopulationHandle(PartHandle):
             If ranks ask for different neurons, or the spikes are not kept: above 4 million of a
             rank in one run, or before a checkpoint that was restored.
         """
-        return self._access.last.of(self._view)
+        return self._access.last.read(self._view)
 
     def spike_counts(self) -> Ints:
         """Return how often each neuron spiked in the last run, in the order of gids. Collective.

@@ -16,7 +16,7 @@ MAX_SPIKES = 2**22
 
 
 class LastRunSpikes:
-    """Every rank's own spikes of the last run, read by all ranks together.
+    """The spikes of the last run call: each rank keeps those of its neurons.
 
     Parameters
     ----------
@@ -32,34 +32,36 @@ class LastRunSpikes:
 
     def begin(self) -> None:
         """Forget all spikes: a run begins."""
-        self._pieces: list[Spikes] = []
+        self._arrays: list[Spikes] = []
         self._size = 0
         self._missing: str | None = None
 
     def discard(self, why: str) -> None:
         """Keep no spikes until the next run begins."""
-        self._pieces, self._missing = [], why
+        self._arrays, self._missing = [], why
 
     def append(self, step: npt.NDArray[np.int32], gid: npt.NDArray[np.uint32]) -> None:
-        """Take some spikes, later than all before; the arrays are kept."""
+        """Add spikes that are later than all spikes so far; the arrays are kept."""
         self._size += gid.size
         if self._size <= MAX_SPIKES:
-            self._pieces.append((step, gid))
+            self._arrays.append((step, gid))
         else:
             self.discard(
                 f"the last run call had more than {MAX_SPIKES:,} spikes on one rank, which are not "
                 "kept"
             )
 
-    def of(self, view: PopulationView) -> Spikes:
-        """Return what `PopulationHandle.spikes` does. Collective."""
-        parts = allgather_checked(self._communicator, lambda: self._own(view), where="spikes")
+    def read(self, view: PopulationView) -> Spikes:
+        """Return steps and gids of the spikes of a view. Collective."""
+        parts = allgather_checked(
+            self._communicator, lambda: self._local_spikes(view), where="spikes"
+        )
         keys = parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
         return (keys >> 32).astype(np.int32), keys.astype(np.uint32)
 
     def counts(self, view: PopulationView) -> npt.NDArray[np.int64]:
-        """Return what `PopulationHandle.spike_counts` does. Collective."""
-        _, gid = self.of(view)
+        """Return the spikes of each neuron of a view. Collective."""
+        _, gid = self.read(view)
         return np.bincount(self._positions(view, gid), minlength=view.size)
 
     def _positions(
@@ -68,8 +70,8 @@ class LastRunSpikes:
         """Return the index in a view of each of some neurons, -1: not in it."""
         return view.positions(gid.astype(np.int64) - self._network.first_gid[view.population])
 
-    def _own(self, view: PopulationView) -> tuple[str, Keys]:
-        """Return a text of the view, and this rank's spikes of it as ``step << 32 | gid``."""
+    def _local_spikes(self, view: PopulationView) -> tuple[str, Keys]:
+        """Return the name of the view, and this rank's spikes of it as ``step << 32 | gid``."""
         if self._missing is not None:
             raise SimulationStateError(
                 self._missing, where="spikes", hint="read them from the run store"
@@ -81,8 +83,8 @@ class LastRunSpikes:
         ]
 
     def _joined(self) -> Spikes:
-        if len(self._pieces) != 1:
-            step = np.concatenate([np.empty(0, np.int32), *(piece[0] for piece in self._pieces)])
-            gid = np.concatenate([np.empty(0, np.uint32), *(piece[1] for piece in self._pieces)])
-            self._pieces = [(step, gid)]
-        return self._pieces[0]
+        if len(self._arrays) != 1:
+            step = np.concatenate([np.empty(0, np.int32), *(arrays[0] for arrays in self._arrays)])
+            gid = np.concatenate([np.empty(0, np.uint32), *(arrays[1] for arrays in self._arrays)])
+            self._arrays = [(step, gid)]
+        return self._arrays[0]

@@ -311,7 +311,7 @@ class Simulation:
             with collective_phase(self._communicator, "saving"):
                 if recorder is not None:
                     recorder.saved(number)
-        self._loop.scheduler.saved(spent_s)
+        self._loop.scheduler.note_save(spent_s)
 
     def _build(
         self,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from distsnn.comm.supervision.heartbeat import DEFAULT_TIMEOUT_S, check_timeout
 from distsnn.errors import DescriptionError, UsageError
 from distsnn.io.processes import process_start_time
+from distsnn.public_api import public_class
 from distsnn.units import to_steps
 
 # Ending in time takes some seconds: a piece of the run, the last chunks, the interpreter.
@@ -16,6 +17,7 @@ _LEAST_MARGIN_S = 3.0
 RATE_WINDOW_MS = 100.0
 
 
+@public_class
 @dataclass(frozen=True)
 class RunPolicy:
     """When to save and when to stop.

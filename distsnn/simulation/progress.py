@@ -8,6 +8,7 @@ from typing import TextIO
 
 from distsnn.comm.supervision.launch import TERMINAL_VARIABLE
 from distsnn.errors import printable
+from distsnn.public_api import public_class
 
 _BAR = 24
 _TERMINAL_EVERY = 0.2  # s of wall time between updates of the bar
@@ -48,6 +49,7 @@ def format_duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{remaining_s:02d}" if hours else f"{minutes}:{remaining_s:02d}"
 
 
+@public_class
 class Progress:
     """Shows biological time, speed and the time that is left.
 

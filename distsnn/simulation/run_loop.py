@@ -116,22 +116,22 @@ class RunLoop:
         self._times.recording_s = self._output.spent_s
         self._heartbeat.step = self._engine.step
         fault = self._engine.fault()
-        verdict, signal = self.scheduler.agree_after_segment(
+        outcome, signal = self.scheduler.agree_after_segment(
             n_steps,
             self._engine.step,
             time.perf_counter() - begin,
             failed=fault is not None or failure is not None,
             signal=self._interrupts.number,
         )
-        if verdict == FAILED:
+        if outcome == FAILED:
             first = first_fault(self._communicator, fault)
             raise_if_any_failed(self._communicator, failure or first, "running")
         window = self.scheduler.rate_window
         if window is not None and self._engine.step % window == 0:
             self._rate_limit.check(self._output.counts.all, window, step=self._engine.step)
         store = self._output.recorder.path if self._output.recorder is not None else None
-        if store is not None and verdict >= SAVE:
+        if store is not None and outcome >= SAVE:
             save()
-        if verdict in (SIGNALLED, OUT_OF_TIME):
-            number = signal if verdict == SIGNALLED else 0
+        if outcome in (SIGNALLED, OUT_OF_TIME):
+            number = signal if outcome == SIGNALLED else 0
             raise mark_collective(self._interrupts.stopping(number, self._time_ms, store))

@@ -12,11 +12,11 @@ from distsnn.units import to_steps
 
 _LAST_STEP = 2**31 - 1
 
-# Wall time between two returns to Python for recordings, progress, signals and errors: short enough
-# for a person, long enough to cost nothing (a return takes some 0.1 ms). The first piece is short.
-_LEAST_PIECE_S, _MOST_PIECE_S = 0.02, 0.1
-_FIRST_PIECE_STEPS = 50
-# What saving is taken to last before it was done once; the first time synapses are digested too.
+# Wall-clock time between two returns to Python for recordings, progress, signals and errors: short
+# enough for a person, long enough to cost nothing (a return takes some 0.1 ms).
+_MIN_SEGMENT_S, _MAX_SEGMENT_S = 0.02, 0.1
+_FIRST_SEGMENT_STEPS = 50
+# Assumed duration of the first save, which also computes the digests of the synapses.
 _FIRST_SAVING_S = 2.0
 
 # Outcomes of a rank after a segment; the worst outcome of all ranks is used.
@@ -45,58 +45,58 @@ def end_step(step: int, time_ms: float, dt: float) -> int:
 
 
 def first_fault(communicator: Communicator, local_fault: Fault | None) -> StateError | None:
-    """Return what went wrong first with a neuron of any rank, the same on all. Collective."""
+    """Return the first fault of a neuron of any rank, the same on all ranks. Collective."""
     faults = [fault for fault in communicator.allgather(local_fault) if fault is not None]
     return StateError(min(faults).problem) if faults else None
 
 
 class SegmentScheduler:
-    """The pieces of a run.
+    """Chooses the length of the segments of a run, and agrees on what follows each of them.
 
     Parameters
     ----------
     policy : RunPolicy
         When to save and to stop.
     dt : float
-        Step, ms.
-    most_steps : int
-        Most steps of a piece.
+        Time step, ms.
+    max_steps : int
+        Maximum length of a segment.
     communicator : Communicator
         The ranks.
     epoch_steps : int
-        Steps of an epoch, of all ranks where they form groups: a piece of whole epochs costs no
-        exchange beyond theirs, however slow they are.
+        Steps of an epoch, with rank groups of a global epoch: segments of whole epochs cause no
+        further exchanges.
 
     Attributes
     ----------
     rate_window : int or None
-        Steps after which rates are looked at.
+        Steps between two checks of rates.
     """
 
     def __init__(
         self,
         policy: RunPolicy,
         dt: float,
-        most_steps: int,
+        max_steps: int,
         communicator: Communicator,
         epoch_steps: int = 1,
     ) -> None:
-        self._policy, self._communicator, self._most_steps = policy, communicator, most_steps
+        self._policy, self._communicator, self._max_steps = policy, communicator, max_steps
         self._epoch_steps = epoch_steps
         self._save_every = policy.checkpoint_steps(dt)
         self._save_wall = policy.checkpoint_wall_time
         self.rate_window = policy.rate_window_steps(dt)
-        self._piece = self._whole(_FIRST_PIECE_STEPS)
+        self._segment_steps = self._whole_epochs(_FIRST_SEGMENT_STEPS)
         self._saved_at, self._saving_s = time.monotonic(), _FIRST_SAVING_S
 
-    def _whole(self, piece: int) -> int:
-        """Return the piece that is made of a proposed one: whole epochs, at least one."""
-        piece = max(piece - piece % self._epoch_steps, self._epoch_steps)
-        return min(piece, self._most_steps)
+    def _whole_epochs(self, n_steps: int) -> int:
+        """Return a number of steps rounded down to whole epochs, at least one."""
+        n_steps = max(n_steps - n_steps % self._epoch_steps, self._epoch_steps)
+        return min(n_steps, self._max_steps)
 
     def segment_end(self, step: int, end: int) -> int:
-        """Return the step at which the piece that begins at `step` ends."""
-        end = min(end, step + self._piece)
+        """Return the step at which the segment that begins at `step` ends."""
+        end = min(end, step + self._segment_steps)
         for every in (self._save_every, self.rate_window):
             if every is not None:
                 end = min(end, (step // every + 1) * every)
@@ -105,14 +105,14 @@ class SegmentScheduler:
     def agree_after_segment(
         self, n_steps: int, step: int, spent_s: float, *, failed: bool, signal: int
     ) -> tuple[int, int]:
-        """Agree on what follows a piece. Collective.
+        """Agree on what follows a segment. Collective.
 
         Parameters
         ----------
         n_steps, step : int
-            The piece's length, and where it ended.
+            The segment's length, and the step at its end.
         spent_s : float
-            Wall time this rank spent on it, s.
+            Wall-clock time that this rank spent on it, s.
         failed : bool
             Whether this rank cannot continue.
         signal : int
@@ -124,13 +124,15 @@ class SegmentScheduler:
             The worst outcome of all ranks, and a signal.
         """
         outcome = [self._local_outcome(step, failed, signal), signal, round(spent_s * 1e6)]
-        worst, number, slowest_us = self._communicator.allreduce_max(np.array(outcome)).tolist()
-        # The same on all ranks, since it follows from what all of them know.
-        if n_steps == self._piece and slowest_us < _LEAST_PIECE_S * 1e6:
-            self._piece = self._whole(2 * self._piece)
-        elif slowest_us > _MOST_PIECE_S * 1e6:
-            self._piece = self._whole(self._piece // 2)
-        return worst, number
+        worst, signal_of_any_rank, slowest_us = self._communicator.allreduce_max(
+            np.array(outcome)
+        ).tolist()
+        # the same on all ranks, because it follows from values that all ranks have
+        if n_steps == self._segment_steps and slowest_us < _MIN_SEGMENT_S * 1e6:
+            self._segment_steps = self._whole_epochs(2 * self._segment_steps)
+        elif slowest_us > _MAX_SEGMENT_S * 1e6:
+            self._segment_steps = self._whole_epochs(self._segment_steps // 2)
+        return worst, signal_of_any_rank
 
     def _local_outcome(self, step: int, failed: bool, signal: int) -> int:
         if failed:
@@ -146,6 +148,6 @@ class SegmentScheduler:
         due = self._save_every is not None and step % self._save_every == 0
         return SAVE if due else RUNNING
 
-    def saved(self, spent_s: float) -> None:
-        """Take note that the run was just saved, and how long it took."""
+    def note_save(self, spent_s: float) -> None:
+        """Note that the run was just saved, and how long that took."""
         self._saved_at, self._saving_s = time.monotonic(), max(self._saving_s, spent_s)

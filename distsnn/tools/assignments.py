@@ -1,4 +1,4 @@
-"""An assignment from a file: which rank has which population, or which of its blocks."""
+"""An assignment from a file: the owner of each population, or of each of its blocks."""
 
 import os
 from typing import Any
@@ -54,13 +54,13 @@ def load_assignment(
             raise unknown_name_error("population", population_name, names, where=where)
     for population_name in names:
         if population_name not in content:
-            place = f"{where}: population {population_name!r}"
-            raise DescriptionError("is missing", where=place, allowed=_ALLOWED)
+            context = f"{where}: population {population_name!r}"
+            raise DescriptionError("is missing", where=context, allowed=_ALLOWED)
     owner: list[int] = []
     for population_name, n in zip(
         names, np.bincount(table.population, minlength=len(names)), strict=True
     ):
-        place = f"{where}: population {population_name!r}"
+        context = f"{where}: population {population_name!r}"
         rank_list = (
             content[population_name]
             if isinstance(content[population_name], list)
@@ -69,22 +69,22 @@ def load_assignment(
         if len(rank_list) != n:
             raise DescriptionError(
                 "the number of blocks differs from the network",
-                where=place,
+                where=context,
                 value=len(rank_list),
                 allowed=f"{n}, of up to {format_count(table.block_size, 'neuron')}; or one rank",
             )
-        max_rank = (ranks or max(table.n_blocks, _ranks_of(groups))) - 1
-        owner += [as_integer(rank, where=place, high=max_rank) for rank in rank_list]
+        max_rank = (ranks or max(table.n_blocks, _count_ranks(groups))) - 1
+        owner += [as_integer(rank, where=context, high=max_rank) for rank in rank_list]
     # the last ranks of groups may own nothing
-    ranks = ranks or max(max(owner) + 1, _ranks_of(groups))
+    ranks = ranks or max(max(owner) + 1, _count_ranks(groups))
     try:
         return Assignment(ranks, np.array(owner, np.int32), groups=groups)
     except DescriptionError as error:
         raise error.in_context(where) from error
 
 
-def _ranks_of(groups: Any) -> int:
-    """Return how many ranks groups have, 0 where they are none."""
+def _count_ranks(groups: Any) -> int:
+    """Return the number of ranks in the groups; 0 without groups."""
     sizes = groups if isinstance(groups, list) else []
     is_list_of_sizes = all(
         isinstance(size, int) and not isinstance(size, bool) and size >= 1 for size in sizes

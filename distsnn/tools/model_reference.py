@@ -37,6 +37,7 @@ from distsnn.network.model_docs import (
 from distsnn.network.registry import NeuronFunction, neuron_functions, synapse_models
 from distsnn.network.stimuli import Stimulus
 from distsnn.network.stimulus_docs import stimulus_sections
+from distsnn.public_api import public_function
 
 # Kinds of models, in the order of lists.
 KINDS = ("neuron", "synapse model", "plasticity rule", "stimulus")
@@ -134,6 +135,7 @@ def list_models() -> list[ModelInfo]:
     return sorted(_all_models(), key=lambda info: (KINDS.index(info.kind), info.name.lower()))
 
 
+@public_function
 def describe_model(name: str) -> str:
     """Return the documentation of a model or stimulus: what `help` shows of its class.
 

@@ -15,8 +15,10 @@ from distsnn.io.summary import read_run_info
 from distsnn.network.checks import as_number
 from distsnn.partition.graph import CostModel
 from distsnn.partition.traffic import Rates
+from distsnn.public_api import public_class
 
 
+@public_class
 @dataclass(frozen=True)
 class Profile:
     """Rates and costs of a network, by which partitions and mappings are chosen.

@@ -5,14 +5,13 @@ and position.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from distsnn.partition.boards import check_kernels as kinds
 from distsnn.partition.boards.board import Board
-from distsnn.partition.boards.core_targets import CoreTargets, Floats, Ints
+from distsnn.partition.boards.core_targets import CoreTargets, Floats, Ints, sum_by_index
 from distsnn.partition.boards.geometry import Machine
 from distsnn.partition.boards.keys import Keys
 from distsnn.partition.boards.resources import PER_NEURON, SliceResources, core_limits
@@ -88,9 +87,9 @@ def check_cores(
             core_values = np.zeros(targets.n_cores)
             np.maximum.at(core_values, targets.core_of_slice, values)
         else:
-            core_values = _sum_by_index(targets.core_of_slice, values, targets.n_cores)
+            core_values = sum_by_index(targets.core_of_slice, values, targets.n_cores)
         if name == "memory" and shared:
-            node_bytes = _sum_by_index(node_of, core_values, machine.n_nodes)
+            node_bytes = sum_by_index(node_of, core_values, machine.n_nodes)
             for node in np.flatnonzero(node_bytes > limit):
                 message = (
                     f"node {machine.label(int(node))}: {node_bytes[node]:.0f} of {limit:.0f} bytes"
@@ -101,10 +100,6 @@ def check_cores(
     if board.router.scheme.value == ONE_AXON:
         violations += _several_axons(targets, connectivity)
     return violations
-
-
-def _sum_by_index(index: Ints, values: npt.NDArray[Any], size: int) -> Floats:
-    return np.bincount(index, values, minlength=size).astype(np.float64)
 
 
 def _overfull_cores(
@@ -140,8 +135,8 @@ def _count_axons(
         return {"in_axons": targets.in_axons(), "out_axons": targets.out_axons()}
     neurons = resources.neurons[targets.source]
     return {
-        "in_axons": _sum_by_index(targets.target, neurons, targets.n_cores),
-        "out_axons": _sum_by_index(targets.core_of_slice[targets.source], neurons, targets.n_cores),
+        "in_axons": sum_by_index(targets.target, neurons, targets.n_cores),
+        "out_axons": sum_by_index(targets.core_of_slice[targets.source], neurons, targets.n_cores),
     }
 
 

@@ -160,7 +160,7 @@ def with_built_connectivity(
         The slices, as for `build_traffic_graph`.
     rates : mapping of str to array_like, or float
         Rates, as for `build_traffic_graph`.
-    n_synapses : iterable of pair of ndarray of int64
+    synapses : iterable of pair of ndarray of int64
         Sources and targets (gids) of the synapses, in chunks.
     """
     n = np.int64(graph.n)

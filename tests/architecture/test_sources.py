@@ -218,7 +218,9 @@ GOOD = [
     GOOD,
     ids=[f"{case[0].__name__}-{i}" for i, case in enumerate(GOOD)],
 )
-def test_a_rule_lets_pass(rule: Callable[[Module], list[str]], name: str, source: str) -> None:
+def test_source_rule_accepts_valid_modules(
+    rule: Callable[[Module], list[str]], name: str, source: str
+) -> None:
     assert rule(Module(name, source)) == []
 
 

@@ -68,9 +68,7 @@ def test_disk_that_fills_while_saving_leaves_the_generation_before(
     assert "going on at 100 ms" in goes_on(out, uninterrupted, "--ranks", "2")
 
 
-def test_folder_that_cannot_be_written_is_told_on_resuming(
-    saved: Path, uninterrupted: Path
-) -> None:
+def test_unwritable_folder_is_reported_on_resuming(saved: Path, uninterrupted: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in saved.rglob("*")}
     with read_only(saved):
         ended = run("run", "--resume", saved, "--time", TIME, "--ranks", "2")

@@ -59,7 +59,7 @@ def test_rank_stopped_while_the_model_is_built_ends_the_job(small: Path, ranks: 
     assert ended.since_error < SOON
 
 
-def test_crash_under_mpiexec_tells_its_place(small: Path) -> None:
+def test_crash_under_mpiexec_prints_its_location(small: Path) -> None:
     words = ("--set", "fault=segfault", "rank=1", "--time", "100")
     ended = run("run", small, *words, ranks=2)
     assert ended.code != 0

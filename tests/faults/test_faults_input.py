@@ -42,7 +42,7 @@ def test_wrong_network_is_refused_in_one_message(
 
 
 @pytest.mark.parametrize("how", ["alone", "mpiexec", "own ranks"])
-def test_wrong_network_is_told_once_by_several_ranks(how: str) -> None:
+def test_wrong_network_is_refused_once_by_several_ranks(how: str) -> None:
     words = ["run", str(WRONG), "--set", "case=zero delay", "--time", "10"]
     words += ["--ranks", "3"] if how == "own ranks" else []
     refused(run(*words, ranks=2 if how == "mpiexec" else None), CASES["zero delay"])

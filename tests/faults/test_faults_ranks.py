@@ -62,7 +62,7 @@ def test_number_of_ranks_that_the_job_does_not_have_is_refused(small: Path) -> N
     assert ended.code == 2
 
 
-def test_bad_usage_is_told_once_by_several_ranks() -> None:
+def test_usage_error_is_printed_once_by_several_ranks() -> None:
     ended = run("run", "--tme", "10", "microcircuit", ranks=3)
     one_message(ended, "unknown option '--tme'.*did you mean '--time'")
     assert (ended.code, ended.out) == (2, "")

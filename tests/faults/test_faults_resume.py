@@ -54,7 +54,7 @@ def resumed(out: Path, uninterrupted: Path, *options: str, ranks: int | None = N
         ("mpiexec", signal.SIGINT),
     ],
 )
-def test_signal_saves_the_run_which_then_goes_on_elsewhere(
+def test_signalled_run_is_saved_and_resumes_elsewhere(
     small: Path, uninterrupted: Path, tmp_path: Path, how: str, number: signal.Signals
 ) -> None:
     out = tmp_path / "run.zarr"
@@ -100,7 +100,7 @@ def test_wall_limit_stops_in_time(small: Path, uninterrupted: Path, tmp_path: Pa
     assert reader.attempts[1].start_step > 0
 
 
-def test_killed_run_goes_on_from_its_last_checkpoint(
+def test_killed_run_resumes_from_its_last_checkpoint(
     small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.zarr"
@@ -112,7 +112,7 @@ def test_killed_run_goes_on_from_its_last_checkpoint(
     assert re.search(r"going on at \d+ ms, saved by 2 ranks", ended.err)
 
 
-def test_auto_starts_goes_on_and_leaves_alone(
+def test_auto_starts_resumes_or_does_nothing(
     small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.zarr"
@@ -131,7 +131,7 @@ def test_auto_starts_goes_on_and_leaves_alone(
     assert (out / "zarr.json").stat().st_mtime_ns == before
 
 
-def test_auto_starts_anew_where_nothing_was_saved(
+def test_auto_restarts_a_run_without_checkpoint(
     small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.zarr"
@@ -155,7 +155,7 @@ def test_signal_while_the_network_is_built_loses_nothing(tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_damaged_checkpoint_is_told_and_the_one_before_used(
+def test_damaged_checkpoint_is_reported_and_the_previous_one_used(
     small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.zarr"
@@ -290,7 +290,7 @@ def test_command_that_a_stopped_run_prints_continues_it(
     assert_same(recorded(uninterrupted), recorded(out))
 
 
-def test_finished_run_whose_launcher_was_killed_is_complete(small: Path, tmp_path: Path) -> None:
+def test_run_is_complete_though_its_launcher_was_killed(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     with running(*words(small, out, "--time", "2000", "--ranks", "2")) as job:
         wait_until(job, lambda: len(pids_of_ranks(out)) == 2, "ranks record")
@@ -399,7 +399,7 @@ def test_random_kills_lose_nothing() -> None:
     assert done.returncode == 0
 
 
-def test_resumed_run_reads_as_one_while_it_goes_on(
+def test_resumed_run_reads_as_one_while_running(
     small: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.zarr"

@@ -134,7 +134,7 @@ def test_interrupted_run_stops_at_one_step_and_is_readable(
     assert StoreReader(tmp_path / "again.zarr").spike_hash() == reader.spike_hash()
 
 
-def test_killed_rank_loses_nothing_that_was_committed(small: Path, tmp_path: Path) -> None:
+def test_killed_rank_loses_no_committed_data(small: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     with running("run", small, "--time", "1000000", "--out", out, "--ranks", "2") as job:
         wait_for_spikes(job, out)

@@ -122,7 +122,7 @@ def test_counters_of_half_of_the_cases_are_confirmed_by_recordings(runs: Runs) -
 
 
 @pytest.mark.parametrize(("way", "case"), [("two packed pulled", "areas")])
-def test_a_run_is_told_beside_what_was_expected_of_it(
+def test_measured_metrics_stand_beside_expected_metrics(
     runs: Runs, way: str, case: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = runs.path(way, case)

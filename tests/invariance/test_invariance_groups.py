@@ -72,7 +72,7 @@ def test_same_where_synapses_are_drawn_when_they_are_needed(alone: Path, tmp_pat
         [(2, "begin", []), (4, "resume", [1, 3])],
     ],
 )
-def test_same_when_groups_go_on_without_groups_or_the_other_way_round(
+def test_resume_with_or_without_groups_gives_the_same_run(
     alone: Path, tmp_path: Path, parts: list[tuple[int, str, list[int]]]
 ) -> None:
     other = simulated(tmp_path / "other.zarr", *parts)

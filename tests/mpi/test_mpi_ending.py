@@ -34,7 +34,7 @@ def test_lowest_of_several_failing_ranks_speaks(starter: Starter) -> None:
 
 
 @pytest.mark.faults
-def test_failure_on_all_ranks_is_told_once(starter: Starter) -> None:
+def test_failure_on_all_ranks_is_printed_once(starter: Starter) -> None:
     ended = starter.mpiexec(3, "failing.py", "everywhere").end()
     assert ended.code == 1
     assert len(ended.messages) == 1

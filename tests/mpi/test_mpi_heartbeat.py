@@ -163,7 +163,7 @@ def test_death_that_the_launcher_does_not_see_ends_the_job(
         ),
     ],
 )
-def test_launched_job_tells_once_what_befell_a_rank(
+def test_launched_job_reports_the_end_of_a_rank_once(
     starter: Starter, fate: str, message: str
 ) -> None:
     words = ["3", str(PROGRAMS / "watched.py"), fate, "1", str(LIMIT), ""]
@@ -196,7 +196,9 @@ def test_busy_main_threads_are_no_stall(starter: Starter, tmp_path: Path) -> Non
 
 
 @pytest.mark.faults
-def test_job_that_is_suspended_as_a_whole_goes_on(starter: Starter, tmp_path: Path) -> None:
+def test_job_continues_after_all_its_processes_were_suspended(
+    starter: Starter, tmp_path: Path
+) -> None:
     job = starter.mpiexec(2, "watched.py", "none", "0", "1", str(tmp_path / "n"), "idle", "2")
     job.wait_for(" is ", times=2)
     pids = [int(pid) for pid in re.findall(r"rank \d is (\d+)", job.read)]

@@ -71,7 +71,7 @@ def test_one_of_an_array_is_queued_again_alone(cluster: Cluster, tmp_path: Path)
     assert text.split() == [str(i) for i in range(30)]
 
 
-def test_asked_to_save_it_is_queued_once_and_goes_on(cluster: Cluster, tmp_path: Path) -> None:
+def test_signalled_job_requeues_once_and_resumes(cluster: Cluster, tmp_path: Path) -> None:
     job = submit(cluster, tmp_path / "run.zarr", "steps=25")
     job.listening(2)
     cluster.run("scancel", "--batch", "--signal=USR1", job.number)
@@ -139,7 +139,7 @@ def test_failed_run_is_not_queued_again(cluster: Cluster, tmp_path: Path) -> Non
     assert job.status[-1].startswith("start 0: failed with exit code 2 (rank 1 on n")
 
 
-def test_preempted_job_is_queued_once_and_goes_on(cluster: Cluster, tmp_path: Path) -> None:
+def test_preempted_job_requeues_once_and_resumes(cluster: Cluster, tmp_path: Path) -> None:
     job = submit(cluster, tmp_path / "run.zarr", "steps=40", partition="scavenge", nodes=1)
     job.listening(2)
     node = job.state["NodeList"]
@@ -179,7 +179,7 @@ def test_death_of_a_node_queues_the_job_again(cluster: Cluster, tmp_path: Path) 
     cluster.until(cluster.all_up, "the node is back")
 
 
-def test_time_limit_saves_queues_once_and_goes_on(limited: list[Job]) -> None:
+def test_time_limit_saves_requeues_once_and_resumes(limited: list[Job]) -> None:
     job = limited[0]
     state = job.end()
     assert (state["JobState"], state["Restarts"]) == ("COMPLETED", "1"), job.log
@@ -187,7 +187,7 @@ def test_time_limit_saves_queues_once_and_goes_on(limited: list[Job]) -> None:
     assert job.counted(0) == job.counted(1) == list(range(450))
 
 
-def test_run_that_saves_only_at_the_limit_goes_on_too(limited: list[Job]) -> None:
+def test_run_that_saves_only_at_the_limit_resumes(limited: list[Job]) -> None:
     """SIGTERM comes at the limit itself, and leaves KillWait seconds to save."""
     job = limited[1]
     state = job.end("COMPLETED", "FAILED")

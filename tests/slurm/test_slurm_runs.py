@@ -65,7 +65,7 @@ def test_wrong_mpi_is_refused_with_the_right_command(
     assert "hint: start it with srun --mpi=pmi2 -n 2 distsnn ..." in said[0]
 
 
-def test_unknown_partition_is_told(cluster: Cluster, tmp_path: Path) -> None:
+def test_unknown_slurm_partition_is_reported(cluster: Cluster, tmp_path: Path) -> None:
     words = ("submit", *SMALL, "--time", "5", "--time-limit", "5", "--out", "r.zarr")
     done = cluster.execute(
         sys.executable, "-m", "distsnn", *words, "--partition", "nowhere", cwd=tmp_path

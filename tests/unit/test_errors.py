@@ -47,7 +47,7 @@ def test_short_values_are_shown_as_python_does(value: object) -> None:
     ],
     ids=lambda one: one[:8] if isinstance(one, str) else type(one).__name__,
 )
-def test_long_values_are_cut_and_their_size_told(value: object, begin: str, end: str) -> None:
+def test_long_values_are_truncated_with_their_size(value: object, begin: str, end: str) -> None:
     start = time.process_time()
     text = shown(value)
     assert time.process_time() - start < 1.0

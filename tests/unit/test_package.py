@@ -1,12 +1,15 @@
 """The names of the package root: real, suggested when misspelt, and there without extras."""
 
 import ast
+import dataclasses
 import importlib
 import inspect
 import os
+import pickle
 import pydoc
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +18,8 @@ import pytest
 import distsnn
 from distsnn import (
     Description,
+    DescriptionError,
+    IafPscExp,
     Network,
     Population,
     Projection,
@@ -22,6 +27,7 @@ from distsnn import (
     RunPolicy,
     Simulation,
     SpikeSource,
+    coding,
     simulate,
 )
 from distsnn.errors import UsageError, closest_name
@@ -166,6 +172,40 @@ def test_misspelt_keywords_are_suggested() -> None:
         Simulation(network, sed=3)  # type: ignore[call-arg]
     with pytest.raises(UsageError, match=r"submit_job: unknown keyword 'nodez'.*mean 'nodes'"):
         distsnn.submit_job(network, nodez=3)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("call", "keyword", "near"),
+    [
+        (distsnn.RunPolicy, "max_rte", "max_rate"),
+        (distsnn.Progress, "streem", "stream"),
+        (distsnn.Assignment, "onwer", "owner"),
+        (distsnn.Graph, "rank_speds", "rank_speeds"),
+        (distsnn.Profile, "rate", "rates"),
+        (distsnn.State, "defualt", "default"),
+        (distsnn.parameter, "defualt", "default"),
+        (distsnn.describe_model, "nam", "name"),
+        (distsnn.read_run_info, "pth", "path"),
+        (distsnn.run_model, "strategie", "strategy"),
+        (coding.first_spike_times, "spike", "spikes"),
+        (coding.filtered_at_end, "taus", "tau"),
+        (IafPscExp, "tau_n", "tau_m"),
+        (coding.RankOrder, "gapp", "gap"),
+    ],
+)
+def test_misspelt_keyword_is_a_usage_error_with_the_nearest_name(
+    call: Callable[..., object], keyword: str, near: str
+) -> None:
+    with pytest.raises((UsageError, DescriptionError), match=f"{keyword}.*did you mean '{near}'"):
+        call(**{keyword: 1})
+
+
+def test_classes_with_suggested_keywords_are_as_before() -> None:
+    policy = distsnn.RunPolicy(max_rate=3.0)
+    assert policy == distsnn.RunPolicy(max_rate=3.0) != distsnn.RunPolicy()
+    assert pickle.loads(pickle.dumps(policy)) == policy
+    assert dataclasses.replace(policy, max_rate=4.0).max_rate == 4.0
+    assert "max_rate: float | None = None" in str(inspect.signature(distsnn.RunPolicy))
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""Homeostasis in action: weights onto a rank's neurons are scaled, between two epochs of a run.
+"""Homeostasis: scales the weights onto a rank's neurons between two epochs of a run.
 
 All weights onto a neuron are on its rank, summed in the order of (projection, source, drawing), and
-its spikes are known there: nothing is exchanged, and no rank shows in the result.
+its spikes are known there: nothing is exchanged, and the result does not depend on the ranks.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ from distsnn.network import Homeostasis, Network, NormaliseWeights, SynapticScal
 
 Floats = npt.NDArray[np.float64]
 
-# Growth or decay in one go beyond which there is nothing but bounds and zeros.
+# Exponent of one scaling beyond which all weights are at their bounds or 0.
 _MOST_EXPONENT = 50.0
 
 
@@ -29,7 +29,7 @@ class ScaledTargets:
     ----------
     layout : LocalLayout
         The rank's neurons.
-    one : Homeostasis
+    rule : Homeostasis
         The rule.
 
     Attributes
@@ -72,7 +72,7 @@ class WeightScaler:
     ----------
     layout : LocalLayout
         The rank's neurons.
-    one : Homeostasis
+    rule : Homeostasis
         The rule.
     deliveries : sequence of PlasticDelivery
         The projections, in the order in which weights are summed.
@@ -88,7 +88,7 @@ class WeightScaler:
     def __init__(
         self, layout: LocalLayout, rule: Homeostasis, deliveries: Sequence[PlasticDelivery]
     ) -> None:
-        self._layout, self._one, self._deliveries = layout, rule, deliveries
+        self._layout, self._rule, self._deliveries = layout, rule, deliveries
         self.interval_steps = rule.interval_steps(layout.network.dt)
         self._targets = targets = ScaledTargets(layout, rule)
         self.activity: RateTraces | None = None
@@ -111,7 +111,7 @@ class WeightScaler:
                 delivery.scale(factors, step)
 
     def _factors(self, step: int) -> Floats:
-        targets, rule = self._targets, self._one
+        targets, rule = self._targets, self._rule
         if isinstance(rule, NormaliseWeights):
             sums = np.zeros(self._layout.n_local)
             for delivery in self._deliveries:
@@ -133,8 +133,8 @@ class RateTraces(NeuronHolder):
     ----------
     layout : LocalLayout
         The rank's neurons.
-    one : SynapticScaling
-        What they are for.
+    rule : SynapticScaling
+        The rule that uses them.
     targets : ScaledTargets
         The neurons.
     """

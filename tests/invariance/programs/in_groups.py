@@ -114,7 +114,7 @@ def go_on(simulation: Simulation, until: float) -> None:
 
 def main(ranks: Communicator) -> int:
     # Pieces are of whole epochs, however slow the machine.
-    segments._MOST_PIECE_S = 1e9
+    segments._MAX_SEGMENT_S = 1e9
     # Histories are swept at once when they are full: while others' spikes are on their way.
     delivery._SWEEP_MS, target_state_tracker._LONG_HISTORY = 1.0, 64
     out, part, groups = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])

@@ -32,7 +32,7 @@ def test_a_row_for_each_partition_with_one_scale_for_all() -> None:
     figure.canvas.draw()
 
 
-def test_a_single_rank_has_nobody_to_tell() -> None:
+def test_partition_plot_of_a_single_rank_is_drawn() -> None:
     alone = DATA | {"spikes_between_per_s": [[0.0]], "min_delay_ms": [[0.0]]}
     alone |= {"cost_ns_per_s": [1e9], "balanced_cost_ns_per_s": [1e9]}
     partition_plot([alone]).canvas.draw()

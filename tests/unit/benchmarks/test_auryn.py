@@ -67,7 +67,7 @@ def test_spikes_in_auryns_files_are_counted_after_the_warmup(
     assert (bare["rates"], bare["recording"]) == ({}, "none")
 
 
-def test_what_the_program_says_when_it_fails_is_told(benchmarks: Path, tmp_path: Path) -> None:
+def test_output_of_the_failing_program_is_reported(benchmarks: Path, tmp_path: Path) -> None:
     program = tmp_path / "sim_coba_benchmark"
     program.write_text(f"#!{sys.executable}\nraise SystemExit('no room')\n")
     program.chmod(0o755)

@@ -51,9 +51,7 @@ def test_a_line_for_each_case_and_a_table_are_printed(
     assert (few.split()[0], tiny.split()[0]) == ("few", "tiny")
 
 
-def test_a_command_that_fails_says_so(
-    boards: ModuleType, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_failing_command_is_reported(boards: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(boards.MeasurementError, match="code 2"):
         boards.mapped("microcircit")
     assert "microcircuit" in capfd.readouterr().err

@@ -73,9 +73,7 @@ def test_without_recording_there_are_no_rates_and_no_store(running: ModuleType) 
 
 
 @pytest.mark.ci
-def test_a_driver_that_fails_says_so(
-    running: ModuleType, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_failing_driver_is_reported(running: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(running.MeasurementError, match="exit code 2"):
         running.run_distsnn(1, ["brunell"])
     assert "brunel" in capfd.readouterr().err

@@ -290,7 +290,7 @@ def test_delays_in_a_file_are_kept_where_the_board_has_them(tmp_path: Path) -> N
         apply_board_limits(network, limited(fan_in=1, **wide), reader(network))
 
 
-def test_a_file_of_which_nothing_is_limited_is_not_read(tmp_path: Path) -> None:
+def test_edge_file_without_limits_is_not_read(tmp_path: Path) -> None:
     ends = {"sources": [0, 1], "targets": [3, 4]}
     plain = in_file(tmp_path / "plain.npz", **ends)
     longest = limited(weight_bits=None, fan_in=None, delay_steps=16)
@@ -313,7 +313,7 @@ def test_both_signs_cost_a_bit() -> None:
     assert steps_of(apply_board_limits(one(rule=rule, weight=[6.0, 7.0]), board).network) == [0]
 
 
-def test_given_spikes_weights_are_rounded_one_by_one() -> None:
+def test_weights_of_listed_spikes_are_rounded_individually() -> None:
     spikes = SpikeInput(E, [1.0, 2.0, 3.0], [0, 1, 2], [7.4, 2.6, 0.3])
     made = apply_board_limits(one(stimuli=(spikes,)), limited(weight_bits=4)).network
     assert made.stimuli[0].weight.tolist() == [7.0, 3.0, 0.0]

@@ -121,7 +121,7 @@ def test_what_is_counted_is_what_is_built() -> None:
     assert (other.min_delay == 10).all()
 
 
-def test_in_small_pieces_contacts_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connectivity_does_not_depend_on_chunk_size(monkeypatch: pytest.MonkeyPatch) -> None:
     network, core = mixed(), np.arange(19) % 7
     graph, rng = counted(network, 25), np.random.default_rng(3)
     whole = find_core_targets(graph, core)
@@ -198,7 +198,7 @@ def test_expected_contacts_are_the_means_of_counted_ones() -> None:
     assert abs(deviations.mean()) < 3.0 / np.sqrt(deviations.size)
 
 
-def test_of_given_edges_nothing_is_left_to_chance(
+def test_connectivity_of_explicit_edges_is_exact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # files are read in pieces, over which a neuron's edges onto a slice are spread

@@ -97,7 +97,7 @@ def test_dead_parts_are_left_out() -> None:
         (DeadParts(links=((0, 0, "NNE"),)), "did you mean 'NE'"),
     ],
 )
-def test_a_dead_part_that_is_none_is_refused(dead: DeadParts, what: str) -> None:
+def test_invalid_dead_component_is_refused(dead: DeadParts, what: str) -> None:
     with pytest.raises(DescriptionError) as error:
         build_machine(load_board("spin5").without(dead))
     assert what in str(error.value)

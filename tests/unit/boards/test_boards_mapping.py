@@ -71,7 +71,7 @@ def test_the_same_seed_gives_the_same_mapping(small: BoardMapping) -> None:
     assert np.array_equal(again.tables.key, small.tables.key)
 
 
-def test_ways_are_shortest_and_trees_cross_no_more_links(small: BoardMapping) -> None:
+def test_routes_are_shortest_and_multicast_trees_use_no_more_links(small: BoardMapping) -> None:
     hops, node = hops_between(small.machine), small.machine.node_of_core[small.physical_core]
     for one in range(96):
         reached = np.unique(
@@ -99,7 +99,7 @@ def test_congestion_lowers_the_largest_load() -> None:
     assert even.link_load.max() < short.link_load.max()
 
 
-def test_there_is_nothing_to_spread_where_packets_take_one_way() -> None:
+def test_fixed_routes_cannot_be_spread() -> None:
     for name in ("loihi", "truenorth", "dynapse2"):
         with pytest.raises(
             DescriptionError, match=r"routes of this board are fixed.*allowed: hops, energy"
@@ -258,7 +258,7 @@ def test_a_lost_table_is_noticed(small: BoardMapping) -> None:
     assert kinds(replace(small, tables=empty)) == {"no entry", "missing delivery"}
 
 
-def test_where_nothing_goes_by_default_dropped_packets_are_noticed() -> None:
+def test_dropped_packets_are_found_without_default_routes() -> None:
     mapping = mapped(sparse(200, 10))
     made, routes = mapping.machine, mapping.routes
     plain = uncompressed_tables(routes, mapping.keys, made.n_nodes)
@@ -382,7 +382,7 @@ def test_chips_that_were_passed_are_returned_to_where_memory_is_short(large_firs
         mapped(of_matrix(np.diag(np.full(49, 17e6))), trials=0)
 
 
-def test_too_few_cores_are_told_without_a_second_try_where_memory_is_not_shared(
+def test_too_few_cores_are_refused_at_once_without_shared_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Loihi's cores have memory of their own: in any order they are as many

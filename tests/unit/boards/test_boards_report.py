@@ -38,7 +38,7 @@ def loihi() -> BoardMapping:
     return map_graph(of_matrix(50.0 * ring, rate=2.0), load_board("loihi"), trials=5000)
 
 
-def test_what_a_report_of_spinnaker_says(spin5: BoardMapping) -> None:
+def test_report_of_spinnaker(spin5: BoardMapping) -> None:
     said = mapping_report(spin5)
     assert (said["slices"], said["cores"], said["neurons"]) == (60, 60, 60 * 256)
     assert said["chips"] == np.unique(spin5.node_of_slice).size
@@ -61,7 +61,7 @@ def test_what_a_report_of_spinnaker_says(spin5: BoardMapping) -> None:
     json.dumps(said)
 
 
-def test_what_a_report_of_loihi_says(loihi: BoardMapping) -> None:
+def test_report_of_loihi(loihi: BoardMapping) -> None:
     said = mapping_report(loihi, dt=0.5)
     # five cores of four slices on two tiles or more of one chip
     assert (said["cores"], said["chips"]) == (5, 1)

@@ -313,7 +313,7 @@ def test_a_small_network_is_mapped_onto_every_board(
 
 
 @pytest.mark.parametrize("words", [("truenorth",), ("dynapse2", "--board-grid", "2x2")])
-def test_bits_of_which_nobody_knows_the_scale_limit_nothing(
+def test_weight_bits_of_unknown_scale_are_no_limit(
     distsnn: Command, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     model, out = tmp_path / "ring.py", tmp_path / "mapping.json"

@@ -22,7 +22,7 @@ from distsnn.simulation import RunSummary
 Command = Callable[..., Any]
 
 
-def test_run_records_and_tells_what_it_did(distsnn: Command, model: Path, tmp_path: Path) -> None:
+def test_run_records_and_prints_a_summary(distsnn: Command, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "run.zarr"
     done = distsnn("run", model, "--time", "50", "--seed", "3", "--out", out, "--set", "size=30")
     assert done.code == 0
@@ -189,7 +189,7 @@ def test_table_of_a_run_that_noted_little() -> None:
     text = "\n".join(lines)
     assert lines[0] == "r.zarr"
     assert "not complete; ranks: not started, running" in text
-    assert "E not known, I 1.23" in text
+    assert "E unknown, I 1.23" in text
     assert re.search(r"weights +no projection", text)
     assert "E unknown, I 3" in text
     assert re.search(r"state precision +E float32, I float64\n", text)

@@ -62,7 +62,7 @@ def test_strategies_are_compared(distsnn: Command, areas: Path) -> None:
     assert len({len(line) for line in shown}) == 1
 
 
-def test_groups_are_told_with_both_epochs(distsnn: Command, areas: Path) -> None:
+def test_summary_contains_rank_groups_and_both_epochs(distsnn: Command, areas: Path) -> None:
     # two areas on four ranks
     words = ("--set", "areas=2", "--set", "size=512", "--ranks", "4")
     (one,) = json.loads(distsnn("partition", areas, *words, "--strategy", "graph", "--json").out)
@@ -316,7 +316,7 @@ def test_an_assignment_is_read_from_a_file(distsnn: Command, areas: Path, tmp_pa
         ),
     ],
 )
-def test_mistakes_are_told(
+def test_mistakes_are_refused_with_a_message(
     distsnn: Command,
     areas: Path,
     tmp_path: Path,

@@ -115,7 +115,9 @@ def test_run_does_not_end_before_what_is_saved(
     assert StoreReader(stopped).complete_step == 300
 
 
-def test_damaged_attempt_is_told_and_not_what_it_saved(distsnn: Command, stopped: Path) -> None:
+def test_damaged_attempt_is_reported_instead_of_its_checkpoint(
+    distsnn: Command, stopped: Path
+) -> None:
     (stopped / attempt_path(0) / "zarr.json").write_text("{}")
     done = distsnn("run", "--resume", stopped, "--time", "30")
     assert done.code != 0
@@ -144,14 +146,14 @@ def test_state_that_a_script_saved_needs_a_time(
     assert message in done.message
     shown = distsnn("info", other).out
     assert "not complete; ranks: none has recorded yet\n" in shown
-    assert "peak memory       not known\n" in shown
+    assert "peak memory       unknown\n" in shown
     assert distsnn("partition", other, "--json").code == 0
     assert distsnn("run", "--resume", other, "--time", "45", "--quiet").code == 0
     assert StoreReader(other).complete_step == 450
     assert "42 ms to 45 ms recorded\n" in distsnn("info", other).out
 
 
-def test_stored_network_has_no_parameters_when_it_goes_on(distsnn: Command, stopped: Path) -> None:
+def test_stored_network_has_no_parameters_when_resumed(distsnn: Command, stopped: Path) -> None:
     before = StoreReader(stopped).spike_hash()
     done = distsnn("run", "--resume", stopped, "--time", "50", "--set", "rate=1")
     assert (done.code, done.message) == (
@@ -162,7 +164,7 @@ def test_stored_network_has_no_parameters_when_it_goes_on(distsnn: Command, stop
 
 
 @pytest.mark.parametrize("auto", [True, False])
-def test_complete_run_that_was_never_saved_is_told_what_can_be_done(
+def test_complete_run_without_checkpoint_is_refused_with_a_hint(
     distsnn: Command, model: Path, tmp_path: Path, auto: bool
 ) -> None:
     out = tmp_path / "run.zarr"
@@ -192,9 +194,7 @@ def test_nothing_is_made_where_no_run_is(distsnn: Command, tmp_path: Path) -> No
         assert (done.code, done.message.startswith(f"distsnn: {loop}: ")) == (2, True)
 
 
-def test_run_of_which_nothing_was_saved_starts_anew(
-    distsnn: Command, model: Path, stopped: Path
-) -> None:
+def test_run_without_checkpoint_starts_again(distsnn: Command, model: Path, stopped: Path) -> None:
     shutil.rmtree(stopped / CHECKPOINT)
     for attempt in stopped.glob("attempt*/zarr.json"):
         content = json.loads(attempt.read_text())
@@ -237,7 +237,7 @@ def test_auto_does_not_replace_recordings_whose_checkpoints_are_missing(
     assert StoreReader(stopped).spike_hash() == before
 
 
-def test_resume_under_other_versions_is_told(
+def test_resume_with_other_versions_is_reported(
     distsnn: Command, stopped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = versions(SingleProcess())

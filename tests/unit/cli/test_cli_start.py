@@ -164,7 +164,7 @@ def test_path_that_cannot_be_is_refused_before_ranks_start(
         ((), ("stop",), 1, "not complete; it was never saved, and must be started again"),
     ],
 )
-def test_lost_job_tells_what_became_of_its_results(
+def test_lost_job_reports_the_state_of_its_results(
     distsnn: Command,
     model: Path,
     tmp_path: Path,

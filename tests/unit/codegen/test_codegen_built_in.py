@@ -65,7 +65,7 @@ def test_every_model_has_equations_or_a_reason() -> None:
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_modules_of_models_without_equations_say_why(name: str) -> None:
+def test_handwritten_kernels_give_their_reason(name: str) -> None:
     model = get_neuron_model(name)
     kernel = Path(next(iter(neurons.__path__))) / f"{name}.py"
     # a spike source has no kernel of its own
@@ -75,7 +75,7 @@ def test_modules_of_models_without_equations_say_why(name: str) -> None:
 
 
 @pytest.mark.parametrize("file", KERNELS, ids=lambda file: file.stem)
-def test_the_package_holds_what_the_generator_writes(file: Path) -> None:
+def test_package_contains_the_generated_kernels(file: Path) -> None:
     # formatting is ruff's, whose versions differ
     kept = ast.parse(file.read_text(encoding="utf-8"))
     assert ast.dump(kept) == ast.dump(ast.parse(KERNELS[file]()))

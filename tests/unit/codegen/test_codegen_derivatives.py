@@ -33,7 +33,7 @@ def _value(expression: sympy.Expr, x: float, y: float) -> float:
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
 @pytest.mark.filterwarnings("ignore:invalid value")
-def test_derivatives_are_what_differences_come_to(name: str) -> None:
+def test_derivatives_equal_difference_quotients(name: str) -> None:
     expression, h = EXPRESSIONS[name], 1e-5
     for x, y in ((1.3, 0.4), (0.9, 0.2)):
         by_x = (_value(expression, x + h, y) - _value(expression, x - h, y)) / (2 * h)

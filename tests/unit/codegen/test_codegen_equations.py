@@ -354,7 +354,7 @@ def test_states_may_have_names_that_kernels_use_themselves() -> None:
         assert one.states[name][0] == pytest.approx(start * np.exp(-DT), rel=1e-14)
 
 
-def test_functions_mean_what_they_say() -> None:
+def test_functions_equal_numpy() -> None:
     model = NeuronModel(
         """
         e = erf(x)*erf(k + 0.3) : 1

@@ -151,7 +151,7 @@ RELEASING = PlasticityModel(
 )
 
 
-def test_what_is_transmitted_comes_after_weight_and_states() -> None:
+def test_transmitted_value_uses_new_weight_and_states() -> None:
     rule = Rule(RELEASING)
     assert (rule.kernel.DRAWS, rule.kernel.TRANSMITS, rule.kernel.ON_POST) == (4, True, False)
     assert set(RELEASING.rule.per_synapse) == {*RELEASING.parameters, "w_max", "w_min"}

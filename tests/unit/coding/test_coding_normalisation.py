@@ -44,7 +44,7 @@ def test_constant_channel_is_0_and_inverts_to_the_constant(kind):
 
 @settings(max_examples=50, deadline=None)
 @given(TABLES)
-def test_training_data_fill_the_range_and_come_back(table):
+def test_normalised_training_data_fill_the_range_and_invert(table):
     for kind in (MinMax, ZScore):
         fitted = kind.fit(table)
         made = fitted.apply(table)

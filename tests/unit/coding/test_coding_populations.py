@@ -37,7 +37,7 @@ def test_centre_of_mass_is_the_value(n_fields, low, size, part):
     assert 0.0 < decoded[0, 1] - low < 0.1 * distance
 
 
-def test_silent_fields_say_nothing():
+def test_channels_of_silent_fields_decode_to_nan():
     fields = GaussianFields(n_fields=3)
     decoded = fields.decode([[0.0, 0.0, 0.0, 0.0, 2.0, 0.0]])
     np.testing.assert_allclose(decoded, [[np.nan, 0.5]])

@@ -18,7 +18,7 @@ from distsnn.comm import (
 from distsnn.errors import DescriptionError, RankError, UsageError
 
 
-def test_without_an_error_nobody_raises() -> None:
+def test_no_rank_raises_without_an_error() -> None:
     results, _ = run(3, lambda ranks: raise_if_any_failed(ranks, None))
     assert results == [None] * 3
 
@@ -107,7 +107,7 @@ def test_failure_of_the_first_rank_releases_the_others() -> None:
     assert results[1:] == [1, 2]
 
 
-def test_numbers_that_are_alike_are_returned() -> None:
+def test_equal_numbers_are_returned() -> None:
     assert (
         run(3, lambda ranks: require_equal_int(ranks, lambda: 7, "counting", where="x"))[0]
         == [7] * 3

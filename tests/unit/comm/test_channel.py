@@ -53,7 +53,7 @@ def is_closed(connection: socket.socket) -> bool:
         return True
 
 
-def test_introduction_may_come_in_pieces_and_what_follows_stays(listener: socket.socket) -> None:
+def test_handshake_may_arrive_in_parts_and_keeps_later_data(listener: socket.socket) -> None:
     handshakes, line = Handshakes(listener, TOKEN), introduction(TOKEN, 12)
     connection = connect(listener)
     connection.sendall(line[:40])

@@ -117,7 +117,7 @@ def test_each_rank_states_how_long_it_may_be_silent() -> None:
     assert aborted is None
 
 
-def test_a_rank_is_heard_at_the_time_of_its_message() -> None:
+def test_heartbeat_has_the_time_of_its_message() -> None:
     def main(ranks: Communicator) -> bool:
         with Heartbeat(ranks, 1.0) as heartbeat:
             (peer,) = heartbeat._peers
@@ -225,7 +225,7 @@ def test_a_parent_that_cannot_be_reached_does_not_cut_off_the_children(
 
 
 @pytest.mark.parametrize("one_machine", [True, False])
-def test_strangers_are_not_taken_for_a_rank_and_hold_up_nobody(one_machine: bool) -> None:
+def test_foreign_connections_are_refused_without_delay(one_machine: bool) -> None:
     begin = time.monotonic()
     listeners = [
         PeerListener(has_children=rank == 0, is_one_machine=one_machine) for rank in range(2)

@@ -81,7 +81,7 @@ def test_ordinary_output_never_waits() -> None:
         assert sieve.feed(text) == text
 
 
-def test_beginning_of_a_banner_that_is_none_is_output() -> None:
+def test_text_like_the_beginning_of_a_banner_is_printed() -> None:
     output, sieve = sieved(f"{LINE}\n=   ALL IS WELL\n{LINE}", 10, 90)
     assert output == f"{LINE}\n=   ALL IS WELL\n{LINE}"
     assert sieve.banner == b""

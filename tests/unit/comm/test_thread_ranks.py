@@ -38,7 +38,7 @@ def test_exchange_fails_on_the_ranks_that_wait_for_a_rank_that_aborts() -> None:
     assert aborted == 5
 
 
-def test_heartbeat_that_goes_on_after_its_test_is_refused() -> None:
+def test_heartbeat_left_running_by_a_test_fails_it() -> None:
     heartbeats: list[Heartbeat] = []
 
     def main(ranks: Communicator) -> None:

@@ -72,7 +72,7 @@ def test_one_process_of_a_launcher_needs_no_mpi4py(monkeypatch: pytest.MonkeyPat
 @pytest.mark.ci
 @pytest.mark.usefixtures("without_mpi4py")
 @pytest.mark.parametrize(("rank", "lines"), [("0", 1), ("1", 0)])
-def test_refusal_is_told_by_the_first_process_only(
+def test_refusal_is_printed_by_the_first_process_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], rank: str, lines: int
 ) -> None:
     monkeypatch.setenv("OMPI_COMM_WORLD_RANK", rank)

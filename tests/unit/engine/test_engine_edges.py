@@ -149,7 +149,9 @@ def test_values_that_are_not_given_are_drawn_by_the_edges_number(tmp_path: Path)
     )
 
 
-def test_pieces_draw_the_same_values(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_of_explicit_edges_do_not_depend_on_chunk_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     network = _network(ConnectionList(SOURCES, TARGETS), Normal(5.0, 1.0), Normal(3.0, 1.0))
     one = synapses(network)
     monkeypatch.setattr(edges, "SLICE", 101)

@@ -84,7 +84,7 @@ def _alone(projections: list[Projection]) -> tuple:
     return decoded.layouts(made, 1)[0], decoded.scales(made)
 
 
-def test_what_is_not_stored_takes_nothing() -> None:
+def test_procedural_synapses_take_no_memory() -> None:
     made = network(FixedOutdegree(900))
     layout, scales = decoded.layouts(made, 2)[0], decoded.scales(made)
     drawn = estimate_memory_bytes(layout, scales, storage="procedural")

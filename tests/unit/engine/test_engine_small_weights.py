@@ -56,7 +56,7 @@ def _given(kind: str, weights: np.ndarray, folder: Path) -> Network:
 @pytest.mark.parametrize("ranks", [1, 2])
 @pytest.mark.parametrize("outlier", [1e7, -1e9])
 @pytest.mark.parametrize("kind", ["one to one", "explicit", "file", "all to all"])
-def test_an_outlier_leaves_the_other_weights_as_they_are(
+def test_outlier_does_not_change_other_weights(
     kind: str, outlier: float, ranks: int, tmp_path: Path
 ) -> None:
     weights = np.linspace(50.0, 60.0, E.size)

@@ -171,7 +171,7 @@ def test_all_ranks_read_the_states_of_all_sources() -> None:
 
 
 @pytest.mark.parametrize("delivery", ["push", "pull"])
-def test_a_run_goes_on_from_what_was_saved(delivery: str) -> None:
+def test_saved_run_continues_identically(delivery: str) -> None:
     whole, first = engine(), engine(delivery=delivery)
     run(whole, 280)
     run(first, 150)
@@ -196,7 +196,7 @@ def test_several_spikes_of_a_source_in_one_step_use_up_what_is_left() -> None:
     assert made.records[49, kernels.STATES.index("last")] == 0.0
 
 
-def test_history_lets_go_in_the_order_of_steps() -> None:
+def test_history_drops_spikes_in_the_order_of_steps() -> None:
     history = SpikesInFlight()
     for step in (np.array([1, 1, 4], np.int32), np.array([5, 9], np.int32)):
         history.append(step, step.astype(np.uint32) + 10)

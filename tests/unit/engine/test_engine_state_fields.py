@@ -205,7 +205,7 @@ def _differ(left: Values, right: Values) -> bool:
     return left.shape != right.shape or bool((left != right).any())
 
 
-def test_a_run_goes_on_from_what_was_restored(ways: tuple[Snapshot, Snapshot]) -> None:
+def test_restored_run_continues_identically(ways: tuple[Snapshot, Snapshot]) -> None:
     early, late = ways
     made = restored(early)
     run(made, MORE)
@@ -224,7 +224,7 @@ def test_a_run_goes_on_from_what_was_restored(ways: tuple[Snapshot, Snapshot]) -
     }
 
 
-def test_a_restart_makes_every_field_anew(saved: Snapshot) -> None:
+def test_restart_initialises_every_field(saved: Snapshot) -> None:
     first, made = connected(), restored(saved)
     expected = snapshot.take_snapshot(first)
     for plastic, fresh in zip(made.plastic, first.plastic, strict=True):
@@ -251,7 +251,7 @@ def test_a_modulator_that_cannot_be_is_refused(saved: Snapshot) -> None:
             modulation.put([np.array([step]), np.array([value])], saved.step)
 
 
-def test_a_checkpoint_tells_its_fields(tmp_path: Path) -> None:
+def test_checkpoint_lists_its_state_fields(tmp_path: Path) -> None:
     path = tmp_path / "state.zarr"
     with Simulation(NETWORK, seed=SEED) as simulation:
         simulation["E"].parameters["V_th"] = -51.0

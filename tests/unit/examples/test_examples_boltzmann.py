@@ -134,7 +134,7 @@ def test_picture_has_a_row_for_each_way_of_imagining(tmp_path: Path) -> None:
 
 @pytest.mark.validation
 @pytest.mark.timeout(600)
-def test_digits_are_told_right_and_seen_again() -> None:
+def test_digits_are_classified_and_recognised_again() -> None:
     found = boltzmann.learn(*digits.load())
     # chance is 0.1
     assert found.accuracy >= 0.85

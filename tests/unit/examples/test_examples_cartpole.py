@@ -40,7 +40,7 @@ def test_network_is_an_actor_and_a_critic() -> None:
     assert isinstance(state, PoissonInput) and state.name == "state"
 
 
-def test_place_cells_tell_the_state() -> None:
+def test_place_cells_encode_the_state() -> None:
     state = np.array([0.4, -1.0, 0.1, 0.6])
     rates = cartpole.place_rates(state).reshape(2, 8, 8)
     np.testing.assert_allclose(rates.sum(axis=(1, 2)), cartpole.TOTAL)
@@ -161,7 +161,7 @@ def test_pole_is_balanced() -> None:
     pytest.fail(f"{balanced} of {len(cartpole.SEEDS)} networks balance the pole")
 
 
-def test_nobody_acts_without_neurons() -> None:
+def test_cartpole_without_neurons_is_refused() -> None:
     with pytest.raises(DescriptionError, match=r"cartpole, neurons: too few; given 0; allowed: >="):
         cartpole.build(neurons=0)
 

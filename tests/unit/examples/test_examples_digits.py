@@ -74,7 +74,7 @@ def test_learns_the_same_on_two_ranks(tmp_path: Path) -> None:
 
 
 @pytest.mark.validation
-def test_nine_of_ten_digits_are_told_right() -> None:
+def test_nine_of_ten_digits_are_classified_correctly() -> None:
     for seed in (1, 2, 3):
         assert digits.learn(*digits.load(), seed=seed).accuracy >= 0.85
 
@@ -88,6 +88,6 @@ def test_picture_has_a_tile_for_each_neuron(tmp_path: Path) -> None:
     assert imread(tmp_path / "digits.png").shape[:2] == (2 * 9 * 4, 20 * 9 * 4)
 
 
-def test_one_neuron_has_nobody_to_compete_with() -> None:
+def test_digits_with_one_neuron_are_refused() -> None:
     with pytest.raises(DescriptionError, match=r"digits, neurons: too few; given 1; allowed: >= 2"):
         digits.build(neurons=1)

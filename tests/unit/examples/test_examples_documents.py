@@ -47,7 +47,7 @@ def test_program_of_the_readme_prints_rates_and_irregularity(tmp_path: Path) -> 
 
 
 @pytest.mark.ci
-def test_program_of_the_page_on_coding_tells_classes_apart(tmp_path: Path) -> None:
+def test_coding_page_example_separates_classes(tmp_path: Path) -> None:
     pytest.importorskip("dask", reason="the page's program needs the extra `analysis`")
     (text,) = programs("docs/coding.md")
     program = tmp_path / "program.py"

@@ -121,7 +121,7 @@ def test_generation_known_to_be_whole_is_kept_rather_than_a_later_one(store: Pat
     assert generations(store) == [3, 1]
 
 
-def test_half_written_generation_is_none_and_is_swept(store: Path) -> None:
+def test_incomplete_generation_is_ignored_and_removed(store: Path) -> None:
     write(store, 1)
     CheckpointWriter(store, 2).write_index(ABOUT, BLOCKS)
     assert generations(store) == [1]
@@ -189,7 +189,7 @@ def test_every_missing_and_every_cut_file_is_noticed(store: Path) -> None:
     verify(store, 1)
 
 
-def test_file_that_nobody_wrote_is_noticed(store: Path) -> None:
+def test_unexpected_file_is_reported(store: Path) -> None:
     write(store, 1)
     (store / CHECKPOINT / generation_name(1) / "rank0001" / "more").write_text("")
     with pytest.raises(StoreError, match="is not part of the checkpoint"):
@@ -270,7 +270,7 @@ def test_table_that_is_a_tagged_number_is_damage(store: Path) -> None:
         verify(store, 1)
 
 
-def test_spikes_of_which_some_have_no_neuron_are_damage(store: Path) -> None:
+def test_spikes_without_neuron_are_reported_as_damage(store: Path) -> None:
     write(store, 1)
     reseal(store, "rank0000/spikes/gid/zarr.json", lambda one: one.update(shape=[1]))
     with pytest.raises(StoreError, match="spikes: corrupt: steps and neurons differ"):

@@ -446,7 +446,7 @@ def test_links_out_of_a_store_are_not_followed_for_reading(
 
 
 @pytest.mark.parametrize("link", READ[1:])
-def test_loops_of_links_are_told(described: Path, link: str) -> None:
+def test_loops_of_links_are_reported(described: Path, link: str) -> None:
     place = described / link
     place.rename(described / "kept")
     place.symlink_to(place)
@@ -472,7 +472,7 @@ def test_chunk_whose_file_cannot_hold_it_is_refused(run: Written) -> None:
 
 
 @pytest.mark.parametrize("n", [1, 2**20, 2**22])
-def test_chunks_of_zeros_are_not_taken_for_claims(tmp_path: Path, n: int) -> None:
+def test_stored_zeros_do_not_look_like_missing_chunks(tmp_path: Path, n: int) -> None:
     root = open_root(write_run(tmp_path / "run.zarr").path, writable=True)
     array = create_array(root, "network/arrays/w", shape=(n,), chunks=(n,), dtype="float64")
     array[...] = 0.0

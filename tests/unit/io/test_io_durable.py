@@ -107,7 +107,9 @@ def test_attributes_are_replaced_safely(
 
 
 @pytest.mark.parametrize("sync", [False, True])
-def test_both_ways_of_zarr_replace_safely(run: Written, disk: Disk, sync: bool) -> None:
+def test_both_zarr_write_functions_replace_files_atomically(
+    run: Written, disk: Disk, sync: bool
+) -> None:
     store = open_root(run.path, writable=True).store
     for key, times in (("zarr.json", 1), ("new/c/0", 1), ("new/c/0", 2)):
         if sync:
@@ -129,7 +131,7 @@ def test_files_beside_a_store_are_replaced_safely(run: Written, disk: Disk, tmp_
     assert disk.unsafe == []
 
 
-def test_files_of_two_networks_are_not_taken_for_one(tmp_path: Path) -> None:
+def test_files_of_two_networks_are_distinguished(tmp_path: Path) -> None:
     """As a power cut leaves them between the two writes."""
     networks = [
         Network([Population("E", 2, IafPscExp(I_e=np.array([0.0, value])))]) for value in (1.0, 2.0)

@@ -119,7 +119,7 @@ WATCH = Watch()
 
 
 @pytest.mark.parametrize("every", [29, pytest.param(1, marks=pytest.mark.faults)])
-def test_no_moment_looks_damaged(tmp_path: Path, every: int) -> None:
+def test_store_is_valid_at_every_moment(tmp_path: Path, every: int) -> None:
     kept, path = tmp_path / "kept", tmp_path / "moment" / "run.zarr"
     kept.mkdir()
     path.parent.mkdir()

@@ -254,7 +254,7 @@ def test_damage_of_what_was_replaced_is_reported_and_refuses_nothing(
     assert open_run(replaced.path).reader.superseded_damage == ()
 
 
-def test_run_goes_on_past_damage_of_what_was_replaced(replaced: Written, tmp_path: Path) -> None:
+def test_run_continues_despite_damage_of_superseded_data(replaced: Written, tmp_path: Path) -> None:
     copy = shutil.copytree(replaced.path, tmp_path / "run.zarr")
     shutil.rmtree(copy / "attempt001/rank0000")
     assert RunWriter.resume(copy, 2, start_step=N_STEPS, saved_by=2).attempt == 3

@@ -195,7 +195,7 @@ def test_an_attempt_or_rank_that_is_not_there(store, attempt, rank):
         RankWriter(store, attempt, rank)
 
 
-def test_a_closed_writer_takes_nothing(store):
+def test_closed_writer_refuses_data(store):
     writer = RankWriter(store, 0, 0)
     writer.close()
     writer.close("failed: too late")
@@ -205,7 +205,7 @@ def test_a_closed_writer_takes_nothing(store):
     assert StoreReader(store).attempts[0].ranks[0].status == "complete"
 
 
-def test_the_status_tells_of_an_exception(store):
+def test_status_contains_the_exception(store):
     with pytest.raises(ValueError, match="boom"), RankWriter(store, 0, 0) as writer:
         assert StoreReader(store).attempts[0].ranks[0].status == "running"
         writer.append_spikes(*spikes_at(1))
@@ -374,7 +374,7 @@ def test_an_error_at_the_last_write_is_raised_by_close(store, monkeypatch):
         writer.close()
 
 
-def test_a_disk_that_has_room_for_the_status_tells_why_it_failed(store, monkeypatch):
+def test_status_contains_the_reason_if_the_disk_has_room_for_it(store, monkeypatch):
     writer = RankWriter(store, 0, 0, flush_seconds=3600)
     writer.append_spikes(*spikes_at(1))
     fail_writes(monkeypatch, "/c/")

@@ -270,7 +270,7 @@ def test_metadata_that_is_nested_without_end_is_noticed(run):
         StoreReader(run.path)
 
 
-def test_metadata_that_is_nested_deeply_is_read_or_told(run):
+def test_deeply_nested_metadata_is_read_or_reported(run):
     """What Python's own limits allow differs between its versions (600 is too deep for 3.11)."""
     nest_attributes(run, 600)
     try:
@@ -457,7 +457,7 @@ def test_figures_that_are_none_are_damage(run, group, values):
         StoreReader(run.path)
 
 
-def test_damaged_notice_is_told_beside_what_else_is_known(run):
+def test_damaged_exit_report_is_listed_with_other_information(run):
     folder = run.path / "attempt000" / "exit_reports"
     about = {"host": "h", "pid": 1, "time": "2026-01-01", "cause": "was ended by signal 9"}
     for rank in (0, 1):

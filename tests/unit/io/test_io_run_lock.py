@@ -51,7 +51,7 @@ def test_a_link_in_its_place_leads_nowhere(tmp_path: Path) -> None:
     assert victim.read_text() == "years of work"
 
 
-def test_a_lock_on_a_file_that_is_gone_is_none(
+def test_lock_on_a_deleted_file_does_not_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, flock = tmp_path / ".run.zarr.lock", fcntl.flock
@@ -74,7 +74,7 @@ def test_a_lock_on_a_file_that_is_gone_is_none(
     lock.release()
 
 
-def test_full_disk_is_told_and_leaves_no_lock(
+def test_full_disk_is_reported_and_leaves_no_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*given: Any) -> int:

@@ -25,7 +25,7 @@ def names_in(path: Path) -> set[str]:
     return {entry.name for entry in path.iterdir()}
 
 
-def test_the_description_comes_back(tmp_path):
+def test_description_round_trips(tmp_path):
     arrays = {
         "projections/0/weight": np.random.default_rng(0).normal(size=(70, 30)),
         "projections/0/sources": np.arange(5, dtype=np.uint16),
@@ -176,7 +176,7 @@ def test_overwriting_nothing_is_creating(tmp_path):
     assert is_run(tmp_path / "r.zarr")
 
 
-def test_what_killed_starts_left_beside_a_run_is_swept(tmp_path):
+def test_leftovers_of_killed_starts_are_removed(tmp_path):
     ended = subprocess.Popen(["true"])
     ended.wait()
     kept = {f".r.zarr.{os.getppid()}.partial", f".r.zarr2.{ended.pid}.partial", ".r.zarr.partial"}

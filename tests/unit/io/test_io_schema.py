@@ -27,7 +27,7 @@ ATTEMPT = {"ranks": 1, "start_step": 0, "assignment": {}, "versions": {}}
 RANK = {"status": "running"}
 
 
-def test_every_entry_says_what_it_is():
+def test_every_schema_entry_is_documented():
     for group in schema.GROUPS:
         assert group.doc.endswith(".")
         assert all(a.doc for a in group.attributes)

@@ -154,7 +154,7 @@ def test_ranks_agree_on_the_complete_step(replaced: Written, tmp_path: Path) -> 
     assert set(notes) == {f"{wanted} 300, but the recordings are complete only up to step 250"}
 
 
-def test_ranks_that_read_different_attempts_say_so(replaced: Written, tmp_path: Path) -> None:
+def test_ranks_that_read_different_attempts_raise(replaced: Written, tmp_path: Path) -> None:
     older = tmp_path / "older.zarr"
     shutil.copytree(replaced.path, older)
     root = json.loads((older / "zarr.json").read_text())

@@ -70,7 +70,7 @@ def test_windows_cover_the_range_and_bound_the_spikes(align):
     assert len(windows) >= 8
 
 
-def test_windows_of_nothing():
+def test_empty_windows():
     empty = [(table_of(np.empty(0, np.int64), 8), 0, 100)]
     assert plan_windows(empty, 0, 100, target=10, align=1) == [(0, 100)]
     assert plan_windows([], 0, 100, target=10, align=1) == [(0, 100)]

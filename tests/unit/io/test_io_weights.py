@@ -96,7 +96,7 @@ def test_nothing_before_the_first_row(tmp_path: Path) -> None:
         ({}, {"variables": "weight"}, "is not a list of names"),
     ],
 )
-def test_damage_is_told(
+def test_damage_is_reported(
     tmp_path: Path, changes: dict[str, Any], view: dict[str, Any], message: str
 ) -> None:
     path = write(tmp_path / "r.zarr", 3, **changes)
@@ -135,7 +135,7 @@ def test_variables_are_not_called_as_columns_are(name: str) -> None:
         ),
     ],
 )
-def test_damaged_rounding_errors_are_told(tmp_path: Path, errors: object, message: str) -> None:
+def test_damaged_rounding_errors_are_reported(tmp_path: Path, errors: object, message: str) -> None:
     path = write(tmp_path / "r.zarr", 1)
     about = json.loads((path / "zarr.json").read_text())
     about["attributes"]["quanta"] = {"errors": errors}

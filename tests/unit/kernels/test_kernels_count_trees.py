@@ -47,7 +47,7 @@ def test_blocks_add_up_and_may_be_evaluated_alone(blocks: int, distinct: bool) -
 
 
 @pytest.mark.parametrize("distinct", [False, True])
-def test_blocks_without_room_get_nothing(distinct: bool) -> None:
+def test_empty_blocks_get_no_counts(distinct: bool) -> None:
     sizes = np.array([0, 5, 0, 0, 7, 0])
     for total in (1, 12):
         found = _split(total, sizes, np.ones(6, bool), distinct)

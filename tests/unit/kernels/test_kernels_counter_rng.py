@@ -117,7 +117,7 @@ def test_words_are_uniform_in_every_byte(words) -> None:
 
 
 @pytest.mark.parametrize("draw", [_words, _streams])
-def test_neighbouring_keys_and_counters_share_nothing(draw) -> None:
+def test_neighbouring_keys_and_counters_are_independent(draw) -> None:
     # each bit of the difference of neighbours is 0 or 1 at even odds, and so is each pair of bits
     for first, second in (
         (draw(11, KEYS), draw(11, KEYS + 1)),

@@ -232,6 +232,6 @@ def test_functions_of_own_models_keep_to_their_precision(kind: type, ulps: float
     np.testing.assert_allclose(root[:-1], expected.astype(kind), rtol=200 * np.finfo(kind).eps)
 
 
-def test_a_small_exponent_loses_nothing() -> None:
+def test_small_exponent_loses_no_precision() -> None:
     x = np.array([1e-300, -1e-18, 5e-8])
     assert [exprel(one) for one in x] == pytest.approx([1.0, 1.0, 1.0 + 2.5e-8], rel=3e-16, abs=0)

@@ -139,7 +139,7 @@ def test_intervals_are_those_of_a_constant_hazard(precision: str, t_ref: float) 
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_far_from_the_threshold_chance_has_no_say(precision: str) -> None:
+def test_spikes_far_from_the_threshold_are_deterministic(precision: str) -> None:
     for v, spikes in ((-1e4, 0), (1e4, 64)):
         one = NeuronCall("gif_psc_exp", parameters(), 64, precision=precision)
         one.states["V_m"][:] = v

@@ -138,7 +138,7 @@ def test_kernels_do_not_import_scipy_but_other_functions_that_need_it_do(tmp_pat
         ({"DISTSNN_CACHE_DIR": "~/mine"}, "mine"),
     ],
 )
-def test_the_cache_lies_where_it_is_wanted(
+def test_cache_folder_follows_the_environment_variable(
     variables: dict[str, str], base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -199,7 +199,7 @@ print(v[63])
 
 
 @pytest.mark.ci
-def test_an_edited_kernel_of_a_user_is_compiled_anew(tmp_path: Path) -> None:
+def test_edited_user_kernel_is_recompiled(tmp_path: Path) -> None:
     code = RUN_KERNEL.format(folder=str(tmp_path))
     (tmp_path / "my_neuron.py").write_text(KERNEL)
     # it is the module that the kernel imports that changes
@@ -256,7 +256,7 @@ print(*(texts[0] == texts[1] for texts in seen.values()))
 """
 
 
-def test_an_edit_of_a_neuron_is_compiled_anew_and_no_other(tmp_path: Path) -> None:
+def test_edit_of_a_neuron_recompiles_this_neuron_only(tmp_path: Path) -> None:
     skip = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "distsnn", tmp_path / "distsnn", symlinks=False, ignore=skip)
     assert _python(EDITED, tmp_path, tmp_path) == "False False True"
@@ -319,7 +319,7 @@ def test_what_only_kernels_call_runs_uncompiled_from_python() -> None:
         assert _both(20) == 41
 
 
-def test_collection_is_paused_and_goes_on_as_before() -> None:
+def test_garbage_collection_is_paused_and_restored() -> None:
     assert gc.isenabled()
     with pytest.raises(ValueError, match="inside"), jit.collection_paused():
         assert not gc.isenabled()

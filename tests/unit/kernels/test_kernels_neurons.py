@@ -159,7 +159,7 @@ def test_ranges_may_be_cut_and_rows_wrap(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", list(EVERY))
-def test_padding_spikes_for_nobody(model: str) -> None:
+def test_padding_emits_no_spikes(model: str) -> None:
     one = NeuronCall(model, EVERY[model], 65)
     one.states["V_m"][:] = 1e3
     np.testing.assert_array_equal(one.step(0), np.arange(65))

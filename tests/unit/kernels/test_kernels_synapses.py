@@ -77,7 +77,7 @@ def test_factors_follow_the_recursion(
     assert found[0] == first
 
 
-def test_depression_and_facilitation_go_their_ways() -> None:
+def test_depression_and_facilitation_follow_closed_forms() -> None:
     regular = list(range(100, 1100, 100))
     assert np.all(np.diff(factors(record(0.5, 8000.0, 0.0), regular)) < 0)
     assert np.all(np.diff(factors(record(0.02, 1.0, 20_000.0), regular)) > 0)
@@ -97,7 +97,7 @@ def test_factors_never_leave_0_to_1() -> None:
 
 
 @pytest.mark.parametrize("model", ["tsodyks2", "tsodyks2 without facilitation", "nmda"])
-def test_a_record_brought_up_on_the_way_has_the_same_factors(model: str) -> None:
+def test_updating_a_source_record_in_between_gives_the_same_factors(model: str) -> None:
     row = record(0.3, 70.0, 0.0 if "without" in model else 90.0)
     module: ModuleType = kernels
     if model == "nmda":

@@ -67,7 +67,7 @@ def test_random_numbers_depend_on_seed_neuron_and_loop_alone() -> None:
         assert not (other == expected).any()
 
 
-def test_a_relay_emits_as_often_as_it_is_told() -> None:
+def test_relay_emits_the_given_number_of_spikes() -> None:
     call = NeuronCall("relaying_kernel", {"one": ONE}, 100, first_gid=7)
     arriving = np.zeros(100, int)
     arriving[[0, 3, 64, 99]] = 1, 5, emission.MAX_SPIKES, 2
@@ -109,7 +109,7 @@ def test_what_is_no_number_is_a_fault(
     assert call.counts.tolist() == [0, emission.NOT_FINITE, 77, 1, position]
 
 
-def test_numbers_whose_sum_is_none_are_no_fault() -> None:
+def test_finite_states_whose_sum_overflows_are_no_fault() -> None:
     call = NeuronCall("iaf_psc_exp", EXP, 130, precision="float32", first_gid=7)
     call.states["refractory"][:] = 50
     for name in ("I_syn_ex", "I_syn_in"):

@@ -262,7 +262,7 @@ def test_block_size(n_neurons, size):
     assert block_size(n_neurons) == size
 
 
-def test_blocks_start_anew_in_each_population():
+def test_no_block_spans_two_populations():
     network = Network(
         [Population(name, size, IafPscExp()) for name, size in (("A", 150), ("B", 3))]
     )

@@ -136,7 +136,7 @@ def test_malformed_folders_are_refused(tmp_path, kind, values, message):
 
 
 @pytest.mark.parametrize("content", [b"[" * 10**6, b"9" * 10**4, b"5", b"null", b"{}", b"\0"])
-def test_metadata_that_is_none_is_refused(tmp_path, content):
+def test_invalid_metadata_is_refused(tmp_path, content):
     group = write(tmp_path / "edges.zarr", "zarr 3")
     (group / "sources" / "zarr.json").write_bytes(content)
     with pytest.raises(DescriptionError, match=r"edges\.zarr"):
@@ -224,7 +224,7 @@ def test_a_network_with_a_file(file):
     ("weights", "given", "what"),
     [("weights", {"weight": 1.0, "delay": 1.0}, "in the file"), (None, {"delay": 1.0}, "missing")],
 )
-def test_weights_come_from_one_place(file, weights, given, what):
+def test_weights_are_given_in_one_place_only(file, weights, given, what):
     neurons = Population("E", 5, IafPscExp())
     projection = Projection(neurons, neurons, ConnectionFile(file, weights=weights), **given)
     with pytest.raises(DescriptionError, match=what) as error:

@@ -61,7 +61,7 @@ def test_the_scheme_follows_from_the_equations(model: NeuronModel, scheme: str) 
     assert model.scheme == scheme
 
 
-def test_a_model_stands_where_a_built_in_one_does() -> None:
+def test_user_defined_model_is_accepted_like_a_built_in_model() -> None:
     shared = Population("E", 3, LIF)
     own = Population("I", 3, LIF(tau_m=[9.0, 10.0, 11.0], E_L=Normal(-70.0, 1.0)))
     assert shared.model == LIF() == replace(LIF)()
@@ -324,7 +324,7 @@ def test_sub_expressions_cannot_grow_without_bound() -> None:
         ({"equationz": ""}, "did you mean 'equations'"),
     ],
 )
-def test_what_is_wrong_elsewhere_is_said(given: dict[str, Any], what: str) -> None:
+def test_error_without_a_position_names_its_field(given: dict[str, Any], what: str) -> None:
     with pytest.raises(DescriptionError, match=what):
         small(**given)
 

@@ -45,7 +45,7 @@ def test_built_in_models_are_found_by_name():
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_every_model_says_what_a_user_must_know(name):
+def test_every_model_is_documented_completely(name):
     model = get_neuron_model(name)
     assert model.__doc__
     for one in (*model.parameters().values(), *model.states.values()):

@@ -36,7 +36,7 @@ def small(**given: Any) -> PlasticityModel:
     )
 
 
-def test_a_rule_stands_where_a_built_in_one_does() -> None:
+def test_user_defined_rule_is_accepted_like_a_built_in_rule() -> None:
     shared = Projection(E, E, AllToAll(), 1.0, 1.0, synapse=PAIR)
     own = Projection(E, E, AllToAll(), 1.0, 1.0, synapse=PAIR(tau_plus=3.0, w_max=7.0))
     assert shared.synapse == PAIR() == PlasticityModel(**vars_of(PAIR))()
@@ -120,7 +120,9 @@ OTHER = FOLLOWED | {
         ("target", {"V m": "mV"}, "not the name of a variable"),
     ],
 )
-def test_what_a_rule_cannot_see_of_its_target_is_said(field: str, text: Any, what: str) -> None:
+def test_unreadable_target_states_are_refused_with_the_reason(
+    field: str, text: Any, what: str
+) -> None:
     with pytest.raises(DescriptionError, match=what):
         small(**(FOLLOWED | {field: text}))
 
@@ -268,7 +270,7 @@ def test_traces_cannot_depend_on_others_by_way_of_sub_expressions() -> None:
         ({"tracez": ""}, "did you mean 'traces'"),
     ],
 )
-def test_what_is_wrong_elsewhere_is_said(given: dict[str, Any], what: str) -> None:
+def test_error_without_a_position_names_its_field(given: dict[str, Any], what: str) -> None:
     with pytest.raises(DescriptionError, match=what):
         small(**given)
 

@@ -183,7 +183,7 @@ def test_stimuli_count():
     assert none.bound[EX] == 0.0
 
 
-def test_zero_weights_ask_for_nothing():
+def test_zero_weights_need_no_precision():
     found = of(Projection(E, E, OneToOne(), 0.0, 1.0), Projection(E, E, OneToOne(), 1.0, 1.0))
     assert found.exponent[EX] == -19
     assert found.shift == (0, 0)

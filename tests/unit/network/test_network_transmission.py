@@ -57,7 +57,7 @@ def test_networks_are_stored_and_read_back(synapse: EquationTransmission) -> Non
     assert type(one.synapse) is type(synapse)
 
 
-def test_a_model_stands_where_a_built_in_one_does() -> None:
+def test_user_defined_model_is_accepted_like_a_built_in_model() -> None:
     assert projection(FACILITATING).synapse == FACILITATING()
     assert FACILITATING() != FACILITATING(U=0.3)
     model = FACILITATING.synapse
@@ -139,7 +139,7 @@ def test_errors_point_at_the_place(
         ({"max_facter": 1.0}, "did you mean 'max_factor'"),
     ],
 )
-def test_what_is_wrong_elsewhere_is_said(given: dict[str, Any], what: str) -> None:
+def test_error_without_a_position_names_its_field(given: dict[str, Any], what: str) -> None:
     with pytest.raises(DescriptionError, match=what):
         small(**given)
 

@@ -38,7 +38,7 @@ def test_round_robin_deals_populations_out() -> None:
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 5, 16])
-def test_contiguous_cuts_into_pieces_of_like_size(ranks: int) -> None:
+def test_contiguous_makes_parts_of_similar_size(ranks: int) -> None:
     table = _table(64 * 100, 10, 64 * 60 + 5, 1)
     made = make_assignment(table, ranks, "contiguous")
     assert np.all(np.diff(made.owner) >= 0)

@@ -214,7 +214,7 @@ def test_dense_networks_end_balanced() -> None:
         ({"quality": "bset"}, "unknown quality 'bset'.*did you mean 'best'"),
     ],
 )
-def test_bad_settings_are_told(arguments: dict, message: str) -> None:
+def test_invalid_settings_are_refused(arguments: dict, message: str) -> None:
     with pytest.raises(DescriptionError, match=message):
         Graph(**arguments)
 
@@ -416,7 +416,7 @@ def test_the_best_quality_is_no_worse() -> None:
     assert np.bincount(best, flow.weight).max() <= ideal[0]
 
 
-def test_metis_says_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+def test_metis_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     # vertices of more than two shares: parts without a vertex are cut again
     for seed in range(300):
         draw = np.random.default_rng(seed)

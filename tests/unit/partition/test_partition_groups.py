@@ -106,7 +106,7 @@ def test_shares_are_kept_within_and_between_groups() -> None:
     np.testing.assert_array_equal(np.bincount(made.owner), [6, 2, 4, 4, 2, 6])
 
 
-def test_a_part_of_a_graph_keeps_what_lies_inside() -> None:
+def test_subgraph_keeps_its_inner_edges() -> None:
     network = modules(3)
     graph = build_traffic_graph(network, make_blocks(network), {"m0": 1.0, "m1": 2.0, "m2": 3.0})
     part = graph.subgraph(np.repeat([True, False, True], 8))
@@ -120,7 +120,7 @@ def test_a_part_of_a_graph_keeps_what_lies_inside() -> None:
     np.testing.assert_array_equal(graph.subgraph(np.ones(24, bool)).synapses, graph.synapses)
 
 
-def test_metrics_tell_both_levels() -> None:
+def test_metrics_cover_groups_and_all_ranks() -> None:
     network = modules(2)
     table = make_blocks(network)
     owner = np.repeat([0, 1, 2, 0, 1, 2, 3, 3], 2).astype(np.int32)

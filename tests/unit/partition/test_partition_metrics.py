@@ -129,7 +129,7 @@ def test_what_is_given_is_exact() -> None:
     np.testing.assert_array_equal(found.neurons, [200, 70])
 
 
-def test_one_rank_tells_nobody_anything() -> None:
+def test_metrics_of_one_rank_have_no_traffic() -> None:
     network = Network([E], [Projection(E, E, FixedIndegree(5), 1.0, 1.0)])
     table = make_blocks(network)
     found = expected_metrics(

@@ -53,7 +53,7 @@ def can_be_packed(weight: np.ndarray, capacity: np.ndarray) -> bool:
         ([9.0, 8.0, 7.0, 7.0, 5.0, 3.0], [26.0, 13.0], [False, False, False]),
     ],
 )
-def test_what_one_rule_misses_another_or_a_search_finds(
+def test_packing_rules_and_search_complement_each_other(
     weight: list[float], capacity: list[float], rules: list[bool]
 ) -> None:
     given = np.array(weight), np.array(capacity)

@@ -128,7 +128,7 @@ def test_rates_make_spikes_and_events() -> None:
         ({"E": np.nan, "I": 1.0}, "rates, population 'E'.*nan"),
     ],
 )
-def test_bad_rates_are_told(rates: dict, message: str) -> None:
+def test_invalid_rates_are_refused(rates: dict, message: str) -> None:
     network = Network([E, INH])
     with pytest.raises(DescriptionError, match=message):
         neuron_rates(network, rates)

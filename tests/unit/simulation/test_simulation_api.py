@@ -142,7 +142,7 @@ def test_closing_twice_and_running_afterwards(network: Network, tmp_path: Path) 
     ("time_ms", "message"),
     [(-1.0, "must not be negative"), (0.25, "not on the grid"), (float("nan"), "must be finite")],
 )
-def test_time_that_is_none_is_refused_and_the_simulation_goes_on(
+def test_invalid_time_is_refused_and_the_simulation_continues(
     network: Network, time_ms: float, message: str
 ) -> None:
     with Simulation(network) as simulation:
@@ -213,7 +213,7 @@ def test_error_in_the_body_marks_the_run_as_failed(network: Network, tmp_path: P
         simulation.run(1.0)
 
 
-def test_interrupt_stops_at_the_end_of_a_piece(network: Network, tmp_path: Path) -> None:
+def test_interrupt_stops_at_the_end_of_a_segment(network: Network, tmp_path: Path) -> None:
     simulation = Simulation(network, out=tmp_path / "run.zarr")
     before = signal.getsignal(signal.SIGINT)
 
@@ -404,7 +404,7 @@ print(before, peak_rss_bytes())
     assert after - before == pytest.approx(200e6, abs=3e6)
 
 
-def test_a_time_constant_of_zero_is_told_before_it_runs() -> None:
+def test_time_constant_of_zero_is_refused_before_the_run() -> None:
     model = NeuronModel("dV/dt = (E - V)/tau : mV", parameters={"E": (1, "mV"), "tau": (5, "ms")})
     cells = Population("E", 3, model(tau=np.array([5.0, 0.0, 5.0])))
     with pytest.raises(
@@ -421,7 +421,7 @@ def test_all_names_may_be_imported_at_once() -> None:
     assert {"NeuronModel", "simulate", "open_run"} <= set(dir(distsnn))
 
 
-def test_the_constructor_takes_what_a_script_says() -> None:
+def test_constructor_has_the_documented_keywords() -> None:
     names = [name for name in inspect.signature(Simulation).parameters if name[0] != "_"]
     assert names == [
         *("network", "seed", "ranks", "out", "overwrite", "partition", "delivery", "storage"),

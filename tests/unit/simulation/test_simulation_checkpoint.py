@@ -93,7 +93,9 @@ def test_relays_have_many_spikes_in_flight(tmp_path: Path) -> None:
     assert_same(*(dict(zip(("step", "gid"), one, strict=True)) for one in spikes))
 
 
-def test_saved_elsewhere_and_recorded_anew(network: Network, whole: Path, tmp_path: Path) -> None:
+def test_state_saved_elsewhere_is_recorded_in_a_new_store(
+    network: Network, whole: Path, tmp_path: Path
+) -> None:
     simulation = Simulation(network, seed=4)
     simulation.run(12.0)
     simulation.save(tmp_path / "state.zarr")
@@ -321,7 +323,7 @@ def test_rate_after_a_resume_in_mid_window_is_that_of_the_time_it_was_counted_in
     assert caught.value.rate == pytest.approx((gid < 150).sum() / 150 / 0.14)
 
 
-def test_ceiling_that_is_high_enough_changes_nothing(
+def test_rate_limit_that_is_not_reached_changes_nothing(
     network: Network, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run.zarr"
@@ -373,7 +375,7 @@ def test_attempt_that_a_power_cut_left_unreadable_is_left_out(
     assert_same(recorded(whole), recorded(out))
 
 
-def test_checkpoint_of_an_attempt_that_cannot_be_read_gives_way_to_the_one_before(
+def test_unreadable_attempt_falls_back_to_the_previous_checkpoint(
     network: Network, whole: Path, tmp_path: Path
 ) -> None:
     out = saved(network, tmp_path / "run.zarr")
@@ -394,7 +396,7 @@ def test_checkpoint_of_an_attempt_that_cannot_be_read_gives_way_to_the_one_befor
     assert_same(recorded(whole), recorded(out))
 
 
-def test_nothing_is_told_of_a_checkpoint_that_is_not_used(network: Network, tmp_path: Path) -> None:
+def test_unused_checkpoint_is_not_reported(network: Network, tmp_path: Path) -> None:
     out = saved(network, tmp_path / "run.zarr")
     lost = Simulation.restore(out, out=out)
     lost._stop(RuntimeError("given up"))
@@ -424,7 +426,7 @@ def test_attempt_that_was_saved_and_cannot_be_read_is_an_error(
     assert (out / "attempt000" / "rank0000").is_dir()
 
 
-def test_generation_that_was_gone_on_from_is_kept_whatever_path_led_to_it(
+def test_resumed_generation_is_kept_for_any_path_to_it(
     network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     saved(network, tmp_path / "run.zarr")
@@ -481,7 +483,7 @@ def test_processes_that_save_into_one_store_take_turns(
 
 
 @pytest.mark.parametrize("folder", [".", CHECKPOINT])
-def test_run_that_cannot_be_added_to_is_told_before_anything_is_built(
+def test_run_that_cannot_be_extended_is_refused_before_building(
     network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     out = saved(network, tmp_path / "run.zarr")
@@ -494,7 +496,7 @@ def test_run_that_cannot_be_added_to_is_told_before_anything_is_built(
     Simulation.restore(out).close()
 
 
-def test_damage_is_told_where_no_progress_is_shown(
+def test_damage_is_reported_without_progress(
     network: Network, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = saved(network, tmp_path / "run.zarr")

@@ -264,7 +264,7 @@ def test_a_table_that_no_message_could_hold_is_refused(
         assert sum(table.size for table in tables) == 500
 
 
-def test_a_plastic_projection_shows_weights_and_states_as_they_are() -> None:
+def test_plastic_projection_returns_current_weights_and_states() -> None:
     cells = Population("E", 300, IafPscDelta())
     rule = TAGGED(w_max=1.0)
     learns = Projection(cells, cells, FixedIndegree(5), 0.5, 1.5, synapse=rule, name="L")
@@ -306,7 +306,7 @@ def test_what_is_not_connected_is_refused(
         simulation.run(0.1)
 
 
-def test_ranks_that_ask_for_different_connections_are_told(tmp_path: Path) -> None:
+def test_different_connection_requests_of_ranks_are_refused(tmp_path: Path) -> None:
     made = network(tmp_path)
 
     def work(communicator: Any) -> None:

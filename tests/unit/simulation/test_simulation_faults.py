@@ -37,7 +37,7 @@ def falling() -> tuple[Network, int]:
     return network, step
 
 
-def test_state_that_is_not_finite_is_told_with_its_place(tmp_path: Path) -> None:
+def test_non_finite_state_is_reported_with_its_neuron(tmp_path: Path) -> None:
     network, step = falling()
     assert 10 < step < 100
     simulation = Simulation(network, out=tmp_path / "run.zarr")
@@ -67,7 +67,7 @@ def test_finite_states_are_no_fault() -> None:
         ([(100, 0), None, (99, 1)], 2),
     ],
 )
-def test_of_all_ranks_faults_the_first_is_told_by_each(
+def test_every_rank_reports_the_first_fault_of_all_ranks(
     places: list[tuple[int, int] | None], first: int
 ) -> None:
     faults = [None if place is None else Fault(*place, f"{place}") for place in places]
@@ -76,7 +76,7 @@ def test_of_all_ranks_faults_the_first_is_told_by_each(
     assert {str(one) for one in told} == {f"{places[first]}"}
 
 
-def test_without_a_fault_none_is_told() -> None:
+def test_no_fault_is_reported_without_a_fault() -> None:
     assert run(2, lambda ranks: first_fault(ranks, None))[0] == [None, None]
 
 
@@ -87,7 +87,7 @@ class _BesideAnother(SingleProcess):
         return [value, Fault(3, 7, "of rank 1")] if isinstance(value, Fault) else [value]
 
 
-def test_earlier_fault_of_a_higher_rank_is_told() -> None:
+def test_earliest_fault_is_reported_whatever_its_rank() -> None:
     simulation = Simulation(falling()[0], communicator=_BesideAnother())
     with pytest.raises(StateError, match=r"^of rank 1$"):
         simulation.run(90.0)

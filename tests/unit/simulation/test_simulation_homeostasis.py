@@ -115,7 +115,7 @@ def test_weights_follow_the_activity_of_their_neurons(tmp_path: Path) -> None:
     assert step.size > 300
 
 
-def test_neurons_come_to_the_rate_that_is_asked_for() -> None:
+def test_neurons_reach_the_target_rate() -> None:
     sources = Population("P", 64, PoissonNeuron(rate=30.0))
     cells = Population("C", 64, IafPscExp(I_e=Uniform(180.0, 360.0)))
     goals = np.linspace(5.0, 25.0, 64)

@@ -250,7 +250,7 @@ def inputs() -> list[Stimulus]:
         ("push", {"amplitude": [0.0] * 89 + [np.nan]}, r"amplitude\[89\]: must be finite"),
     ],
 )
-def test_what_cannot_be_set_is_refused_and_nothing_changes(
+def test_invalid_values_are_refused_and_change_nothing(
     name: Any, value: dict[str, Any], message: str
 ) -> None:
     made = network(*inputs())
@@ -285,7 +285,7 @@ def test_what_cannot_be_set_is_refused_and_nothing_changes(
         ("S", [4, 5], [21.0, 21.0], "neuron 5 would spike twice in one step; given 21.0"),
     ],
 )
-def test_what_cannot_be_emitted_is_refused_and_nothing_changes(
+def test_invalid_emitted_spikes_are_refused_and_change_nothing(
     source: str, neurons: Any, times: Any, message: str
 ) -> None:
     made = network(source=SpikeSource([20.0], [3]))

@@ -189,7 +189,9 @@ def test_compiler_that_fails_after_an_interrupt_was_interrupted() -> None:
             raise RuntimeError("no compiled object yet") from None
 
 
-def test_interrupt_that_was_lost_comes_in_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_interrupt_lost_in_a_destructor_is_raised_at_the_end(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     class Lost:
         def __del__(self) -> None:
             send()

@@ -24,7 +24,7 @@ def recorded(network: Network, path: Path, partition: str | Assignment | Graph) 
     return StoreReader(path)
 
 
-def test_what_graph_was_told_is_kept(network: Network, tmp_path: Path) -> None:
+def test_settings_of_graph_are_stored(network: Network, tmp_path: Path) -> None:
     path = tmp_path / "run.zarr"
     recorded(network, path, Graph(RATES, imbalance=0.1))
     with Simulation.restore(path, out=path) as simulation:
@@ -74,7 +74,7 @@ def test_other_strategies_are_kept(network: Network, tmp_path: Path) -> None:
         *({"groups": [2]}, {"groups": "x"}, {"groups": [1.0]}, {"groups": [True]}),
     ],
 )
-def test_damage_is_told(network: Network, tmp_path: Path, change: dict) -> None:
+def test_damage_is_reported(network: Network, tmp_path: Path, change: dict) -> None:
     reader = recorded(network, tmp_path / "run.zarr", "graph")
     group = open_group(open_root(reader.path, writable=True), "attempt000")
     assert group is not None

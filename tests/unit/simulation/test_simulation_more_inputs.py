@@ -91,7 +91,7 @@ def test_sine_is_the_course_of_its_values() -> None:
     assert_same(in_one_run(sine(**SINE)), in_one_run(network(course)), in_one_run(sine()))
 
 
-def test_sine_that_is_set_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+def test_sine_current_that_was_set_resumes_from_a_checkpoint(tmp_path: Path) -> None:
     made = sine(**SINE)
     with Simulation(made, seed=9) as simulation:
         simulation.run(11.0)
@@ -159,7 +159,7 @@ def test_sine_of_rates_that_is_set_is_as_if_described(rates: str, whole: bool) -
         assert_same(in_pieces(made, *actions), expected, in_one_run(made))
 
 
-def test_sine_of_rates_that_is_set_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+def test_sine_rate_that_was_set_resumes_from_a_checkpoint(tmp_path: Path) -> None:
     made = wavy(amplitude=4000.0, frequency=83.0, offset=3000.0)
     with Simulation(made, seed=9) as simulation:
         simulation.run(11.0)
@@ -309,7 +309,7 @@ def test_noise_that_is_set_is_made_of_the_same_draws() -> None:
     assert_same(in_pieces(noise(50.0, 0.0), *actions), course)
 
 
-def test_noise_that_is_set_while_a_draw_holds_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+def test_noise_set_during_a_constant_draw_resumes_from_a_checkpoint(tmp_path: Path) -> None:
     made, path = noise(100.0, 300.0, interval=6.0), tmp_path / "saved.zarr"
     with Simulation(made, seed=9) as simulation:
         simulation.run(11.0)
@@ -373,7 +373,7 @@ def test_spikes_added_to_an_input_are_saved_and_restored(tmp_path: Path) -> None
         assert_same(everyone(simulation), expected, in_one_run(made))
 
 
-def test_spikes_beyond_the_room_of_sums_are_refused_until_others_have_come() -> None:
+def test_spikes_that_could_overflow_sums_are_refused_until_others_arrived() -> None:
     with Simulation(network(events([1.0], [3], 2.0))) as simulation:
         plane, room = 0, simulation._inputs._input_headroom[0]
         weight = 0.7 * room * simulation._engine.quanta.quantum("E", "ex")
@@ -406,7 +406,7 @@ def test_spikes_that_an_input_cannot_have_are_refused(spikes: tuple, message: st
         simulation["events"].emit(*spikes)
 
 
-def test_the_state_of_gamma_processes_is_read_and_tells_their_next_spikes(tmp_path: Path) -> None:
+def test_state_of_gamma_processes_predicts_their_next_spikes(tmp_path: Path) -> None:
     rates = np.linspace(100.0, 4000.0, 90)
     with Simulation(gamma(rates, start=0.0, stop=np.inf), seed=9) as simulation:
         state = simulation["gamma"].state

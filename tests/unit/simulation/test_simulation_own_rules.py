@@ -110,7 +110,7 @@ def test_spikes_of_a_population_modulate() -> None:
         assert (simulation["E->E"].weights > first).mean() > 0.5
 
 
-def test_a_stored_run_goes_on_with_its_own_rule(tmp_path: Path) -> None:
+def test_stored_run_resumes_with_its_user_defined_rule(tmp_path: Path) -> None:
     network = learning(PAIR(learning_rate=0.05))
     with Simulation(network) as simulation:
         simulation.run(50.0)

@@ -278,9 +278,7 @@ def test_substeps_follow_what_is_changed() -> None:
         ("V_th", "high", r"parameters of 'E', V_th"),
     ],
 )
-def test_what_cannot_be_set_is_refused_and_nothing_changes(
-    name: str, value: Any, message: str
-) -> None:
+def test_invalid_values_are_refused_and_change_nothing(name: str, value: Any, message: str) -> None:
     def change(one: Simulation) -> None:
         with pytest.raises(DescriptionError, match=message):
             one["E"].parameters[name] = value
@@ -319,7 +317,7 @@ def test_values_that_cannot_be_integrated_are_refused_and_nothing_changes() -> N
     np.testing.assert_array_equal(*found)
 
 
-def test_ranks_that_give_different_values_are_told() -> None:
+def test_different_values_of_ranks_are_refused() -> None:
     def main(communicator: Communicator) -> str:
         with Simulation(network(IafPscExp(), 45.0), seed=SEED, communicator=communicator) as one:
             with pytest.raises(UsageError) as caught:

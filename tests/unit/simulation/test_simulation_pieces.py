@@ -51,7 +51,7 @@ def whole(network: Network, tmp_path_factory: pytest.TempPathFactory) -> dict:
     ids=["halves", "odd", "single steps", "sevens"],
 )
 @pytest.mark.parametrize("delivery", ["pull", "push"])
-def test_pieces_record_what_one_run_does(
+def test_several_run_calls_record_what_one_does(
     network: Network, whole: dict, tmp_path: Path, pieces: list[float], delivery: str
 ) -> None:
     assert sum(pieces) == pytest.approx(TOTAL)

@@ -235,7 +235,7 @@ def test_synapses_are_the_same_on_all_ranks() -> None:
             np.testing.assert_array_equal(values, expected)
 
 
-def test_learning_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+def test_learning_resumes_from_a_checkpoint(tmp_path: Path) -> None:
     network = Network(
         NETWORK.populations,
         [

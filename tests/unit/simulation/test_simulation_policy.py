@@ -67,7 +67,7 @@ def pace(policy: RunPolicy) -> SegmentScheduler:
     return SegmentScheduler(policy, 0.1, 1024, SingleProcess())
 
 
-def test_pieces_end_where_something_is_due() -> None:
+def test_segments_end_at_checkpoints_and_rate_checks() -> None:
     one = pace(RunPolicy(checkpoint_every=3.0, max_rate=10.0))
     assert one.segment_end(0, 10) == 10
     assert one.segment_end(0, 1000) == 30
@@ -77,7 +77,7 @@ def test_pieces_end_where_something_is_due() -> None:
     assert pace(RunPolicy()).segment_end(0, 1000) == 50
 
 
-def test_pieces_are_whole_epochs() -> None:
+def test_segments_are_whole_epochs() -> None:
     one = SegmentScheduler(RunPolicy(), 0.1, 1000, SingleProcess(), epoch_steps=30)
     ends, step = [], 0
     for spent in (0.0, 0.0, 0.0, 0.0, 0.0, 9.0, 9.0, 9.0, 9.0, 9.0, 9.0):
@@ -94,7 +94,7 @@ def test_pieces_are_whole_epochs() -> None:
     assert few.segment_end(0, 10**6) == 20  # more than that recordings cannot hold
 
 
-def test_worst_of_what_ranks_say_counts() -> None:
+def test_worst_outcome_of_all_ranks_counts() -> None:
     one = pace(RunPolicy(checkpoint_every=3.0))
     assert one.agree_after_segment(30, 30, 0.05, failed=False, signal=0) == (SAVE, 0)
     assert one.agree_after_segment(29, 29, 0.05, failed=False, signal=0) == (RUNNING, 0)
@@ -104,7 +104,7 @@ def test_worst_of_what_ranks_say_counts() -> None:
     assert late.agree_after_segment(30, 30, 0.05, failed=False, signal=0)[0] == OUT_OF_TIME
 
 
-def test_pieces_grow_while_they_are_short_and_shrink_when_they_are_long() -> None:
+def test_segments_grow_while_short_and_shrink_when_long() -> None:
     one = pace(RunPolicy())
     assert one.segment_end(0, 10**6) == 50
     one.agree_after_segment(50, 50, 0.001, failed=False, signal=0)

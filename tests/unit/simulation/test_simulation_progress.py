@@ -113,7 +113,7 @@ def test_run_of_no_time_has_a_full_bar(time: Time) -> None:
     ("stream", "variable", "bar"),
     [(Terminal, None, True), (io.StringIO, None, False), (io.StringIO, "1", True)],
 )
-def test_ranks_behind_a_pipe_are_told_of_the_terminal(
+def test_ranks_behind_a_pipe_know_of_the_terminal(
     time: Time,
     monkeypatch: pytest.MonkeyPatch,
     stream: type[io.StringIO],

@@ -68,7 +68,7 @@ def test_what_is_recorded_is_the_part_of_the_intervals(whole: dict, store: Path)
         reader.intervals("spikes/F")
 
 
-def test_a_run_goes_on_with_the_same_setting(whole: dict, tmp_path: Path) -> None:
+def test_resumed_run_keeps_its_recording_switches(whole: dict, tmp_path: Path) -> None:
     path = tmp_path / "run.zarr"
     begin(path)
     rates = resume(path)

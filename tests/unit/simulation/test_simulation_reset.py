@@ -115,7 +115,7 @@ def test_learnt_weights_stay(first: dict, tmp_path: Path) -> None:
     assert StoreReader(tmp_path / "again.zarr").metadata["script_changes"] == ["E->E"]
 
 
-def test_what_was_set_stays_and_what_was_held_goes_on(tmp_path: Path) -> None:
+def test_reset_keeps_values_that_a_script_set(tmp_path: Path) -> None:
     described = recorded(trial(learning(v_th=-52.0, rate=9000.0), tmp_path / "described.zarr"))
     with Simulation(learning(), seed=SEED) as simulation:
         state, parameters = simulation["E"].state, simulation["E"].parameters
@@ -180,7 +180,7 @@ def test_edges_that_were_replaced_are_noticed(replaced: np.ndarray, tmp_path: Pa
             simulation.reset(weights="described")
 
 
-def test_ranks_ask_for_the_same(tmp_path: Path) -> None:
+def test_ranks_must_give_reset_the_same_arguments(tmp_path: Path) -> None:
     def main(ranks: Communicator) -> list[str]:
         simulation, found = Simulation(learning(), communicator=ranks), []
         for asked in (

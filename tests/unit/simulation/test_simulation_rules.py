@@ -215,7 +215,9 @@ def check_pause(name: str, run: tuple[Found, Trains]) -> None:
 
 @pytest.mark.validation
 @pytest.mark.parametrize("name", RULES)
-def test_all_but_weights_goes_on_without_learning(name: str, pausing: tuple[Found, Trains]) -> None:
+def test_without_learning_all_but_weights_continues(
+    name: str, pausing: tuple[Found, Trains]
+) -> None:
     check_pause(name, pausing)
 
 

@@ -36,7 +36,7 @@ def test_a_weight_beside_an_outlier_acts_with_its_value(outlier: float, storage:
     np.testing.assert_allclose(found, weights, rtol=2.0**-10)
 
 
-def test_drawn_weights_act_alike_in_all_storages() -> None:
+def test_drawn_weights_are_equal_in_all_storage_formats() -> None:
     # one synapse a source: a small weight is not hidden by the sum with a large one
     one = Projection(S, D, FixedOutdegree(1), Lognormal(0.0, 3.0), 1.0)
     stored, explicit, drawn = (potentials(one, how) for how in ("auto", "explicit", "procedural"))

@@ -217,7 +217,7 @@ def test_what_is_set_acts_at_the_next_step(tmp_path: Path) -> None:
         ("refractory", Exponential(3.0), "refractory: must be an integer number of steps"),
     ],
 )
-def test_what_cannot_be_set_is_refused_and_nothing_changes(
+def test_invalid_values_are_refused_and_change_nothing(
     variable: Any, value: Any, message: str
 ) -> None:
     made = engines(cells({"V_m": V}), 1)
@@ -274,7 +274,7 @@ def other_variables(states: NeuronStates, rank: int) -> None:
 
 
 @pytest.mark.parametrize("work", [other_values, other_draws, other_variables])
-def test_ranks_that_do_different_things_are_told(work: Callable[[NeuronStates, int], None]) -> None:
+def test_different_calls_of_ranks_are_refused(work: Callable[[NeuronStates, int], None]) -> None:
     made = engines(cells({"V_m": V}), 3)
     before = kept(made)
     for error in on_ranks(made, work):
@@ -283,7 +283,7 @@ def test_ranks_that_do_different_things_are_told(work: Callable[[NeuronStates, i
     assert kept(made).tobytes() == before.tobytes()
 
 
-def test_ranks_that_name_different_neurons_are_told() -> None:
+def test_different_neurons_of_ranks_are_refused() -> None:
     made = engines(cells(), 2)
 
     def main(communicator: Communicator) -> None:

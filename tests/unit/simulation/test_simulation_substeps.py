@@ -74,7 +74,7 @@ def test_rates_are_within_half_a_percent(parameters: dict[str, float], weight: f
     assert len(chosen) == pytest.approx(len(exact), rel=0.005)
 
 
-def test_runs_say_what_was_chosen(tmp_path: Path) -> None:
+def test_run_metadata_contain_the_chosen_settings(tmp_path: Path) -> None:
     populations = [
         Population("A", 3, AeifCondExp()),
         Population("B", 3, IafCondExp(**SLOW)),

@@ -219,7 +219,7 @@ REFUSED = [
 ]
 
 
-def test_what_cannot_be_set_is_refused_and_nothing_changes() -> None:
+def test_invalid_values_are_refused_and_change_nothing() -> None:
     def change(one: Simulation) -> None:
         before = dict(one["p"].parameters)
         for name, value, message in REFUSED:

@@ -174,7 +174,7 @@ def test_reading_in_between_changes_nothing_and_single_precision_is_near(tmp_pat
 
 
 @pytest.mark.ci
-def test_switched_off_it_learns_nothing_and_goes_on_afterwards(tmp_path: Path) -> None:
+def test_learning_can_be_switched_off_and_on(tmp_path: Path) -> None:
     made = network(dataclasses.replace(PUBLISHED, precision="float64"))
     with Simulation(made, out=tmp_path / "run.zarr", communicator=SingleProcess()) as simulation:
         simulation.run(100.0)

@@ -118,7 +118,7 @@ def test_rows_are_what_the_script_reads_at_their_steps(whole: Path) -> None:
         run.weights("botch")
 
 
-def test_recording_changes_nothing_in_pieces_neither(whole: Path, tmp_path: Path) -> None:
+def test_recording_changes_nothing_with_several_run_calls(whole: Path, tmp_path: Path) -> None:
     bare = stored(tmp_path / "bare.zarr", network())
     pieces = stored(tmp_path / "pieces.zarr", WHOLE, (0.1, 7.4, 0.1, 22.3, 30.1))
     assert_same(recorded(whole), pieces)

@@ -69,8 +69,8 @@ def test_directive(name: str, value: str, line: str) -> None:
         ("a b", "1", "not an option"),
         ("--x", "1", "not an option"),
         ("X", "", "not an option"),
-        ("x", 'a"b', "cannot stand in a line"),
-        ("x", "a\nb", "cannot stand in a line"),
+        ("x", 'a"b', "cannot be written in a line"),
+        ("x", "a\nb", "cannot be written in a line"),
     ],
 )
 def test_directive_that_would_break_the_script_is_refused(name: str, value: str, what: str) -> None:

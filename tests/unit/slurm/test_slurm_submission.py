@@ -78,13 +78,13 @@ def test_script_is_submitted(program: Callable[[str, str], None], tmp_path: Path
     assert (tmp_path / "words").read_text() == "--parsable\n"
 
 
-def test_refusal_of_sbatch_is_told(program: Callable[[str, str], None]) -> None:
+def test_refusal_of_sbatch_is_reported(program: Callable[[str, str], None]) -> None:
     program("sbatch", "echo 'sbatch: error: Invalid partition name specified' >&2; exit 1")
     with pytest.raises(UsageError, match=r"^sbatch refused the job: Invalid partition name"):
         submit("x")
 
 
-def test_machine_without_sbatch_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_sbatch_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UsageError, match=r"sbatch is not installed.*--dry-run"):
         submit("x")
@@ -134,14 +134,14 @@ def test_dry_run_submits_nothing(tmp_path: Path, monkeypatch, capsys) -> None:
         ("--time 5 --out r.zarr --array 3-1", "--array: not an array of seeds"),
     ],
 )
-def test_mistakes_are_told_before_anything_is_queued(words: str, message: str, capsys) -> None:
+def test_mistakes_are_refused_before_a_job_is_queued(words: str, message: str, capsys) -> None:
     assert main([*WORDS, *words.split(), "--dry-run"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert message in captured.err
 
 
-def test_mpi_that_srun_does_not_know_is_told(
+def test_unknown_mpi_flag_of_srun_is_refused(
     program: Callable[[str, str], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     program("srun", f"cat <<'END'\n{LIST}END")

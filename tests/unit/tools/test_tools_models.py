@@ -89,7 +89,7 @@ def test_stored_network_is_the_network(model: Path, tmp_path: Path) -> None:
         ("from distsnn.network import Netwrok\n", "model.py, line 1: the file raised ImportError"),
     ],
 )
-def test_mistake_in_a_file_is_told_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+def test_error_in_a_file_is_reported_with_its_line(tmp_path: Path, text: str, message: str) -> None:
     found = wrong(tmp_path / "model.py", text)
     assert re.search(re.escape(message), found)
     assert found.startswith(str(tmp_path))
@@ -117,7 +117,7 @@ def test_interrupt_of_a_model_stays_one(tmp_path: Path) -> None:
         ("notes.txt", "not a Python file"),
     ],
 )
-def test_model_that_is_none(
+def test_path_that_is_not_a_model_is_refused(
     name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
