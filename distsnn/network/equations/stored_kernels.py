@@ -19,7 +19,10 @@ from distsnn.network.model import kernel_module_of
 HASH_LENGTH = 12
 _PACKAGE = Path(__file__).parents[2]
 # Files that decide what the kernel of a model is.
-_GENERATOR = ("codegen/*.py", "kernels/*.py", "network/equations/*.py")
+_GENERATOR = (
+    *("codegen/*.py", "kernels/*.py", "kernels/equations/*.py"),
+    "network/equations/*.py",
+)
 # The rest of a file's name is a hash; it has at most 255 bytes.
 _LONGEST_NAME = 40
 
