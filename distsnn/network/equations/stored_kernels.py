@@ -8,7 +8,6 @@ import hashlib
 import sys
 from dataclasses import fields
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +46,9 @@ def shipped_kernel(model: Any) -> str:
 @cache
 def text_folder() -> str:
     """Return the name of the folder of texts: it has a hash of all that decides a text."""
+    # a slow import, which other starts avoid
+    from importlib.metadata import version
+
     files = [path for pattern in _GENERATOR for path in sorted(_PACKAGE.glob(pattern))]
     texts = [(path.relative_to(_PACKAGE).as_posix(), path.read_bytes()) for path in files]
     return f"texts-{_hash(repr((texts, sys.version_info[:2], version('sympy'))))[:24]}"
