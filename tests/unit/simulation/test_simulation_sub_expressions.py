@@ -334,5 +334,4 @@ def test_info_names_what_is_recorded(alone: Path, capsys: pytest.CaptureFixture[
         "variables": ["I_syn"],
         "interval_ms": pytest.approx(0.3),
         "reduce": None,
-        "projection": None,
     }
