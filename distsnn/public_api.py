@@ -55,9 +55,12 @@ def no_such_name(package: str, name: str) -> AttributeError | ImportError:
 def public_function(function: Callable[P, R]) -> Callable[P, R]:
     """Make a function suggest the nearest of its keywords for a misspelt one, with UsageError.
 
-    Its signature, as `help` shows it, has no names of modules.
+    Its signature, as `help` shows it, has no names of modules, and no keywords that begin with an
+    underscore, which are for distsnn itself.
     """
-    signature = short_signature(inspect.signature(function), function.__globals__)
+    whole = inspect.signature(function)
+    shown = [one for name, one in whole.parameters.items() if not name.startswith("_")]
+    signature = short_signature(whole.replace(parameters=shown), function.__globals__)
     keywords = [
         name
         for name, parameter in signature.parameters.items()
@@ -69,7 +72,7 @@ def public_function(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
         for name in options:
-            if name not in keywords:
+            if name not in keywords and name not in whole.parameters:
                 raise unknown_name_error("keyword", name, keywords, where=label, error=UsageError)
         return function(*arguments, **options)
 

@@ -224,6 +224,14 @@ def test_signatures_have_no_names_of_modules(function: object) -> None:
     ).replace("'5min'", "").replace("'hops'", "")
 
 
+def test_keywords_for_distsnn_itself_are_neither_shown_nor_suggested() -> None:
+    for value in (Simulation, Simulation.__init__, simulate, distsnn.run_model):
+        assert not [name for name in inspect.signature(value).parameters if name.startswith("_")]
+    with pytest.raises(UsageError, match="unknown keyword 'job'") as error:
+        Simulation(Network([Population("E", 1, IafPscExp())]), job=None)  # type: ignore[call-arg]
+    assert "_job" not in str(error.value)
+
+
 def test_names_without_a_letter_are_suggested() -> None:
     names = dir(distsnn)
     suggested = [

@@ -260,7 +260,9 @@ def _sides(span: Span) -> tuple[Span, str, Span]:
 def _name(span: Span) -> NameNode:
     span = Span(span.source, span.start, span.start + len(span.text.rstrip()))
     if not is_name(span.text):
-        raise EquationError("not the name of a variable", span)
+        is_if = span.text.startswith("if ")
+        allowed = "NAME = EXPRESSION if CONDITION else NAME" if is_if else ""
+        raise EquationError("not the name of a variable", span, allowed=allowed)
     return NameNode(span.text, span)
 
 

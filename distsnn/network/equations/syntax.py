@@ -68,7 +68,6 @@ _REFUSED = {
     ast.Attribute: "attributes",
     ast.Lambda: "lambda",
     ast.Subscript: "indices",
-    ast.IfExp: "`a if condition else b` (write where(condition, a, b))",
     ast.BitXor: "^ (write ** for a power)",
     ast.Eq: "== (real numbers are compared with <, <=, >, >=)",
     ast.NotEq: "!= (real numbers are compared with <, <=, >, >=)",
@@ -254,6 +253,8 @@ class _Reader:
             case ast.BoolOp(op=op, values=values):
                 word = "and" if isinstance(op, ast.And) else "or"
                 return Operation(word, tuple(map(inner, values)), span)
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                return Operation("where", (inner(test), inner(body), inner(orelse)), span)
             case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARED:
                 return Operation(_COMPARED[type(op)], (inner(left), inner(right)), span)
             case ast.Compare(ops=[_, _, *_]):
@@ -275,7 +276,8 @@ class _Reader:
         raise EquationError(
             f"{construct} cannot be used in equations",
             span,
-            allowed=f"numbers, names, + - * / **, comparisons, {', '.join((*LOGIC, *FUNCTIONS))}",
+            allowed="numbers, names, + - * / **, comparisons, a if condition else b, "
+            + ", ".join((*LOGIC, *FUNCTIONS)),
         )
 
     def _receptor(self, tree: ast.expr) -> str:

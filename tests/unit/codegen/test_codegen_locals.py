@@ -98,6 +98,7 @@ def test_the_end_of_a_period_may_have_local_variables() -> None:
         ("a = V > 0*mV; n = where(a, 1, 2)", 1, 5, "a is a condition, not a number"),
         ("a = V; n = a", 1, 12, "n is in mV; allowed: 1"),
         ("exp = V; V = exp", 1, 1, "not the name of a variable"),
+        ("if V > w: V = w", 1, 1, "allowed: NAME = EXPRESSION if CONDITION else NAME"),
         ("a = 2; " + "a = a*a + a; " * 40 + "n = a", 1, None, "too large once"),
     ],
 )

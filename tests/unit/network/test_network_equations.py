@@ -160,6 +160,8 @@ def test_networks_are_stored_and_read_back(model: NeuronModel) -> None:
         ("dv/dt = E v*tau : mV", 1, 9, "cannot be read", "E"),
         ("dv/dt = E^2 : mV", 1, 9, r"\^ \(write \*\*", "E^2"),
         ("dv/dt = where(v, E, 0)/tau : mV", 1, 15, "must be a condition", "v"),
+        ("dv/dt = (0*mV if v else E)/tau : mV", 1, 18, "must be a condition", "v"),
+        ("dv/dt = (E if v > E else g)/tau : mV", 1, 26, "mV", "g"),
         ("dv/dt = v*(v > E)/tau : mV", 1, 12, "is a condition", "v > E"),
         ("dv/dt = (0 < v < E)*v/tau : mV", 1, 10, "a < b and b < c", "0 < v < E"),
         ("dv/dt = exp(v)*E/tau : mV", 1, 13, "argument of exp is in mV; allowed: 1", "v"),
@@ -378,6 +380,21 @@ def neuron_constants(text: str, values: dict[str, float]) -> dict[str, float]:
     return {name: float(one) for name, one in made.items()}
 
 
+def test_a_conditional_expression_is_where() -> None:
+    texts = "0*mV if v > E else w", "where(v > E, 0*mV, w)"
+    models = [
+        NeuronModel(
+            f"dv/dt = (({text}) - v)/tau : mV\ndw/dt = -w/tau : mV",
+            threshold="v > 10*mV",
+            reset=f"w = {text}; v = E",
+            parameters={"tau": (10.0, "ms"), "E": (-70.0, "mV")},
+        )
+        for text in texts
+    ]
+    with_if, with_where = map(kernel_text, models)
+    assert with_if == with_where
+
+
 # Random texts, valid now and then: pieces of the language with mistakes among them.
 PIECES = st.sampled_from(
     [
@@ -412,6 +429,7 @@ EXPRESSIONS = st.recursive(
         st.builds("({})**{}".format, inner, st.sampled_from(["2", "-1", "0.5", "3", "1.7"])),
         st.builds("{}({})".format, st.sampled_from(FUNCTIONS_OF_ONE), inner),
         st.builds("where({} > {}, {}, {})".format, inner, inner, inner, inner),
+        st.builds("({} if {} > {} else {})".format, inner, inner, inner, inner),
         st.builds("min({}, {})".format, inner, inner),
     ),
     max_leaves=12,
