@@ -47,6 +47,8 @@ class CurrentCalls:
     ) -> None:
         self._neurons, self._dt = neurons, layout.network.dt
         self._index = in_view(neurons, stimulus.target)
+        self._has_targets = bool((self._index >= 0).any())
+        self.calls: list[KernelCall] = []
         self.use(stimulus)
 
     def use(self, stimulus: ConstantCurrent | StepCurrent) -> None:
@@ -57,12 +59,18 @@ class CurrentCalls:
             course, acts = stimulus.amplitude, window(stimulus.start, stimulus.stop, dt)
         else:
             course, acts = Piecewise(stimulus.times, stimulus.amplitudes), (0, FOREVER)
-        self.calls: list[KernelCall] = []
-        if (self._index >= 0).any():
-            entry = kernels.add_current(neurons.real)
-            for start, stop, amplitude in pieces(course, *acts, dt):
-                each = spread(self._index, amplitude, 0.0)
-                self.calls.append(_current_call(neurons, entry, each, start, stop))
+        if not self._has_targets:
+            return
+        values = [*pieces(course, *acts, dt)]
+        if len(values) != len(self.calls):
+            entry, size = kernels.add_current(neurons.real), self._index.size
+            self.calls = [
+                _current_call(neurons, entry, np.zeros(size), start, stop)
+                for start, stop, _ in values
+            ]
+        for call, (start, stop, amplitude) in zip(self.calls, values, strict=True):
+            call.start, call.stop = start, stop
+            call.referenced_arrays[kernels.AMPLITUDES][:] = spread(self._index, amplitude, 0.0)
 
 
 class SineCalls:

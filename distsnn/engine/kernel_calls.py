@@ -74,12 +74,12 @@ def invoke(call: KernelCall, step: int, first: int | None = None, last: int | No
     return int(function(address(call.table), address(call.scalars), low, high, step))
 
 
+def call_row(call: KernelCall) -> tuple[int, ...]:
+    """Return the row of a call in a table of `kernels.loop.CALL`."""
+    addresses = call.entry.address, address(call.table), address(call.scalars)
+    return *addresses, call.first, call.last, call.start, call.stop, call.every, call.phase
+
+
 def call_table(calls: Sequence[KernelCall]) -> npt.NDArray[np.void]:
     """Return the calls as the loop takes them, `kernels.loop.CALL`."""
-    table = np.zeros(len(calls), loop.CALL)
-    for row, call in zip(table, calls, strict=True):
-        row["function"] = call.entry.address
-        row["table"], row["scalars"] = address(call.table), address(call.scalars)
-        for name in ("first", "last", "start", "stop", "every", "phase"):
-            row[name] = getattr(call, name)
-    return table
+    return np.array([call_row(call) for call in calls], loop.CALL)

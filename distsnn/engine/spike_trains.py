@@ -30,6 +30,22 @@ def receptor_weights(
     layout: LocalLayout, quanta: WeightQuanta, stimulus: RateInput | SpikeInput, weight: Floats
 ) -> tuple[int, npt.NDArray[np.int64]]:
     """Return the receptor plane of weights of one sign, and the weights in quanta."""
+    plane, exponent = _plane_and_exponent(layout, quanta, stimulus, bool((weight >= 0).all()))
+    return plane, to_integers(weight, exponent)
+
+
+def receptor_weight(
+    layout: LocalLayout, quanta: WeightQuanta, stimulus: RateInput
+) -> tuple[int, int]:
+    """Return the receptor plane of a stimulus of one weight, and the weight in quanta."""
+    weight = stimulus.weight
+    plane, exponent = _plane_and_exponent(layout, quanta, stimulus, weight >= 0)
+    return plane, round(math.ldexp(weight, -exponent))  # as `to_integers`, without arrays
+
+
+def _plane_and_exponent(
+    layout: LocalLayout, quanta: WeightQuanta, stimulus: RateInput | SpikeInput, positive: bool
+) -> tuple[int, int]:
     name = stimulus.target.population
     model = layout.network.population(name).model
     receptor = stimulus.receptor
@@ -37,9 +53,8 @@ def receptor_weights(
         if model.signed_receptors is None:
             receptor = model.receptors[0]
         else:
-            receptor = model.signed_receptors[0 if (weight >= 0).all() else 1]
-    integers = to_integers(weight, quanta.exponent[name, receptor])
-    return model.receptors.index(receptor), integers
+            receptor = model.signed_receptors[0 if positive else 1]
+    return model.receptors.index(receptor), quanta.exponent[name, receptor]
 
 
 class RateCalls(ABC):
@@ -82,32 +97,36 @@ class RateCalls(ABC):
         self._layout, self._quanta, self._ring = layout, quanta, ring
         self._dt, self._bits = layout.network.dt, ring.bits
         self._neurons, self._index = neurons, in_view(neurons, stimulus.target)
+        self._has_targets = bool((self._index >= 0).any())
         self._number, self._seed = number, seed
         self._described_weight: tuple[float, str | None] | None = None
+        self._varies = False
         self.calls: list[KernelCall] = []
         self.use(stimulus)
 
     def use(self, stimulus: RateInput) -> None:
         """Make the calls of a description of the stimulus, with the same target."""
-        if not (self._index >= 0).any():
+        if not self._has_targets:
             return
         if self._described_weight != (stimulus.weight, stimulus.receptor):
             self._described_weight = stimulus.weight, stimulus.receptor
             self._take_weight(stimulus)
-        course = 0.0 if isinstance(stimulus.rate, Sine) else stimulus.rate
-        self.calls = []
+            self.calls = []
         acts = window(stimulus.start, stimulus.stop, self._dt)
-        for start, stop, rate in pieces(course, *acts, self._dt):
-            call = self._call(start, stop)
-            if isinstance(stimulus.rate, Sine):
-                self.calls.append(self._vary(call, stimulus.rate))
-            else:
-                self._fill(call, rate)
-            self.calls.append(call)
+        if isinstance(stimulus.rate, Sine):
+            call = self._call(*acts)
+            self.calls, self._varies = [self._vary(call, stimulus.rate), call], True
+            return
+        rates = [*pieces(stimulus.rate, *acts, self._dt)]
+        if self._varies or len(rates) != len(self.calls):
+            self.calls = [self._call(start, stop) for start, stop, _ in rates]
+            self._varies = False
+        for call, (start, stop, rate) in zip(self.calls, rates, strict=True):
+            call.start, call.stop = start, stop
+            self._fill(call, rate)
 
     def _take_weight(self, stimulus: RateInput) -> None:
-        weight = np.asarray(stimulus.weight)
-        self._plane, self._weight = receptor_weights(self._layout, self._quanta, stimulus, weight)
+        self._plane, self._weight = receptor_weight(self._layout, self._quanta, stimulus)
         own = np.where(self._index >= 0, self._weight, 0)
         self._own_weights = own.astype(self._ring.rows.dtype)
 
@@ -204,9 +223,10 @@ class PoissonCalls(RateCalls):
 
     def _use_common_rate(self, call: KernelCall, search: bool, varies: bool = False) -> None:
         call.entry = poisson.shared_rate_entry(self._bits, search, self._everywhere, varies)
-        call.bind(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
-        call.bind(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
-        call.bind(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
+        if poisson.THRESHOLDS not in call.referenced_arrays:
+            call.bind(poisson.THRESHOLDS, np.empty(poisson.MOST_THRESHOLDS, np.uint64))
+            call.bind(poisson.GUIDE, np.empty(poisson.GUIDE_SIZE, np.int64))
+            call.bind(poisson.SCRATCH, np.zeros(poisson.SCRATCH_BYTES, np.uint8))
         if self._everywhere:
             call.bind(poisson.WEIGHTS, self._own_weights.dtype.type(self._weight).reshape(1))
         else:

@@ -8,10 +8,16 @@ import numpy.typing as npt
 
 from distsnn.engine.courses import in_view
 from distsnn.engine.currents import CurrentCalls, NoiseCalls, SineCalls, clearing
-from distsnn.engine.kernel_calls import KernelCall, call_table
+from distsnn.engine.kernel_calls import KernelCall, call_row, call_table
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import InputRing, LocalNeurons
-from distsnn.engine.spike_trains import GammaCalls, PoissonCalls, most_counts, receptor_weights
+from distsnn.engine.spike_trains import (
+    GammaCalls,
+    PoissonCalls,
+    most_counts,
+    receptor_weight,
+    receptor_weights,
+)
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import (
     ConstantCurrent,
@@ -38,13 +44,12 @@ def max_stimulus_input(
     A plane that it does not reach may be left out.
     """
     if isinstance(stimulus, RateInput):
-        plane, weights = receptor_weights(layout, quanta, stimulus, np.asarray(stimulus.weight))
-        max_count = most_counts(stimulus.max_rate() * layout.network.dt * 1e-3)
-        return {plane: max_count * abs(int(weights))}
+        plane, weight = receptor_weight(layout, quanta, stimulus)
+        return {plane: most_counts(stimulus.max_rate() * layout.network.dt * 1e-3) * abs(weight)}
     if isinstance(stimulus, SpikeInput):
         step = steps_array(stimulus.times, layout.network.dt, where="times")
-        weight = np.broadcast_to(stimulus.weight, step.shape)
-        return max_spike_input(layout, quanta, stimulus, step, stimulus.neurons, weight)
+        weights = np.broadcast_to(stimulus.weight, step.shape)
+        return max_spike_input(layout, quanta, stimulus, step, stimulus.neurons, weights)
     return {}
 
 
@@ -131,16 +136,15 @@ class Stimuli:
             for number, stimulus in enumerate(layout.network.stimuli)
         ]
         self.gammas = [calls for calls in self._calls if isinstance(calls, GammaCalls)]
-        self._tables = [call_table(self._clearing)]
-        self._tables += [call_table(calls.calls) for calls in self._calls]
-        self._join()
+        self._make_table()
 
     @property
     def calls(self) -> list[KernelCall]:  # noqa: D102 (attribute)
         return [*self._clearing, *(call for calls in self._calls for call in calls.calls)]
 
-    def _join(self) -> None:
-        self._table = np.concatenate(self._tables)
+    def _make_table(self) -> None:
+        self._table = call_table(self.calls)
+        self._n_rows = [len(calls.calls) for calls in self._calls]
 
     def acting(self, first: int, stop: int) -> npt.NDArray[np.void]:
         """Return the table of the calls that act in an iteration of first .. stop - 1.
@@ -161,8 +165,12 @@ class Stimuli:
         number = self._numbers[stimulus.name]
         calls: Any = self._calls[number]  # of the same kind as the stimulus
         calls.use(stimulus)
-        self._tables[1 + number] = call_table(calls.calls)
-        self._join()
+        rows = [call_row(call) for call in calls.calls]
+        if len(rows) == self._n_rows[number]:
+            first = len(self._clearing) + sum(self._n_rows[:number])
+            self._table[first : first + len(rows)] = rows
+        else:
+            self._make_table()
 
     def add_spikes(
         self,

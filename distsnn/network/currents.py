@@ -58,6 +58,7 @@ class ConstantCurrent(Stimulus):
 
     equations = ("I_stim += amplitude  # from start to stop",)
     quantities: ClassVar[Mapping[str, Quantity]] = {"amplitude": ("pA", ANY), **WINDOW}
+    per_neuron = ("amplitude",)
     scheme = (_STEPWISE,)
     peers: ClassVar[Mapping[str, str]] = {"NEST": "dc_generator", "GeNN": "DC"}
 
@@ -165,6 +166,8 @@ class SineCurrent(Stimulus):
         "offset": ("pA", ANY),
         **WINDOW,
     }
+    # the range of frequencies depends on the time step
+    per_neuron = ("amplitude", "phase", "offset")
     scheme = (
         "In each time step the current has the value of the step's begin. It is within rounding of",
         "the exact one after any number of steps.",
@@ -237,6 +240,7 @@ class NoiseCurrent(Stimulus):
         "interval": ("", POSITIVE),
         **WINDOW,
     }
+    per_neuron = ("mean", "sd")
     scheme = (_STEPWISE,)
     peers: ClassVar[Mapping[str, str]] = {"NEST": "noise_generator", "Brian2": "equations (`xi`)"}
 

@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from types import MappingProxyType
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
 
@@ -183,6 +183,9 @@ class Stimulus(Description, ABC):
         How exact it is, for its documentation.
     peers : mapping of str to str
         Names in other simulators, as of `Model`.
+    per_neuron : tuple of str
+        Fields that take a number or an array of one per target neuron. Only the range of their
+        quantity limits these.
     """
 
     equations: ClassVar[tuple[str, ...]] = ()
@@ -190,6 +193,7 @@ class Stimulus(Description, ABC):
     states: ClassVar[Mapping[str, State]] = {}
     scheme: ClassVar[tuple[str, ...]] = ()
     peers: ClassVar[Mapping[str, str]] = {}
+    per_neuron: ClassVar[tuple[str, ...]] = ()
 
     target: PopulationView
     name: str | None
@@ -213,10 +217,37 @@ class Stimulus(Description, ABC):
             If it cannot be given as described.
         """
 
+    def with_numbers(self, numbers: Mapping[str, object], *, where: str) -> Self:
+        """Return a checked stimulus with other numbers; its other fields were checked before.
+
+        Parameters
+        ----------
+        numbers : mapping of str to (float or array_like, shape (n_targets,))
+            By the name of their field, one of `per_neuron`.
+        where : str
+            Context for the error.
+
+        Raises
+        ------
+        DescriptionError
+            If it cannot be given with these numbers.
+        """
+        checked = {}
+        for name, number in numbers.items():
+            place = f"{where}, field {name}"
+            checked[name] = as_per_neuron(number, where=place)
+            self._check_number(checked[name], self.quantities[name][1], where=place)
+        changed = object.__new__(type(self))
+        changed._fill(**vars(self) | checked)
+        return changed
+
+    def _check_number(self, number: PerNeuron, allowed: Interval, *, where: str) -> None:
+        _check_per_neuron(number, self.target.size, allowed, where=where)
+
     def _check_per_neuron(self, name: str, *, where: str, allowed: Interval | None = None) -> None:
         value, place = getattr(self, name), f"{where}, field {name}"
         allowed = allowed or self.quantities[name][1]
-        _check_per_neuron(value, self.target.size, allowed, where=place)
+        self._check_number(value, allowed, where=place)
 
 
 def check_window(start: float, stop: float, dt: float, *, where: str) -> None:
@@ -250,6 +281,7 @@ class RateInput(Stimulus):
     """
 
     quantities: ClassVar[Mapping[str, Quantity]] = {"rate": ("spikes/s", NOT_NEGATIVE), **WINDOW}
+    per_neuron = ("rate",)
 
     rate: PerNeuron | Piecewise | Sine
     weight: float
@@ -380,8 +412,10 @@ class PoissonInput(RateInput):
             case Sine():
                 for name, value in self.rate.values().items():
                     self.check_common(value, where=f"{where}, field rate.{name}")
-            case value:
-                self.check_common(value, where=f"{where}, field rate")
+
+    def _check_number(self, number: PerNeuron, allowed: Interval, *, where: str) -> None:
+        super()._check_number(number, allowed, where=where)
+        self.check_common(number, where=where)
 
     def check_common(self, value: PerNeuron, *, where: str) -> None:
         """Check that a value of the rate is common to all neurons where they are correlated."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, unknown_name_error
-from distsnn.network import Network, Sine, SpikeInput, Stimulus
+from distsnn.network import Network, Piecewise, Sine, SpikeInput, Stimulus
 from distsnn.network.base import equal_values
 from distsnn.network.checks import steps_array
 from distsnn.network.description import stored_classes
@@ -25,6 +25,7 @@ _FIXED = {
     "n": "each process has a state, of which a checkpoint contains the described number",
 }
 _DOCUMENT = "values"
+_COURSES = Piecewise, Sine
 
 
 def values_of(stimulus: Stimulus) -> dict[str, Any]:
@@ -36,6 +37,14 @@ def values_of(stimulus: Stimulus) -> dict[str, Any]:
     }
     rate = values.get("rate")
     return values | (rate.values() if isinstance(rate, Sine) else {})
+
+
+def has_only_numbers(stimulus: Stimulus, values: Mapping[str, object]) -> bool:
+    """Return whether these values are numbers that `Stimulus.with_numbers` takes."""
+    for name, value in values.items():
+        if name not in stimulus.per_neuron or isinstance(value, _COURSES):
+            return False
+    return bool(values)
 
 
 def with_values(stimulus: AnyStimulus, values: Mapping[str, object], *, where: str) -> AnyStimulus:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from distsnn.comm import Communicator, broadcast_from_rank0, mark_collective
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.engine.spike_trains import receptor_weights
+from distsnn.engine.spike_trains import receptor_weight, receptor_weights
 from distsnn.engine.state_fields import StateField, StateHolder
 from distsnn.engine.stimuli import max_stimulus_input
 from distsnn.errors import DescriptionError, unknown_name_error
@@ -26,6 +26,7 @@ from distsnn.simulation.stimulus_changes import (
     check_times,
     decode_fields,
     encode_fields,
+    has_only_numbers,
     named_fields,
     values_of,
     with_values,
@@ -140,7 +141,11 @@ class StimulusControl(StateHolder):
 
         name, changed = broadcast_from_rank0(self._communicator, changes)
         if not checked:  # on the other ranks
-            stimulus = replace(self._current[name], **changed)
+            before = self._current[name]
+            if has_only_numbers(before, changed):
+                stimulus = before.with_numbers(changed, where=f"stimulus {name!r}")
+            else:
+                stimulus = replace(before, **changed)
             checked.append((stimulus, self._bound(stimulus)))
         self._apply(name, *checked[0])
 
@@ -261,6 +266,9 @@ class StimulusControl(StateHolder):
     def _checked(self, name: str, values: Mapping[str, object]) -> tuple[Stimulus, Bound]:
         """Return a stimulus with other values, and its bound, if it may be so from now on."""
         before = self._find(name)
+        if has_only_numbers(before, values):  # closed loops set these in every step
+            after = before.with_numbers(values, where=f"stimulus {name!r}")
+            return after, self._checked_bound(after)
         after = with_values(before, values, where=f"stimulus {name!r}")
         check_described(self._network, after)
         check_times(before, after, values, self._engine.step, self._network.dt)
@@ -322,13 +330,11 @@ class StimulusControl(StateHolder):
     def _largest_rate(self, stimulus: RateInput) -> float:
         """Return the largest rate of a process with which no sum can overflow, spikes/s."""
         engine = self._engine
-        plane, weight = receptor_weights(
-            engine.layout, engine.quanta, stimulus, np.asarray(stimulus.weight)
-        )
+        plane, weight = receptor_weight(engine.layout, engine.quanta, stimulus)
         if weight == 0:
             return math.inf
         # the inverse of `most_counts`, which rounds up; less by more than rounding errors
-        counts = self._free_input(str(stimulus.name), plane) // abs(int(weight))
+        counts = self._free_input(str(stimulus.name), plane) // abs(weight)
         mean = (math.sqrt(max(counts - 40.0, 0.0) + 36.0) - 6.0) ** 2 * (1.0 - 2.0**-40)
         return mean / (self._network.dt * 1e-3) / stimulus.processes
 

@@ -207,6 +207,70 @@ def test_a_change_is_an_end_and_a_start(before: Any, changed: dict[str, Any]) ->
     assert_same((found[0][order], found[1][order]), in_one_run(both))
 
 
+# By name, a stimulus and what a script sets one after the other: calls that exist are used again.
+SEQUENCES: dict[str, tuple[Stimulus, list[dict[str, Any]]]] = {
+    "Poisson": (
+        poisson(),
+        [
+            {"rate": 0.0},
+            {"rate": 9000.0},
+            {"rate": RATES},
+            {"rate": 300.0},  # of another kernel
+            {"correlation": 0.25},
+            {"rate": 5000.0},
+            {"correlation": 0.0},
+            {"rate": Piecewise([5.0, 15.0], [500.0, 9000.0])},
+            {"rate": Sine(5000.0, 60.0, 0.0, 5000.0)},
+            {"rate": Piecewise([5.0, 16.0], [RATES, 8000.0 + 0.0 * RATES])},
+            {"rate": Piecewise([5.0, 40.0], [9000.0, 0.0])},
+            {"rate": 0.0, "stop": 90.0},
+            {"rate": RATES[::-1]},
+            {"weight": -25.0},
+            {"rate": 7000.0},
+        ],
+    ),
+    "gamma": (
+        gamma(),
+        [{"rate": 1000.0}, {"rate": RATES}, {"rate": Sine(900.0, 60.0)}, {"rate": 3000.0}],
+    ),
+    "constant current": (
+        ConstantCurrent(VIEW, 100.0, name="changed"),
+        [{"amplitude": 400.0}, {"stop": 8.8}, {"stop": 90.0}, {"amplitude": CURRENTS}],
+    ),
+    "steps": (
+        StepCurrent(VIEW, [5.0, 14.0], [400.0, 100.0], name="changed"),
+        [
+            {"times": [5.0, 6.2], "amplitudes": [300.0, 500.0]},
+            {"amplitudes": [CURRENTS, -CURRENTS]},
+            {"times": [7.0], "amplitudes": [350.0]},
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_each_of_several_changes_is_as_described_from_then_on(name: str) -> None:
+    stimulus, changes = SEQUENCES[name]
+    made = network(stimulus)
+    with Simulation(made, seed=9) as simulation:
+        simulation.run(5.0)
+        for values in changes:
+            stimulus = replace(stimulus, **values)
+            described_so = network(stimulus)
+            assert choose_quanta(described_so).exponent == choose_quanta(made).exponent
+            state = snapshot.take_snapshot(simulation._engine)
+            simulation["changed"].set(**values)
+            simulation.run(2.5)
+            found, states = everyone(simulation), dict(simulation["E"].state)
+            with Simulation(described_so, seed=9) as expected:
+                snapshot.restore_snapshot(expected._engine, state.states, state.step, state.spikes)
+                expected.run(2.5)
+                for given, wanted in zip(found, everyone(expected), strict=True):
+                    np.testing.assert_array_equal(given, wanted, f"{values}")
+                for variable, array in dict(expected["E"].state).items():
+                    np.testing.assert_array_equal(states[variable], array, f"{values}")
+
+
 def together() -> Network:
     """Return a network with all stimuli that change."""
     stimuli = [stimulus for stimulus, _ in CHANGES.values()]
