@@ -64,16 +64,18 @@ def public_function(function: Callable[P, R]) -> Callable[P, R]:
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
         and name != "self"
     ]
+    public = [name for name in keywords if not name.startswith("_")]
     label = function.__qualname__.removesuffix(".__init__")
 
     @wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
         for name in options:
             if name not in keywords:
-                raise unknown_name_error("keyword", name, keywords, where=label, error=UsageError)
+                raise unknown_name_error("keyword", name, public, where=label, error=UsageError)
         return function(*arguments, **options)
 
-    call.__signature__ = signature  # type: ignore[attr-defined]
+    shown = [value for name, value in signature.parameters.items() if not name.startswith("_")]
+    call.__signature__ = signature.replace(parameters=shown)  # type: ignore[attr-defined]
     return call
 
 
