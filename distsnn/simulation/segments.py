@@ -31,7 +31,7 @@ def end_step(step: int, time_ms: float, dt: float) -> int:
     UsageError
         If the time is negative or off the grid, or more steps than there can be.
     """
-    n_steps = to_steps(time_ms, dt, where="run, time")
+    n_steps = to_steps(time_ms, dt, where="run, time", error=UsageError)
     if n_steps < 0:
         raise UsageError("time must not be negative", where="run", value=time_ms)
     if step + n_steps > _LAST_STEP:

@@ -182,7 +182,7 @@ def map_network(
                 )
             constrained = apply_board_limits(network, board, partial(read_edges, dt=network.dt))
             for simulated in (network, constrained.network):
-                if to_steps(simulate, simulated.dt, where="simulate") < 1:
+                if to_steps(simulate, simulated.dt, where="simulate", error=UsageError) < 1:
                     raise UsageError("nothing would run", where="simulate", value=simulate)
     with ExitStack() as stack:
         comparison = None

@@ -160,7 +160,7 @@ def submit_job(
         time = loaded.time_ms if time is None else time
     if time is None:
         raise UsageError("the biological time is missing", where="time", hint="set it, ms")
-    if to_steps(time, network.dt, where="time") < 0:
+    if to_steps(time, network.dt, where="time", error=UsageError) < 0:
         raise UsageError("must not be negative", where="time", value=time)
     if analyse not in (None, "report") and not Path(analyse).is_file():
         raise UsageError(

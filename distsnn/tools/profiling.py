@@ -67,9 +67,9 @@ def profile_network(
     """
     communicator = communicator or world()
     with collective_phase(communicator, "checking the settings"):
-        if to_steps(time, network.dt, where="time") < 1:
+        if to_steps(time, network.dt, where="time", error=UsageError) < 1:
             raise UsageError("nothing would be measured", where="time", value=time)
-        if to_steps(warmup, network.dt, where="warmup") < 0:
+        if to_steps(warmup, network.dt, where="warmup", error=UsageError) < 0:
             raise UsageError("must not be negative", where="warmup", value=warmup)
         if communicator.rank == 0 and out is not None and Path(out).exists():
             raise UsageError("exists already", where="out", value=os.fspath(out))

@@ -146,7 +146,7 @@ def test_invalid_time_is_refused_and_the_simulation_continues(
     network: Network, time_ms: float, message: str
 ) -> None:
     with Simulation(network) as simulation:
-        with pytest.raises(DescriptionError, match=message):
+        with pytest.raises(UsageError, match=message):
             simulation.run(time_ms)
         simulation.run(1.0)
         assert simulation.close().time_ms == pytest.approx(1.0)
