@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from distsnn.errors import DescriptionError
+from distsnn.errors import UsageError
 
 _VARIABLE = "DISTSNN_CACHE_DIR"
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
@@ -43,7 +43,7 @@ def make_directory(name: str) -> Path:
 
     Raises
     ------
-    DescriptionError
+    UsageError
         If nothing can be written there, or if another user could write there.
     """
     path = base_directory() / name
@@ -54,7 +54,7 @@ def make_directory(name: str) -> Path:
             tempfile.TemporaryFile(dir=path).close()
             _remove_partial_files(folder)
     except OSError as error:
-        raise DescriptionError(
+        raise UsageError(
             f"the cache of kernels cannot be written ({error.strerror})",
             where=str(path),
             allowed=f"a folder that can, named by the environment variable {_VARIABLE}",
@@ -165,7 +165,7 @@ def _opened(path: Path) -> Iterator[int]:
 
     Raises
     ------
-    DescriptionError
+    UsageError
         If another user owns one of the two folders or may write to it.
     """
     outer = _open_folder(path.parent, None)
@@ -210,8 +210,8 @@ def _check(path: Path, status: os.stat_result) -> None:
         raise _refusal(path, "can be written by other users", status)
 
 
-def _refusal(path: Path, problem: str, status: os.stat_result) -> DescriptionError:
-    return DescriptionError(
+def _refusal(path: Path, problem: str, status: os.stat_result) -> UsageError:
+    return UsageError(
         f"the folder of kernels {problem}, so its code is not run",
         where=str(path),
         value=f"owner {_user(status.st_uid)}, mode {stat.S_IMODE(status.st_mode):04o}",

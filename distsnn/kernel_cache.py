@@ -78,7 +78,7 @@ def cache_directory() -> Path:
 
     Raises
     ------
-    DescriptionError
+    UsageError
         If nothing can be written there, or if another user could write there.
     """
     return make_directory(fingerprint())
@@ -151,7 +151,7 @@ class KernelCache(FunctionCache):  # type: ignore[misc]
 
     Raises
     ------
-    DescriptionError
+    UsageError
         If the cache folder cannot be used.
     """
 

@@ -59,24 +59,24 @@ def public_function(function: Callable[P, R]) -> Callable[P, R]:
     underscore, which are for distsnn itself.
     """
     whole = inspect.signature(function)
-    shown = [one for name, one in whole.parameters.items() if not name.startswith("_")]
-    signature = short_signature(whole.replace(parameters=shown), function.__globals__)
+    public = [value for name, value in whole.parameters.items() if not name.startswith("_")]
     keywords = [
-        name
-        for name, parameter in signature.parameters.items()
+        parameter.name
+        for parameter in public
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
-        and name != "self"
+        and parameter.name != "self"
     ]
     label = function.__qualname__.removesuffix(".__init__")
 
     @wraps(function)
     def call(*arguments: P.args, **options: P.kwargs) -> R:
         for name in options:
-            if name not in keywords and name not in whole.parameters:
+            if name not in keywords and not (name.startswith("_") and name in whole.parameters):
                 raise unknown_name_error("keyword", name, keywords, where=label, error=UsageError)
         return function(*arguments, **options)
 
-    call.__signature__ = signature  # type: ignore[attr-defined]
+    shown = short_signature(whole.replace(parameters=public), function.__globals__)
+    call.__signature__ = shown  # type: ignore[attr-defined]
     return call
 
 

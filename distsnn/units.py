@@ -5,7 +5,7 @@ Times are converted once, in descriptions; all other modules use integer steps.
 
 import math
 
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, InputError
 
 # A time is on the grid if it is within this fraction of a step: far above the rounding of decimal
 # fractions of a millisecond, far below any intended difference.
@@ -17,7 +17,9 @@ MOST_STEPS = 2.0**53
 Steps = int
 
 
-def to_steps(time_ms: float, dt: float, *, where: str) -> Steps:
+def to_steps(
+    time_ms: float, dt: float, *, where: str, error: type[InputError] = DescriptionError
+) -> Steps:
     """Convert a time to an integer number of steps.
 
     Parameters
@@ -28,6 +30,8 @@ def to_steps(time_ms: float, dt: float, *, where: str) -> Steps:
         Step, ms.
     where : str
         Context for the error.
+    error : type of InputError
+        Class of the error: another one where the time is not part of a description.
 
     Returns
     -------
@@ -36,19 +40,19 @@ def to_steps(time_ms: float, dt: float, *, where: str) -> Steps:
 
     Raises
     ------
-    DescriptionError
+    InputError
         If the time is not finite, too long or not a multiple of `dt`.
     """
     if not math.isfinite(time_ms):
-        raise DescriptionError("time must be finite", where=where, value=time_ms)
+        raise error("time must be finite", where=where, value=time_ms)
     exact = time_ms / dt
     if not abs(exact) < MOST_STEPS:
-        raise DescriptionError(
+        raise error(
             "time is too long", where=where, value=time_ms, allowed=f"below {MOST_STEPS * dt:g} ms"
         )
     rounded = round(exact)
     if abs(exact - rounded) > GRID_TOLERANCE * max(1.0, abs(exact) * 1e-6):
-        raise DescriptionError(
+        raise error(
             "time is not on the grid",
             where=where,
             value=time_ms,

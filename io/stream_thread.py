@@ -55,7 +55,7 @@ class WriterThread:
             start += count
 
     def advance(self, step: int) -> None:
-        """Declare that all rows stamped ≤ `step` are appended to all streams."""
+        """Mark all rows up to `step` as appended to all streams."""
         with self._changed:
             self._raise_error()
             for stream in self._streams:

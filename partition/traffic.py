@@ -69,6 +69,15 @@ class TrafficGraph:
         return self.neurons.size
 
     @cached_property
+    def core_targets(self) -> dict[bytes, Any]:
+        """Core targets that were computed for this graph, by the core of each slice.
+
+        Packing, limits and mapping onto boards need the same ones, and built connectivity makes
+        them slow to compute.
+        """
+        return {}
+
+    @cached_property
     def source(self) -> npt.NDArray[np.int32]:
         """Source slice of each edge, shape (n_edges,)."""
         return np.repeat(np.arange(self.n, dtype=np.int32), np.diff(self.start))

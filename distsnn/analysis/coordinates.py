@@ -44,7 +44,7 @@ def per_neuron(
 def bin_centres(selection: Selection, bin_steps: int) -> NDArray[np.float64]:
     """Return the middle of each bin, ms.
 
-    Bin i holds the spikes stamped in (start_step + i·bin_steps, start_step + (i+1)·bin_steps].
+    Bin i counts the spikes with steps in (start_step + i·bin_steps, start_step + (i+1)·bin_steps].
     """
     bins = selection.bins(bin_steps)
     middle = selection.start_step + (np.arange(bins, dtype=np.float64) + 0.5) * bin_steps

@@ -50,7 +50,7 @@ class SpikeArrays(NamedTuple):
     Attributes
     ----------
     step : dask.array of int32
-        Stamps, steps.
+        Spike steps.
     time_ms : dask.array of float64
         Times, ms.
     gid : dask.array of uint32

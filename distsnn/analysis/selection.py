@@ -148,7 +148,7 @@ class Window:
     after, until : int
         The window (after, until], steps.
     step : ndarray of int32, shape (n,)
-        Stamps, ascending.
+        Spike steps, ascending.
     neuron : ndarray of int64, shape (n,)
         Number of the neuron within the selection's `Neurons`.
     """

@@ -34,27 +34,29 @@ def add_board_commands(
     mapper.add_argument(
         "--board", metavar="BOARD", required=True, help="a board's name, or a YAML file"
     )
-    mapper.add_argument("--board-grid", metavar="CxR", help="join columns x rows of boards (1x1)")
-    mapper.add_argument("--rates", metavar="FILE", help=f"{rates} (1 spike/s)")
+    mapper.add_argument(
+        "--board-grid", metavar="CxR", help="columns x rows of connected boards (default: 1x1)"
+    )
+    mapper.add_argument("--rates", metavar="FILE", help=f"{rates} (default: 1 spike/s)")
     mapper.add_argument(
         "--neurons-per-core",
         metavar="N",
         type=_neurons,
-        help="neurons per core, at most (default: what a core takes; needed where that is unknown)",
+        help="maximum number of neurons per core (default: that of the board, if it is known)",
     )
     mapper.add_argument(
         "--objective",
         choices=("hops", "congestion", "energy"),
         default="hops",
-        help="short ways; also spread over links, where there are several; or little energy "
-        "(default: %(default)s)",
+        help="hops: short paths; congestion: short paths, spread over links; energy: least energy "
+        "of links and chips (default: %(default)s)",
     )
     mapper.add_argument(
         "--simulate",
         metavar="MS",
         type=time,
-        help="also simulate this time with and without the board's limits, and print the "
-        "difference (its rates are the default of --rates)",
+        help="also simulate this time with and without the limits of the board, and print the "
+        "differences; the default of --rates is then the simulated rates",
     )
     mapper.add_argument(
         "--connectivity",

@@ -16,14 +16,14 @@ exit codes: 0 done, 2 bad usage or model, 1 failed, 130 interrupted, 85 stopped 
 or --wall-limit (start it again with --resume)
 """
 _MODEL = (
-    "an example's name, a Python file that defines build(**parameters) -> Network, a run's store "
-    "(its network is run again, with its seed and time unless others are given), or a folder with "
-    "a network description; a network with user-defined model classes needs their Python file as "
-    "MODEL, also with --resume"
+    "name of an example, a Python file that defines build(**parameters) -> Network, a run store "
+    "(its network runs again, by default with its seed and time), or a folder with a network "
+    "description; a network with user-defined model classes needs their Python file, also with "
+    "--resume"
 )
 
 
-_RATES = "rates of the populations, which `distsnn profile` wrote, or a run's store"
+_RATES = "rates of the populations: a file of `distsnn profile`, or a run store"
 _ASSIGNMENT = "the rank of each population, or of each of its blocks, in a JSON file"
 
 
@@ -126,19 +126,19 @@ def _build(*, prints_help: bool = True) -> tuple[_Parser, dict[str, _Parser]]:
 
     _add_run(add("run", "simulate a model and record it"))
     info = add("info", "print a summary of a run in numbers")
-    info.add_argument("run", metavar="RUN", help="the run's store")
+    info.add_argument("run", metavar="RUN", help="run store")
     info.add_argument("--json", action="store_true", help="print JSON")
     report = add("report", "write a page with a run's plots, settings and timing")
-    report.add_argument("run", metavar="RUN", help="the run's store")
+    report.add_argument("run", metavar="RUN", help="run store")
     report.add_argument(
-        "--out", metavar="FILE", help="the page (default: RUN with the ending .html)"
+        "--out", metavar="FILE", help="HTML file to write (default: RUN with the ending .html)"
     )
     _add_submit(add("submit", "run a model as a batch job of SLURM"))
     _add_partition(add("partition", "compare strategies that assign a model to ranks"))
     _add_profile(add("profile", "measure a model's rates in a short run, for partitioning"))
     add_board_commands(add, _add_model, _time, _RATES)
     add("examples", "list the example networks that come with distsnn")
-    models = add("models", "list the models of neurons and synapses and the stimuli, or show one")
+    models = add("models", "list neuron models, synapse models and stimuli, or show one in full")
     models.add_argument(
         "name",
         metavar="NAME",
@@ -186,7 +186,7 @@ def _add_run(run: _Parser) -> None:
     run.add_argument(
         "--strategy",
         metavar="NAME",
-        help="how neurons are assigned to ranks: round_robin, contiguous, population, graph "
+        help="strategy that assigns neurons to ranks: round_robin, contiguous, population, graph "
         "(default: round_robin; with --resume, the run's strategy)",
     )
     run.add_argument("--assignment", metavar="FILE", help=f"instead of --strategy: {_ASSIGNMENT}")
@@ -195,13 +195,14 @@ def _add_run(run: _Parser) -> None:
         "--delivery",
         metavar="NAME",
         default="auto",
-        help="how spikes are delivered: auto, pull, push (default: %(default)s)",
+        help="method of spike delivery: auto, pull, push (default: %(default)s)",
     )
     run.add_argument(
         "--storage",
         metavar="NAME",
         default="auto",
-        help="how synapses are stored: auto, packed, explicit, procedural (default: %(default)s)",
+        help="storage format of synapses: auto, packed, explicit, procedural "
+        "(default: %(default)s)",
     )
     run.add_argument(
         "--resume",
@@ -251,7 +252,7 @@ def _add_graph(command: _Parser) -> None:
         "--rank-speeds",
         metavar="LIST",
         type=_rank_speeds,
-        help="for graph: speed of each rank, such as 1,1,2, of which only ratios count",
+        help="for graph: relative speed of each rank, such as 1,1,2",
     )
     command.add_argument(
         "--quality",
@@ -264,7 +265,10 @@ def _add_graph(command: _Parser) -> None:
 def _add_partition(partition: _Parser) -> None:
     _add_model(partition, seed=False)  # what is compared are expected values
     partition.add_argument(
-        "--ranks", metavar="N", type=_ranks, help="MPI ranks (default: a run's own, else 2)"
+        "--ranks",
+        metavar="N",
+        type=_ranks,
+        help="number of MPI ranks (default: that of the run, else 2)",
     )
     partition.add_argument(
         "--strategy",
@@ -272,11 +276,13 @@ def _add_partition(partition: _Parser) -> None:
         action="append",
         help="round_robin, contiguous, population or graph; may be repeated (default: all)",
     )
-    partition.add_argument("--assignment", metavar="FILE", help=f"besides: {_ASSIGNMENT}")
+    partition.add_argument(
+        "--assignment", metavar="FILE", help=f"also compare this assignment: {_ASSIGNMENT}"
+    )
     _add_graph(partition)
     partition.add_argument("--json", action="store_true", help="print JSON")
     partition.add_argument(
-        "--plot", metavar="FILE", help="plot traffic between ranks, their load, and delays"
+        "--plot", metavar="FILE", help="plot spikes and delays between ranks, and their load"
     )
 
 
@@ -301,7 +307,7 @@ def _add_profile(profile: _Parser) -> None:
 
 def _add_submit(submit: _Parser) -> None:
     _add_model(submit)
-    submit.add_argument("--out", metavar="RUN", help="where to record the run")
+    submit.add_argument("--out", metavar="RUN", help="run store to record to")
     submit.add_argument("--time", metavar="MS", type=_submitted_time, help="biological time, ms")
     submit.add_argument(
         "--array",
@@ -318,13 +324,15 @@ def _add_submit(submit: _Parser) -> None:
     submit.add_argument(
         "--analyse",
         metavar="WHAT",
-        help="once all is complete: report, or a Python file that gets the runs as arguments",
+        help="after all runs: `report`, or a Python file that gets the run stores as arguments",
     )
-    submit.add_argument("--dry-run", action="store_true", help="print the script, submit nothing")
+    submit.add_argument(
+        "--dry-run", action="store_true", help="print the script without submitting it"
+    )
     submit.add_argument(
         "--template",
         metavar="NAME",
-        help="print a file to copy and edit, and nothing else: scaling, seeds, dask-analysis",
+        help="print a template to copy and edit, and exit: scaling, seeds, dask-analysis",
     )
     _add_slurm(submit.add_argument_group("SLURM"))
 
@@ -333,12 +341,12 @@ def _add_slurm(group: Any) -> None:
     group.add_argument(
         "--time-limit",
         metavar="LIMIT",
-        help="sbatch's --time, the limit on the wall time of one start: minutes, H:M:S or D-H:M",
+        help="sbatch's --time, the wall-clock limit of one start: minutes, H:M:S or D-H:M",
     )
     group.add_argument(
         "--ntasks", metavar="N", type=_ranks, default=1, help="MPI ranks (default: %(default)s)"
     )
-    group.add_argument("--nodes", metavar="N", type=_nodes, help="nodes to spread them over")
+    group.add_argument("--nodes", metavar="N", type=_nodes, help="number of nodes")
     for name in ("partition", "account", "qos", "mem"):
         group.add_argument(f"--{name}", metavar=name.upper(), help=f"sbatch's --{name}")
     group.add_argument(
@@ -353,10 +361,12 @@ def _add_slurm(group: Any) -> None:
         metavar="LINE",
         action="append",
         default=[],
-        help="a shell command that comes first, such as 'module load mpich'; may be repeated",
+        help="a shell command to run first, such as 'module load mpich'; may be repeated",
     )
     group.add_argument(
-        "--mpi", metavar="NAME", help="srun's --mpi (default: what the MPI of mpi4py needs)"
+        "--mpi",
+        metavar="NAME",
+        help="srun's --mpi (default: the value for the MPI library of mpi4py)",
     )
     group.add_argument(
         "--checkpoint-wall-time",
@@ -368,7 +378,7 @@ def _add_slurm(group: Any) -> None:
         "--checkpoint-lead",
         metavar="S",
         type=_seconds,
-        help="seconds before the limit at which to save (120, or a quarter of a short limit)",
+        help="save this time before --time-limit, s (default: 120, or a quarter of a short limit)",
     )
 
 

@@ -169,10 +169,8 @@ class RankEngine:
     def _make_ring(self) -> InputRing:
         synapses, layout = self.synapses, self.layout
         # pull delivery adds to the row of the current iteration, and needs no rows ahead
-        plans = [
-            *(row_set.plan for row_set in synapses.row_sets),
-            *(generator.plan for generator in synapses.generators),
-        ]
+        plans = [row_set.plan for row_set in synapses.row_sets]
+        plans += [generator.plan for generator in synapses.generators]
         ahead = max((plan.max_delay for plan in plans if not plan.pull), default=0)
         n_rows = 1 << min(ahead, synapses.largest_delay).bit_length()
         max_input = self.max_weight_count * self.max_weight_sums

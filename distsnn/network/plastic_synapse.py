@@ -36,7 +36,7 @@ class PlasticSynapse(SynapseModel):
     """Base class of models of synapses whose weights change with spikes of source and target.
 
     A synapse's delay d has an axonal part, the same for all of a projection, and a dendritic one,
-    d - axonal_delay, of at least dt. A source's spike stamped s reaches the synapse at
+    d - axonal_delay, of at least dt. A source's spike at step s reaches the synapse at
     s + axonal_delay, a target's at s + the dendritic delay. Where both come at the same time the
     target's is first, and the two do not see each other. The weight after the source's spike acts
     on the target at s + d.

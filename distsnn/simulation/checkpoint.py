@@ -15,7 +15,7 @@ from distsnn.comm import Communicator, collective_phase
 from distsnn.engine import snapshot
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.local_neurons import spikes_per_step
-from distsnn.errors import DescriptionError, RecordingError, StoreError, printable
+from distsnn.errors import DescriptionError, RecordingError, StoreError, UsageError, printable
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import CheckpointReader
 from distsnn.io.checkpoint_writer import CheckpointWriter
@@ -271,7 +271,7 @@ def check_checkpoint_store(store: Path, network: Network, seed: int) -> None:
     if differences:
         raise DescriptionError(f"is of another network: {differences[0]}", where=str(store))
     if reader.attempts:
-        raise DescriptionError(
+        raise UsageError(
             "the store contains a run of its own",
             where=str(store),
             hint="choose a new path, or a store that `save` wrote",

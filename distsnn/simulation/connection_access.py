@@ -17,7 +17,7 @@ from distsnn.engine.connection_table import (
 from distsnn.engine.edges import Records, array_records
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.rank_engine import RankEngine
-from distsnn.errors import DescriptionError, SimulationStateError
+from distsnn.errors import DescriptionError, SimulationStateError, UsageError
 from distsnn.network import (
     ConnectionFile,
     ConnectionList,
@@ -101,7 +101,7 @@ def iterate_connections(
 
     Raises
     ------
-    DescriptionError
+    DescriptionError, UsageError
         As `read_connections`; also if `table_size` is not a positive integer.
     SimulationStateError
         During the iteration, if the simulation has run since the iteration began.
@@ -302,7 +302,7 @@ def check_total(communicator: Communicator, n: int, n_bytes: int, *, where: str)
 
     Raises
     ------
-    DescriptionError
+    UsageError
         If the connections are too many.
     """
     _check_number(sum(communicator.allgather(n)), n_bytes, where=where)
@@ -311,7 +311,7 @@ def check_total(communicator: Communicator, n: int, n_bytes: int, *, where: str)
 def _check_number(total: int, n_bytes: int, *, where: str) -> None:
     max_connections = _MOST_BYTES // n_bytes
     if total > max_connections:
-        raise DescriptionError(
+        raise UsageError(
             "too many to send to all ranks at once",
             where=where,
             value=f"{total:,} connections",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distsnn.errors import DescriptionError, unknown_name_error
+from distsnn.errors import DescriptionError, UsageError, unknown_name_error
 from distsnn.network import Network, Population, PopulationView, Projection
 from distsnn.network.values import ValueLike
 from distsnn.simulation.access import Access, PartHandle
@@ -97,7 +97,7 @@ class PopulationHandle(PartHandle):
         Returns
         -------
         (ndarray of int32, ndarray of uint32)
-            Stamps (steps) and gids of all ranks, in the order of (step, gid).
+            Spike steps and gids of all ranks, in the order of (step, gid).
 
         Raises
         ------
@@ -112,7 +112,7 @@ class PopulationHandle(PartHandle):
 
         Raises
         ------
-        DescriptionError
+        UsageError
             As `spikes` does.
         """
         return self._access.last.counts(self._view)
@@ -131,7 +131,7 @@ class PopulationHandle(PartHandle):
 
         Raises
         ------
-        DescriptionError
+        DescriptionError, UsageError
             On rank 0, if the population is not a `SpikeSource`, a neuron does not exist, a time is
             past or off the grid, or a neuron would spike twice in a step; on all ranks, if this is
             the handle of a part of a population.
@@ -146,10 +146,10 @@ class PopulationHandle(PartHandle):
         self._access.inputs.emit(self._view.population, neurons, times, None)
 
     def _check_whole(self, problem: str, member: str, call: str = "") -> None:
-        """Raise DescriptionError if this is a part of a population."""
+        """Raise UsageError if this is a part of a population."""
         network = self._access.engine.layout.network
         if self._view.size < network.population(self._view.population).size:
-            raise DescriptionError(
+            raise UsageError(
                 problem,
                 where=f"{member}, {network.view_label(self._view)}",
                 hint=f"use simulation[{self._view.population!r}].{member}{call}",

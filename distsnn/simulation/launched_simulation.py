@@ -90,7 +90,7 @@ def simulate(
 
     Raises
     ------
-    DescriptionError
+    DescriptionError, UsageError
         If a setting is not valid, the network cannot be built, or `ranks` differs from the ranks
         of this job.
     StoreError
@@ -100,7 +100,7 @@ def simulate(
     """
     job = detect_launcher(os.environ)
     if ranks is not None and (isinstance(ranks, bool) or not isinstance(ranks, int) or ranks < 1):
-        raise DescriptionError("must be a number of ranks", where="ranks", value=ranks)
+        raise UsageError("must be a number of ranks", where="ranks", value=ranks)
     if job is None and ranks is not None and ranks > 1:
         if isinstance(progress, Progress):
             raise UsageError(

@@ -58,9 +58,9 @@ _KEEPS_WEIGHTS = 2
 
 
 class Simulation:
-    """A network on all ranks, ready to run, in as many pieces as wanted.
+    """A network on all ranks, ready for any number of run calls.
 
-    Every rank of the job makes the same simulation and calls the same methods.
+    Every rank of the job creates the same simulation and calls the same methods.
 
     Parameters
     ----------
@@ -71,21 +71,21 @@ class Simulation:
     ranks : int, optional
         Number of ranks that the job must have. A simulation starts no ranks: `simulate` does.
     out : str or PathLike, optional
-        Where the run is recorded (a Zarr store); nothing is recorded without.
+        Path of the run store to record to (a Zarr store); by default nothing is recorded.
     overwrite : bool
-        Replace a run that is at `out`.
+        Replace the run at `out`.
     partition : str, Assignment or Graph
-        How blocks of neurons are assigned to ranks.
+        Partition strategy, assignment or settings of the strategy `graph`.
     delivery : {"auto", "pull", "push"}
-        How spikes are delivered.
+        Method of spike delivery.
     storage : {"auto", "packed", "explicit", "procedural"}
-        How synapses are stored.
+        Storage format of synapses.
     progress : bool or Progress
-        Whether and how progress is shown (by rank 0).
+        Show progress (on rank 0), or an object that shows it.
     communicator : Communicator, optional
-        The ranks; by default all that the launcher started.
+        The ranks; by default all ranks of the job.
     policy : RunPolicy, optional
-        When the run is saved into its store, and when it stops by itself.
+        Rules for writing checkpoints and for stopping; by default none.
 
     Raises
     ------
@@ -511,7 +511,7 @@ class Simulation:
         out : str or PathLike, optional
             Where to record from now on: another store; nothing is recorded without.
         overwrite : bool
-            Replace a run that is at `out`.
+            Replace the run at `out`.
 
         Returns
         -------

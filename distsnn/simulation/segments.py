@@ -6,7 +6,7 @@ import numpy as np
 
 from distsnn.comm import Communicator
 from distsnn.engine.faults import Fault
-from distsnn.errors import DescriptionError, StateError
+from distsnn.errors import StateError, UsageError
 from distsnn.simulation.policy import RunPolicy
 from distsnn.units import to_steps
 
@@ -28,14 +28,14 @@ def end_step(step: int, time_ms: float, dt: float) -> int:
 
     Raises
     ------
-    DescriptionError
+    UsageError
         If the time is negative or off the grid, or more steps than there can be.
     """
-    n_steps = to_steps(time_ms, dt, where="run, time")
+    n_steps = to_steps(time_ms, dt, where="run, time", error=UsageError)
     if n_steps < 0:
-        raise DescriptionError("time must not be negative", where="run", value=time_ms)
+        raise UsageError("time must not be negative", where="run", value=time_ms)
     if step + n_steps > _LAST_STEP:
-        raise DescriptionError(
+        raise UsageError(
             "steps are counted in 31 bits",
             where="run, time",
             value=time_ms,

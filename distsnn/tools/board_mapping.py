@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.comm import Communicator, broadcast_from_rank0, collective_phase, world
-from distsnn.errors import DescriptionError, argument_errors, unknown_name_error
+from distsnn.errors import DescriptionError, UsageError, argument_errors, unknown_name_error
 from distsnn.extras import extra
 from distsnn.network import Network
 from distsnn.partition.boards.board import Board, load_board
@@ -138,7 +138,7 @@ def map_network(
 
     Raises
     ------
-    DescriptionError
+    DescriptionError, UsageError
         If an argument is not valid, the board cannot run the network, a limit is exceeded, the
         check finds a violation, or a file cannot be written.
 
@@ -182,8 +182,8 @@ def map_network(
                 )
             constrained = apply_board_limits(network, board, partial(read_edges, dt=network.dt))
             for simulated in (network, constrained.network):
-                if to_steps(simulate, simulated.dt, where="simulate") < 1:
-                    raise DescriptionError("nothing would run", where="simulate", value=simulate)
+                if to_steps(simulate, simulated.dt, where="simulate", error=UsageError) < 1:
+                    raise UsageError("nothing would run", where="simulate", value=simulate)
     with ExitStack() as stack:
         comparison = None
         if simulate is not None and constrained is not None:
@@ -253,6 +253,6 @@ def _plot(data: dict[str, Any], path: Path) -> None:
         try:
             draw(data).savefig(target, dpi=150)
         except (OSError, ValueError) as error:  # a folder that is not there, an unknown ending
-            raise DescriptionError(
+            raise UsageError(
                 f"cannot be written: {error}", where="plot", value=str(target)
             ) from error

@@ -129,7 +129,7 @@ def submit_job(
 
     Raises
     ------
-    DescriptionError
+    DescriptionError, UsageError
         If an argument is not valid, or the model cannot be built.
     UsageError
         If arguments are missing or unknown, or sbatch is missing or refuses the job.
@@ -160,10 +160,10 @@ def submit_job(
         time = loaded.time_ms if time is None else time
     if time is None:
         raise UsageError("the biological time is missing", where="time", hint="set it, ms")
-    if to_steps(time, network.dt, where="time") < 0:
-        raise DescriptionError("must not be negative", where="time", value=time)
+    if to_steps(time, network.dt, where="time", error=UsageError) < 0:
+        raise UsageError("must not be negative", where="time", value=time)
     if analyse not in (None, "report") and not Path(analyse).is_file():
-        raise DescriptionError(
+        raise UsageError(
             "no such file", where="analyse", value=os.fspath(analyse), allowed="report, or a file"
         )
     job = BatchJob(

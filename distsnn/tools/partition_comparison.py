@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from distsnn.engine.layout import LocalLayout
 from distsnn.engine.memory_estimate import estimate_memory_bytes
-from distsnn.errors import DescriptionError, argument_errors
+from distsnn.errors import DescriptionError, UsageError, argument_errors
 from distsnn.extras import extra
 from distsnn.io.reader import StoreReader
 from distsnn.io.summary import population_rates
@@ -77,7 +77,7 @@ def compare_partitions(
 
     Raises
     ------
-    DescriptionError
+    DescriptionError, UsageError
         If an argument is not valid, or the plot cannot be written.
     StoreError
         If the run cannot be read.
@@ -195,6 +195,6 @@ def _plot(all_metrics: list[AssignmentMetrics], path: str | os.PathLike[str]) ->
     try:
         partition_plot([metrics.to_dict() for metrics in all_metrics]).savefig(path, dpi=150)
     except (OSError, ValueError) as error:  # a folder that is not there, an unknown ending
-        raise DescriptionError(
+        raise UsageError(
             f"cannot be written: {error}", where="plot", value=os.fspath(path)
         ) from error

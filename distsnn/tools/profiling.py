@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distsnn.comm import Communicator, collective_phase, world
-from distsnn.errors import DescriptionError
+from distsnn.errors import UsageError
 from distsnn.network import Network, Population, RecordSpikes
 from distsnn.public_api import public_function
 from distsnn.simulation import Simulation
@@ -56,7 +56,7 @@ def profile_network(
 
     Raises
     ------
-    DescriptionError
+    DescriptionError, UsageError
         If a time is not a multiple of the time step, nothing would be measured, the network cannot
         be built, or `out` exists or cannot be written.
 
@@ -67,12 +67,12 @@ def profile_network(
     """
     communicator = communicator or world()
     with collective_phase(communicator, "checking the settings"):
-        if to_steps(time, network.dt, where="time") < 1:
-            raise DescriptionError("nothing would be measured", where="time", value=time)
-        if to_steps(warmup, network.dt, where="warmup") < 0:
-            raise DescriptionError("must not be negative", where="warmup", value=warmup)
+        if to_steps(time, network.dt, where="time", error=UsageError) < 1:
+            raise UsageError("nothing would be measured", where="time", value=time)
+        if to_steps(warmup, network.dt, where="warmup", error=UsageError) < 0:
+            raise UsageError("must not be negative", where="warmup", value=warmup)
         if communicator.rank == 0 and out is not None and Path(out).exists():
-            raise DescriptionError("exists already", where="out", value=os.fspath(out))
+            raise UsageError("exists already", where="out", value=os.fspath(out))
     measure = partial(_measure, time=time, warmup=warmup, seed=seed, communicator=communicator)
     rates, costs = measure(network)
     with collective_phase(communicator, "making the network"):
@@ -88,7 +88,7 @@ def profile_network(
             try:
                 Path(out).write_text(json.dumps(profile.to_dict(), indent=2) + "\n")
             except OSError as error:
-                raise DescriptionError(
+                raise UsageError(
                     f"cannot be written: {error.strerror}", where="out", value=os.fspath(out)
                 ) from error
     return profile

@@ -136,7 +136,7 @@ def run_model(
     DescriptionError
         If an argument is not valid, or the network cannot be built.
     UsageError
-        If arguments are missing or unknown, or exclude each other.
+        If arguments are missing or unknown, or exclude each other, or the time is not valid.
     StoreError
         If the run cannot be read, locked or written.
     Stopped, Interrupted
@@ -205,7 +205,7 @@ def _start(request: _Request, job: Job, left: StoreReader | None = None) -> Fini
         if time_ms is None:
             raise UsageError("the biological time is missing", where="time", hint="set it, ms")
         # an error in the time is raised before the synapses are built
-        to_steps(time_ms, model.network.dt, where="time")
+        to_steps(time_ms, model.network.dt, where="time", error=UsageError)
         seed = model.seed if request.seed is None else request.seed
         if left is not None and not same_run(left, model.network, seed):
             raise UsageError(
@@ -276,7 +276,7 @@ def _resume(reader: StoreReader, request: _Request, job: Job) -> FinishedRun:
         check_not_scripted(reader)
         dt, end_step = reader.dt, int(metadata["target_steps"])
         if request.time is not None:
-            end_step = to_steps(request.time, dt, where="time")
+            end_step = to_steps(request.time, dt, where="time", error=UsageError)
         done = reader.complete and end_step <= reader.complete_step
         if not done:
             _check_end(reader, end_step, request.time)

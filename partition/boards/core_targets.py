@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -89,22 +88,17 @@ def sum_by_index(index: npt.NDArray[Any], values: npt.NDArray[Any], size: int) -
     return np.bincount(index, values, minlength=size).astype(np.float64)
 
 
-# Core targets of the graphs in use, by core of each slice: packing, limits and mapping need the
-# same core targets, and built connectivity makes them slow to compute.
-_found_targets: WeakKeyDictionary[TrafficGraph, dict[bytes, CoreTargets]] = WeakKeyDictionary()
-
-
 def find_core_targets(graph: TrafficGraph, core_of_slice: Ints) -> CoreTargets:
     """Find the target cores of each slice; an edge without expected synapses has no target.
 
     Expected source neurons of slices that share a core count as different neurons, which gives an
     upper bound.
     """
-    by_cores = _found_targets.setdefault(graph, {})
     key = core_of_slice.tobytes()
-    if key not in by_cores:
-        by_cores[key] = _find_core_targets(graph, core_of_slice)
-    return by_cores[key]
+    if key not in graph.core_targets:
+        graph.core_targets[key] = _find_core_targets(graph, core_of_slice)
+    targets: CoreTargets = graph.core_targets[key]
+    return targets
 
 
 def _find_core_targets(graph: TrafficGraph, core_of_slice: Ints) -> CoreTargets:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, UsageError
 from distsnn.partition.boards.board import Board
 from distsnn.partition.boards.mapping import BoardMapping
 from distsnn.partition.boards.report import mapping_report
@@ -92,13 +92,13 @@ def save_data(data: Any, path: Path) -> None:
 
     Raises
     ------
-    DescriptionError
+    UsageError
         If the file cannot be written.
     """
     try:
         path.write_text(json.dumps(data) + "\n", encoding="utf-8")
     except OSError as error:
-        raise DescriptionError(f"cannot be written ({error.strerror})", where=str(path)) from error
+        raise UsageError(f"cannot be written ({error.strerror})", where=str(path)) from error
 
 
 def save_pacman(mapping: BoardMapping, folder: Path) -> None:
@@ -106,14 +106,14 @@ def save_pacman(mapping: BoardMapping, folder: Path) -> None:
 
     Raises
     ------
-    DescriptionError
+    DescriptionError, UsageError
         If the board's routers have no such tables, or the files cannot be written.
     """
     tables = pacman_tables(mapping)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise DescriptionError(f"cannot be made ({error.strerror})", where=str(folder)) from error
+        raise UsageError(f"cannot be made ({error.strerror})", where=str(folder)) from error
     save_data(pacman_placements(mapping), folder / "placements.json")
     save_data(tables, folder / "routing_tables.json")
 

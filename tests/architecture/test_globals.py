@@ -19,7 +19,6 @@ ALLOWED = {
     ("network/registry.py", "_FUNCTIONS"),
     ("network/registry.py", "_MODELS"),
     ("network/registry.py", "_SYNAPSES"),
-    ("partition/boards/core_targets.py", "_found_targets"),
 }
 
 

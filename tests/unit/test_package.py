@@ -245,6 +245,14 @@ def test_names_without_a_letter_are_suggested() -> None:
     assert np.mean(suggested) > 0.99
 
 
+def test_private_keywords_are_hidden_from_help_and_errors() -> None:
+    assert not [name for name in inspect.signature(distsnn.Simulation).parameters if name[0] == "_"]
+    with pytest.raises(distsnn.UsageError) as caught:
+        distsnn.Simulation(None, jobs=1)
+    assert "unknown keyword 'jobs'; allowed: communicator, " in str(caught.value)
+    assert "_job" not in str(caught.value)
+
+
 def test_signatures_are_short_and_name_their_types() -> None:
     """What `help` shows first of each class and function fits on a screen."""
     texts = {}

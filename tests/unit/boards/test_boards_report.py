@@ -9,7 +9,7 @@ import pytest
 from networks.slices import all_to_all, of_matrix, sparse
 
 from distsnn.analysis.board_plots import chip_map, link_map
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, UsageError
 from distsnn.partition.boards.board import load_board
 from distsnn.partition.boards.export import (
     pacman_placements,
@@ -114,7 +114,7 @@ def test_data_holds_all_of_the_mapping(spin5: BoardMapping, tmp_path: Path) -> N
     )
     assert sum(len(one["entries"]) for one in data["tables"]) == spin5.tables.sizes.sum()
     assert len(data["nodes"]) == 48
-    with pytest.raises(DescriptionError, match="cannot be written"):
+    with pytest.raises(UsageError, match="cannot be written"):
         save_data(data, tmp_path / "none" / "mapping.json")
 
 

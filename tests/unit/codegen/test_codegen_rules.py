@@ -210,9 +210,9 @@ def test_values_of_the_target_keep_their_units() -> None:
         | {"late": (3.0, "ms")},
     )
     rule = Rule(model)
-    assert (rule.kernel.WATCHED, rule.kernel.LATE, rule.kernel.TARGET) == (("u", "V_m"), ("u",), ())
-    # u, V_m; w, x, and 40 mV
-    assert rule("watch", 3.0, -10.0) == pytest.approx((0.0004, 1.5), rel=1e-14)
+    assert (rule.kernel.WATCHED, rule.kernel.LATE, rule.kernel.TARGET) == (("V_m", "u"), ("u",), ())
+    # V_m, u; w, x, and 40 mV
+    assert rule("watch", -10.0, 3.0) == pytest.approx((0.0004, 1.5), rel=1e-14)
     assert rule("on_post", 1.0, 2.0, 0.04) == pytest.approx((81.0,), rel=1e-14)
     assert rule("on_pre", 1.0, 2.0, 1.5) == (-0.5,)
 

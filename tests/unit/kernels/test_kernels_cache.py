@@ -15,7 +15,7 @@ from in_ci import IN_CI
 
 from distsnn import jit, kernel_cache
 from distsnn.codegen.modules import load
-from distsnn.errors import DescriptionError
+from distsnn.errors import UsageError
 
 OTHER_USER = 65534
 
@@ -36,7 +36,7 @@ def default_directory(monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def refused(base: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    with pytest.raises(DescriptionError, match="so its code is not run") as caught:
+    with pytest.raises(UsageError, match="so its code is not run") as caught:
         directory(base, monkeypatch)
     message = str(caught.value)
     assert "allowed: a folder of" in message and "DISTSNN_CACHE_DIR" in message
@@ -72,7 +72,7 @@ def test_default_folder_made_with_umask_002_is_taken_from_the_group(
     assert made.parent == tmp_path / "distsnn"
     assert stat.S_IMODE(made.parent.stat().st_mode) == 0o755
     made.parent.chmod(0o777)
-    with pytest.raises(DescriptionError, match="can be written by other users"):
+    with pytest.raises(UsageError, match="can be written by other users"):
         default_directory(monkeypatch)
 
 
@@ -147,7 +147,7 @@ def test_folder_exchanged_after_the_start_is_refused(folder: Path, tmp_path: Pat
         lambda: kernel_cache.folder().read("one.nbc"),
         lambda: kernel_cache.folder().write("a", b""),
     ):
-        with pytest.raises(DescriptionError, match="is a link"):
+        with pytest.raises(UsageError, match="is a link"):
             use()
     assert list((tmp_path / "theirs").iterdir()) == []
 

@@ -151,7 +151,7 @@ def test_the_newest_of_several_saved_states_is_gone_on_from_in_their_own_store(
     numbers = read_run_info(path)
     assert numbers.rates["E"] == pytest.approx(expected_rate)
     assert (numbers.recorded_from_ms, numbers.recorded_ms) == (18.0, 40.0)
-    with pytest.raises(DescriptionError, match="contains a run of its own"):
+    with pytest.raises(UsageError, match="contains a run of its own"):
         Simulation(network, seed=4).save(path)
 
 
@@ -440,7 +440,7 @@ def test_resumed_generation_is_kept_for_any_path_to_it(
 def test_state_is_not_saved_into_the_store_of_another_run(network: Network, tmp_path: Path) -> None:
     out = saved(network, tmp_path / "run.zarr")
     simulation = Simulation(network, seed=4)
-    with pytest.raises(DescriptionError, match="contains a run of its own"):
+    with pytest.raises(UsageError, match="contains a run of its own"):
         simulation.save(out)
     other = Simulation(network, seed=5)
     other.save(tmp_path / "other.zarr")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distsnn.errors import DescriptionError, SimulationStateError
+from distsnn.errors import DescriptionError, SimulationStateError, UsageError
 from distsnn.network import (
     STDP,
     ConstantCurrent,
@@ -141,7 +141,7 @@ def test_spikes_are_emitted_by_whole_populations() -> None:
     with Simulation(Network([source, E], [Projection(source, E, FixedIndegree(5), 1.0, 1.5)])) as (
         simulation
     ):
-        with pytest.raises(DescriptionError, match=r"whole population.*simulation\['S'\]\.emit"):
+        with pytest.raises(UsageError, match=r"whole population.*simulation\['S'\]\.emit"):
             simulation[source[5:]].emit([0])
         simulation["S"].emit([5])
         simulation.run(1.0)

@@ -9,9 +9,9 @@ import thread_ranks
 from command_jobs import run
 
 from distsnn import (
-    DescriptionError,
     FixedTotalNumber,
     IafPscExp,
+    InputError,
     Network,
     PoissonInput,
     Population,
@@ -19,6 +19,7 @@ from distsnn import (
     Projection,
     RankError,
     RecordState,
+    UsageError,
     map_network,
 )
 from distsnn.cli import main
@@ -126,7 +127,7 @@ def test_every_rank_gets_the_mapping_or_the_error(tmp_path: Path) -> None:
     (error, other), _ = thread_ranks.run(
         2, lambda communicator: map_network(NETWORK, "spin3", out=path, communicator=communicator)
     )
-    assert isinstance(error, DescriptionError) and "cannot be written" in str(error)
+    assert isinstance(error, UsageError) and "cannot be written" in str(error)
     assert isinstance(other, RankError) and other.message == str(error)
 
 
@@ -185,6 +186,6 @@ def test_an_error_names_the_keyword(
     board: str, keywords: dict[str, Any], message: str, tmp_path: Path, monkeypatch: Any
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DescriptionError, match=message):
+    with pytest.raises(InputError, match=message):
         map_network(NETWORK, board, **keywords)
     assert [*tmp_path.iterdir()] == []

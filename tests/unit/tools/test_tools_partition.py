@@ -9,9 +9,9 @@ import pytest
 
 from distsnn import (
     Assignment,
-    DescriptionError,
     FixedIndegree,
     IafPscExp,
+    InputError,
     Network,
     PoissonInput,
     Population,
@@ -132,7 +132,7 @@ def test_an_error_names_the_keyword(
     keywords: dict[str, Any], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DescriptionError, match=message):
+    with pytest.raises(InputError, match=message):
         compare_partitions(NETWORK, **keywords)
 
 

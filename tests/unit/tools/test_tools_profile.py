@@ -9,10 +9,10 @@ import pytest
 from command_jobs import run
 
 from distsnn import (
-    DescriptionError,
     FixedIndegree,
     HhCondExpTraub,
     IafPscExp,
+    InputError,
     Network,
     PoissonInput,
     Population,
@@ -92,7 +92,7 @@ def test_an_error_names_the_keyword(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("there.json").write_text("{}")
-    with pytest.raises(DescriptionError, match=message):
+    with pytest.raises(InputError, match=message):
         profile_network(NETWORK, **{"time": 1.0, "warmup": 0.0, **keywords})
 
 

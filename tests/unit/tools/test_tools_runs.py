@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from distsnn import (
-    DescriptionError,
     IafPscExp,
     Network,
     PoissonInput,
@@ -88,7 +87,7 @@ def test_stopped_run_can_be_resumed_without_naming_its_model(model: Path, tmp_pa
     ("keywords", "error", "message"),
     [
         ({}, UsageError, "time: the biological time is missing"),
-        ({"time": 5.05}, DescriptionError, "time: time is not on the grid; given 5.05"),
+        ({"time": 5.05}, UsageError, "time: time is not on the grid; given 5.05"),
         ({"resume": "auto"}, UsageError, "resume auto: the run to look for is missing"),
         ({"resume": "r", "overwrite": True}, UsageError, "resume and overwrite exclude each other"),
         ({"resume": "a", "out": "b"}, UsageError, "out: a resumed run is recorded where it was"),
