@@ -32,10 +32,18 @@ def base_directory() -> Path:
     """Return ``$DISTSNN_CACHE_DIR``; without the variable, a folder of the user's own cache.
 
     It lies under ``$XDG_CACHE_HOME`` or ``~/.cache``, also where the variable is empty.
+
+    Raises
+    ------
+    UsageError
+        If this user has no home.
     """
     named = os.environ.get(_VARIABLE)
     base = Path(named or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/distsnn")
-    return base.expanduser().absolute()
+    try:
+        return base.expanduser().absolute()
+    except RuntimeError as error:  # as in a container
+        raise _not_writable(base, "this user has no home folder") from error
 
 
 def make_directory(name: str) -> Path:
@@ -54,12 +62,16 @@ def make_directory(name: str) -> Path:
             tempfile.TemporaryFile(dir=path).close()
             _remove_partial_files(folder)
     except OSError as error:
-        raise UsageError(
-            f"the cache of kernels cannot be written ({error.strerror})",
-            where=str(path),
-            allowed=f"a folder that can, named by the environment variable {_VARIABLE}",
-        ) from error
+        raise _not_writable(path, error.strerror) from error
     return path
+
+
+def _not_writable(path: Path, reason: str | None) -> UsageError:
+    return UsageError(
+        f"the cache of kernels cannot be written ({reason})",
+        where=str(path),
+        allowed=f"a folder that can, named by the environment variable {_VARIABLE}",
+    )
 
 
 def binary_head(content: bytes) -> bytes:
@@ -118,7 +130,19 @@ class CacheFolder:
         return None
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file in one atomic step: other ranks may read or write it now."""
+        """Write a file in one atomic step: other ranks may read or write it now.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be written, for example because the disk is full.
+        """
+        try:
+            self._write(name, content)
+        except OSError as error:
+            raise _not_writable(self.path / name, error.strerror) from error
+
+    def _write(self, name: str, content: bytes) -> None:
         partial = f"{name}.{uuid.uuid4().hex}{_PARTIAL}"
         create = os.O_CREAT | os.O_EXCL | os.O_WRONLY
         with _opened(self.path) as folder:

@@ -1,5 +1,6 @@
 """The kernel cache: folders that others could change are refused, corrupt files compiled again."""
 
+import errno
 import os
 import pickle
 import stat
@@ -222,6 +223,28 @@ def test_file_that_another_user_left_is_not_used(
     os.chown(folder / "one.nbc", OTHER_USER, OTHER_USER)
     assert kernel_cache.folder().read("one.nbc") is None
     assert "could have been written by another user" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_an_error_that_names_the_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*paths: str, **folders: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(DescriptionError, match=r"one.nbc: .*\(No space left on device\)"):
+        kernel_cache.folder().write("one.nbc", b"content")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_user_without_a_home_is_told_to_name_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", no_home)
+    with pytest.raises(DescriptionError, match=r"no home folder\).*DISTSNN_CACHE_DIR"):
+        default_directory(monkeypatch)
 
 
 def test_signatures_have_a_file_each(folder: Path) -> None:
