@@ -300,13 +300,13 @@ class GammaCalls(RateCalls, NeuronHolder):
         ndarray of int64, shape (n,)
             Index of each neuron in the target.
         dict of str to ndarray of float64
-            ``clock`` (n,) and ``next_spikes`` (n, processes), ascending, in expected spikes.
+            The clock (n,) and the next spikes (n, processes), ascending, in expected spikes.
         """
         is_target = self._index >= 0
         times = self._times[is_target]
         # the order of a heap says nothing
-        states = {"clock": times[:, 0].copy(), "next_spikes": np.sort(times[:, 1:], axis=1)}
-        return self._index[is_target], states
+        states = times[:, 0].copy(), np.sort(times[:, 1:], axis=1)
+        return self._index[is_target], dict(zip(GammaInput.states, states, strict=True))
 
     def _entry(self) -> KernelEntry:
         return gammas.gammas(self._bits)

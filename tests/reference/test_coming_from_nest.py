@@ -56,7 +56,8 @@ def test_the_two_scripts_have_the_same_spikes(nest_python: str) -> None:
 
 
 # A current that starts at 1 ms changes V_m a delay and a step later, Poisson input comes a step
-# after that, and where its rate varies a step before. NEST's copies come after two delays.
+# after that, and where its rate varies a step before. NEST's copies come after two delays, its
+# packets a delay and a step after their times.
 GENERATORS = {
     "dc_generator": ({"amplitude": 100.0, "start": 1.0, "stop": 2.0}, 1.1),
     "step_current_generator": (
@@ -79,6 +80,10 @@ GENERATORS = {
     "inhomogeneous_poisson_generator": (
         {"rate_times": [1.0, 2.0], "rate_values": [1e5, 0.0]},
         1.0,
+    ),
+    "pulsepacket_generator": (
+        {"pulse_times": [round(0.1 * k, 1) for k in range(10, 20)], "activity": 1, "sdev": 0.0},
+        1.1,
     ),
 }
 

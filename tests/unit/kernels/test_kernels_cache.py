@@ -232,7 +232,7 @@ def test_a_full_disk_is_an_error_that_names_the_file(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(DescriptionError, match=r"one.nbc: .*\(No space left on device\)"):
+    with pytest.raises(UsageError, match=r"one.nbc: .*\(No space left on device\)"):
         kernel_cache.folder().write("one.nbc", b"content")
     assert list(folder.iterdir()) == []
 
@@ -243,7 +243,7 @@ def test_a_user_without_a_home_is_told_to_name_a_folder(monkeypatch: pytest.Monk
 
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "expanduser", no_home)
-    with pytest.raises(DescriptionError, match=r"no home folder\).*DISTSNN_CACHE_DIR"):
+    with pytest.raises(UsageError, match=r"no home folder\).*DISTSNN_CACHE_DIR"):
         default_directory(monkeypatch)
 
 
