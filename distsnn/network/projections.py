@@ -134,7 +134,7 @@ class Projection(Description):
 
     @property
     def plasticity_rule(self) -> PlasticSynapse | None:
-        """What changes the weights, if anything does."""
+        """The plasticity rule that changes the weights, if any."""
         return self.synapse if isinstance(self.synapse, PlasticSynapse) else None
 
     @cached_property
@@ -144,7 +144,7 @@ class Projection(Description):
 
     @property
     def scaling_model(self) -> SynapseModel | None:
-        """What scales the weights with every spike of the source, if anything does."""
+        """The synapse model that scales the weights at every spike of the source, if any."""
         return None if isinstance(self.synapse, PlasticSynapse) else self.synapse
 
     def check(self, model: Neuron, dt: float, *, where: str) -> None:

@@ -87,7 +87,7 @@ def check_ranks(ranks: int | None, size: int) -> None:
 
 @dataclass(frozen=True)
 class SimulationSettings:
-    """How a network is simulated; none of it changes a spike, but for the seed.
+    """Settings of a simulation; only the seed changes spikes.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class SimulationSettings:
 
 @dataclass(frozen=True, eq=False)
 class BuildResult:
-    """What building made on this rank.
+    """Objects that a build created on this rank.
 
     Attributes
     ----------
