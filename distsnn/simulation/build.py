@@ -96,9 +96,9 @@ class SimulationSettings:
     partition : str, Assignment or Graph
         Strategy that assigns blocks to ranks, or an assignment.
     delivery : {"auto", "pull", "push"}
-        How spikes are delivered.
+        Method of spike delivery.
     storage : {"auto", "packed", "explicit", "procedural"}
-        How synapses are stored.
+        Storage format of synapses.
     """
 
     seed: int = 1
@@ -229,7 +229,7 @@ def build(
     network : Network
         The network, the same on all ranks.
     settings : SimulationSettings
-        How it is simulated.
+        Settings of the simulation.
     communicator : Communicator
         The ranks.
 

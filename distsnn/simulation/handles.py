@@ -31,7 +31,7 @@ class PopulationHandle(PartHandle):
     Parameters
     ----------
     access : Access
-        What it acts on.
+        Objects on which it acts.
     view : PopulationView
         The neurons.
 
@@ -195,7 +195,7 @@ class StimulusHandle(PartHandle):
     Parameters
     ----------
     access : Access
-        What it acts on.
+        Objects on which it acts.
     name : str
         The stimulus's name.
 
@@ -296,7 +296,7 @@ def handle(access: Access, key: object) -> Handle:
     Parameters
     ----------
     access : Access
-        What it acts on.
+        Objects on which it acts.
     key : str, Population, PopulationView or Projection
         The part, or its name.
 

@@ -35,7 +35,7 @@ class ProjectionHandle(PartHandle):
     Parameters
     ----------
     access : Access
-        What it acts on.
+        Objects on which it acts.
     name : str
         The projection's name.
 
