@@ -41,9 +41,13 @@ def to_steps(
     Raises
     ------
     InputError
-        If the time is not finite, too long or not a multiple of `dt`.
+        If the time is not a number, not finite, too long or not a multiple of `dt`.
     """
-    if not math.isfinite(time_ms):
+    try:
+        is_finite = math.isfinite(time_ms)
+    except TypeError:
+        raise error("time must be a number", where=where, value=time_ms) from None
+    if not is_finite:
         raise error("time must be finite", where=where, value=time_ms)
     exact = time_ms / dt
     if not abs(exact) < MOST_STEPS:

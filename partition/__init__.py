@@ -1,4 +1,4 @@
-"""Which rank simulates which blocks of neurons, and which core of a board hosts which."""
+"""Assigns blocks of neurons to ranks, and slices of populations to cores of boards."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""Which ``srun --mpi`` starts the ranks of an MPI library."""
+"""Chooses the value of ``srun --mpi`` for an MPI library."""
 
 import re
 import shutil

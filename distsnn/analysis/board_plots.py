@@ -25,7 +25,7 @@ def chip_map(data: Mapping[str, Any], style: Style | None = None) -> Figure:
     Parameters
     ----------
     data : mapping
-        What `distsnn map` writes as JSON.
+        The JSON that `distsnn map` writes.
     style : Style, optional
         Colours.
     """
@@ -52,7 +52,7 @@ def link_map(data: Mapping[str, Any], style: Style | None = None) -> Figure:
     Parameters
     ----------
     data : mapping
-        What `distsnn map` writes as JSON.
+        The JSON that `distsnn map` writes.
     style : Style, optional
         Colours.
     """

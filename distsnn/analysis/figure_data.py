@@ -1,4 +1,4 @@
-"""What the plots show, taken from a run in bounded memory."""
+"""Data of the plots, read from a run in bounded memory."""
 
 from dataclasses import dataclass
 

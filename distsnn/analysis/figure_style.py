@@ -1,4 +1,4 @@
-"""How figures look, and how they are made without pyplot's global state."""
+"""Style of figures, which are made without pyplot's global state."""
 
 import warnings
 from collections.abc import Iterator, Sequence

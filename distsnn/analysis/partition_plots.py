@@ -20,7 +20,7 @@ def partition_plot(data: Sequence[Mapping[str, Any]], style: Style | None = None
     Parameters
     ----------
     data : sequence of mapping
-        What `distsnn partition` prints as JSON.
+        The JSON that `distsnn partition` prints.
     style : Style, optional
         Colours.
     """

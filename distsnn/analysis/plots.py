@@ -65,9 +65,9 @@ def raster(
     start, stop : float, optional
         Time range, ms; by default the last 200 ms recorded.
     max_neurons, max_spikes : int
-        Where there are more, each population shows the same fraction of its neurons.
+        Maximum numbers. If there are more, each population shows the same fraction of its neurons.
     ax : matplotlib.axes.Axes, optional
-        Where to plot; by default a new figure.
+        Axes to plot on; by default a new figure.
     style : Style, optional
         Colours.
 

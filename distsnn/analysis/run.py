@@ -399,7 +399,7 @@ class Run:
 
     def connections(
         self,
-        projection: str,
+        projection: stored_connections.Named,
         source: stored_connections.Neurons | None = None,
         target: stored_connections.Neurons | None = None,
         at: float | None = None,
@@ -416,8 +416,8 @@ class Run:
 
         Parameters
         ----------
-        projection : str
-            Its name, such as ``"E->I"``.
+        projection : str or Projection
+            The projection, or its name, such as ``"E->I"``.
         source, target : Population, PopulationView or str, optional
             Neurons to which the connections are limited.
         at : float, optional

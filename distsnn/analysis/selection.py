@@ -1,4 +1,4 @@
-"""Which spikes a statistic is about, and how they are read: window by window, on Dask.
+"""Selections of spikes for statistics, which Dask reads window by window.
 
 A statistic is a function of one window's spikes and a function that joins the results of windows.
 Windows hold about equally many spikes and are cut on the same grid for all statistics, so that

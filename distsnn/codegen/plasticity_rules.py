@@ -344,7 +344,7 @@ def parameter_code(rule: Plasticity, parameter: str) -> str:
 
 
 class RuleNames(Protocol):
-    """What a module names: its constants and local variables."""
+    """Names of a module: its constants and local variables."""
 
     rule: Plasticity
     constants: Constants

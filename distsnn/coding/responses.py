@@ -1,4 +1,4 @@
-"""What each channel did in each sample: counts, rates, first spikes, filtered spikes."""
+"""Responses of each channel to each sample: counts, rates, first spikes, filtered spikes."""
 
 import numpy as np
 

@@ -20,7 +20,7 @@ _FIRST_PAGES = 256
 
 
 class Delivery(Protocol):
-    """What spikes are delivered to: a row set, a generator, plastic rows or a modulator.
+    """Target of spikes: a row set, a generator, plastic rows or a modulator.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ def delivery_calls(
     Parameters
     ----------
     deliveries : sequence of Delivery
-        What spikes are delivered to.
+        Targets of the spikes.
     archives : iterable of KernelCall
         Calls that add spikes to the histories of plastic targets. They come first, because rows of
         sources read the histories.

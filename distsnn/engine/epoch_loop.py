@@ -34,7 +34,7 @@ class SpikeBuffers(Protocol):
 
 
 class SpikeExchange(SpikeBuffers, Protocol):
-    """How an engine sees the other ranks.
+    """An engine's connection to the other ranks.
 
     It is one of `distsnn.comm.exchange` or, with `complete_until`, `distsnn.comm.group_exchange`.
     """

@@ -1,4 +1,4 @@
-"""What went wrong with a neuron or a synapse of a rank."""
+"""Errors of neurons and synapses of a rank."""
 
 from typing import NamedTuple
 

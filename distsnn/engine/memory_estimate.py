@@ -1,4 +1,4 @@
-"""How much memory a rank will need, from the description, before anything is built."""
+"""Estimates the memory of a rank from the description, before anything is built."""
 
 import math
 from collections.abc import Iterator

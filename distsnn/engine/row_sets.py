@@ -84,7 +84,7 @@ class RowSet:
 
 @dataclass(eq=False)
 class SynapseGenerator:
-    """What draws the synapses of one population's neurons again, whenever they spike.
+    """Generator that draws the synapses of a population's neurons again whenever they spike.
 
     Attributes
     ----------

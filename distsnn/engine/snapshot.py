@@ -31,7 +31,7 @@ DIGEST_BYTES = 32
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What one rank saves.
+    """One rank's part of a checkpoint.
 
     Attributes
     ----------

@@ -96,7 +96,7 @@ class StateField:
 
 
 class StateHolder(ABC):
-    """What holds the values of some fields on a rank."""
+    """Holder of the values of some fields on a rank."""
 
     @property
     @abstractmethod

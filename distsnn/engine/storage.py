@@ -1,4 +1,4 @@
-"""How a rank stores its synapses: projections grouped into row sets, with a word layout each.
+"""Plans the storage of a rank's synapses: row sets of projections, each with a word layout.
 
 The choice follows from the description and from how many neurons the rank has. It never shows in
 the results: a weight is the same integer in every storage, and sums of integers have no order.

@@ -1,4 +1,4 @@
-"""What all parts of a description share: frozen, comparable with arrays, strict on keywords."""
+"""Base class of descriptions: frozen, comparable with arrays, strict on keywords."""
 
 import inspect
 import sys

@@ -319,6 +319,32 @@ class Network(Description):
             where=where,
         )
 
+    def name_of(self, projection: str | Projection, *, where: str = "") -> str:
+        """Return the name of a projection, which may be described without a name.
+
+        Raises
+        ------
+        DescriptionError
+            If it has no name, and not exactly one projection connects its neurons.
+        """
+        if not isinstance(projection, Projection):
+            return projection
+        if projection.name is not None:
+            return projection.name
+        views = tuple(
+            self.resolve_view(end, where=where) for end in (projection.pre, projection.post)
+        )
+        names = [str(each.name) for each in self.projections if (each.pre, each.post) == views]
+        if len(names) != 1:
+            pre, post = map(self.view_label, views)
+            raise DescriptionError(
+                f"{len(names)} projections connect these neurons",
+                where=where,
+                value=f"{pre}->{post}",
+                allowed="the projection's name",
+            )
+        return names[0]
+
     def resolve_view(self, target: Target, *, where: str = "") -> PopulationView:
         """Return the view of a target within this network.
 

@@ -40,7 +40,7 @@ class ArrayHeader:
 
 @dataclass(frozen=True)
 class ZarrLayout:
-    """How an array of a ``.zarr`` folder is stored.
+    """Storage of an array of a ``.zarr`` folder.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What the generalised integrate-and-fire neurons of Mensi et al. (2012) share."""
+"""Common parts of the generalised integrate-and-fire neurons of Mensi et al. (2012)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the generalised leaky integrate-and-fire neurons of Teeter et al. (2018) share."""
+"""Common parts of the generalised leaky integrate-and-fire neurons of Teeter et al. (2018)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

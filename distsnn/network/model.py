@@ -159,7 +159,7 @@ def parameter_field(default: object, parameter: Parameter) -> Any:
 
 @dataclass(frozen=True, eq=False)
 class Model(Description):
-    """What neuron and synapse models share: a name, parameters and state variables.
+    """Base class of neuron and synapse models: a name, parameters and state variables.
 
     Attributes
     ----------

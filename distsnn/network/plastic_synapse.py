@@ -1,4 +1,4 @@
-"""What all models of plastic synapses share: bounds and sign of weights, delays, precision."""
+"""Base class of plastic synapse models: bounds and sign of weights, delays, precision."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -161,7 +161,7 @@ class PlasticSynapse(SynapseModel):
 
     @property
     def weight_range(self) -> Interval:
-        """Which weights all synapses may have."""
+        """Range of weights that all synapses may have."""
         return signed_range(self.sign, magnitudes(self.w_min)[1], magnitudes(self.w_max)[0])
 
     def check_each(self, shape: tuple[int, ...] | None, *, where: str) -> None:

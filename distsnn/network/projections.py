@@ -46,7 +46,7 @@ class Projection(Description):
     pre, post : Population, PopulationView or str
         Sources and targets.
     rule : ConnectionRule
-        Which pairs connect.
+        Connection rule, which selects the connected pairs.
     weight : float, array_like or Distribution, optional
         Weight in the target model's unit; left out only where the rule's file holds weights.
     delay : float, array_like or Distribution, optional
@@ -61,8 +61,9 @@ class Projection(Description):
     name : str, optional
         Name; in a network None becomes ``"pre->post"``.
     synapse : SynapseModel, TransmissionModel or PlasticityModel, optional
-        What scales the weights, such as `Tsodyks2`, or changes them, such as `STDP`; None: nothing
-        does, synapses are static.
+        Synapse model that scales the weights, such as `Tsodyks2`, or plasticity rule that changes
+        them, such as `STDP`; None:
+        synapses are static.
     """
 
     pre: PopulationView
@@ -134,7 +135,7 @@ class Projection(Description):
 
     @property
     def plasticity_rule(self) -> PlasticSynapse | None:
-        """What changes the weights, if anything does."""
+        """The plasticity rule that changes the weights, if any."""
         return self.synapse if isinstance(self.synapse, PlasticSynapse) else None
 
     @cached_property
@@ -144,7 +145,7 @@ class Projection(Description):
 
     @property
     def scaling_model(self) -> SynapseModel | None:
-        """What scales the weights with every spike of the source, if anything does."""
+        """The synapse model that scales the weights at every spike of the source, if any."""
         return None if isinstance(self.synapse, PlasticSynapse) else self.synapse
 
     def check(self, model: Neuron, dt: float, *, where: str) -> None:

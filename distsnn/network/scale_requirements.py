@@ -1,4 +1,4 @@
-"""What each projection and stimulus asks of the fixed-point scales of the receptors it reaches."""
+"""Requirements of projections and stimuli for the fixed-point scales of their receptors."""
 
 import math
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ Receptor = tuple[str, str]
 
 @dataclass(frozen=True)
 class EdgeFileSummary:
-    """What must be known of an edge file whose weights are used.
+    """Properties of an edge file whose weights are used.
 
     Parameters
     ----------

@@ -174,13 +174,13 @@ class Stimulus(Description, ABC):
     Attributes
     ----------
     equations : tuple of str
-        What it adds to each target neuron, for its documentation.
+        Its effect on each target neuron, for its documentation.
     quantities : mapping of str to (str, Interval)
         Units and allowed values of numbers, by the name of their field.
     states : mapping of str to State
         State variables, which a script can read.
     scheme : tuple of str
-        How exact it is, for its documentation.
+        Its accuracy, for its documentation.
     peers : mapping of str to str
         Names in other simulators, as of `Model`.
     per_neuron : tuple of str

@@ -22,7 +22,7 @@ from distsnn.network.model_docs import (
 
 
 class DescribedStimulus(Protocol):
-    """What is declared of a stimulus (see `Stimulus`)."""
+    """Declaration of a stimulus (see `Stimulus`)."""
 
     equations: ClassVar[tuple[str, ...]]
     quantities: ClassVar[Mapping[str, tuple[str, Interval]]]

@@ -1,4 +1,4 @@
-"""What the handles of a network's parts act on, and what a projection has to read and set."""
+"""The objects that handles act on, and the values of a projection to read and set."""
 
 from typing import Any, TypeVar
 
@@ -40,7 +40,7 @@ def read_only(values: Array) -> Array:
 
 
 class Access:
-    """What handles act on; a reset replaces some of it, and a closed simulation refuses it.
+    """The objects that handles act on; a reset replaces some, and a closed simulation refuses all.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ NONE = SpikeEvents(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))
 
 
 class AddedSpikes:
-    """What a script has added to a named `SpikeInput`, and is still to come.
+    """Spikes that a script has added to a named `SpikeInput`, and that are still to come.
 
     Parameters
     ----------

@@ -87,7 +87,7 @@ def check_ranks(ranks: int | None, size: int) -> None:
 
 @dataclass(frozen=True)
 class SimulationSettings:
-    """How a network is simulated; none of it changes a spike, but for the seed.
+    """Settings of a simulation; only the seed changes spikes.
 
     Parameters
     ----------
@@ -96,9 +96,9 @@ class SimulationSettings:
     partition : str, Assignment or Graph
         Strategy that assigns blocks to ranks, or an assignment.
     delivery : {"auto", "pull", "push"}
-        How spikes are delivered.
+        Method of spike delivery.
     storage : {"auto", "packed", "explicit", "procedural"}
-        How synapses are stored.
+        Storage format of synapses.
     """
 
     seed: int = 1
@@ -132,7 +132,7 @@ class SimulationSettings:
 
 @dataclass(frozen=True, eq=False)
 class BuildResult:
-    """What building made on this rank.
+    """Objects that a build created on this rank.
 
     Attributes
     ----------
@@ -229,7 +229,7 @@ def build(
     network : Network
         The network, the same on all ranks.
     settings : SimulationSettings
-        How it is simulated.
+        Settings of the simulation.
     communicator : Communicator
         The ranks.
 

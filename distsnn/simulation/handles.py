@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, UsageError, unknown_name_error
-from distsnn.network import Network, Population, PopulationView, Projection
+from distsnn.network import Population, PopulationView, Projection
 from distsnn.network.values import ValueLike
 from distsnn.simulation.access import Access, PartHandle
 from distsnn.simulation.last_spikes import Spikes
@@ -31,7 +31,7 @@ class PopulationHandle(PartHandle):
     Parameters
     ----------
     access : Access
-        What it acts on.
+        Objects on which it acts.
     view : PopulationView
         The neurons.
 
@@ -195,7 +195,7 @@ class StimulusHandle(PartHandle):
     Parameters
     ----------
     access : Access
-        What it acts on.
+        Objects on which it acts.
     name : str
         The stimulus's name.
 
@@ -296,7 +296,7 @@ def handle(access: Access, key: object) -> Handle:
     Parameters
     ----------
     access : Access
-        What it acts on.
+        Objects on which it acts.
     key : str, Population, PopulationView or Projection
         The part, or its name.
 
@@ -324,7 +324,7 @@ def handle(access: Access, key: object) -> Handle:
             return handles[view.population]
         part = view.population, view.text
         return handles.setdefault(part, PopulationHandle(access, view))
-    name = _name_of(network, key) if isinstance(key, Projection) else key
+    name = network.name_of(key, where=_WHERE) if isinstance(key, Projection) else key
     if not isinstance(name, str):
         raise DescriptionError(
             "must be a part of the network",
@@ -336,23 +336,3 @@ def handle(access: Access, key: object) -> Handle:
         names = [handle for handle in handles if isinstance(handle, str)]
         raise unknown_name_error("part of the network", name, names, where=_WHERE)
     return handles[name]
-
-
-def _name_of(network: Network, projection: Projection) -> str:
-    """Return the name that a projection has in a network."""
-    if projection.name is not None:
-        return projection.name
-    pre, post = (
-        network.resolve_view(end, where=_WHERE) for end in (projection.pre, projection.post)
-    )
-    same = [
-        str(other.name) for other in network.projections if (other.pre, other.post) == (pre, post)
-    ]
-    if len(same) != 1:
-        raise DescriptionError(
-            f"{len(same)} projections connect these neurons",
-            where=_WHERE,
-            value=f"{network.view_label(pre)}->{network.view_label(post)}",
-            allowed="the projection's name",
-        )
-    return same[0]

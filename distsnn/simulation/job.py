@@ -1,4 +1,4 @@
-"""How a run starts: its origin, the checkpoint it resumes, and the partition of a resumed run."""
+"""Start of a run: its origin, the checkpoint it resumes, and the partition of a resumed run."""
 
 import os
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from distsnn.units import format_count
 
 @dataclass(frozen=True)
 class Job:
-    """What a simulation needs of its start beside the settings of a script.
+    """Start of a simulation, beside the settings of a script.
 
     Attributes
     ----------

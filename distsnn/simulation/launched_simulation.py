@@ -63,7 +63,7 @@ def simulate(
     time : float
         Biological time, ms.
     out : str or PathLike, optional
-        Where the run is recorded (a Zarr store); nothing is recorded without.
+        Path of the run store to record to (a Zarr store); by default nothing is recorded.
     seed : int
         Seed of all random numbers.
     ranks : int, optional
@@ -71,15 +71,15 @@ def simulate(
     overwrite : bool
         Replace a run that is at `out`.
     partition : str, Assignment or Graph
-        How blocks of neurons are assigned to ranks.
+        Partition strategy, assignment or settings of the strategy `graph`.
     delivery : {"auto", "pull", "push"}
-        How spikes are delivered.
+        Method of spike delivery.
     storage : {"auto", "packed", "explicit", "procedural"}
-        How synapses are stored.
+        Storage format of synapses.
     progress : bool or Progress
         Whether and how progress is shown.
     policy : RunPolicy, optional
-        When the run is saved into its store, and when it stops by itself.
+        Rules for writing checkpoints and for stopping; by default none.
     oversubscribe : bool
         Allow `ranks` to be more than 16 for each core of this process.
 

@@ -509,14 +509,14 @@ class Simulation:
         weights : {"learnt", "described"}
             Whether weights stay as they are or start from their described values.
         out : str or PathLike, optional
-            Where to record from now on: another store; nothing is recorded without.
+            Path of a new run store to record to; by default nothing is recorded from now on.
         overwrite : bool
             Replace the run at `out`.
 
         Returns
         -------
         RunSummary
-            What the run was that has ended.
+            Summary of the run that has ended.
 
         Raises
         ------

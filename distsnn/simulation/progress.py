@@ -59,7 +59,7 @@ class Progress:
     Parameters
     ----------
     stream : text stream, optional
-        Where to write; standard error by default.
+        File to write to; by default standard error.
     terminal : bool, optional
         Whether a terminal shows the stream; by default from the stream, the environment
         variable DISTSNN_TERMINAL, or the standard error of the MPI launcher.

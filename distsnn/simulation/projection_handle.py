@@ -35,7 +35,7 @@ class ProjectionHandle(PartHandle):
     Parameters
     ----------
     access : Access
-        What it acts on.
+        Objects on which it acts.
     name : str
         The projection's name.
 
@@ -373,7 +373,7 @@ class ProjectionHandle(PartHandle):
 
     @property
     def _modulation(self) -> ModulatorHistory:
-        """What modulates the projection by a signal."""
+        """The signal that modulates the projection."""
         modulation = self._plastic("signal").modulation
         if modulation is None or modulation.collect is not None:
             problem = "no signal modulates it: its rule has no modulator, or a population is one"

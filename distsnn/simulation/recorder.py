@@ -149,13 +149,13 @@ class Recorder:
     network : Network
         The network.
     settings : SimulationSettings
-        How it is simulated.
+        Settings of the simulation.
     built : BuildResult
         The engine and what goes with it.
     communicator : Communicator
         The ranks; making a recorder is collective.
     model : dict, optional
-        Where the network came from.
+        Origin of the network.
     resumed : (StoreReader, int), optional
         A reader of the existing run, and the attempt that saved the engine's step (-1: none).
         The run continues in a new attempt; later steps of earlier attempts are superseded.

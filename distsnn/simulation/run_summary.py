@@ -1,4 +1,4 @@
-"""What a run was, in numbers."""
+"""Summary of a run in numbers."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -13,7 +13,7 @@ from distsnn.simulation.spike_output import SpikeOutput
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What a run was, in numbers.
+    """Summary of a run in numbers.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class RunSummary:
 
 @dataclass(frozen=True)
 class RunCounters:
-    """What a simulation has done so far.
+    """Counts of what a simulation has done so far.
 
     Attributes
     ----------

@@ -56,7 +56,7 @@ class SegmentScheduler:
     Parameters
     ----------
     policy : RunPolicy
-        When to save and to stop.
+        Rules for saving and stopping.
     dt : float
         Time step, ms.
     max_steps : int

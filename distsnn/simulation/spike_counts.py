@@ -1,4 +1,4 @@
-"""Which neurons' spikes are recorded, how many spikes there were, and whether they are too many."""
+"""Counts spikes, selects those to record, and reports populations with too many."""
 
 from collections.abc import Mapping, Sequence
 

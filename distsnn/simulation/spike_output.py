@@ -1,4 +1,4 @@
-"""What comes out of a rank's engine: spikes are counted, recorded and kept for the script."""
+"""Output of a rank's engine: counts spikes, records them and keeps them for the script."""
 
 import os
 import time

@@ -12,7 +12,7 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.reader import StoreReader
 from distsnn.io.weight_reader import WeightRecording
-from distsnn.network import Network, RecordWeights, Target
+from distsnn.network import Network, Projection, RecordWeights, Target
 from distsnn.network.blocks import make_blocks
 from distsnn.network.quanta import WeightQuanta
 from distsnn.partition.assignment import make_assignment
@@ -29,13 +29,14 @@ from distsnn.simulation.orchestrator import Simulation
 
 # What limits the connections that are asked for.
 Neurons: TypeAlias = Target
+Named: TypeAlias = str | Projection
 # Neither a recording nor a checkpoint.
 _NOT_STORED = -1
 
 
 def stored_connections(
     reader: StoreReader,
-    projection: str,
+    projection: Named,
     source: Neurons | None = None,
     target: Neurons | None = None,
     step: int | None = None,
@@ -46,8 +47,8 @@ def stored_connections(
     ----------
     reader : StoreReader
         The store.
-    projection : str
-        The projection's name.
+    projection : str or Projection
+        The projection, or its name.
     source, target : Population, PopulationView or str, optional
         Neurons to which the connections are limited.
     step : int, optional
@@ -62,18 +63,20 @@ def stored_connections(
         If the store is corrupt.
     """
     network = Network.from_dict(*reader.network())
-    described = network.projection(projection, where=f"connections, run {reader.path}")
-    limits = connection_limits(network, projection, source, target)
+    where = f"connections, run {reader.path}"
+    name = network.name_of(projection, where=where)
+    described = network.projection(name, where=where)
+    limits = connection_limits(network, name, source, target)
     checkpoint_step = _checkpoint_step(reader.path, step)
     may_have_changed = described.plasticity_rule is not None
-    may_have_changed |= projection in reader.metadata.get("script_changes", [])
+    may_have_changed |= name in reader.metadata.get("script_changes", [])
     recorded = None
     if described.plasticity_rule is not None:
-        recorded = _newest_recorded(reader, network, projection, limits, step)
+        recorded = _newest_recorded(reader, network, name, limits, step)
     if recorded is not None and int(recorded[0].steps[recorded[1]]) > checkpoint_step:
         return _recorded_table(network, *recorded, limits, reader.dt)
     if described.synapse is None and not may_have_changed:
-        return _drawn_again(reader, network, projection, limits)
+        return _drawn_again(reader, network, name, limits)
     if checkpoint_step != _NOT_STORED:
         # static synapses take no memory where they are drawn at each spike
         with Simulation.restore(
@@ -83,11 +86,11 @@ def stored_connections(
             storage="procedural",
             communicator=SingleProcess(),
         ) as simulation:
-            table: Table = simulation[projection].connections(source, target)
+            table: Table = simulation[name].connections(source, target)
             return table
     if may_have_changed:
-        raise _not_stored(reader, network, projection, step)
-    return _drawn_again(reader, network, projection, limits)
+        raise _not_stored(reader, network, name, step)
+    return _drawn_again(reader, network, name, limits)
 
 
 def _checkpoint_step(store: Path, step: int | None) -> int:

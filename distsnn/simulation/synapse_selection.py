@@ -1,4 +1,4 @@
-"""Which synapses weight recordings keep: by their numbers in an order that no rank knows alone."""
+"""Selects the synapses of weight recordings, by their numbers in the order of all ranks."""
 
 from collections.abc import Iterator
 

@@ -1,1 +1,1 @@
-"""What users do around a simulation: profile, compare partitions, map onto boards, submit jobs."""
+"""Steps before a simulation: profile, compare partitions, map onto boards, submit jobs."""

@@ -39,7 +39,7 @@ class FinishedRun:
     title : str
         Name of its network, or path of its store.
     summary : RunSummary or None
-        What was simulated; None if the run was complete before.
+        Summary of the simulation; None if the run was complete before.
     time_ms : float
         Biological time at its end, ms.
     """
@@ -120,7 +120,7 @@ def run_model(
     delivery, storage : str
         As in `Simulation`.
     policy : RunPolicy, optional
-        When the run is saved and stopped.
+        Rules for writing checkpoints and for stopping.
     progress : bool or Progress
         Whether and how progress is shown (by rank 0).
     communicator : Communicator, optional

@@ -1,1 +1,1 @@
-"""Which core of a neuromorphic board hosts which neurons, and how spikes get there."""
+"""Maps neurons onto the cores of neuromorphic boards, and routes their spikes."""

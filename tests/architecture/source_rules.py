@@ -387,6 +387,18 @@ def too_long(module: Module) -> list[str]:
     return [f"{module.name}:{lines}: longer than {MAX_LINES} lines"] if lines > MAX_LINES else []
 
 
+def docstrings_with_questions(module: Module) -> list[str]:
+    """Rule: a docstring begins with a noun or a verb, not with What, Which, Who or How."""
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    nodes = [node for node in ast.walk(module.tree) if isinstance(node, kinds)]
+    texts = [ast.get_docstring(node) or "" for node in nodes]
+    return [
+        f"{module.name}: {text.splitlines()[0]}"
+        for text in texts
+        if text.startswith(("What ", "Which ", "Who ", "How "))
+    ]
+
+
 def layout(files: Mapping[str, str]) -> list[str]:
     """Rule: every folder says in its ``__init__`` what lives there; io has none; no stdlib names.
 

@@ -15,6 +15,7 @@ from source_rules import (
     ROOT,
     Module,
     class_of,
+    docstrings_with_questions,
     eager_root_imports,
     folders,
     forbidden_arrows,
@@ -38,6 +39,7 @@ OTHERS = [
     module for name in ("tests", "benchmarks", "docs") for module in modules_in(ROOT / name, name)
 ]
 RULES = [
+    docstrings_with_questions,
     eager_root_imports,
     forbidden_arrows,
     foreign_compilers,
@@ -124,6 +126,7 @@ def test_every_class_has_its_arrows() -> None:
 
 
 BAD = [
+    (docstrings_with_questions, "distsnn.a", 'class A:\n    """What it holds."""'),
     # (rule, module, source)
     (forbidden_arrows, "distsnn.units", "import distsnn.network"),
     (forbidden_arrows, "distsnn.kernels.loop", "from distsnn.network import Network"),
@@ -210,6 +213,7 @@ GOOD = [
         "from distsnn.kernels.functions import exp\n@kernel\ndef f(x):\n    return exp(x) ** 2",
     ),
     (libm_calls, "distsnn.kernels.a", "UNIT = 2.0**-32"),
+    (docstrings_with_questions, "distsnn.a", '"""Whatever."""\ndef f():\n    """Return a."""'),
 ]
 
 

@@ -1,4 +1,4 @@
-"""How a process of this machine ended, read by a process that is not its parent.
+"""Reads how a process of this machine ended, from a process that is not its parent.
 
 Standard library only: the exit monitor runs this module without the rest of distsnn.
 """

@@ -1,4 +1,4 @@
-"""What the parts of a plastic projection share with each other and with the loop."""
+"""Kernel calls and spikes that the parts of a plastic projection and the epoch loop share."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a plastic projection's targets did of late, from which rows catch up."""
+"""Histories of a plastic projection's targets, by which its rows are updated."""
 
 import math
 from typing import Any

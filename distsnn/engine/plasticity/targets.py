@@ -1,4 +1,4 @@
-"""What the targets of a plastic projection did of late, from which rows of synapses catch up."""
+"""Targets of a plastic projection: their spikes or states, by which its rows are updated."""
 
 from collections.abc import Callable, Iterable, Sequence
 

@@ -14,7 +14,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class SynapseSelection:
-    """Which of a rank's synapses are recorded.
+    """The recorded synapses of a rank.
 
     Attributes
     ----------

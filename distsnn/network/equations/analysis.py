@@ -1,4 +1,4 @@
-"""Which equations are linear, and so which scheme integrates them: with sympy.
+"""Finds the linear equations, and so the scheme that integrates them, with sympy.
 
 Expressions become sympy's: sums and products in its canonical order, numbers as fractions. All
 functions, comparisons and powers other than small whole ones stand for themselves, so that nothing

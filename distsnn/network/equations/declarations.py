@@ -1,4 +1,4 @@
-"""What models written as equations declare besides their texts: names, parameters, ranges."""
+"""Declarations of models from equations, besides their texts: names, parameters, ranges."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ ParameterSpec = tuple[float | Distribution, str, str]
 
 
 class EquationModelBase:
-    """What instances share whose class is made at run time from a model written as equations.
+    """Base class of instances whose class is created at run time from a model from equations.
 
     Attributes
     ----------

@@ -164,7 +164,7 @@ def _literal(node: Node) -> Fraction:
 
 
 class NonUnit(Enum):
-    """What an expression may have in place of a unit."""
+    """Kind of an expression that has no unit."""
 
     ZERO = "a written 0, which fits any unit"
     TRUTH = "a condition"

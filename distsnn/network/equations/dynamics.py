@@ -59,7 +59,7 @@ _MOST_TENS = 15
 
 @dataclass(frozen=True)
 class Event:
-    """What happens to a neuron where a condition holds.
+    """Assignments to a neuron for which a condition holds.
 
     Attributes
     ----------

@@ -491,7 +491,7 @@ class NeuronModel(NeuronEquations):
 
     @cached_property
     def analysis(self) -> "Analysis":
-        """Which equations are linear, and how they are integrated."""
+        """The linear equations, and how all equations are integrated."""
         # the import of sympy takes a quarter of a second, which runs without equations avoid
         from distsnn.network.equations.analysis import analyse
 

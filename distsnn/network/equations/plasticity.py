@@ -65,7 +65,7 @@ Monomial = tuple[Node, tuple[str, ...]]
 
 @dataclass(frozen=True)
 class Relaxation:
-    """What a state of a synapse relaxes to between spikes, in the state's unit.
+    """Value to which a state of a synapse relaxes between spikes, in the state's unit.
 
     Attributes
     ----------

@@ -20,7 +20,7 @@ WEIGHT = "weight"
 
 @dataclass(frozen=True)
 class ReceptorInput:
-    """What a receptor's input does.
+    """Effect of a receptor's input.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What a plasticity rule sees of its target's states, put together and checked."""
+"""States of the target that a plasticity rule follows, put together and checked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Uses:
 
 @dataclass(frozen=True)
 class Watch:
-    """What a rule sees of the states of its target in each step.
+    """States of its target that a rule follows in each step.
 
     Attributes
     ----------

@@ -140,7 +140,12 @@ def test_closing_twice_and_running_afterwards(network: Network, tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("time_ms", "message"),
-    [(-1.0, "must not be negative"), (0.25, "not on the grid"), (float("nan"), "must be finite")],
+    [
+        ("1", "must be a number"),
+        (-1.0, "must not be negative"),
+        (0.25, "not on the grid"),
+        (float("nan"), "must be finite"),
+    ],
 )
 def test_invalid_time_is_refused_and_the_simulation_continues(
     network: Network, time_ms: float, message: str

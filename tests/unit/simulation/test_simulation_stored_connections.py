@@ -88,6 +88,13 @@ def test_static_connections_are_drawn_again(tmp_path: Path, ranks: int) -> None:
     run = open_run(path)
     for name in STATIC:
         np.testing.assert_array_equal(run.connections(name), tables[name])
+    for described in network(tmp_path).projections[:4]:
+        named = run.connections(described)
+        np.testing.assert_array_equal(named, tables[str(described.name)])
+    unnamed = run.connections(Projection(E, INH[5:], PairwiseBernoulli(0.05)))
+    np.testing.assert_array_equal(unnamed, tables["bernoulli"])
+    with pytest.raises(DescriptionError, match=r"connections, run .*: 2 projections connect these"):
+        run.connections(Projection(E, INH, FixedIndegree(4)))
     part = run.connections("drawn", E[50:90], E[:100])
     np.testing.assert_array_equal(part, tables["part"])
     assert 0 < part.size < tables["drawn"].size
