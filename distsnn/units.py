@@ -55,12 +55,13 @@ def to_steps(
             "time is too long", where=where, value=time_ms, allowed=f"below {MOST_STEPS * dt:g} ms"
         )
     rounded = round(exact)
+    nearest = (rounded or 1) * dt  # 0 ms is often out of range
     if abs(exact - rounded) > GRID_TOLERANCE * max(1.0, abs(exact) * 1e-6):
         raise error(
             "time is not on the grid",
             where=where,
             value=time_ms,
-            allowed=f"multiples of dt = {dt} ms, such as {rounded * dt:.10g} ms",
+            allowed=f"multiples of dt = {dt} ms, such as {nearest:.10g} ms",
         )
     return rounded
 

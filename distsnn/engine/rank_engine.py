@@ -267,11 +267,8 @@ class RankEngine:
         modulators = [
             plastic.modulation for plastic in self.plastic if plastic.modulation is not None
         ]
-        self._archives = [
-            plastic.targets.deliver
-            for plastic in self.plastic
-            if plastic.targets.deliver is not None
-        ]
+        archives = [plastic.targets.deliver for plastic in self.plastic]
+        self._archives = [call for call in archives if call is not None]
         self._described: list[Delivery] = [*self._static, *modulators, *self.plastic]
         self._merges = merge_calls(rows_of_projections, self.plastic_ring, ring)
         self._deliver_changed_weights()

@@ -8,6 +8,7 @@ from distsnn.comm import Communicator
 from distsnn.engine.plasticity.delivery import PlasticDelivery
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.errors import DescriptionError, SimulationStateError, closest_name
+from distsnn.network import PopulationView
 from distsnn.simulation.last_spikes import LastRunSpikes
 from distsnn.simulation.recording_access import Recordings
 from distsnn.simulation.script_changes import ScriptChanges
@@ -61,9 +62,8 @@ class Access:
     ----------
     communicator, scripted
         The parameters.
-    handles : dict of (str or (str, str)) to handle
-        Handles of all parts by name, made at the first request, and handles of views by
-        population and text of the view.
+    handles : dict of (str or PopulationView) to handle
+        Handles of all parts by name, made at the first request, and handles of views.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Access:
     ) -> None:
         self.communicator, self.scripted = communicator, scripted
         self._engine, self._recordings, self._closed = engine, recordings, False
-        self.handles: dict[str | tuple[str, str], Any] = {}
+        self.handles: dict[str | PopulationView, Any] = {}
         self.use(inputs, last)
 
     def use(self, inputs: StimulusControl, last: LastRunSpikes) -> None:
@@ -133,7 +133,10 @@ def plastic_delivery(engine: RankEngine, projection: str, *, member: str) -> Pla
     """
     by_name = engine.plastic_by_name()
     if projection not in by_name:
-        raise missing_member(engine, projection, member, "the projection is not plastic")
+        problem = "the projection is not plastic"
+        if member in ("parameters", "state"):
+            problem += " and has no synapse model"
+        raise missing_member(engine, projection, member, problem)
     return by_name[projection]
 
 

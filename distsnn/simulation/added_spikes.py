@@ -58,7 +58,7 @@ class AddedSpikes:
         This rank's engine.
     stimulus : SpikeInput
         The stimulus.
-    room : list of int
+    input_headroom : list of int
         By how many quanta a step's input may grow, by receptor plane; shared with all inputs.
 
     Attributes
@@ -71,8 +71,9 @@ class AddedSpikes:
         Quanta of a step's input that are reserved for these, by receptor plane.
     """
 
-    def __init__(self, engine: RankEngine, stimulus: SpikeInput, room: list[int]) -> None:
-        self._engine, self.stimulus, self._room = engine, stimulus, room
+    def __init__(self, engine: RankEngine, stimulus: SpikeInput, input_headroom: list[int]) -> None:
+        self._engine, self.stimulus = engine, stimulus
+        self._input_headroom = input_headroom
         self.pending = NONE
         self.reserved: dict[int, int] = {}
 
@@ -103,7 +104,7 @@ class AddedSpikes:
             step[order], neuron[order], np.broadcast_to(weight, step.shape)[order].copy()
         )
         for plane, needed in self._needed(stimulus, self.left().joined(new)).items():
-            if needed - self.reserved.get(plane, 0) > self._room[plane]:
+            if needed - self.reserved.get(plane, 0) > self._input_headroom[plane]:
                 raise DescriptionError(
                     "the summed input of one step could overflow",
                     where=where,
@@ -117,7 +118,7 @@ class AddedSpikes:
         self.pending = self.left().joined(new)
         needed = self._needed(self.stimulus, self.pending)
         for plane in {*needed, *self.reserved}:
-            self._room[plane] -= needed.get(plane, 0) - self.reserved.get(plane, 0)
+            self._input_headroom[plane] -= needed.get(plane, 0) - self.reserved.get(plane, 0)
         self.reserved = needed
         assert self.stimulus.name is not None
         self._engine.stimuli.add_spikes(self.stimulus.name, new.step, new.neuron, new.weight)

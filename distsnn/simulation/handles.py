@@ -306,7 +306,7 @@ def handle(access: Access, key: object) -> Handle:
         If the network does not have this part.
     """
     network = access.engine.layout.network
-    handles: dict[str | tuple[str, str], Handle] = access.handles
+    handles: dict[str | PopulationView, Handle] = access.handles
     if not handles:
         # a name belongs to one part
         handles |= {
@@ -322,8 +322,7 @@ def handle(access: Access, key: object) -> Handle:
         view = network.resolve_view(key, where=_WHERE)
         if view.size == network.population(view.population).size:
             return handles[view.population]
-        part = view.population, view.text
-        return handles.setdefault(part, PopulationHandle(access, view))
+        return handles.setdefault(view, PopulationHandle(access, view))
     name = network.name_of(key, where=_WHERE) if isinstance(key, Projection) else key
     if not isinstance(name, str):
         raise DescriptionError(

@@ -248,6 +248,14 @@ class StimulusStates(Mapping[str, npt.NDArray[np.float64]]):
         positions, values = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
         return read_only(values[np.argsort(positions)])
 
+    def __setitem__(self, name: str, values: object) -> None:
+        """Raise DescriptionError: no state of a stimulus can be set."""
+        raise DescriptionError(
+            "the state of a stimulus cannot be set",
+            where=f"{self._where}, {name}",
+            hint="set its values, as in simulation[...].set(...)",
+        )
+
 
 def _compact(index: npt.NDArray[np.integer]) -> Slots:
     """Return an index as a slice if it is of consecutive elements, which is quicker."""

@@ -1,4 +1,4 @@
-"""Inputs that a script sets between the pieces of a run; rank 0's values count on all ranks."""
+"""Inputs that a script sets between run calls; the values of rank 0 count on all ranks."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,19 +39,18 @@ Bound = dict[int, int]
 
 _LAST_STEP = 2**31 - 1
 _NONE: Keys = np.empty(0, np.int64)
-# Kinds of what a checkpoint holds: fields of stimuli, and spikes.
+# Groups of a checkpoint: changed fields of stimuli, and spikes that have not arrived.
 _CHANGED, _COMING = "stimulus_changes", "pending_spikes"
-# As every described weight that matters.
+# Largest relative error of a stored weight.
 _LARGEST_ERROR = 2.0**-10
 # Quanta of a weight: sums of millions of spikes in a step are still exact.
 _MOST_QUANTA = 2.0**40
 
 
 class StimulusControl(StateHolder):
-    """Stimuli and spike sources, as a script sets them between two runs.
+    """Stimuli and spike sources, as a script sets them between two run calls.
 
-    Setting is collective: what rank 0 gives counts, and what the others do is not looked at.
-    Making it is collective, too.
+    Setting is collective: the values of rank 0 count, and those of other ranks are ignored.
 
     Parameters
     ----------

@@ -148,7 +148,9 @@ def test_states_can_be_read_between_two_runs() -> None:
                 assert [*found] == ["x", "u"]
                 for variable, expected in states_at(step, step).items():
                     np.testing.assert_allclose(found[variable], expected[50:170], rtol=1e-12)
-        with pytest.raises(DescriptionError, match="is not plastic; allowed: its connections"):
+        with pytest.raises(
+            DescriptionError, match="not plastic and has no synapse model; allowed: its c"
+        ):
             _ = simulation["S->N"].state
 
 

@@ -146,6 +146,7 @@ def test_good_stimuli(stimulus):
         (NoiseCurrent(E, NAN, 1.0), "field mean", "finite"),
         (NoiseCurrent(E, 1.0, 1.0, interval=0.0), "field interval", "out of range"),
         (NoiseCurrent(E, 1.0, 1.0, interval=1e-9), "field interval", "given 1e-09; allowed: mult"),
+        (NoiseCurrent(E, 1.0, 1.0, interval=0.05), "field interval", "such as 0.1 ms"),
         (NoiseCurrent(E, 1.0, 1.0, interval=0.15), "field interval", "grid"),
     ],
 )

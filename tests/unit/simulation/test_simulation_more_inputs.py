@@ -429,6 +429,8 @@ def test_state_of_gamma_processes_predicts_their_next_spikes(tmp_path: Path) -> 
             assert not set(early[is_due]) & set(late)
         with pytest.raises(DescriptionError, match=r"unknown state variable 'clok'.*'clock'"):
             _ = state["clok"]
+        with pytest.raises(DescriptionError, match="'gamma', clock: the state of a stimulus cann"):
+            state["clock"] = clock
         with pytest.raises(ValueError, match="read-only"):
             clock[0] = 1.0
     with Simulation.restore(tmp_path / "saved.zarr") as simulation:

@@ -135,3 +135,13 @@ def test_spikes_of_a_neuron_are_recorded_once() -> None:
     recordings = [RecordSpikes(E[::2]), RecordSpikes(E[1::2]), RecordSpikes(E[:146:4])]
     with pytest.raises(DescriptionError, match=r"recorded twice; .*E\[0:145:4\].*E\[0:149:2\]"):
         Network([E], recordings=recordings)
+
+
+def test_handles_of_views_with_equal_checksums_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distsnn.network.populations.zlib.crc32", lambda data: 0)
+    first, other = (E[[*range(0, 40, 4), 47, last]] for last in (90, 100))
+    assert first.text == other.text
+    with Simulation(network(views=True)) as simulation:
+        simulation[first].state["V_m"] = -60.0
+        simulation[other].state["V_m"] = -65.0
+        assert simulation["E"].state["V_m"][[47, 90, 100]].tolist() == [-65.0, -60.0, -65.0]
