@@ -14,7 +14,7 @@ from distsnn.errors import DescriptionError, StoreError
 from distsnn.io.schema_entries import ArraySpec, Attribute, GroupSpec
 
 FORMAT = "distsnn-run"
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 CHECKPOINT_FORMAT = "distsnn-checkpoint"
 CHECKPOINT_VERSION = 7
 

@@ -112,10 +112,11 @@ def _recorded_states(recordings: dict[str, Any]) -> list[str]:
     """Return what each recording of states contains."""
     lines = []
     for name, row in recordings.items():
-        neurons = f"sources of {row['projection']}" if row["projection"] else "neurons"
-        reduced = f", {row['reduce']} over {neurons}" if row["reduce"] else ""
+        noun = "sources" if row["projection"] else "neurons"
+        owner = f" of sources of {row['projection']}" if row["projection"] else ""
+        reduced = f", {row['reduce']} over {noun}" if row["reduce"] else ""
         variables = ", ".join(row["variables"])
-        lines.append(f"{name}: {variables} every {row['interval_ms']:.10g} ms{reduced}")
+        lines.append(f"{name}: {variables}{owner} every {row['interval_ms']:.10g} ms{reduced}")
     return lines
 
 

@@ -8,6 +8,7 @@ import sympy
 from sympy.core.function import AppliedUndef
 
 from distsnn.network.equations.analysis import function
+from distsnn.network.equations.syntax import ROUNDING
 
 _where, _exp = function("where"), function("exp")
 
@@ -31,10 +32,28 @@ _BRANCHES: dict[str, Callable[..., Any]] = {
 _SLOPES: dict[str, Callable[..., tuple[Any, ...]]] = {
     "exp": lambda x: (_exp(x),),
     "log": lambda x: (1 / x,),
+    "sin": lambda x: (_of("cos", x),),
+    "cos": lambda x: (-_of("sin", x),),
+    "tan": lambda x: (1 + _of("tan", x) ** 2,),
+    "arcsin": lambda x: (1 / _of("sqrt", 1 - x**2),),
+    "arccos": lambda x: (-1 / _of("sqrt", 1 - x**2),),
+    "arctan": lambda x: (1 / (1 + x**2),),
+    "sinh": lambda x: (_of("cosh", x),),
+    "cosh": lambda x: (_of("sinh", x),),
+    "tanh": lambda x: (1 - _of("tanh", x) ** 2,),
+    "expm1": lambda x: (_exp(x),),
+    "log10": lambda x: (sympy.Rational(1.0 / math.log(10.0)) / x,),
+    "log1p": lambda x: (1 / (1 + x),),
+    # constant between their steps
+    **dict.fromkeys(("sign", *ROUNDING), lambda _: (sympy.Integer(0),)),
     "erf": lambda x: (sympy.Rational(2.0 / math.sqrt(math.pi)) * _exp(-(x**2)),),
     "sqrt": lambda x: (sympy.Rational(1, 2) / function("sqrt")(x),),
     "**": lambda x, y: (y * function("**")(x, y - 1), function("log")(x) * function("**")(x, y)),
 }
+
+
+def _of(name: str, x: Any) -> Any:
+    return function(name)(x)
 
 
 def _one(name: str, arguments: tuple[Any, ...]) -> Any:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import sympy
 
 from distsnn.codegen.expressions import STEP, Constants, ExpressionWriter, Names
-from distsnn.codegen.modules import imports
+from distsnn.codegen.modules import ELEMENTARY_NAMES, imports
 from distsnn.codegen.parts import Part, Symbols
 from distsnn.codegen.update import SUB_STEPS
 from distsnn.kernels.emission import MAX_SPIKES
@@ -41,7 +41,7 @@ _FUNCTIONS = (
 _COUNTS = ("binomial_in", "poisson_in")
 # Names that the module uses.
 _TAKEN = (
-    *("np", "inline", "exponential", "min", "max", "abs", *_FUNCTIONS, *_COUNTS),
+    *("np", "inline", "exponential", "min", "max", "abs", *_FUNCTIONS, *_COUNTS, *ELEMENTARY_NAMES),
     *("STATES", "RECEPTORS", "CONSTANTS", "DRAWS", "TIME", "RELAY"),
     *("propagators", "step", "integrate"),
     *("parameters", "p", "h", "constants", "name", "value", "c_ref", "c_more", SUB_STEPS),

@@ -10,7 +10,7 @@ from sympy.core.function import AppliedUndef
 from distsnn.errors import DescriptionError
 from distsnn.network.equations.analysis import symbol
 from distsnn.network.equations.dynamics import STEP_LENGTH
-from distsnn.network.equations.syntax import COMPARISONS
+from distsnn.network.equations.syntax import COMPARISONS, ELEMENTARY, ROUNDING
 
 # The length of a step or substep; names of users contain no blank.
 STEP = sympy.Symbol("part of a step", real=True)
@@ -23,6 +23,8 @@ CALLS = {
     "exprel": "exprel({})",
     "log": "checked_log({})",
     "erf": "erf({})",
+    **{name: f"{name}({{}})" for name in ELEMENTARY},
+    **{name: f"np.{name}({{}})" for name in ROUNDING},
     # in the precision of their last arguments
     "binomial": "binomial_in({2}, {0}, {1}, {2})",
     "poisson": "poisson_in({1}, {0}, {1})",
@@ -44,6 +46,7 @@ ARRAY_CALLS = CALLS | {
     "exprel": "exprel_array({})",
     "log": "checked_log_array({})",
     "erf": "erf_array({})",
+    **{name: f"{name}_array({{}})" for name in ELEMENTARY},
     "lower_gamma": "lower_gamma({}, {})",
     "**": "np.where({1} == 0.0, 1.0, exp_array({1} * checked_log_array({0})))",
     "clip": "np.minimum(np.maximum({}, {}), {})",
@@ -53,9 +56,9 @@ ARRAY_CALLS = CALLS | {
 # Functions of constants that become constants; the compiler handles all others.
 _OF_CONSTANTS = ("exp", "abs", "min", "max", "where")
 # Functions of constants whose code encloses each argument.
-_ENCLOSING = (*_OF_CONSTANTS, "exprel", "erf")
+_ENCLOSING = (*_OF_CONSTANTS, "exprel", "erf", *ELEMENTARY, *ROUNDING)
 # Functions of one argument, which is enclosed in parentheses.
-_UNARY = ("exp", "exprel", "erf", "log", "sqrt", "abs")
+_UNARY = ("exp", "exprel", "erf", "log", "sqrt", "abs", *ELEMENTARY, *ROUNDING)
 ARRAY_FOLDED = FOLDED | {"min": "np.minimum({}, {})", "max": "np.maximum({}, {})"}
 
 

@@ -6,13 +6,19 @@ import importlib
 import linecache
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import ModuleType
+
+from distsnn.network.equations.syntax import ELEMENTARY
 
 _GENERATED = "distsnn_generated_"
 # Packages of models whose sources are part of the names of generated modules.
 _MODELS = ("distsnn.kernels.neurons.", "distsnn.kernels.plasticity.")
+
+_ELEMENTARY = Path(__file__).parents[1] / "kernels" / "equations" / "elementary.py"
+# Functions of numbers and of arrays in this file.
+ELEMENTARY_NAMES = tuple(f"{name}{end}" for name in ELEMENTARY for end in ("", "_array"))
 
 
 def load(text: str) -> ModuleType:
@@ -34,7 +40,7 @@ def load(text: str) -> ModuleType:
 
 def imports(
     code: Iterable[str],
-    functions: Iterable[str],
+    functions: Collection[str],
     of_rules: Iterable[str] = (),
     compilers: Iterable[str] = ("inline",),
 ) -> list[str]:
@@ -52,6 +58,13 @@ def imports(
     used = [name for name in of_rules if name in words]
     if used:
         lines.append(f"from distsnn.kernels.rule_functions import {', '.join(used)}")
+    # propagators also need expm1_array, of `kernels.functions`
+    used = [name for name in ELEMENTARY_NAMES if name in words and name not in functions]
+    if used:
+        # the hash is part of the text, whose hash names the machine code
+        digest = hashlib.sha256(_ELEMENTARY.read_bytes()).hexdigest()[:12]
+        names = f"({', '.join(used)})"
+        lines.append(f"from distsnn.kernels.equations.elementary import {names}  # {digest}")
     if "exponential" in words:
         lines.append("from distsnn.kernels.propagators import exponential")
     return lines

@@ -20,7 +20,7 @@ from distsnn.codegen.expressions import (
     bare,
     called,
 )
-from distsnn.codegen.modules import imports
+from distsnn.codegen.modules import ELEMENTARY_NAMES, imports
 from distsnn.network.equations.dimensions import UNITS
 from distsnn.network.equations.dynamics import STEP_LENGTH
 from distsnn.network.equations.plasticity import Plasticity
@@ -95,7 +95,7 @@ _TAKEN = (
         "value",
     ),
     *("SOURCE", "TARGET", "STATES", "DECAYS", "MODULATED", "CONSTANTS", *FUNCTIONS),
-    *("WATCHED", "LATE", "LEVELS", "watch"),
+    *("WATCHED", "LATE", "LEVELS", "watch", *ELEMENTARY_NAMES),
     *("INITIAL", "TRANSMITS", "DRAWS", "ON_POST", "learns", "steps", *_OF_SYNAPSES),
 )
 

@@ -8,7 +8,7 @@ parameter, ``kN`` another constant. All is float64; operations are computed in t
 import re
 
 from distsnn.codegen.expressions import Constants, Names, bare
-from distsnn.codegen.modules import imports
+from distsnn.codegen.modules import ELEMENTARY_NAMES, imports
 from distsnn.codegen.plasticity_rules import (
     FUNCTIONS,
     StatementWriter,
@@ -27,7 +27,7 @@ _TAKEN = (
     *("np", "inline", "kernel", "kernel_entry", "min", "max", "abs", "p", "dt", "i", "range"),
     *("parameters", "constants", "table", "records", "start", "last", "step", "steps", "since"),
     *("factor", "between", "bring_up", "spike", "filtered", LOWER_GAMMA, *FUNCTIONS),
-    *("STATES", "CONSTANTS", "INITIAL", *_HEADER),
+    *("STATES", "CONSTANTS", "INITIAL", *_HEADER, *ELEMENTARY_NAMES),
 )
 # A constant that is a written number.
 _NUMBER = re.compile(r"(\w+) = (-?[\d.]+(?:e[+-]?\d+)?)")

@@ -16,7 +16,7 @@ from distsnn.network.checks import (
     as_number,
     check_range,
 )
-from distsnn.units import to_steps
+from distsnn.network.checks import interval_steps as to_interval_steps
 
 Integers = npt.NDArray[np.int64]
 UNIT = Interval(0.0, 1.0)
@@ -84,4 +84,4 @@ def interval_steps(description: Description, name: str) -> int:
     """Return a field of a description, a time above 0, as a whole number of its steps `dt`."""
     check_numbers(description, dt=POSITIVE, **{name: POSITIVE})
     time, dt = (getattr(description, field) for field in (name, "dt"))
-    return to_steps(time, dt, where=f"{type(description).__name__}, field {name}")
+    return to_interval_steps(time, dt, where=f"{type(description).__name__}, field {name}")

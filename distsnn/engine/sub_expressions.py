@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.local_neurons import Floats, LocalNeurons, Slots
+from distsnn.kernels.equations import elementary
 from distsnn.kernels.functions import (
     checked_log_array,
     erf_array,
@@ -17,6 +18,7 @@ from distsnn.network import EquationNeuron, Neuron
 from distsnn.network.equations.dimensions import UNITS
 from distsnn.network.equations.dynamics import STEP_LENGTH, Dynamics
 from distsnn.network.equations.evaluation import FUNCTIONS, evaluate
+from distsnn.network.equations.syntax import ELEMENTARY
 
 
 def _power(base: Any, exponent: Any) -> Any:
@@ -39,6 +41,7 @@ _FUNCTIONS = FUNCTIONS | {
     "exprel": exprel_array,
     "log": checked_log_array,
     "erf": erf_array,
+    **{name: getattr(elementary, f"{name}_array") for name in ELEMENTARY},
     "**": _power,
 }
 

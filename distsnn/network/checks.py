@@ -181,6 +181,23 @@ def check_shape(
         )
 
 
+def interval_steps(interval: float, dt: float, *, where: str) -> int:
+    """Return an interval (ms) in steps of dt (ms), at least one.
+
+    Raises
+    ------
+    DescriptionError
+        If it is off the grid, or not above 0.
+    """
+    check_range(interval, POSITIVE, where=where)
+    steps = to_steps(interval, dt, where=where)
+    if steps == 0:  # so small that it is 0 but for rounding
+        raise DescriptionError(
+            "out of range", where=where, value=interval, allowed=f"multiples of dt = {dt} ms"
+        )
+    return steps
+
+
 def steps_array(times: FloatArray, dt: float, *, where: str, first: int = 0) -> StepArray:
     """Convert times to whole numbers of steps.
 

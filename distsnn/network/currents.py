@@ -13,7 +13,7 @@ from distsnn.network.checks import (
     FloatArray,
     as_floats,
     as_number,
-    check_range,
+    interval_steps,
 )
 from distsnn.network.model import Neuron
 from distsnn.network.populations import Target
@@ -30,7 +30,6 @@ from distsnn.network.stimuli import (
 )
 from distsnn.network.stimulus_docs import documented
 from distsnn.network.values import ValueLike
-from distsnn.units import to_steps
 
 _STEPWISE = "The current is constant within a step: models integrate it as they do any current."
 
@@ -271,7 +270,7 @@ class NoiseCurrent(Stimulus):
     def interval_steps(self, dt: float) -> int:
         """Return the interval in steps."""
         where = self._place("interval")
-        return 1 if self.interval is None else to_steps(self.interval, dt, where=where)
+        return 1 if self.interval is None else interval_steps(self.interval, dt, where=where)
 
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check mean, standard deviation, interval and window."""
@@ -279,8 +278,5 @@ class NoiseCurrent(Stimulus):
         self._check_per_neuron("mean", where=where)
         self._check_per_neuron("sd", where=where)
         if self.interval is not None:
-            check_range(
-                self.interval, self.quantities["interval"][1], where=f"{where}, field interval"
-            )
-        self.interval_steps(dt)
+            interval_steps(self.interval, dt, where=f"{where}, field interval")
         check_window(self.start, self.stop, dt, where=where)

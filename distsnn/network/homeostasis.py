@@ -17,11 +17,11 @@ from distsnn.network.checks import (
     as_number,
     check_range,
     check_shape,
+    interval_steps,
 )
 from distsnn.network.populations import check_name
 from distsnn.network.projections import Projection
 from distsnn.network.values import as_value
-from distsnn.units import to_steps
 
 _FRACTION = Interval(0.0, 1.0, open_low=True)
 
@@ -80,8 +80,7 @@ class Homeostasis(Description, ABC):
     def interval_steps(self, dt: float) -> int:
         """Return the interval in steps."""
         where = f"{type(self).__name__} {self.name!r}, field interval"
-        check_range(self.interval, POSITIVE, where=where)
-        return to_steps(self.interval, dt, where=where)
+        return interval_steps(self.interval, dt, where=where)
 
     def with_name(self) -> Self:
         """Return the same with a name."""

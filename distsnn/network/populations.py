@@ -320,7 +320,16 @@ def _view_of(
 
 def _checked_index(item: SupportsIndex | npt.ArrayLike, size: int, *, where: str) -> IntArray:
     """Return indices of `size` neurons, each 0 to size - 1."""
-    neurons = np.asarray(item)
+    problem = DescriptionError(
+        "not an index of neurons",
+        where=where,
+        value=item,
+        allowed="E[5], E[start:stop:step], E[[1, 5]] or a mask of one bool per neuron",
+    )
+    try:
+        neurons = np.asarray(item)
+    except ValueError:  # lists of different lengths
+        raise problem from None
     is_number = isinstance(item, SupportsIndex) and not isinstance(item, np.ndarray)
     if is_number and neurons.dtype.kind in "iu":
         neurons = neurons[None]
@@ -330,12 +339,7 @@ def _checked_index(item: SupportsIndex | npt.ArrayLike, size: int, *, where: str
     if isinstance(item, list) and not item:
         raise DescriptionError("holds no neuron", where=where, value=item)
     if neurons.dtype.kind not in "iu" or neurons.ndim != 1:
-        raise DescriptionError(
-            "not an index of neurons",
-            where=where,
-            value=item,
-            allowed="E[5], E[start:stop:step], E[[1, 5]] or a mask of one bool per neuron",
-        )
+        raise problem
     outside = (neurons < -size) | (neurons >= size)
     if outside.any():
         raise DescriptionError(
@@ -344,6 +348,7 @@ def _checked_index(item: SupportsIndex | npt.ArrayLike, size: int, *, where: str
             value=int(neurons[outside][0]),
             allowed=f"{-size} to {size - 1}",
         )
+    neurons = neurons.astype(np.int64)  # sums of smaller types overflow
     return np.where(neurons < 0, neurons + size, neurons)
 
 

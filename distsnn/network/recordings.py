@@ -6,11 +6,10 @@ from typing import Literal, TypeAlias, get_args
 
 from distsnn.errors import DescriptionError, unknown_name_error
 from distsnn.network.base import ADDED, Description
-from distsnn.network.checks import POSITIVE, as_integer, as_number, check_range
+from distsnn.network.checks import as_integer, as_number, interval_steps
 from distsnn.network.model import Neuron
 from distsnn.network.populations import PopulationView, Target, as_view, check_name
 from distsnn.network.projections import Projection
-from distsnn.units import to_steps
 
 Reduction: TypeAlias = Literal["sum", "mean"]
 
@@ -109,7 +108,7 @@ class RecordState(Description):
     def interval_steps(self, dt: float) -> int:
         """Return the interval in steps."""
         where = f"recording {self.name or self.target.population!r}, field interval"
-        return 1 if self.interval is None else _interval(self.interval, dt, where=where)
+        return 1 if self.interval is None else interval_steps(self.interval, dt, where=where)
 
     def check(self, model: Neuron, dt: float, *, where: str) -> None:
         """Check variables and interval.
@@ -247,7 +246,7 @@ class RecordWeights(Description):
 
     def interval_steps(self, dt: float) -> int:
         """Return the interval in steps."""
-        return _interval(self.interval, dt, where=f"recording {self.name!r}, field interval")
+        return interval_steps(self.interval, dt, where=f"recording {self.name!r}, field interval")
 
     def check(self, projection: Projection, dt: float, *, where: str) -> None:
         """Check that the projection in a network has the recorded variables.
@@ -300,11 +299,6 @@ def _no_such_neurons(
         value=f"{view.population}[{view.text}]",
         allowed=f"some of {its.population}[{its.text}]",
     )
-
-
-def _interval(interval: float, dt: float, *, where: str) -> int:
-    check_range(interval, POSITIVE, where=where)
-    return to_steps(interval, dt, where=where)
 
 
 def _names(value: str | Sequence[str], *, where: str) -> tuple[str, ...]:

@@ -51,19 +51,21 @@ def with_values(stimulus: AnyStimulus, values: Mapping[str, object], *, where: s
             raise DescriptionError(
                 f"cannot be changed during a run: {_FIXED[name]}", where=f"{where}, field {name}"
             )
-    own: dict[str, Any] = {
-        name: values[name] for name in values if name in stimulus.__dataclass_fields__
-    }
+    described = _field_names(stimulus)
+    own: dict[str, Any] = {name: values[name] for name in values if name in described}
     of_sine: dict[str, Any] = {name: values[name] for name in values if name not in own}
     try:
+        if not values:
+            allowed = ", ".join(values_of(stimulus))
+            raise DescriptionError("no value to set", allowed=allowed)
         if own:
             stimulus = replace(stimulus, **own)
-        if of_sine or not values:
-            allowed = values_of(stimulus)
-            for name in of_sine or ["nothing"]:
-                if name not in allowed:
-                    raise unknown_name_error("field", name, allowed)
-            rate: dict[str, Any] = {"rate": replace(allowed["rate"], **of_sine)}
+        if of_sine:
+            present = values_of(stimulus)
+            for name in of_sine:
+                if name not in present:
+                    raise unknown_name_error("field", name, present)
+            rate: dict[str, Any] = {"rate": replace(present["rate"], **of_sine)}
             stimulus = replace(stimulus, **rate)
     except DescriptionError as error:
         raise error.in_context(where) from None
@@ -72,8 +74,13 @@ def with_values(stimulus: AnyStimulus, values: Mapping[str, object], *, where: s
 
 def named_fields(stimulus: Stimulus, values: Iterable[str]) -> dict[str, Any]:
     """Return the fields of a stimulus that contain the values of these names."""
-    own = {name if name in stimulus.__dataclass_fields__ else "rate" for name in values}
+    described = _field_names(stimulus)
+    own = {name if name in described else "rate" for name in values}
     return {name: getattr(stimulus, name) for name in own}
+
+
+def _field_names(stimulus: Stimulus) -> set[str]:
+    return {field.name for field in fields(stimulus)}
 
 
 def check_times(
@@ -114,11 +121,13 @@ def check_times(
         if name not in changed or time is None or time == getattr(before, name):
             continue
         if np.isfinite(time) and to_steps(time, dt, where=where) < step:
+            present = getattr(before, name)
+            unit = " ms" if np.isfinite(present) else ""
             raise DescriptionError(
                 f"the stimulus cannot {name} before now",
                 where=f"{where}, field {name}",
                 value=time,
-                allowed=f"{now} or later, or its present {name}, {getattr(before, name):g} ms",
+                allowed=f"{now} or later, or its present {name}, {present:g}{unit}",
             )
 
 

@@ -18,15 +18,18 @@ from distsnn.network import (
     FixedOutdegree,
     Lognormal,
     Network,
+    NeuronModel,
     NoiseCurrent,
     Normal,
     OneToOne,
+    PlasticityModel,
     PoissonInput,
     Population,
     Projection,
     RecordSpikes,
     RecordState,
     RecordWeights,
+    TransmissionModel,
     Uniform,
 )
 
@@ -100,6 +103,63 @@ def several_spikes_of_equations(folder: Path) -> tuple[Network, float]:
             *map(RecordSpikes, (bursts, more, cells)),
             RecordState(bursts, ["V_m", "last"], interval=0.7),
             RecordWeights("B->A", 1.3, ["pairs", "weight", "tag"], synapses=slice(0, 500, 2)),
+        ],
+    ), 60.0
+
+
+WAVES = NeuronModel(
+    """
+    slow = 2*mV*tanh(sin(phase) + 0.3*arctan(V/mV)) : mV
+    wave = slow + 0.1*mV*(floor(5*phase) - 5*phase) + mV*log1p(V**2/mV**2) : mV
+    dV/dt = (wave - V)/tau + I_stim/C_m : mV
+    dphase/dt = (1 + 0.2*cos(phase) + tanh(drift))/period : 1
+    """,
+    threshold="V >= 10*mV",
+    reset="V = -5*mV*cosh(0.1*phase)/sinh(2); phase = log10(1 + expm1(min(phase, 9)))",
+    receptors={"ex": "V"},
+    parameters={
+        "tau": (10.0, "ms", "> 0"),
+        "C_m": (200.0, "pF", "> 0"),
+        "period": (7.0, "ms", "> 0"),
+        "drift": (0.1, "1"),
+    },
+    method="rosenbrock",
+    name="waves",
+)
+BOUNDED = PlasticityModel(
+    "dx/dt = -x/tau : 1 (pre)\ndy/dt = -y/tau : 1 (post)",
+    on_pre="x += 1; w = clip(w - A*tanh(y), 0, w_max)",
+    on_post="y += 1; w = clip(w + A*sin(angle)*arctan(x), 0, w_max)",
+    parameters={"tau": (15.0, "ms"), "A": (0.1, "mV"), "angle": (1.2, "1")},
+    weight_unit="mV",
+    name="bounded",
+)
+SATURATING = TransmissionModel(
+    "du/dt = -u/tau : 1 (pre)",
+    on_pre="u += 1",
+    transmit="w*tanh(u)*cos(angle)",
+    parameters={"tau": (30.0, "ms", "> 0"), "angle": (0.5, "1")},
+    name="saturating",
+)
+
+
+@case
+def functions_of_equations(folder: Path) -> tuple[Network, float]:
+    # elementary functions in neurons of both precisions, in a rule and in a synapse model
+    a = Population("A", 150, WAVES(drift=Uniform(0.0, 0.5)), {"V": Uniform(-5.0, 9.0)})
+    b = Population("B", 90, WAVES(period=Uniform(5.0, 9.0)), precision="float64")
+    learns, saturates = BOUNDED(w_max=1.0), SATURATING(tau=Uniform(10.0, 40.0))
+    return Network(
+        [a, b],
+        [
+            Projection(a, b, FixedIndegree(9), 0.5, Uniform(0.2, 3.0), synapse=learns),
+            Projection(b, a, FixedIndegree(9), 0.5, Uniform(0.2, 3.0), synapse=saturates),
+        ],
+        [ConstantCurrent(one, 500.0) for one in (a, b)] + [PoissonInput(a, 500.0, 1.0)],
+        [
+            *map(RecordSpikes, (a, b)),
+            *(RecordState(one, ["V", "phase", "wave"], interval=0.7) for one in (a, b)),
+            RecordWeights("A->B", 1.3),
         ],
     ), 60.0
 

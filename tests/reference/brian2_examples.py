@@ -427,6 +427,36 @@ EXAMPLES["Clopath_et_al_2010_homeostasis"] = Example(
     ),
 )
 N_NOISY = 200
+# No example has all functions.
+FUNCTIONS = """
+    a = sin(p) + 0.5*cos(2*p) + 0.1*tan(0.5*sin(p)) : 1
+    b = arcsin(0.9*sin(p)) + arccos(0.9*cos(p)) + arctan(a) : 1
+    c = sinh(a) + cosh(a) + tanh(b) + expm1(a) + log10(2 + a**2) + log1p(b**2) : 1
+    d = 0.2*sign(a) + floor(p) - ceil(p) + clip(b, 0, 1) : 1
+    dp/dt = 1/tau_p : 1
+    dx/dt = (b + d - x)/tau_x : 1
+"""
+EXAMPLES["functions"] = Example(
+    NeuronModel(
+        f"{FUNCTIONS}\ndv/dt = (V_0*(c + d) + I_stim/g - v)/tau_v : mV",
+        threshold="v > V_th",
+        reset="v = 0*mV",
+        parameters={
+            "tau_p": (13.7, "ms"),
+            "tau_x": (3.0, "ms"),
+            "tau_v": (5.0, "ms"),
+            "V_0": (1.0, "mV"),
+            "g": (100.0, "nS"),
+            "V_th": (5.0, "mV"),
+        },
+        method="euler",
+    ),
+    f"{FUNCTIONS}\ndv/dt = (V_0*(c + d) + I_ext/g - v)/tau_v : volt",
+    "v > V_th",
+    "v = 0*mV",
+    {"p": np.arange(SIZE) / 7.0},
+    current=(0.0, 100.0),
+)
 EXAMPLES["noise"] = replace(
     EXAMPLES["Brette_Guigon_2003"],
     values={"sigma": 0.1},

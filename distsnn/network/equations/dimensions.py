@@ -16,9 +16,11 @@ from distsnn.network.equations.source import EquationError, EquationText, Span, 
 from distsnn.network.equations.syntax import (
     COMPARISONS,
     DELAYED,
+    ELEMENTARY,
     LOGIC,
     LOWER_GAMMA,
     RANDOM,
+    ROUNDING,
     NameNode,
     Node,
     NumberNode,
@@ -26,6 +28,8 @@ from distsnn.network.equations.syntax import (
     parse,
 )
 
+# Functions whose arguments and values have no dimension.
+_DIMENSIONLESS = ("exp", "exprel", "log", "erf", LOWER_GAMMA, *ELEMENTARY, *ROUNDING)
 _PREFIXES = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}
 # Powers of s, V and A.
 _BASE = {
@@ -219,7 +223,9 @@ def kind_of(node: Node, units: Mapping[str, Kind]) -> Kind:
     if function == DELAYED:
         require(kinds[1], MS, arguments[1].span, "a delay")
         return kinds[0]
-    if function in ("exp", "exprel", "log", "erf", LOWER_GAMMA):
+    if function == "sign":
+        return ONE
+    if function in _DIMENSIONLESS:
         for argument, kind in zip(arguments, kinds, strict=True):
             require(kind, ONE, argument.span, f"the argument of {function}")
         return ONE

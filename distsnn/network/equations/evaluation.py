@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from distsnn.network.equations.syntax import NameNode, Node, NumberNode
+from distsnn.network.equations.syntax import ELEMENTARY, ROUNDING, NameNode, Node, NumberNode
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exp": np.exp,
@@ -15,6 +15,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "log": np.log,
     "sqrt": np.sqrt,
     "erf": math.erf,  # of numbers only
+    **{name: getattr(np, name) for name in (*ELEMENTARY, *ROUNDING)},
     "abs": abs,
     "min": lambda *arguments: reduce(np.minimum, arguments),
     "max": lambda *arguments: reduce(np.maximum, arguments),

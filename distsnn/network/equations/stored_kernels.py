@@ -8,7 +8,6 @@ import hashlib
 import sys
 from dataclasses import fields
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,10 @@ from distsnn.network.model import kernel_module_of
 HASH_LENGTH = 12
 _PACKAGE = Path(__file__).parents[2]
 # Files that decide what the kernel of a model is.
-_GENERATOR = ("codegen/*.py", "kernels/*.py", "network/equations/*.py")
+_GENERATOR = (
+    *("codegen/*.py", "kernels/*.py", "kernels/equations/*.py"),
+    "network/equations/*.py",
+)
 # The rest of a file's name is a hash; it has at most 255 bytes.
 _LONGEST_NAME = 40
 
@@ -44,6 +46,9 @@ def shipped_kernel(model: Any) -> str:
 @cache
 def text_folder() -> str:
     """Return the name of the folder of texts: it has a hash of all that decides a text."""
+    # a slow import, which other starts avoid
+    from importlib.metadata import version
+
     files = [path for pattern in _GENERATOR for path in sorted(_PACKAGE.glob(pattern))]
     texts = [(path.relative_to(_PACKAGE).as_posix(), path.read_bytes()) for path in files]
     return f"texts-{_hash(repr((texts, sys.version_info[:2], version('sympy'))))[:24]}"

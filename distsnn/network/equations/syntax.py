@@ -12,6 +12,12 @@ from typing import Any, TypeAlias
 
 from distsnn.network.equations.source import EquationError, EquationText, Span, unknown_at
 
+# Functions of one argument in `kernels.equations.elementary`, and those that round.
+ELEMENTARY = (
+    *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"),
+    *("expm1", "log10", "log1p", "sign"),
+)
+ROUNDING = ("floor", "ceil")
 # What may be called, with the least and largest number of arguments.
 FUNCTIONS = {
     "exp": (1, 1),
@@ -19,6 +25,7 @@ FUNCTIONS = {
     "log": (1, 1),
     "sqrt": (1, 1),
     "erf": (1, 1),
+    **dict.fromkeys((*ELEMENTARY, *ROUNDING), (1, 1)),
     "lower_gamma": (2, 2),
     "abs": (1, 1),
     "min": (2, 9),

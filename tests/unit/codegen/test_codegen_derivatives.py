@@ -7,7 +7,9 @@ import sympy
 from distsnn.codegen.derivatives import derivative
 from distsnn.codegen.expressions import Constants
 from distsnn.kernels import functions
+from distsnn.kernels.equations import elementary
 from distsnn.network.equations.analysis import function, symbol
+from distsnn.network.equations.syntax import ELEMENTARY, ROUNDING
 
 X, Y = symbol("x"), symbol("y")
 EXPRESSIONS = {
@@ -17,6 +19,7 @@ EXPRESSIONS = {
     "a whole power": (X + Y) ** 3,
     "a power": function("**")(X + 2, sympy.Rational(3, 2) * Y),
     **{name: function(name)(X + Y) for name in ("exp", "log", "sqrt", "exprel", "erf")},
+    **{name: function(name)((X + Y) / 2) for name in (*ELEMENTARY, *ROUNDING)},
     "exprel near 0": function("exprel")(X / 100),
     "abs": function("abs")(X - Y) + function("abs")(Y - X),
     "min": function("min")(X, 5 * Y, 9) + function("min")(Y, X),
@@ -27,7 +30,7 @@ EXPRESSIONS = {
 
 
 def _value(expression: sympy.Expr, x: float, y: float) -> float:
-    names = {**vars(functions), "np": np, "p": {"x": x, "y": y}}
+    names = {**vars(functions), **vars(elementary), "np": np, "p": {"x": x, "y": y}}
     return float(eval(Constants().text(sympy.sympify(expression)), names))
 
 

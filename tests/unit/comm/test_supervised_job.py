@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 
+from distsnn.comm.supervision import supervised_job
 from distsnn.comm.supervision.exit_monitor import ExitMonitor, RankExit
 from distsnn.comm.supervision.liveness_socket import connect, open_listener
 from distsnn.comm.supervision.supervised_job import JobResult, SupervisedJob, job_result
@@ -84,3 +85,25 @@ def test_a_rank_that_has_printed_the_reason_leaves_nothing_to_print(reports: boo
     assert [end.rank for end in monitor.exits] == [2]
     assert result.code == 1
     assert bool(result.message) != reports
+
+
+def test_ranks_that_do_not_end_after_their_last_step_are_killed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supervised_job, "_FINALIZE_TIMEOUT_S", 0.2)
+    listener = open_listener("token")
+    with (
+        closing(ExitMonitor(listener, "token", 1)) as monitor,
+        subprocess.Popen(["sleep", "60"]) as rank,
+    ):
+        monitor.watch(0, rank.pid)
+        channel = connect("token", 0)
+        assert channel is not None
+        with closing(channel):
+            channel.send({"exit_code": 4})
+            job = SupervisedJob(rank, 1, monitor, 1.0, 60.0)
+            code = job.wait()
+            result = job.result(code, "")
+    assert rank.returncode == -signal.SIGTERM
+    assert result.code == 4
+    assert "the ranks did not end within 0.2 s of their last step" in result.message

@@ -35,7 +35,7 @@ def test_slices_are_views(neurons, item, start, stop):
 @pytest.mark.parametrize(
     "item",
     [
-        *(100, -101, True, 5.0, "V_m", [], [5, 1], [1, 1], [1, 100], [1.0], [[1]]),
+        *(100, -101, True, 5.0, "V_m", [], [5, 1], [1, 1], [1, 100], [1.0], [[1]], [[1], [2, 3]]),
         *(np.ones(99, bool), np.zeros(100, bool), np.array(5)),
         *(slice(5, 5), slice(10, 5), slice(0, 101), slice(0.0, 5), slice(None, None, -1)),
         *(slice(5, 5, 2), slice(0, 10, 0)),
@@ -51,6 +51,17 @@ def test_an_error_shows_the_neuron_that_does_not_exist(neurons):
         neurons[[1, 100]]
     with pytest.raises(DescriptionError, match="not an index of neurons; given True"):
         neurons[True]
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "uint64"])
+def test_an_index_may_have_any_integer_type(dtype):
+    large, item = Population("E", 100_000, IafPscExp()), np.array([3, 99], dtype)
+    assert large[item] == large[[3, 99]]
+    # sums beyond 255
+    assert large[200:300][item] == large[[203, 299]]
+    assert large[::1000][item] == large[[3000, 99_000]]
+    if item.dtype.kind == "i":
+        assert large[-item[::-1]] == large[[99_901, 99_997]]
 
 
 def test_a_view_has_views(neurons):

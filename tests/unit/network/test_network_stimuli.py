@@ -145,6 +145,7 @@ def test_good_stimuli(stimulus):
         (NoiseCurrent(E, 1.0, -1.0), "field sd", "out of range"),
         (NoiseCurrent(E, NAN, 1.0), "field mean", "finite"),
         (NoiseCurrent(E, 1.0, 1.0, interval=0.0), "field interval", "out of range"),
+        (NoiseCurrent(E, 1.0, 1.0, interval=1e-9), "field interval", "given 1e-09; allowed: mult"),
         (NoiseCurrent(E, 1.0, 1.0, interval=0.15), "field interval", "grid"),
     ],
 )
@@ -235,6 +236,10 @@ def test_state_recordings_get_names():
         ([RecordState(E, ["V_m", "V_m"])], "named twice"),
         ([RecordState(E, "V_m", interval=0.0)], "out of range"),
         ([RecordState(E, "V_m", interval=-1.0)], "out of range"),
+        (
+            [RecordState(E, "V_m", interval=1e-9)],
+            "out of range; given 1e-09; allowed: multiples of",
+        ),
         ([RecordState(E, "V_m", interval=0.25)], "grid"),
         ([RecordState(E, "V_m"), RecordState(E, "I_syn_ex")], "duplicate name of a state"),
         ([RecordState(E, "V_m", name="a"), RecordState(D, "V_m", name="a")], "duplicate name"),

@@ -11,6 +11,7 @@ from thread_ranks import run as run_ranks
 
 from distsnn import open_run
 from distsnn.analysis import write_report
+from distsnn.cli.main import main
 from distsnn.comm import Communicator
 from distsnn.engine import epoch_loop
 from distsnn.errors import DescriptionError
@@ -260,7 +261,9 @@ def test_switched_recordings_are_the_part_of_the_intervals(tmp_path: Path) -> No
             np.testing.assert_array_equal(found[key], expected[key][inside])
 
 
-def test_an_opened_run_has_their_names_and_units(alone: Path, tmp_path: Path) -> None:
+def test_an_opened_run_has_their_names_and_units(
+    alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = open_run(alone)
     assert run.state_names == ["E->I", "some", "nmda", "sum", "mean"]
     states = run.state("E->I")
@@ -278,6 +281,10 @@ def test_an_opened_run_has_their_names_and_units(alone: Path, tmp_path: Path) ->
         "interval_ms": pytest.approx(3.1),
         "reduce": None,
     }
+    assert main(["info", str(alone)]) == 0
+    printed = capsys.readouterr().out
+    assert "some: u, x of sources of E->I every 0.7 ms\n" in printed
+    assert "mean: u of sources of facilitating every 0.1 ms, mean over sources\n" in printed
     description, arrays = network().to_dict()
     assert Network.from_dict(description, arrays) == network()
 

@@ -330,8 +330,8 @@ def test_info_names_what_is_recorded(alone: Path, capsys: pytest.CaptureFixture[
     rows = json.loads(capsys.readouterr().out)["recorded_states"]
     assert rows["alone"] == {
         "population": "E",
+        "projection": None,
         "variables": ["I_syn"],
         "interval_ms": pytest.approx(0.3),
         "reduce": None,
-        "projection": None,
     }
