@@ -590,10 +590,10 @@ class RankEngine:
 
     def follow(self) -> Spikes:
         """Advance the states of this rank's sources by all spikes; return those in flight."""
-        in_flight = self._in_flight.remaining()
+        steps, gids = self._in_flight.remaining()
         for states in self.sources.values():
-            states.follow(*in_flight)
-        return in_flight
+            states.follow(steps, gids)
+        return steps, gids
 
     def resume(self, step: int, in_flight: Spikes) -> None:
         """Continue from a step, to which the caller has set the states.
@@ -620,17 +620,15 @@ class RankEngine:
 
     def fault(self) -> Fault | None:
         """Return the first fault of a neuron or synapse of this rank, if there is one."""
-        neurons = neuron_fault(self._epoch_loop.state[loop.N_EMITTED :], self.layout.network)
         faults = [
-            neurons,
+            neuron_fault(self._epoch_loop.state[loop.N_EMITTED :], self.layout.network),
             *(plastic.fault() for plastic in self.plastic),
             *(states.fault() for states in self._row_states),
         ]
         return min((Fault(*fault) for fault in faults if fault is not None), default=None)
 
     def _count_events(self) -> int:
-        deliveries: list[SynapticDelivery] = [*self._static, *self.plastic]
-        return sum(delivery.events for delivery in deliveries)
+        return sum(delivery.events for delivery in chain(self._static, self.plastic))
 
     @property
     def events(self) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.errors import DescriptionError, UsageError, unknown_name_error
-from distsnn.network import Population, PopulationView, Projection
+from distsnn.network import Population, PopulationView, Projection, Stimulus
 from distsnn.network.values import ValueLike
 from distsnn.simulation.access import Access, PartHandle
 from distsnn.simulation.last_spikes import Spikes
@@ -297,8 +297,8 @@ def handle(access: Access, key: object) -> Handle:
     ----------
     access : Access
         Objects on which it acts.
-    key : str, Population, PopulationView or Projection
-        The part, or its name.
+    key : str, Population, PopulationView, Projection or Stimulus
+        The part, or its name; a stimulus must have a name.
 
     Raises
     ------
@@ -323,13 +323,18 @@ def handle(access: Access, key: object) -> Handle:
         if view.size == network.population(view.population).size:
             return handles[view.population]
         return handles.setdefault(view, PopulationHandle(access, view))
+    if isinstance(key, Stimulus) and key.name is None:
+        raise DescriptionError(
+            "the stimulus has no name", where=_WHERE, value=key, hint="describe it with `name`"
+        )
     name = network.name_of(key, where=_WHERE) if isinstance(key, Projection) else key
+    name = name.name if isinstance(name, Stimulus) else name
     if not isinstance(name, str):
         raise DescriptionError(
             "must be a part of the network",
             where=_WHERE,
             value=name,
-            allowed="a name, a Population, a PopulationView or a Projection",
+            allowed="a name, a Population, a PopulationView, a Projection or a Stimulus",
         )
     if name not in handles:
         names = [handle for handle in handles if isinstance(handle, str)]

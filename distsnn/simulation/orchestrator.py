@@ -26,14 +26,14 @@ from distsnn.io.exit_reports import exit_reports_folder
 from distsnn.io.reader import StoreReader
 from distsnn.io.run_writer import check_output_path, same_path
 from distsnn.kernel_cache import any_compiled
-from distsnn.network import Network, Population, PopulationView, Projection
+from distsnn.network import Network, Population, PopulationView, Projection, Stimulus
 from distsnn.partition.assignment import Assignment
 from distsnn.partition.graph import Graph
 from distsnn.public_api import public_function
 from distsnn.simulation.access import Access
 from distsnn.simulation.build import BuildResult, SimulationSettings, build, check_ranks, restart
 from distsnn.simulation.checkpoint import CheckpointManager, locked_state_store
-from distsnn.simulation.handles import Handle, PopulationHandle, handle
+from distsnn.simulation.handles import Handle, PopulationHandle, StimulusHandle, handle
 from distsnn.simulation.job import Job, partition_for_resume
 from distsnn.simulation.newest_checkpoint import open_shared_reader, open_start
 from distsnn.simulation.phase_timer import PhaseTimer
@@ -391,15 +391,18 @@ class Simulation:
     def __getitem__(self, key: Projection) -> ProjectionHandle: ...
 
     @overload
+    def __getitem__(self, key: Stimulus) -> StimulusHandle: ...
+
+    @overload
     def __getitem__(self, key: str) -> Any: ...
 
-    def __getitem__(self, key: str | Population | PopulationView | Projection) -> Handle:
+    def __getitem__(self, key: str | Population | PopulationView | Projection | Stimulus) -> Handle:
         """Return the handle of a part of the network, to read and set it between two runs.
 
         Parameters
         ----------
-        key : str, Population, PopulationView or Projection
-            The part: ``"E"``, ``E[:50]``, ``"E->I"``, or the name of a stimulus.
+        key : str, Population, PopulationView, Projection or Stimulus
+            The part or its name: ``"E"``, ``E[:50]``, ``"E->I"``. A stimulus must have a name.
 
         Returns
         -------

@@ -57,7 +57,7 @@ def test_the_two_scripts_have_the_same_spikes(nest_python: str) -> None:
 
 # A current that starts at 1 ms changes V_m a delay and a step later, Poisson input comes a step
 # after that, and where its rate varies a step before. NEST's copies come after two delays, its
-# packets a delay and a step after their times.
+# packets without jitter a delay and a step after their times.
 GENERATORS = {
     "dc_generator": ({"amplitude": 100.0, "start": 1.0, "stop": 2.0}, 1.1),
     "step_current_generator": (

@@ -31,12 +31,13 @@ from distsnn.simulation.handles import PopulationHandle, ProjectionHandle, Stimu
 
 E = Population("E", 100, IafPscExp())
 INH = Population("I", 20, IafPscExp())
+DRIVE = PoissonInput(E, 9000.0, 60.0, name="drive")
 BACK = Projection(INH, E, FixedIndegree(5), -50.0, 1.5)
 NETWORK = Network(
     [E, INH],
     [Projection(E, E, FixedIndegree(10), 20.0, 1.5, synapse=STDP(w_max=40.0)), BACK],
     [
-        PoissonInput(E, 9000.0, 60.0, name="drive"),
+        DRIVE,
         PoissonInput(INH, Sine(3000.0, 10.0, offset=8000.0), 60.0, name="wave"),
         PoissonInput(INH, Piecewise([0.0, 5.0], [0.0, 100.0]), 60.0, name="course"),
         ConstantCurrent(E, 10.0, name="push"),
@@ -58,6 +59,7 @@ def test_a_key_gives_the_handle_of_its_part_the_same_each_time() -> None:
             assert simulation[key] is simulation[key]
         assert simulation[E] is simulation["E"] is simulation[PopulationView("E", 0, 100)]
         assert simulation[E[:50]] is simulation[E[:50]] is not simulation["E"]
+        assert simulation[DRIVE] is simulation["drive"]
         assert simulation[BACK] is simulation["I->E"]
         assert simulation[E[:50]].state["V_m"].shape == (50,)
 
@@ -69,6 +71,7 @@ def test_a_key_gives_the_handle_of_its_part_the_same_each_time() -> None:
         (lambda: Population("F", 3, IafPscExp()), "unknown population 'F'"),
         (lambda: PopulationView("E", 0, 101), "has 100 neurons"),
         (lambda: 3, "must be a part of the network.*given 3"),
+        (lambda: ConstantCurrent(E, 1.0), "the stimulus has no name.*describe it with `name`"),
         (lambda: Projection(INH, INH, FixedIndegree(5), 1.0, 1.5), "0 projections connect.*I->I"),
     ],
 )
