@@ -2,16 +2,14 @@
 
 import shlex
 from argparse import Namespace
-from dataclasses import replace
 from pathlib import Path
 
 from distsnn.cli.function_calls import call_function, option_errors
 from distsnn.cli.tables import run_lines
-from distsnn.comm import REPORTED_EXIT_CODES, Communicator, JobResult, detect_launcher, launch
+from distsnn.comm import REPORTED_EXIT_CODES, Communicator, detect_launcher, launch
 from distsnn.comm.supervision.heartbeat import start_timeout
-from distsnn.errors import Interrupted, Stopped, StoreError, UsageError
-from distsnn.io.checkpoint_files import generations
-from distsnn.io.reader import StoreReader
+from distsnn.errors import Interrupted, Stopped, UsageError
+from distsnn.tools.lost_runs import add_run_state
 from distsnn.tools.run_paths import check_run_path
 from distsnn.units import format_count
 
@@ -28,13 +26,19 @@ def execute(options: Namespace, communicator: Communicator) -> int:
                 hint="leave out --ranks",
             )
         call_function(check_run_path, options)
+        path = options.out if options.resume in (None, "auto") else options.resume
+        complete_result = None
+        if path is not None:
+            complete_result = add_run_state(
+                Path(path), overwrite=options.overwrite, resume_command=_resume_command(options)
+            )
         # Each rank builds the network for itself, from the same command line.
         code = launch(
             options.ranks,
             options.words,
             start_timeout_s=start_timeout(options.heartbeat_timeout),
             oversubscribe=options.oversubscribe,
-            complete_result=_Result(options).complete,
+            complete_result=complete_result,
         )
         return code if code in REPORTED_EXIT_CODES else 1
     return _run(options, communicator)
@@ -73,45 +77,3 @@ def _resume_command(options: Namespace) -> str:
     words = [word for word in options.words if word != "--overwrite"]
     resume = [] if options.resume is not None else ["--resume", options.out]
     return shlex.join(["distsnn", *words, *resume])
-
-
-class _Result:
-    """The results of launched ranks on disk, for the message about a job that was lost."""
-
-    def __init__(self, options: Namespace) -> None:
-        self._options = options
-        path = options.out if options.resume in (None, "auto") else options.resume
-        self._path = None if path is None else Path(path)
-        self._before = self._state()
-
-    def complete(self, result: JobResult) -> JobResult:
-        """Return a job's result with the state of its run store added; code 0 if it is complete."""
-        if self._path is None:
-            return result
-        message, path = result.message, self._path
-        now = self._state()
-        if now is None:
-            return replace(result, message=f"{message}; nothing was recorded")
-        try:
-            reader = StoreReader(path, skip_damaged_attempts=True)
-            saved = generations(path)
-        except StoreError as error:
-            return replace(result, message=f"{message}; the run cannot be read: {error}")
-        if now == self._before and (reader.complete or self._options.overwrite):
-            return replace(result, message=f"{message}; {path} is unchanged")
-        if reader.complete:
-            time_ms = reader.complete_step * reader.dt
-            return JobResult(0, f"{message}; {path} is complete: {time_ms:g} ms")
-        if saved:
-            then = f"saved, continue with: {_resume_command(self._options)}"
-        else:
-            then = "it was never saved, and must be started again"
-        return replace(result, message=f"{message}; {path} is not complete; {then}")
-
-    def _state(self) -> tuple[int, int] | None:
-        # Completion is written last, into this file.
-        try:
-            status = (self._path / "zarr.json").stat() if self._path is not None else None
-        except OSError:
-            return None
-        return None if status is None else (status.st_ino, status.st_mtime_ns)
