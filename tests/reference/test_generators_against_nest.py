@@ -145,7 +145,7 @@ print(json.dumps(found))
 def of_ours(kind: str, sets: list[Given], dt: float) -> list[tuple[Ints, Ints]]:
     """Return the same of our stimuli."""
     n, steps = SIZES[kind]
-    relays = [Population(f"P{number}", n, ParrotNeuron()) for number in range(SETS)]
+    relays = [Population(f"P{number}", n, ParrotNeuron()) for number in range(len(sets))]
     stimuli = [stimulus(kind, *one, dt) for one in zip(sets, relays, strict=True)]
     with Simulation(Network(relays, [], stimuli, dt=dt), seed=3) as simulation:
         simulation.run(dt * (steps + 4))
@@ -226,6 +226,42 @@ def test_spikes_of_generators_have_the_law_of_nests(kind: str, dt: float, nest_p
                 )
                 for period, pair in zip(periods, pairs, strict=True)
             )
+
+
+# At dt = 1 ms, NEST has more spikes of a varying rate, and more regular ones of a constant rate.
+COARSE: dict[str, Given] = {
+    "sinusoidal_gamma": {"rate": 100.0, "amplitude": 80.0, "frequency": 5.0, "order": 4.5},
+    "gamma_sup": {"rate": 40.0, "gamma_shape": 6, "n_proc": 1},
+}
+
+
+@pytest.mark.parametrize("kind", COARSE)
+def test_nests_gamma_spikes_have_another_law_where_they_are_frequent(
+    kind: str, nest_python: str
+) -> None:
+    (n, steps), begin, given = SIZES[kind], 1_000, {"phase": 0.0} | COARSE[kind]
+    (ours,) = of_ours(kind, [given], 1.0)
+    nest_given = {name: value for name, value in given.items() if name in COARSE[kind]}
+    (theirs,) = of_nest(nest_python, kind, [nest_given], 1.0)
+    count, their_count = (
+        np.count_nonzero((when > begin) & (when <= steps)) for when, _ in (ours, theirs)
+    )
+    expected = n * (steps - begin) * given["rate"] / 1000.0
+    assert abs(count / expected - 1.0) < 0.01
+    if kind == "sinusoidal_gamma":
+        assert 1.03 < their_count / expected < 1.08
+        return
+    assert abs(their_count / expected - 1.0) < 0.01
+    cv, their_cv = (
+        between.std() / between.mean()
+        for between in (intervals(spikes, begin) for spikes in (ours, theirs))
+    )
+    # the variance of times on a grid
+    grid = (given["rate"] / 1000.0) ** 2 / 6.0
+    assert abs(cv / np.sqrt(1.0 / 6.0 + grid) - 1.0) < 0.02
+    # each of the six events that NEST waits for takes a geometric number of steps
+    chance = 6 * given["rate"] / 1000.0
+    assert abs(their_cv / np.sqrt((1.0 - chance) / 6.0) - 1.0) < 0.02
 
 
 @pytest.mark.parametrize(("kind", "dt"), [one for one in RUNS if one.values[0] == "ac"])
