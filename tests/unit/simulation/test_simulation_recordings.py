@@ -213,7 +213,7 @@ def test_what_is_wrong_is_refused(tmp_path: Path) -> None:
     with Simulation(network(), seed=SEED) as simulation:
         with pytest.raises(DescriptionError, match="nothing of it is recorded"):
             simulation["E->I"].record = False
-        with pytest.raises(DescriptionError, match=r"hint: use simulation\['E'\].record"):
+        with pytest.raises(UsageError, match=r"hint: use simulation\['E'\].record"):
             _ = simulation[network().populations[0][:5]].record
     with pytest.raises(DescriptionError, match="the name belongs to recordings of spikes"):
         Network([Population("spikes", 3, IafPscExp())], recordings=[RecordState("spikes", "V_m")])
