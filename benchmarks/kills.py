@@ -4,8 +4,10 @@
 ``python benchmarks/kills.py --kills 100`` starts a run with ``--resume auto``, sends SIGKILL or
 SIGTERM to a random rank (or to the command itself) at a random moment, and starts it again on
 another number of ranks and with another partition, until it is complete; then the next run. It
-prints one line of JSON: kills survived, spikes lost or duplicated, runs whose recordings or states
-differ, jobs that hung, and the seconds from a death to the end of its job.
+prints one line of JSON: kills survived, spikes lost or duplicated, stores whose recordings or
+states differ, jobs that hung, and the seconds from a death to the end of its job. With
+``--scripted`` the script `kills_script.py` runs trials: it changes parameters and weights, switches
+recordings, and resets the network.
 """
 
 import argparse
@@ -18,17 +20,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from distsnn.comm import mpiexec_path
 from distsnn.io.checkpoint_files import generations
 from distsnn.io.checkpoint_reader import CheckpointReader
 from distsnn.io.reader import StoreReader
 from distsnn.partition.assignment import STRATEGIES
 
 MODEL = Path(__file__).with_name("kills_model.py")
+SCRIPT = Path(__file__).with_name("kills_script.py")
 PARTITIONS = (*STRATEGIES, "graph")
 HUNG_AFTER = 10.0  # s, from a death to the end of its job
 _RANK = (b"PMI_RANK=", b"OMPI_COMM_WORLD_RANK=")
@@ -45,8 +50,8 @@ class Result:
     runs, attempts : int
         Runs completed, and starts that they took.
     lost, duplicated, different : int
-        Spikes, spikes, and runs whose recordings or last saved states differ from those of the one
-        left alone.
+        Spikes, spikes, and stores whose recordings or last saved states differ from those of the
+        run left alone.
     hung : int
         Jobs that did not end in time.
     ending_s : list of float
@@ -72,8 +77,12 @@ class Result:
         return found
 
 
-def command(out: Path, ranks: int, options: argparse.Namespace, *more: str) -> list[str]:
-    """Return the command line of one attempt."""
+def command(folder: Path, ranks: int, options: argparse.Namespace, *more: str) -> list[str]:
+    """Return the command line of one attempt of a run, which records to stores in a folder."""
+    if options.scripted:
+        words = [mpiexec_path(), "-n", str(ranks), sys.executable, str(SCRIPT), str(folder)]
+        return [*words, "--time", str(options.time), "--every", str(options.every), *more]
+    out = folder / "run.zarr"
     words = [sys.executable, "-m", "distsnn", "run", str(MODEL), "--time", str(options.time)]
     words += ["--out", str(out), "--ranks", str(ranks), "--seed", "3", "--quiet"]
     return [*words, "--resume", "auto", "--checkpoint-every", f"{options.every}ms", *more]
@@ -99,6 +108,18 @@ def ranks_of(pid: int) -> list[int]:
     return found
 
 
+def recorded_values(reader: StoreReader) -> Iterator[tuple[str, bytes]]:
+    """Yield all states and weights that a run recorded, and when each recording was on."""
+    for name in reader.recordings:
+        yield f"intervals of {name}", reader.intervals(name).tobytes()
+    states = ((f"state/{name}", reader.state(name)) for name in reader.state_names)
+    weights = ((f"weights/{name}", reader.weights(name)) for name in reader.weight_names)
+    for name, recording in (*states, *weights):
+        yield f"steps of {name}", recording.steps.tobytes()
+        for variable, rows in recording.variables.items():
+            yield f"{variable} of {name}", rows.load(0, rows.shape[0]).tobytes()
+
+
 def last_state(path: Path) -> tuple[int, str]:
     """Return the step of a run's newest checkpoint, and the digest of the state in it."""
     about = CheckpointReader.open(path, generations(path)[0]).attributes
@@ -106,28 +127,27 @@ def last_state(path: Path) -> tuple[int, str]:
 
 
 def compare(out: Path, whole: Path, result: Result) -> None:
-    """Count what a run has lost, has twice, or has otherwise than the one left alone."""
-    records = []
-    for path in (out, whole):
-        step, gid = StoreReader(path).spikes()
+    """Count what a store has lost, has twice, or has otherwise than that of the run left alone."""
+    records, readers = [], [StoreReader(path) for path in (out, whole)]
+    for reader in readers:
+        step, gid = reader.spikes()
         records.append(step.astype(np.int64) << 32 | gid)
     mine, expected = records
     result.lost += int(np.setdiff1d(expected, mine).size)
     result.duplicated += int(mine.size - np.unique(mine).size)
     same = np.array_equal(mine, expected) and last_state(out) == last_state(whole)
-    for name in StoreReader(whole).state_names:
-        states = [StoreReader(path).state(name) for path in (out, whole)]
-        values = [one.variables["V_m"].load(0, one.steps.size) for one in states]
-        same = same and np.array_equal(states[0].steps, states[1].steps)
-        same = same and values[0].tobytes() == values[1].tobytes()
+    values, expected_values = map(recorded_values, readers)
+    same = same and list(values) == list(expected_values)
     result.different += not same
 
 
-def attempt(out: Path, chance: random.Random, options: argparse.Namespace, result: Result) -> bool:
+def attempt(
+    folder: Path, chance: random.Random, options: argparse.Namespace, result: Result
+) -> bool:
     """Start a run, send a signal at a random moment; return whether it is complete."""
     ranks = chance.choice((2, 3, 4))
-    words = command(out, ranks, options, "--strategy", chance.choice(PARTITIONS))
-    log = out.parent / "attempts.log"
+    words = command(folder, ranks, options, "--strategy", chance.choice(PARTITIONS))
+    log = folder.parent / "attempts.log"
     with log.open("ab") as stream:
         job = subprocess.Popen(words, stdout=stream, stderr=stream, start_new_session=True)
         result.attempts += 1
@@ -168,23 +188,27 @@ def attempt(out: Path, chance: random.Random, options: argparse.Namespace, resul
 
 def campaign(folder: Path, options: argparse.Namespace) -> Result:
     """Kill and resume until there were enough kills, and the last run is complete."""
-    whole = folder / "whole.zarr"
+    whole = folder / "whole"
     if whole.exists():
         raise SystemExit(f"{folder} holds runs of an earlier campaign: name another folder")
-    short = argparse.Namespace(time=1.0, every=1.0)
+    short = argparse.Namespace(time=8.0, every=1.0, scripted=options.scripted)
     # first what compiles all kernels: the next one tells how long a run takes
-    subprocess.run(command(folder / "compiled.zarr", 2, short), check=True)
+    for first in ("compiled", "whole"):
+        (folder / first).mkdir()
+    subprocess.run(command(folder / "compiled", 2, short), check=True)
     begin = time.monotonic()
     subprocess.run(command(whole, 2, options), check=True)
     if options.longest is None:
         options.longest = 1.3 * (time.monotonic() - begin)
     chance, result = random.Random(options.seed), Result()
     while result.kills + result.terminations < options.kills:
-        out = folder / f"run{result.runs:04d}.zarr"
+        out = folder / f"run{result.runs:04d}"
+        out.mkdir()
         while not attempt(out, chance, options, result):
             if options.verbose:
                 print(json.dumps(result.to_dict()), file=sys.stderr, flush=True)
-        compare(out, whole, result)
+        for store in sorted(whole.iterdir()):
+            compare(out / store.name, store, result)
         result.runs += 1
     return result
 
@@ -194,6 +218,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--kills", type=int, default=100, help="signals to survive")
     parser.add_argument("--time", type=float, default=2000.0, help="biological time, ms")
+    parser.add_argument("--scripted", action="store_true", help="run the trials of a script")
     parser.add_argument("--every", type=float, default=50.0, help="ms between checkpoints")
     parser.add_argument("--longest", type=float, help="latest moment of a signal, s")
     parser.add_argument("--hung-after", type=float, default=HUNG_AFTER, help="s")

@@ -33,8 +33,8 @@ class SampledProbe:
         Steps between samples.
     samples : dict of str to ndarray, shape (capacity, n)
         Arrays of the samples, by variable.
-    noun : str
-        What is sampled, for errors.
+    name : str
+        The recording, for errors.
 
     Attributes
     ----------
@@ -45,10 +45,10 @@ class SampledProbe:
     """
 
     def __init__(
-        self, interval_steps: int, samples: dict[str, npt.NDArray[Any]], noun: str
+        self, interval_steps: int, samples: dict[str, npt.NDArray[Any]], name: str
     ) -> None:
         self.interval_steps, self.on = interval_steps, True
-        self._samples, self._noun, self._n_rows = samples, noun, 0
+        self._samples, self._name, self._n_rows = samples, name, 0
 
     def check_room(self, first: int, last: int) -> None:
         """Check that the samples of the steps after first, up to last, fit.
@@ -61,7 +61,9 @@ class SampledProbe:
         n_added = last // self.interval_steps - first // self.interval_steps if self.on else 0
         capacity = len(next(iter(self._samples.values())))
         if self._n_rows + n_added > capacity:
-            raise ValueError(f"no room for {n_added} samples of {self._noun} in {capacity} rows")
+            raise ValueError(
+                f"recording {self._name!r}: no room for {n_added} samples in {capacity} rows"
+            )
 
     def add(self, values: Mapping[str, npt.NDArray[Any]]) -> None:
         """Add a row of every variable."""
@@ -128,7 +130,10 @@ class StateProbe:
         n_added = last // self.interval_steps - first // self.interval_steps if self.on else 0
         for name, samples in self.samples.items():
             if int(self.rows[name][0]) + n_added > samples.shape[0]:
-                raise ValueError(f"no room for {n_added} samples of {name} in {len(samples)} rows")
+                raise ValueError(
+                    f"recording {self.recording.name!r}: no room for {n_added} samples of {name} "
+                    f"in {len(samples)} rows"
+                )
 
     def drain(self) -> dict[str, npt.NDArray[Any]]:
         """Return the new rows of every variable and forget them (the arrays are reused)."""

@@ -55,7 +55,7 @@ class SourceProbe(SampledProbe):
         interval_steps = recording.interval_steps(layout.network.dt)
         capacity = max_undrained_steps(layout.network) // interval_steps + 1
         samples = {name: np.zeros((capacity, neurons.size)) for name in recording.variables}
-        super().__init__(interval_steps, samples, "states of sources")
+        super().__init__(interval_steps, samples, str(recording.name))
 
     def begin(self, step: int) -> None:
         """Begin to follow spikes after a step, up to which the rank's sources have taken all."""

@@ -274,6 +274,7 @@ class NoiseCurrent(Stimulus):
     def interval_steps(self, dt: float) -> int:
         """Return the interval in steps."""
         where = self._place("interval")
+        where = where if self.name is None else f"stimulus {self.name!r} ({where})"
         return 1 if self.interval is None else interval_steps(self.interval, dt, where=where)
 
     def check(self, model: Neuron, dt: float, *, where: str) -> None:

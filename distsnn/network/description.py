@@ -233,6 +233,15 @@ class Network(Description):
             target, default_name = by_name[name].pre, name
         else:
             self._check_has_states(target.population, where)
+            if target.population in by_name and target.population not in self._by_name:
+                pre = by_name[target.population].pre.population
+                raise DescriptionError(
+                    f"{target.population!r} is a projection, not a population",
+                    where=where,
+                    allowed=f"its sources, population {pre!r}",
+                    hint=f"RecordState({target.population!r}, ...) without `projection` records "
+                    "all of them",
+                )
             target = self.resolve_view(target, where=where)
             default_name = self._path_name(target) + ("" if name is None else f" of {name}")
         named = replace(

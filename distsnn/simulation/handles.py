@@ -330,11 +330,13 @@ def handle(access: Access, key: object) -> Handle:
     name = network.name_of(key, where=_WHERE) if isinstance(key, Projection) else key
     name = name.name if isinstance(name, Stimulus) else name
     if not isinstance(name, str):
+        is_several = isinstance(name, tuple | list)
         raise DescriptionError(
-            "must be a part of the network",
+            "must be one part of the network" if is_several else "must be a part of the network",
             where=_WHERE,
-            value=name,
+            value=None if is_several else name,
             allowed="a name, a Population, a PopulationView, a Projection or a Stimulus",
+            hint="index each part by itself: simulation[E], simulation[I]" if is_several else "",
         )
     if name not in handles:
         names = [handle for handle in handles if isinstance(handle, str)]

@@ -15,13 +15,12 @@ from distsnn.network import ConnectionList, Network
 from distsnn.network.values import ValueLike
 from distsnn.simulation.access import Access
 from distsnn.simulation.connection_access import local_connections
+from distsnn.simulation.set_weights import is_stored, precision_error
 from distsnn.simulation.synapse_order import SynapseOrder, as_numbers
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-# As every described weight that matters.
-_LARGEST_ERROR = 2.0**-10
 # Quanta of a weight: a word of differences has room for twice as many.
 _MOST_QUANTA = 2.0**30
 
@@ -124,16 +123,11 @@ def _stored(access: Access, index: int, weights: Floats, order: SynapseOrder) ->
     )
     fits = size <= _MOST_QUANTA * quantum
     stored = integer_weights(layout, quanta, index, np.where(fits, weights, 0.0))
-    bad = ~(fits & (np.abs(stored * quantum - weights) <= _LARGEST_ERROR * size))
+    bad = ~(fits & is_stored(weights, stored * quantum))
     if bad.any():
         number = int(np.argmax(bad))
         unit = quantum[number]
         step = unit * 2.0 ** quanta.shift[index]
-        raise order.refuse(
-            number,
-            float(weights[number]),
-            "the projection cannot store the weight to 1/1024 of its value",
-            f"0, magnitudes from {512 * step:.6g} to {_MOST_QUANTA * unit:.6g}, and smaller "
-            f"multiples of {step:.6g}: the quantum follows from the described weights",
-        )
+        problem, allowed = precision_error("projection", step, _MOST_QUANTA * unit)
+        raise order.refuse(number, float(weights[number]), problem, allowed)
     return stored

@@ -20,6 +20,7 @@ from distsnn.network.checks import as_floats, as_indices, check_indices, check_s
 from distsnn.network.values import ValueLike
 from distsnn.simulation.added_spikes import AddedSpikes, SpikeEvents
 from distsnn.simulation.script_changes import ScriptChanges
+from distsnn.simulation.set_weights import is_stored, precision_error
 from distsnn.simulation.stimulus_changes import (
     changed_fields,
     check_described,
@@ -41,8 +42,6 @@ _LAST_STEP = 2**31 - 1
 _NONE: Keys = np.empty(0, np.int64)
 # Groups of a checkpoint: changed fields of stimuli, and spikes that have not arrived.
 _CHANGED, _COMING = "stimulus_changes", "pending_spikes"
-# Largest relative error of a stored weight.
-_LARGEST_ERROR = 2.0**-10
 # Quanta of a weight: sums of millions of spikes in a step are still exact.
 _MOST_QUANTA = 2.0**40
 
@@ -287,15 +286,14 @@ class StimulusControl(StateHolder):
             plane, _ = receptor_weights(layout, quanta, stimulus, np.array([sign]))
             quantum = quanta.quantum(population, receptors[plane])
             size = weights[np.sign(weights) == sign] * sign / quantum
-            bad = (size > _MOST_QUANTA) | (np.abs(np.rint(size) - size) > _LARGEST_ERROR * size)
+            bad = (size > _MOST_QUANTA) | ~is_stored(size, np.rint(size))
             if bad.any():
+                problem, allowed = precision_error("input", quantum, _MOST_QUANTA * quantum)
                 raise DescriptionError(
-                    "the input cannot contain the weight to 1/1024 of its value",
+                    problem,
                     where=f"stimulus {stimulus.name!r}, field weight",
                     value=float(size[np.argmax(bad)] * sign * quantum),
-                    allowed=f"0, magnitudes from {512 * quantum:.6g} to "
-                    f"{_MOST_QUANTA * quantum:.6g}, and smaller multiples of {quantum:.6g}: the "
-                    "quantum follows from the described weights",
+                    allowed=allowed,
                 )
 
     def _checked_bound(self, stimulus: Stimulus) -> Bound:

@@ -385,10 +385,11 @@ def test_ranks_end_when_the_command_that_started_them_is_killed(
         job.process.communicate()
 
 
-def test_random_kills_lose_nothing() -> None:
+@pytest.mark.parametrize("driver", [(), ("--scripted",)], ids=["command", "script"])
+def test_random_kills_lose_nothing(driver: tuple[str, ...]) -> None:
     """The short form of a campaign; the long one is `benchmarks/kills.py` itself."""
     script = ROOT / "benchmarks" / "kills.py"
-    short = ("--kills", "6", "--time", "1000", "--seed", "2", "--hung-after", "60")
+    short = ("--kills", "6", "--time", "1000", "--seed", "2", "--hung-after", "60", *driver)
     done = subprocess.run(
         [sys.executable, script, *short], capture_output=True, text=True, timeout=800, check=False
     )

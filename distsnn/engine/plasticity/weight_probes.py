@@ -81,7 +81,7 @@ class WeightProbe(SampledProbe):
         self.most_steps = capacity * interval_steps
         kind = delivery.rows.weights.dtype
         samples = {name: np.zeros((capacity, self.sources.size), kind) for name in names}
-        super().__init__(interval_steps, samples, "weights")
+        super().__init__(interval_steps, samples, str(choice.recording.name))
 
     def sample(self, step: int) -> None:
         """Take a sample at a step up to which all ranks' spikes were delivered."""

@@ -91,7 +91,9 @@ class Unit:
                 return name
         named = zip(("ms", "mV", "pA"), self.powers, strict=True)
         return "*".join(
-            name if power == 1 else f"{name}**{power}" for name, power in named if power
+            name if power == 1 else f"{name}**{power if power.denominator == 1 else f'({power})'}"
+            for name, power in named
+            if power
         )
 
 

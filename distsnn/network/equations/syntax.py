@@ -269,7 +269,7 @@ class _Reader:
                     raise EquationError(f"{name} takes this number of arguments: {count}", span)
                 if name == INPUT:
                     return NameNode(input_name(self._receptor(arguments[0])), span)
-                return Operation(name, tuple(map(inner, arguments)), span)
+                return _called(name, tuple(map(inner, arguments)), span)
         parts = [tree, *(getattr(tree, "ops", None) or [getattr(tree, "op", None)])]
         kinds = [type(part) for part in parts]
         construct = next((_REFUSED[kind] for kind in kinds if kind in _REFUSED), "this")
@@ -341,6 +341,18 @@ def _number(value: float, span: Span) -> NumberNode:
     if not math.isfinite(number):
         raise EquationError("the number is too large", span)
     return NumberNode(number, span)
+
+
+def _called(name: str, arguments: tuple[Node, ...], span: Span) -> Operation:
+    """Return a call of a function, which must have a value where its argument is a number."""
+    function = getattr(math, name.replace("arc", "a"), None)
+    if function is not None and isinstance(arguments[0], NumberNode):
+        try:
+            function(arguments[0].value)
+        except (ValueError, OverflowError):
+            problem = f"{name}({arguments[0].value:g}) is not a finite real number"
+            raise EquationError(problem, span) from None
+    return Operation(name, arguments, span)
 
 
 def _folded(function: str, arguments: tuple[Node, ...], span: Span) -> Node:

@@ -178,6 +178,11 @@ def test_networks_are_stored_and_read_back(model: NeuronModel) -> None:
         ("dv/dt = v/(E - E)/tau*mV : mV", 1, 9, "divides by zero", "v/(E - E)"),
         ("dv/dt = 1e999*v/tau : mV", 1, 9, "too large", "1e999"),
         ("dv/dt = (-2)**0.5*v/tau : mV", 1, 9, "fractional power", "(-2)**0.5"),
+        ("dv/dt = sqrt(-1)*v/tau : mV", 1, 9, r"sqrt\(-1\) is not a finite real", "sqrt(-1)"),
+        ("dv/dt = v*log(1 - 2)/tau : mV", 1, 11, r"log\(-1\) is not a", "log(1 - 2)"),
+        ("dv/dt = v*log10(0)/tau : mV", 1, 11, r"log10\(0\) is not a finite", "log10(0)"),
+        ("dv/dt = v*arcsin(2)/tau : mV", 1, 11, r"arcsin\(2\) is not a", "arcsin(2)"),
+        ("dv/dt = v*exp(1000)/tau : mV", 1, 11, r"exp\(1000\) is not a", "exp(1000)"),
         ("dv/dt = τ*v : mV", 1, 9, "not allowed; allowed: ASCII", "τ"),
         ("dv/dt += v/tau : mV", 1, 1, r"\+= has no place", "dv/dt += v/tau : mV"),
         ("v/tau : mV", 1, 1, "not an equation", "v/tau : mV"),
@@ -350,6 +355,13 @@ def test_units_are_powers_of_three(text: str, same: str, factor: int) -> None:
     found, other = unit_named(text, "x"), unit_named(same, "x")
     assert found.has_same_dimension(other)
     assert found.tens - other.tens == factor
+
+
+@pytest.mark.parametrize("text", ["mV**(3/2)", "ms**(-1/2)*pA", "mV**-2", "mV**3", "ms*mV**(1/2)"])
+def test_units_are_shown_as_they_may_be_written(text: str) -> None:
+    unit = unit_named(text, "x")
+    assert str(unit) == text
+    assert unit_named(str(unit), "x") == unit
 
 
 def test_our_units_make_each_other() -> None:

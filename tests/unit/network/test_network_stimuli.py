@@ -158,6 +158,19 @@ def test_bad_stimuli(stimulus, place, what):
 
 
 @pytest.mark.parametrize(
+    ("name", "where"),
+    [
+        ("n", "stimulus 'n' (NoiseCurrent onto 'E', field interval)"),
+        (None, "NoiseCurrent onto 'E', field interval"),
+    ],
+)
+def test_an_interval_off_the_grid_is_that_of_a_named_stimulus(name, where):
+    with pytest.raises(DescriptionError, match=r"such as 0\.1 ms") as error:
+        NoiseCurrent(E, 1.0, 1.0, interval=0.05, name=name).interval_steps(0.1)
+    assert error.value.where == where
+
+
+@pytest.mark.parametrize(
     ("make", "what"),
     [
         (lambda: PoissonInput(3, 1.0, 1.0), "not a target"),

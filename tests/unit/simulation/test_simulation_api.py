@@ -144,6 +144,7 @@ def test_closing_twice_and_running_afterwards(network: Network, tmp_path: Path) 
         ("1", "must be a number"),
         (-1.0, "must not be negative"),
         (0.25, "not on the grid"),
+        (0.05, "not on the grid; given 0.05; allowed: multiples of dt = 0.1 ms, such as 0.1 ms"),
         (float("nan"), "must be finite"),
     ],
 )

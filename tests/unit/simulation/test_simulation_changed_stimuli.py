@@ -429,7 +429,11 @@ REFUSED: list[tuple[Stimulus, Mapping[str, Any], str]] = [
     (poisson(), {"rate": Piecewise([0.0, 0.0], [1.0, 2.0])}, "rate.times.* increase"),
     (poisson(), {"rate": COURSES, "correlation": 0.5}, "an array, but the neurons are correl"),
     (poisson(), {"receptor": "inh"}, "unknown receptor 'inh'"),
-    (poisson(), {"weight": 1e-4}, r"to 1/1024 of its value; given 0.0001; allowed: 0, magn"),
+    (
+        poisson(),
+        {"weight": 1e-4},
+        r"the input cannot store the weight to 1/1024 of its value; given 0.0001; allowed: 0, magn",
+    ),
     (poisson(), {"weight": 1e15}, r"to 1/1024 of its value; given 1000000000000000.0"),
     (poisson(), {"weight": 2e4}, r"could overflow; given 'up to 6000 spikes/s with a weight of 2"),
     (spikes(), {"times": [20.0, 13.0], "neurons": [1, 1]}, "given 13.0; allowed: later than 13"),

@@ -70,6 +70,7 @@ def test_a_key_gives_the_handle_of_its_part_the_same_each_time() -> None:
         (lambda: "drift", "unknown part of the network 'drift'.*mean 'drive'"),
         (lambda: Population("F", 3, IafPscExp()), "unknown population 'F'"),
         (lambda: PopulationView("E", 0, 101), "has 100 neurons"),
+        (lambda: (E, INH), "must be one part of the network; allowed: a name, a.*hint: index"),
         (lambda: 3, "must be a part of the network.*given 3"),
         (lambda: ConstantCurrent(E, 1.0), "the stimulus has no name.*describe it with `name`"),
         (lambda: Projection(INH, INH, FixedIndegree(5), 1.0, 1.5), "0 projections connect.*I->I"),

@@ -173,6 +173,30 @@ def test_recordings_without_a_name_have_that_of_their_target() -> None:
     assert names == ["E_10_150 of E->I", "E of E->I"]
 
 
+def test_a_full_buffer_is_that_of_a_named_recording() -> None:
+    given = network([RecordState("E->I", "x"), RecordState(E, "V_m", name="potentials")])
+    with Simulation(given) as simulation:
+        probes = simulation._engine.probes_by_folder()["state"]
+        messages = []
+        for probe in probes:
+            with pytest.raises(ValueError, match="no room for") as error:
+                probe.check_room(0, 10**9)
+            messages.append(str(error.value))
+    assert [text.partition(":")[0] for text in messages] == [
+        "recording 'potentials'",
+        "recording 'E->I'",
+    ]
+
+
+def test_a_projection_is_no_population_with_sources() -> None:
+    message = (
+        r"field target: 'E->I' is a projection, not a population; allowed: its sources, population "
+        r"'E'; hint: RecordState\('E->I', \.\.\.\) without `projection` records all of them"
+    )
+    with pytest.raises(DescriptionError, match=message):
+        network([RecordState("E->I", "x", projection="E->I")])
+
+
 @pytest.mark.parametrize(
     ("ranks", "partition"), [(2, "contiguous"), (2, "population"), (3, "round_robin")]
 )
