@@ -133,7 +133,8 @@ class Stopped(DistsnnError):
     resumable : bool
         Whether the same command can continue without loss.
     command : str or None
-        The command that continues the run; None if nothing was saved.
+        The command that continues the run, or the call for one that a script has changed; None if
+        nothing was saved.
     """
 
     def __init__(self, reason: str, *, at_ms: float, store: str | None) -> None:
@@ -159,7 +160,8 @@ class Interrupted(KeyboardInterrupt):
     Attributes
     ----------
     command : str or None
-        The command that continues the run; None if nothing was saved.
+        The command that continues the run, or the call for one that a script has changed; None if
+        nothing was saved.
     """
 
     def __init__(self, *, at_ms: float, store: str | None) -> None:

@@ -20,7 +20,14 @@ from distsnn.comm import (
 )
 from distsnn.comm.supervision.heartbeat import Heartbeat
 from distsnn.comm.supervision.job_exit import print_message
-from distsnn.errors import SimulationStateError, StoreError, UsageError, unknown_name_error
+from distsnn.errors import (
+    Interrupted,
+    SimulationStateError,
+    Stopped,
+    StoreError,
+    UsageError,
+    unknown_name_error,
+)
 from distsnn.io.checkpoint_reader import CheckpointReader
 from distsnn.io.exit_reports import exit_reports_folder
 from distsnn.io.reader import StoreReader
@@ -579,6 +586,9 @@ class Simulation:
         self._heartbeat.stop(error)
         self._interrupts.answered = True
         self._access.close()
+        if self._scripted.names and isinstance(error, Stopped | Interrupted) and error.command:
+            # `distsnn run` refuses a run that depends on a script
+            error.command = "the script, by Simulation.resume"
         if self._closed:
             self._output.unlock()
             return

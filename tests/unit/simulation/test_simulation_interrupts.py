@@ -122,6 +122,20 @@ def test_simulation_acts_upon_a_signal_between_its_runs(
     assert other_handler == [signal.SIGUSR1]
 
 
+def test_a_run_that_a_script_changed_is_not_continued_by_the_command(
+    network: Network, tmp_path: Path, other_handler: list[int]
+) -> None:
+    message = "saved, continue with: the script, by Simulation.resume"
+    made = Simulation(network, seed=4, out=tmp_path / "run.zarr")
+    name = network.populations[0].name
+    with pytest.raises(Stopped) as caught, made as simulation:
+        simulation.run(3.0)
+        simulation[name].state["V_m"] = -60.0
+        send(signal.SIGTERM)
+        simulation.run(1000.0)
+    assert message in str(caught.value) and caught.value.resumable
+
+
 @pytest.mark.parametrize("number", NUMBERS)
 def test_signal_acts_at_once(number: int) -> None:
     interrupts = SignalHandler(12.5, "run.zarr")
