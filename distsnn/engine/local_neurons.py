@@ -28,7 +28,7 @@ from distsnn.network import (
     distribution_code,
 )
 from distsnn.network.distributions import Distribution
-from distsnn.network.model import kernel_module_of
+from distsnn.network.model import Model, kernel_module_of
 from distsnn.network.populations import Precision
 from distsnn.network.quanta import WeightQuanta
 
@@ -165,11 +165,8 @@ class LocalNeurons(NeuronHolder):
 
         At step 0 they equal the described values.
         """
-        model = self.population.model
-        fields = [*model.parameters(), *model.states]
-        # 32 bits: the same draws come again after hundreds of millions of steps
-        draw_index = (fields.index(name) + len(fields) * step) % 2**32
-        return per_neuron(value, self.neurons[slots], PARAMETER, self.index, draw_index, seed)
+        owner = self.population.model, PARAMETER, self.index
+        return per_neuron(name, value, self.neurons[slots], *owner, step, seed)
 
 
 def make_neurons(
@@ -196,11 +193,9 @@ def make_neurons(
     """
     population = layout.network.populations[index]
     model, neurons = population.model, layout.population_neurons(index)
-    names = [*model.parameters(), *model.states]
 
     def values(name: str, value: Value) -> Floats:
-        field = names.index(name)
-        return per_neuron(value, neurons, PARAMETER, index, field, seed)
+        return per_neuron(name, value, neurons, model, PARAMETER, index, 0, seed)
 
     parameters = {name: values(name, model.value(name)) for name in model.parameters()}
     first, last = int(layout.first[index]), int(layout.last[index])
@@ -238,23 +233,29 @@ def state_fields(population: Population, dt: float) -> tuple[StateField, ...]:
 
 
 def per_neuron(
+    name: str,
     value: Value,
-    neurons: npt.NDArray[np.int64],
+    neurons: Ints,
+    model: Model,
     purpose: int,
     owner: int,
-    field: int,
+    step: int,
     seed: int,
 ) -> Floats:
-    """Return a value for each of some neurons, or the one for all of them.
+    """Return a parameter or state for each of some neurons, or the one value for all of them.
 
     Parameters
     ----------
+    name : str
+        The parameter or state.
     value : float, ndarray of float64 or Distribution
         The value; an array has one for every neuron of the owner.
     neurons : ndarray of int64, shape (n,)
         The neurons, -1 for padding.
-    purpose, owner, field, seed : int
-        What draws are keyed by, with the neuron (see `draw_values`).
+    model : Model
+        The model that has it.
+    purpose, owner, step, seed : int
+        What draws are keyed by, with name and neuron (see `draw_values`).
 
     Returns
     -------
@@ -265,8 +266,10 @@ def per_neuron(
         return np.asarray(value, np.float64)[np.maximum(neurons, 0)]
     if isinstance(value, Distribution):
         code, parameters = distribution_code(value)
-        drawn = np.empty(neurons.size)
-        indices = np.maximum(neurons, 0)
+        fields = [*model.parameters(), *model.states]
+        # 32 bits: the same draws come again after hundreds of millions of steps
+        field = (fields.index(name) + len(fields) * step) % 2**32
+        drawn, indices = np.empty(neurons.size), np.maximum(neurons, 0)
         draw_values(code, *parameters, indices, purpose, owner, field, np.uint64(seed), drawn)
         return drawn
     return np.asarray(float(value))

@@ -4,16 +4,22 @@ import math
 from collections.abc import Iterator
 from itertools import groupby
 
-from distsnn.engine.declared_fields import declared_fields
+from distsnn.engine import local_neurons, source_states, spike_trains
 from distsnn.engine.layout import LocalLayout
+from distsnn.engine.plasticity import weight_scaling
+from distsnn.engine.plasticity.rule_constants import trace_fields
 from distsnn.engine.row_builder import EDGE_BYTES
+from distsnn.engine.state_fields import StateField
 from distsnn.engine.storage import RowSetPlan, bytes_per_synapse, distinct_delays, plan_row_sets
 from distsnn.network import (
     ConnectionFile,
     ConnectionList,
     FixedIndegree,
+    GammaInput,
+    Network,
     Projection,
 )
+from distsnn.network.plastic_synapse import StateDrivenSynapse
 from distsnn.network.quanta import WeightQuanta
 
 # What a process has before any network is built: Python, its libraries (numba's compiler is most
@@ -106,6 +112,27 @@ def _synapses(layout: LocalLayout, projection: Projection) -> float:
     return share * projection.rule.expected_synapses(
         projection.pre.size, projection.post.size, projection.is_recurrent
     )
+
+
+def declared_fields(network: Network) -> Iterator[StateField]:
+    """Yield the state variables that have values for each neuron of a population.
+
+    Those whose number of values is not known before the build are missing: pending input, spikes in
+    flight, states of synapses, and states of targets that a `StateDrivenSynapse` follows.
+    """
+    for population in network.populations:
+        yield from local_neurons.state_fields(population, network.dt)
+    for rule in network.homeostasis:
+        yield from weight_scaling.state_fields(network, rule)
+    for number, stimulus in enumerate(network.stimuli):
+        if isinstance(stimulus, GammaInput):
+            yield from spike_trains.state_fields(stimulus, number)
+    for projection in network.projections:
+        yield from source_states.state_fields(projection)
+        if projection.plasticity_rule is not None:
+            yield from trace_fields(projection, "source")
+            if not isinstance(projection.plasticity_rule, StateDrivenSynapse):
+                yield from trace_fields(projection, "target")
 
 
 def _neurons(layout: LocalLayout) -> float:

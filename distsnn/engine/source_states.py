@@ -87,10 +87,8 @@ class SourceParameters:
 
         At step 0 they equal the described values.
         """
-        fields = [*self.model.parameters(), *self.model.states]
-        # 32 bits: the same draws come again after hundreds of millions of steps
-        draw_index = (fields.index(name) + len(fields) * step) % 2**32
-        return per_neuron(value, sources, SYNAPSE, self.index, draw_index, self._seed)
+        owner = self.model, SYNAPSE, self.index
+        return per_neuron(name, value, sources, *owner, step, self._seed)
 
     def constants(self, sources: Ints) -> dict[str, Floats]:
         """Return the constants of some sources by name.

@@ -180,17 +180,6 @@ def projection_fields(
     )
 
 
-def trace_fields(
-    projection: Projection, owner: Owner, traces: Iterable[str], precision: str
-) -> tuple[StateField, ...]:
-    """Declare the traces of a projection's sources or targets, and the steps of their spikes."""
-    variables = dict.fromkeys(traces, (precision, "1"))
-    return (
-        *projection_fields(projection, owner, f"{owner}_traces", variables),
-        *projection_fields(projection, owner, f"{owner}_spikes", {"last_spike": ("int32", "step")}),
-    )
-
-
 def saved_names(
     saved: Iterable[StateField], population: str, group: str, projection: Projection | None = None
 ) -> set[str]:

@@ -64,7 +64,7 @@ def end_of_states(engine: RankEngine, projection: str) -> dict[str, End]:
 
 
 def read_end_states(
-    engine: RankEngine, communicator: Communicator, projection: str
+    engine: RankEngine, communicator: Communicator, projection: str, name: str = ""
 ) -> dict[str, EndState]:
     """Return states that sources or targets of a projection share, as they are now. Collective.
 
@@ -79,6 +79,8 @@ def read_end_states(
         The ranks.
     projection : str
         The projection's name.
+    name : str
+        The state that is asked for, if it is a single one.
 
     Returns
     -------
@@ -88,28 +90,29 @@ def read_end_states(
     Raises
     ------
     DescriptionError, UsageError
-        If ranks name different projections.
+        If ranks name different projections or states.
     """
     network = engine.layout.network
     described = network.projection(projection)
     views: dict[End, PopulationView] = {"source": described.pre, "target": described.post}
     ends = end_of_states(engine, projection)
 
-    def local_states() -> tuple[str, dict[End, tuple[Ints, dict[str, Values]]]]:
-        return projection, {
+    def local_states() -> tuple[object, dict[End, tuple[Ints, dict[str, Values]]]]:
+        return (projection, name), {
             end: _positions(neurons, values, views[end])
             for end, (neurons, values) in _local_values(engine, projection).items()
         }
 
-    parts = allgather_checked(communicator, local_states, where="state of a projection")
+    where = f"state of projection {projection!r}"
+    parts = allgather_checked(communicator, local_states, where=where)
     states = {}
-    for name, end in ends.items():
+    for state, end in ends.items():
         view = views[end]
         values = np.zeros(view.size)
         for part in parts:
             positions, local_values = part[end]
-            values[positions] = local_values[name]
-        states[name] = EndState(end, view, network.first_gid[view.population], values)
+            values[positions] = local_values[state]
+        states[state] = EndState(end, view, network.first_gid[view.population], values)
     return states
 
 

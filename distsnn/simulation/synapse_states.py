@@ -81,7 +81,7 @@ class SynapseModelStates(_States):
         """
         self._check_name(name)
         access = self._access
-        states = read_end_states(access.engine, access.communicator, self._name)
+        states = read_end_states(access.engine, access.communicator, self._name, name)
         return read_only(states[name].values)
 
     def __setitem__(self, name: str, described: ValueLike) -> None:
@@ -168,9 +168,7 @@ class RuleStates(_States):
         """
         engine, communicator = self._access.engine, self._access.communicator
         if isinstance(name, str) and name in self._traces:
-            request = self._where, name
-            allgather_checked(communicator, lambda: (request, None), where=self._where)
-            return read_only(read_end_states(engine, communicator, self._name)[name].values)
+            return read_only(read_end_states(engine, communicator, self._name, name)[name].values)
         self._check_name(name)
         delivery = plastic_delivery(engine, self._name, member="state")
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from distsnn.codegen.generated import generated_rule_module
 from distsnn.codegen.plastic_entries import Entries, plastic_entries
 from distsnn.codegen.plasticity import PlasticVariant, RuleKernel, rule_kernel
+from distsnn.engine.state_fields import StateField, projection_fields
 from distsnn.errors import DescriptionError
 from distsnn.kernels.functions import exp_array
 from distsnn.network import EquationSynapse, Projection
@@ -114,3 +115,16 @@ def described_rule(projection: Projection) -> RuleKernel:
     """Return the kernel module of a plastic projection's rule."""
     assert projection.plasticity_rule is not None
     return rule_kernel(rule_module_name(projection.plasticity_rule))
+
+
+def trace_fields(
+    projection: Projection, owner: Literal["source", "target"]
+) -> tuple[StateField, ...]:
+    """Declare the traces of a plastic projection's sources or targets, and their last spikes."""
+    rule = described_rule(projection)
+    traces = rule.SOURCE if owner == "source" else rule.TARGET
+    variables = dict.fromkeys(traces, (projection.weight_type, "1"))
+    return (
+        *projection_fields(projection, owner, f"{owner}_traces", variables),
+        *projection_fields(projection, owner, f"{owner}_spikes", {"last_spike": ("int32", "step")}),
+    )

@@ -11,11 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from distsnn.engine.plasticity.calls import RuleCalls
-from distsnn.engine.plasticity.rule_constants import described_rule
+from distsnn.engine.plasticity.rule_constants import trace_fields
 from distsnn.engine.source_states import select_source_spikes
 from distsnn.engine.spikes_in_flight import Spikes
-from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values, trace_fields
-from distsnn.network import Projection
+from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, Values
 
 
 class SourceTraces(NeuronHolder):
@@ -41,7 +40,7 @@ class SourceTraces(NeuronHolder):
 
     def __init__(self, calls: RuleCalls, neurons: Ints) -> None:
         self.neurons, self._calls = neurons, calls
-        self.fields = state_fields(calls.projection)
+        self.fields = trace_fields(calls.projection, "source")
         self.traces = np.zeros((neurons.size, len(calls.rule.SOURCE)), calls.precision)
         self.last = np.zeros(neurons.size, np.int32)
 
@@ -106,9 +105,3 @@ class DeliveredTraces(SourceTraces):
         has_arrived = self._calls.arrivals(spikes[0]) <= now
         self.advance(spikes[0][has_arrived], spikes[1][has_arrived])
         self.bring_up(now)
-
-
-def state_fields(projection: Projection) -> tuple[StateField, ...]:
-    """Declare the traces of a plastic projection's sources."""
-    traces = described_rule(projection).SOURCE
-    return trace_fields(projection, "source", traces, projection.weight_type)

@@ -9,17 +9,9 @@ from distsnn.engine.kernel_calls import KernelCall, address
 from distsnn.engine.local_neurons import LocalNeurons
 from distsnn.engine.plasticity.calls import RuleCalls
 from distsnn.engine.plasticity.post_history import TargetSpikeHistory
-from distsnn.engine.plasticity.rule_constants import RuleConstants, described_rule
-from distsnn.engine.state_fields import (
-    Ints,
-    NeuronHolder,
-    StateField,
-    StateHolder,
-    Values,
-    trace_fields,
-)
+from distsnn.engine.plasticity.rule_constants import RuleConstants, trace_fields
+from distsnn.engine.state_fields import Ints, NeuronHolder, StateField, StateHolder, Values
 from distsnn.kernels import plastic
-from distsnn.network import Projection
 
 
 class PlasticTargets(StateHolder):
@@ -118,7 +110,7 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
         self._reach, self._calls, traces = reach, calls, len(calls.rule.TARGET)
         history = TargetSpikeHistory(targets.neurons.size, traces, precision)
         super().__init__(calls, targets, history)
-        self.fields = state_fields(projection)
+        self.fields = trace_fields(projection, "target")
         archive = calls.call(calls.entries.archive)
         if follows_targets(calls.rule):
             self.deliver = archive
@@ -169,9 +161,3 @@ class TargetSpikes(PlasticTargets, NeuronHolder):
         """Set the histories to a spike of each target."""
         self.history.records["step"] = plastic.NEVER
         super().put(values, step)
-
-
-def state_fields(projection: Projection) -> tuple[StateField, ...]:
-    """Declare the traces of a plastic projection's targets, whose spikes act."""
-    traces = described_rule(projection).TARGET
-    return trace_fields(projection, "target", traces, projection.weight_type)

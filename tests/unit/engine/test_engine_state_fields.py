@@ -12,7 +12,7 @@ from decoded import layouts, scales
 from recorded import newest_checkpoint
 
 from distsnn.engine import memory_estimate, snapshot, wiring
-from distsnn.engine.declared_fields import declared_fields
+from distsnn.engine.memory_estimate import declared_fields
 from distsnn.engine.plasticity.target_state_tracker import TargetStateTracker
 from distsnn.engine.rank_engine import RankEngine
 from distsnn.engine.snapshot import Snapshot

@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from recorded import assert_same, recorded
+from thread_ranks import run
 
-from distsnn.errors import DescriptionError
+from distsnn.comm import Communicator
+from distsnn.errors import DescriptionError, UsageError
 from distsnn.network import (
     STDP,
     AllToAll,
@@ -182,3 +184,17 @@ def test_errors_name_projection_and_state(act: Callable[[Simulation], None], mes
             act(simulation)
         np.testing.assert_array_equal(simulation["S->E"].state["x"], before[0])
         np.testing.assert_array_equal(simulation["E->E"].state["c"], before[1])
+
+
+@pytest.mark.parametrize(("projection", "names"), [("S->E", "xu"), ("E->E", "xy")])
+def test_ranks_that_read_different_states_are_refused(projection: str, names: str) -> None:
+    def main(communicator: Communicator) -> str:
+        with Simulation(NETWORK, communicator=communicator) as simulation:
+            state = simulation[projection].state
+            with pytest.raises(UsageError) as caught:
+                state[names[communicator.rank]]
+            return str(caught.value)
+
+    results, _ = run(2, main)
+    expected = f"state of projection '{projection}': rank 1 was given other"
+    assert all(expected in message for message in results), results
