@@ -14,7 +14,7 @@ from own_rules import TAGGED
 from distsnn.engine import connection_table
 from distsnn.engine.plasticity.delivery import PlasticDelivery
 from distsnn.engine.row_builder import make_row_builder
-from distsnn.errors import DescriptionError, SimulationStateError
+from distsnn.errors import DescriptionError, SimulationStateError, UsageError
 from distsnn.network import (
     STDP,
     AllToAll,
@@ -165,7 +165,7 @@ def test_a_table_too_large_is_refused_before_anything_is_drawn(
     monkeypatch.setattr(connection_access, "_MOST_BYTES", 32 * 499)
     monkeypatch.setattr(connection_access, "local_connections", None)
     with Simulation(network(tmp_path), progress=False) as simulation:
-        with pytest.raises(DescriptionError, match=r"iterate_connections\(\)") as caught:
+        with pytest.raises(UsageError, match=r"iterate_connections\(\)") as caught:
             simulation["indegree"].connections()
         assert "given '1,500 connections'" in str(caught.value)
 
@@ -257,7 +257,7 @@ def test_a_table_that_no_message_could_hold_is_refused(
 ) -> None:
     monkeypatch.setattr(connection_access, "_MOST_BYTES", 32 * 499)
     with Simulation(network(tmp_path), progress=False) as simulation:
-        with pytest.raises(DescriptionError, match="given '500 connections'; allowed: at most 499"):
+        with pytest.raises(UsageError, match="given '500 connections'; allowed: at most 499"):
             simulation["total"].connections()
         assert simulation["total"].connections(E[50:60]).size < 499
         tables = [*simulation["total"].iterate_connections(table_size=100)]
