@@ -8,7 +8,7 @@ import pytest
 from thread_ranks import run
 
 from distsnn.comm import Communicator
-from distsnn.errors import DescriptionError
+from distsnn.errors import DescriptionError, UsageError
 from distsnn.network import (
     AllToAll,
     IafBw2001,
@@ -184,8 +184,8 @@ def test_values_that_cannot_be_are_refused() -> None:
     def differ(communicator: Communicator) -> None:
         with (
             Simulation(network(Tsodyks2()), seed=5, communicator=communicator) as simulation,
-            pytest.raises(DescriptionError, match="other neurons, variables or values"),
+            pytest.raises(UsageError, match="other neurons, variables or values"),
         ):
             simulation["p"].parameters["U"] = 0.1 + 0.1 * communicator.rank
 
-    run(2, differ)
+    assert run(2, differ) == ([None, None], None)  # and no error
