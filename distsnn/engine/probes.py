@@ -17,7 +17,7 @@ from distsnn.engine.sub_expressions import sampled_states, sub_expression
 from distsnn.kernels import stimuli as kernels
 from distsnn.network import Network, RecordState
 
-# Loops that may run before samples are drained, and the memory that their buffers may take.
+# Iterations that may run before samples are drained, and the memory that their buffers may take.
 MOST_STEPS = 1024
 MOST_BYTES = 64 * 2**20
 # Values of a sub-expression that are computed at a time.

@@ -161,7 +161,7 @@ class RowScratch(NamedTuple):
 
     @classmethod
     def of_size(cls, longest_row: int, block_size: int) -> Self:
-        """Return scratch for rows of at most so many synapses."""
+        """Return scratch for rows of up to `longest_row` synapses."""
         value_index, sizes, targets, weights, delays, found = np.empty((6, longest_row), np.int64)
         return cls(
             np.empty(longest_row, np.uint64),

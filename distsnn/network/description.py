@@ -232,16 +232,7 @@ class Network(Description):
             name = target.population  # of a projection, which stands for all of its sources
             target, default_name = by_name[name].pre, name
         else:
-            self._check_has_states(target.population, where)
-            if target.population in by_name and target.population not in self._by_name:
-                pre = by_name[target.population].pre.population
-                raise DescriptionError(
-                    f"{target.population!r} is a projection, not a population",
-                    where=where,
-                    allowed=f"its sources, population {pre!r}",
-                    hint=f"RecordState({target.population!r}, ...) without `projection` records "
-                    "all of them",
-                )
+            self._check_has_states(target.population, by_name, where)
             target = self.resolve_view(target, where=where)
             default_name = self._path_name(target) + ("" if name is None else f" of {name}")
         named = replace(
@@ -255,8 +246,10 @@ class Network(Description):
             named.check_sources(projection, self.dt, where=where)
         return named
 
-    def _check_has_states(self, name: str, where: str) -> None:
-        """Check that a name is that of a part of the network whose states can be recorded."""
+    def _check_has_states(
+        self, name: str, projections: Mapping[str, Projection], where: str
+    ) -> None:
+        """Check that a name is that of a population, some of whose states are to be recorded."""
         if name in {stimulus.name for stimulus in self.stimuli}:
             raise DescriptionError(
                 f"{name!r} is a stimulus, whose states cannot be recorded",
@@ -264,9 +257,17 @@ class Network(Description):
                 allowed="a population, or a projection with a synapse model",
                 hint=f"read simulation[{name!r}].state between two run calls",
             )
-        names = [*self._by_name, *(str(projection.name) for projection in self.projections)]
-        if name not in names:
+        if name in self._by_name:
+            return
+        if name not in projections:
+            names = [*self._by_name, *projections]
             raise unknown_name_error("population or projection", name, names, where=where)
+        raise DescriptionError(
+            f"{name!r} is a projection, not a population",
+            where=where,
+            allowed=f"its sources, population {projections[name].pre.population!r}",
+            hint=f"RecordState({name!r}, ...) without `projection` records all of them",
+        )
 
     def _weights(self, recording: RecordWeights) -> RecordWeights:
         named = replace(recording, name=recording.name or recording.projection)

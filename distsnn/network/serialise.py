@@ -203,13 +203,13 @@ def _model_class(tag: str, name: str, classes: Classes, path: str) -> type[Descr
 
 def _check_found(cls: type, stored_class: type, name: str, path: str) -> None:
     """Raise DescriptionError if a class is not what its stored name finds."""
-    given, found = (
+    encoded_class, named_class = (
         f"{candidate.__module__}.{candidate.__qualname__}" for candidate in (cls, stored_class)
     )
     # a file that was loaded again has other classes of the same names
-    if given != found:
+    if encoded_class != named_class:
         raise DescriptionError(
-            f"{given} is stored by its name, which is also the name of {found}",
+            f"{encoded_class} is stored by its name, which is also the name of {named_class}",
             where=path or "network",
             value=name,
             hint="give it a name of its own, and put @neuron_model or @synapse_model before a "

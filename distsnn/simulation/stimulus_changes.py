@@ -31,9 +31,7 @@ _COURSES = Piecewise, Sine
 def values_of(stimulus: Stimulus) -> dict[str, Any]:
     """Return the values that may change by name; of a rate that is a `Sine`, also the sine's."""
     values = {
-        field.name: getattr(stimulus, field.name)
-        for field in fields(stimulus)
-        if field.name not in _FIXED
+        name: getattr(stimulus, name) for name in _field_names(stimulus) if name not in _FIXED
     }
     rate = values.get("rate")
     return values | (rate.values() if isinstance(rate, Sine) else {})
@@ -50,11 +48,15 @@ def has_only_numbers(stimulus: Stimulus, values: Mapping[str, object]) -> bool:
 def with_values(stimulus: AnyStimulus, values: Mapping[str, object], *, where: str) -> AnyStimulus:
     """Return a stimulus with other values, of which each by itself can be described.
 
+    Numbers that `has_only_numbers` finds are checked; `check_described` checks all other values.
+
     Raises
     ------
     DescriptionError
         If it has no such value, the value does not change in a run, or cannot be described.
     """
+    if has_only_numbers(stimulus, values):  # closed loops set these in every step
+        return stimulus.with_numbers(values, where=where)
     for name in values:
         if name in _FIXED and hasattr(stimulus, name):
             raise DescriptionError(
@@ -88,8 +90,8 @@ def named_fields(stimulus: Stimulus, values: Iterable[str]) -> dict[str, Any]:
     return {name: getattr(stimulus, name) for name in own}
 
 
-def _field_names(stimulus: Stimulus) -> set[str]:
-    return {field.name for field in fields(stimulus)}
+def _field_names(stimulus: Stimulus) -> list[str]:
+    return [field.name for field in fields(stimulus)]
 
 
 def check_times(
@@ -142,7 +144,7 @@ def check_times(
 
 def changed_fields(described: Stimulus, current: Stimulus) -> dict[str, Any]:
     """Return the fields of a stimulus that are not as described, by name."""
-    values = {field.name: getattr(current, field.name) for field in fields(current)}
+    values = {name: getattr(current, name) for name in _field_names(current)}
     return {
         name: value
         for name, value in values.items()

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -139,11 +138,7 @@ class StimulusControl(StateHolder):
 
         name, changed = broadcast_from_rank0(self._communicator, changes)
         if not checked:  # on the other ranks
-            before = self._current[name]
-            if has_only_numbers(before, changed):
-                stimulus = before.with_numbers(changed, where=f"stimulus {name!r}")
-            else:
-                stimulus = replace(before, **changed)
+            stimulus = with_values(self._current[name], changed, where=f"stimulus {name!r}")
             checked.append((stimulus, self._bound(stimulus)))
         self._apply(name, *checked[0])
 
@@ -264,10 +259,9 @@ class StimulusControl(StateHolder):
     def _checked(self, name: str, values: Mapping[str, object]) -> tuple[Stimulus, Bound]:
         """Return a stimulus with other values, and its bound, if it may be so from now on."""
         before = self._find(name)
-        if has_only_numbers(before, values):  # closed loops set these in every step
-            after = before.with_numbers(values, where=f"stimulus {name!r}")
-            return after, self._checked_bound(after)
         after = with_values(before, values, where=f"stimulus {name!r}")
+        if has_only_numbers(before, values):
+            return after, self._checked_bound(after)
         check_described(self._network, after)
         check_times(before, after, values, self._engine.step, self._network.dt)
         if isinstance(before, RateInput | SpikeInput) and isinstance(after, RateInput | SpikeInput):

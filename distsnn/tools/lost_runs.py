@@ -15,7 +15,7 @@ def add_run_state(
 ) -> Callable[[JobResult], JobResult]:
     """Return a function that adds the state of a run store to the result of a job.
 
-    Call this before the job starts, so that a store that the job did not touch can be told.
+    Call this before the job starts: the function compares the store with its state at this call.
 
     Parameters
     ----------
